@@ -1,0 +1,1 @@
+"""Energy assets: sun, wind, battery; parameters and physics, no input or output."""

@@ -1,0 +1,86 @@
+"""Errors of the whole house, one tree.
+
+::
+
+    OzzoError
+    |-- InputError            a file or argument that a person wrote is wrong; carries every Finding (exit code 2)
+    |-- SeriesError           a time series does not cover what is asked of it, or holds no number
+    |-- FeedError             outside data could not be read or is not what it says it is
+    |-- PowerFlowError        the AC power flow did not converge or the network is unusable
+    |-- SolverError           the solver failed in a way that leaves no plan
+    |-- RehearsalRefused      a plan did not pass its rehearsal, so it may not command anything
+    |-- TransportError        broker or transport could not be reached or refused us
+    `-- Interrupted           a person pressed Ctrl-C; what was done so far is kept
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One thing that is wrong in one place of an input file.
+
+    Attributes:
+        file: path as the person gave it.
+        line: 1-based line, or None when the finding concerns the file as a whole.
+        field: dotted path of the field, for example ``sites[2].battery.energy_kwh``; empty for the whole file.
+        found: what stands there, shortened.
+        expected: what should stand there, in words.
+        nearest: the nearest valid name, or None.
+    """
+
+    file: str
+    line: int | None
+    field: str
+    found: str
+    expected: str
+    nearest: str | None = None
+
+    def __str__(self) -> str:
+        place = self.file if self.line is None else f"{self.file}:{self.line}"
+        field = f" {self.field}:" if self.field else ""
+        hint = f" (did you mean {self.nearest!r}?)" if self.nearest else ""
+        return f"{place}:{field} found {self.found}; expected {self.expected}{hint}"
+
+
+class OzzoError(Exception):
+    """Root of every error that ozzo raises on purpose."""
+
+
+class InputError(OzzoError):
+    """Something a person wrote is wrong; ``findings`` holds all of it at once."""
+
+    def __init__(self, findings: Iterable[Finding]) -> None:
+        self.findings: tuple[Finding, ...] = tuple(findings)
+        super().__init__("\n".join(str(finding) for finding in self.findings))
+
+
+class SeriesError(OzzoError):
+    """A time series does not cover the asked period, or holds values that are no numbers."""
+
+
+class FeedError(OzzoError):
+    """Outside data could not be read, or is not what it says it is."""
+
+
+class PowerFlowError(OzzoError):
+    """The AC power flow did not converge, or the network cannot be used; names bus and slot."""
+
+
+class SolverError(OzzoError):
+    """The solver failed in a way that leaves no plan at all."""
+
+
+class RehearsalRefused(OzzoError):
+    """A plan that did not pass its rehearsal was about to command nodes."""
+
+
+class TransportError(OzzoError):
+    """Broker or transport could not be reached, or refused us."""
+
+
+class Interrupted(OzzoError):
+    """A person interrupted the work; what was done so far has been kept."""

@@ -1,0 +1,29 @@
+"""What an AC power flow found, free of any power-flow library."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from grid.horizon import FloatArray
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class NetworkResult:
+    """AC power flow over the slots of the horizon (balanced), after the realised injections.
+
+    Attributes:
+        slots: slots that were computed, ``[N]``.
+        bus_names, line_names, transformer_names: element names.
+        voltage_pu: ``[N, buses]``; line_loading_pct: ``[N, lines]``; transformer_loading_pct: ``[N, transformers]``
+            (current over rated current).
+        site_bus: bus index of each site that is in the network, by site name.
+    """
+
+    slots: tuple[int, ...]
+    bus_names: tuple[str, ...]
+    line_names: tuple[str, ...]
+    transformer_names: tuple[str, ...]
+    voltage_pu: FloatArray
+    line_loading_pct: FloatArray
+    transformer_loading_pct: FloatArray
+    site_bus: dict[str, int]

@@ -1,0 +1,1 @@
+"""Demand response without input or output: events, baselines, delivery, OpenADR objects."""

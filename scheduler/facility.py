@@ -1,0 +1,96 @@
+"""The facility: sites with their nodes and energy assets, and the links between them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from grid.assets.battery import Battery
+from grid.connection import Connection
+from grid.series import Series
+from grid.tariff import Carbon, Tariff
+from scheduler.data import Tier
+
+
+@dataclass(frozen=True, slots=True)
+class NodeGroup:
+    """``count`` equal nodes.
+
+    Attributes:
+        name: name of the group, unique in its site; nodes are ``<site>.<name>-<i>``.
+        count: number of nodes.
+        cores: cores of one node.
+        memory_gb: memory of one node.
+        gpus: GPUs of one node.
+        idle_kw: IT power of one node that runs nothing.
+        peak_kw: IT power of one node whose cores are all busy.
+        failsafe_kw: power cap of one node that lost its controller.
+    """
+
+    name: str
+    count: int
+    cores: int
+    memory_gb: float
+    gpus: int
+    idle_kw: float
+    peak_kw: float
+    failsafe_kw: float
+
+    @property
+    def core_kw(self) -> float:
+        """IT power that one busy core adds to an idle node."""
+        return (self.peak_kw - self.idle_kw) / self.cores
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Site:
+    """A place with nodes, energy assets and one connection.
+
+    Attributes:
+        name: unique name.
+        tier: tier of the data that lives here.
+        nodes: its node groups.
+        pue: facility power per IT power (cooling and conversion), at least 1.
+        overhead_kw: facility power that is always there and is not IT (not multiplied by ``pue``).
+        solar_kw: AC power available from the sun (forecast, mean of each step), or None.
+        wind_kw: AC power available from wind (forecast), or None.
+        battery: battery or None.
+        connection, tariff, carbon: the grid side.
+    """
+
+    name: str
+    tier: Tier
+    nodes: tuple[NodeGroup, ...]
+    pue: float
+    overhead_kw: float
+    solar_kw: Series | None
+    wind_kw: Series | None
+    battery: Battery | None
+    connection: Connection
+    tariff: Tariff
+    carbon: Carbon
+
+    @property
+    def idle_kw(self) -> float:
+        """Facility power with no job running."""
+        return self.overhead_kw + self.pue * sum(group.count * group.idle_kw for group in self.nodes)
+
+    def node_names(self) -> tuple[str, ...]:
+        """Names of all nodes, in order."""
+        return tuple(f"{self.name}.{group.name}-{i}" for group in self.nodes for i in range(group.count))
+
+
+@dataclass(frozen=True, slots=True)
+class Link:
+    """A data link between two sites, usable both ways, its rate shared by all transfers on it.
+
+    Attributes:
+        name: unique name.
+        ends: the two sites.
+        rate_mbit_per_s: rate available to migrations.
+        power_kw: IT power that a transfer at full rate adds at each of the two ends.
+    """
+
+    name: str
+    ends: tuple[str, str]
+    rate_mbit_per_s: float
+    power_kw: float = 0.0

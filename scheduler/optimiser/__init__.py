@@ -1,0 +1,1 @@
+"""The MILP: one constraint family a function, in words first; bound and gap with every plan."""

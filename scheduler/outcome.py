@@ -1,0 +1,229 @@
+"""What happened when a plan was carried out (in the simulator or on nodes), and the verdict on it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+
+from grid.horizon import FloatArray, Horizon
+from grid.network_result import NetworkResult
+
+
+class ViolationKind(StrEnum):
+    """Rules that a plan or its execution can break; the names appear in verdicts."""
+
+    UNKNOWN_NAME = "unknown_name"
+    WINDOW = "window"
+    """a run outside its job's release and deadline, or of the wrong length"""
+    DEADLINE = "deadline"
+    TWO_SITES = "job_on_two_sites"
+    NOT_PLANNED = "job_not_planned"
+    """a job is neither run nor dropped with a reason"""
+    CAPACITY = "capacity"
+    TIER_RULE = "tier_rule"
+    DATA_MISSING = "data_missing"
+    """a job runs where its data is not"""
+    LINK_RATE = "link_rate"
+    STATE_OF_CHARGE = "state_of_charge"
+    BATTERY_POWER = "battery_power"
+    CHARGE_AND_DISCHARGE = "charge_and_discharge"
+    ENERGY_BALANCE = "energy_balance"
+    IMPORT_LIMIT = "import_limit"
+    EXPORT_LIMIT = "export_limit"
+    EVENT_LIMIT = "event_limit"
+    UNSERVED = "unserved"
+    VOLTAGE_BAND = "voltage_band"
+    LINE_LOADING = "line_loading"
+    TRANSFORMER_LOADING = "transformer_loading"
+
+
+@dataclass(frozen=True, slots=True)
+class Violation:
+    """A broken rule.
+
+    Attributes:
+        kind: which rule.
+        subject: job, dataset, site, battery, line or bus that breaks it.
+        value, limit, unit: the worst value, its limit and their unit.
+        when: instant of the worst value, UTC, or None.
+        seed: seed of the rehearsal that showed it, or None for a check of the plan itself.
+        advice: what to change so that it passes.
+    """
+
+    kind: ViolationKind
+    subject: str
+    value: float
+    limit: float
+    unit: str
+    when: datetime | None
+    seed: int | None
+    advice: str
+
+    def __str__(self) -> str:
+        when = f" at {self.when:%Y-%m-%d %H:%M} UTC" if self.when else ""
+        seed = f" (seed {self.seed})" if self.seed is not None else ""
+        return f"{self.kind}: {self.subject}{when}: {self.value:.6g} {self.unit}, limit {self.limit:.6g}{seed}. {self.advice}"
+
+
+@dataclass(frozen=True, slots=True)
+class JobOutcome:
+    """What became of a job.
+
+    Attributes:
+        job: name; site: where it ran, or None when it never did.
+        started, finished: first start and final end, UTC, or None.
+        deadline: its deadline, UTC.
+        missed: finished after the deadline, or never.
+        restarts: times it had to begin again after a node failure.
+        energy_kwh: IT energy above idle that it used.
+    """
+
+    job: str
+    site: str | None
+    started: datetime | None
+    finished: datetime | None
+    deadline: datetime
+    missed: bool
+    restarts: int
+    energy_kwh: float
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class MeteredEnergy:
+    """Realised energy per site and reporting slot, kWh, each ``[S, T]``, each positive in its own direction.
+
+    Attributes:
+        it_kwh: IT energy of jobs and transfers; load_kwh: facility load, all included.
+        import_kwh, export_kwh: at the meter.
+        renewable_kwh: sun and wind available; renewable_used_kwh: used; curtailed_kwh: the rest.
+        charge_kwh, discharge_kwh: at the battery terminal.
+        soc_kwh: state of charge at the end of each reporting slot.
+        unserved_kwh: load that no source served.
+    """
+
+    it_kwh: FloatArray
+    load_kwh: FloatArray
+    import_kwh: FloatArray
+    export_kwh: FloatArray
+    renewable_kwh: FloatArray
+    renewable_used_kwh: FloatArray
+    curtailed_kwh: FloatArray
+    charge_kwh: FloatArray
+    discharge_kwh: FloatArray
+    soc_kwh: FloatArray
+    unserved_kwh: FloatArray
+
+    @classmethod
+    def names(cls) -> tuple[str, ...]:
+        """Names of the arrays, in order."""
+        return tuple(cls.__dataclass_fields__)
+
+
+@dataclass(frozen=True, slots=True)
+class EventDelivery:
+    """Proof of delivery of one demand-response event at one site (15-minute means).
+
+    Attributes:
+        event, site: names.
+        start, end: period, UTC.
+        limit_kw: target: largest net import.
+        baseline_kw: net import without the event, mean over the period (a named method, see ``baseline_method``).
+        actual_kw: realised net import, mean over the period.
+        worst_kw: highest 15-minute mean net import in the period.
+        delivered_kw: baseline - actual, mean.
+        shortfall_kwh: energy above the limit.
+        baseline_method: how the baseline was made.
+    """
+
+    event: str
+    site: str
+    start: datetime
+    end: datetime
+    limit_kw: float
+    baseline_kw: float
+    actual_kw: float
+    worst_kw: float
+    delivered_kw: float
+    shortfall_kwh: float
+    baseline_method: str
+
+
+@dataclass(frozen=True, slots=True)
+class Totals:
+    """Totals of an outcome; the keys of ``ozzo run --json``.
+
+    Attributes:
+        cost_eur: energy cost: import, minus export revenue, plus peak charge, battery wear and event penalties.
+        carbon_kg: import times average carbon intensity.
+        import_kwh, export_kwh, curtailed_kwh: sums over sites.
+        self_used_kwh: sun and wind used at the sites (used minus exported, not below 0 in any site and slot).
+        peak_kw: sum over sites of the highest 15-minute mean import.
+        deadline_misses: jobs that ended late, or never and were not dropped on purpose.
+        dropped: jobs and migrations that were not done.
+        objective_eur: the weighted objective, as realised.
+        breakdown_eur: its parts by name; they sum to it.
+    """
+
+    cost_eur: float
+    carbon_kg: float
+    import_kwh: float
+    export_kwh: float
+    curtailed_kwh: float
+    self_used_kwh: float
+    peak_kw: float
+    deadline_misses: int
+    dropped: int
+    objective_eur: float
+    breakdown_eur: dict[str, float]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Outcome:
+    """One execution of a plan.
+
+    Attributes:
+        policy: policy of the plan; plan_id: its id.
+        seed: seed of the random draws; stressed: whether faults were injected.
+        horizon: reporting slots of ``energy``.
+        sites: names, order of the arrays.
+        energy: realised energy.
+        jobs: what became of each job; deliveries: of each event.
+        totals: totals.
+        violations: rules broken while it was carried out.
+        network: AC power flow, or None when there is no network or it was not asked for.
+        log: notable happenings in order of time, ``(instant UTC, text)``.
+    """
+
+    policy: str
+    plan_id: str
+    seed: int
+    stressed: bool
+    horizon: Horizon
+    sites: tuple[str, ...]
+    energy: MeteredEnergy
+    jobs: tuple[JobOutcome, ...]
+    deliveries: tuple[EventDelivery, ...]
+    totals: Totals
+    violations: tuple[Violation, ...]
+    network: NetworkResult | None
+    log: tuple[tuple[datetime, str], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """The verdict of a rehearsal.
+
+    Attributes:
+        passed: only then may the plan command anything.
+        plan_id: plan that was rehearsed.
+        violations: every broken rule, worst value each.
+        worst: worst values by name, unit in the name (``voltage_low_pu``, ``transformer_loading_pct``, ...).
+        seeds: seeds of the runs, nominal first.
+    """
+
+    passed: bool
+    plan_id: str
+    violations: tuple[Violation, ...]
+    worst: dict[str, float] = field(default_factory=dict)
+    seeds: tuple[int, ...] = ()

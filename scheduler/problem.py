@@ -1,0 +1,182 @@
+"""The optimisation problem, ready for any solver: arrays per site and slot, tasks with their options.
+
+Index letters: ``r`` resource, ``s`` site, ``t`` slot, ``j`` job, ``e`` option of a job, ``m`` migration, ``l`` link.
+Powers are kW, energies kWh, money EUR, times slots. ``IT power`` times ``pue`` is facility power.
+``Problem -> Plan`` is the seam: every solver and every baseline policy implements ``scheduler.policies.Policy``.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from grid.assets.battery import Battery
+from grid.horizon import FloatArray, Horizon
+from scheduler.scenario import PlanningSettings, Weights
+from scheduler.workload import JobKind
+
+RESOURCES: tuple[str, ...] = ("cores", "gpus", "memory_gb")
+
+
+@dataclass(frozen=True, slots=True)
+class JobOption:
+    """One site where a job may run.
+
+    Attributes:
+        site: index of the site.
+        power_kw: IT power that the job adds there while it runs.
+        cost_eur: fixed cost of choosing it.
+        earliest: first slot in which it may run there.
+        migrations: indices of the migrations that must have delivered before it may run there.
+    """
+
+    site: int
+    power_kw: float
+    cost_eur: float
+    earliest: int
+    migrations: tuple[int, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class JobTask:
+    """A job in slots.
+
+    Attributes:
+        name: name of the job.
+        kind: rigid (one block) or interruptible (any slots, one site).
+        work: slots of work, at least 1.
+        release, deadline: it runs inside the half-open window ``[release, deadline)``.
+        resources: use of each of ``RESOURCES`` while it runs (whole job).
+        options: where it may run; empty when nothing is possible (then it is dropped with a reason).
+        drop_eur: price of not running it.
+        pinned: slots that are already commanded and must be in the plan (a running job), else empty.
+    """
+
+    name: str
+    kind: JobKind
+    work: int
+    release: int
+    deadline: int
+    resources: tuple[float, ...]
+    options: tuple[JobOption, ...]
+    drop_eur: float
+    pinned: tuple[int, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class MigrationOption:
+    """One target of a migration.
+
+    Attributes:
+        site: index of the target site.
+        links: indices of the links on the way.
+        rate_mbit_per_s: largest rate (least of the links).
+        source_kw, target_kw: IT power added at source and target at that rate; proportional below.
+        cost_eur: fixed cost of choosing it.
+    """
+
+    site: int
+    links: tuple[int, ...]
+    rate_mbit_per_s: float
+    source_kw: float
+    target_kw: float
+    cost_eur: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class MigrationTask:
+    """A pausable move (or staging copy) of one dataset.
+
+    Attributes:
+        name: ``<dataset>`` for a required move, ``<dataset>@<site>`` for a staging copy.
+        dataset: name of the dataset.
+        source: index of the site it is read from.
+        size_tb: volume left to move, decimal terabytes.
+        release, deadline: transfers lie in ``[release, deadline)``; a job that needs it starts after the last one.
+        required: True when the tier rule asks for it; False when only a job's choice opens it.
+        drop_eur: price of not finishing a required move.
+        options: possible targets, exactly one is chosen when it is done.
+    """
+
+    name: str
+    dataset: str
+    source: int
+    size_tb: float
+    release: int
+    deadline: int
+    required: bool
+    drop_eur: float
+    options: tuple[MigrationOption, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class EventLimit:
+    """Net import (import - export) of a site in ``[start, end)`` should stay at or below a limit.
+
+    Attributes:
+        name: name of the event.
+        site: index of the site.
+        start, end: slots, half-open.
+        limit_kw: largest net import.
+        penalty_eur_per_kwh: price of each kWh above it.
+    """
+
+    name: str
+    site: int
+    start: int
+    end: int
+    limit_kw: float
+    penalty_eur_per_kwh: float
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Problem:
+    """Everything that a solver may know.
+
+    Attributes (arrays ``[S, T]`` unless said otherwise):
+        horizon: slots of this problem.
+        sites: names, ``[S]``.
+        capacity: resources free for jobs, ``[R, S, T]``.
+        fixed_kw: facility power without any job.
+        pue: facility kW per kW of IT.
+        renewable_kw: sun and wind available (forecast), can be curtailed.
+        import_limit_kw, export_limit_kw: connection limits, the planning margin already taken off.
+        import_eur_per_kwh, export_eur_per_kwh: prices at the meter, export counted as revenue.
+        carbon_g_per_kwh: intensity of import used in the objective.
+        batteries: per site, or None, ``[S]``.
+        initial_soc_kwh: state of charge at the start, ``[S]``; 0 without battery.
+        final_soc_kwh: state of charge at least to be left at the end, ``[S]``.
+        peak_eur_per_kw, peak_reached_kw: peak charge and the peak already reached, ``[S]``.
+        link_mbit_per_s: rate of each link, ``[L]``.
+        jobs, migrations, events: the tasks.
+        weights, settings: of the scenario.
+    """
+
+    horizon: Horizon
+    sites: tuple[str, ...]
+    capacity: FloatArray
+    fixed_kw: FloatArray
+    pue: FloatArray
+    renewable_kw: FloatArray
+    import_limit_kw: FloatArray
+    export_limit_kw: FloatArray
+    import_eur_per_kwh: FloatArray
+    export_eur_per_kwh: FloatArray
+    carbon_g_per_kwh: FloatArray
+    batteries: tuple[Battery | None, ...]
+    initial_soc_kwh: FloatArray
+    final_soc_kwh: FloatArray
+    peak_eur_per_kw: FloatArray
+    peak_reached_kw: FloatArray
+    links: tuple[str, ...]
+    link_mbit_per_s: FloatArray
+    jobs: tuple[JobTask, ...]
+    migrations: tuple[MigrationTask, ...]
+    events: tuple[EventLimit, ...]
+    weights: Weights
+    settings: PlanningSettings
+
+    @property
+    def import_weight_eur_per_kwh(self) -> FloatArray:
+        """Price of import with carbon priced in, ``[S, T]``."""
+        weight: FloatArray = self.import_eur_per_kwh + self.carbon_g_per_kwh / 1000.0 * self.weights.carbon_eur_per_kg
+        return weight

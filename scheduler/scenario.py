@@ -1,0 +1,162 @@
+"""A scenario, loaded: everything a plan, a rehearsal or a run needs, on one time axis, without files.
+
+``scheduler.document`` reads the YAML document and makes one of these; tests may build one directly.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import timedelta
+
+from grid.horizon import Horizon
+from grid.response.event import CapacityEvent
+from scheduler.data import Dataset
+from scheduler.facility import Link, Site
+from scheduler.workload import Job
+
+
+@dataclass(frozen=True, slots=True)
+class Weights:
+    """What the objective weighs, by name.
+
+    Attributes:
+        carbon_eur_per_kg: price of the carbon of imported energy.
+        carbon_signal: ``average`` or ``marginal``: the intensity that the objective uses. Reports always state average.
+        unserved_eur_per_kwh: price of facility load that no source can serve.
+        lateness_eur_per_h: price of each hour after the deadline (as realised; the planner keeps deadlines hard).
+    """
+
+    carbon_eur_per_kg: float = 0.1
+    carbon_signal: str = "average"
+    unserved_eur_per_kwh: float = 5.0
+    lateness_eur_per_h: float = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class PlanningSettings:
+    """How the planner works.
+
+    Attributes:
+        relative_gap: the solver may stop when the proven gap is at or below this.
+        time_limit_s: wall time after which the incumbent is returned.
+        limit_margin: share of each connection limit that the plan leaves free for forecast error.
+        duration_margin: share added to each asked run time before it is rounded up to slots.
+        lead_slots: slots between a decision and the first slot it may change.
+    """
+
+    relative_gap: float = 0.01
+    time_limit_s: float = 30.0
+    limit_margin: float = 0.05
+    duration_margin: float = 0.0
+    lead_slots: int = 1
+
+
+@dataclass(frozen=True, slots=True)
+class ErrorModel:
+    """What differs between the forecast and the simulated truth; every draw is a named stream of the seed.
+
+    Attributes:
+        solar_sigma, wind_sigma: standard deviation of the relative error of available power.
+        error_correlation_h: time constant of the errors (first-order autoregressive, exact in continuous time).
+        duration_low, duration_high: true run time / asked run time is uniform in this range.
+        command_delay_s: mean of the exponential delay of a command.
+        node_failures: number of nodes that fail in a stressed rehearsal.
+        repair_h: time until a failed node is back.
+    """
+
+    solar_sigma: float = 0.15
+    wind_sigma: float = 0.15
+    error_correlation_h: float = 3.0
+    duration_low: float = 0.7
+    duration_high: float = 1.0
+    command_delay_s: float = 2.0
+    node_failures: int = 1
+    repair_h: float = 2.0
+
+
+@dataclass(frozen=True, slots=True)
+class RehearsalSettings:
+    """What a plan must survive before it may command anything.
+
+    Attributes:
+        stressed_runs: rehearsals with forecast error, duration error, node failure and delays; each with its own seed.
+        deadline_miss_tolerance: largest share of jobs that may miss their deadline in a stressed run
+            (the nominal run tolerates none).
+        voltage_low_pu, voltage_high_pu: band of the 10-minute mean RMS voltage (EN 50160: +-10 %).
+        loading_limit_pct: largest loading of lines and transformers.
+        battery_tolerance_kwh: how far a realised state of charge may leave its bounds (numerical only).
+    """
+
+    stressed_runs: int = 2
+    deadline_miss_tolerance: float = 0.02
+    voltage_low_pu: float = 0.9
+    voltage_high_pu: float = 1.1
+    loading_limit_pct: float = 100.0
+    battery_tolerance_kwh: float = 1e-6
+
+
+@dataclass(frozen=True, slots=True)
+class NetworkSpec:
+    """Which electrical network lies behind the sites.
+
+    Attributes:
+        simbench: SimBench code, for example ``1-LV-semiurb4--0-sw``.
+        profile_start: naive local start in the profile year 2016 that the horizon's start maps to, ISO format.
+        household_scale: factor on all SimBench loads.
+    """
+
+    simbench: str
+    profile_start: str
+    household_scale: float = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class Scenario:
+    """A whole scenario.
+
+    Attributes:
+        name: short id.
+        title: one sentence for people.
+        seed: the one seed of every random draw.
+        horizon: planning horizon.
+        sites, links, datasets, jobs, events: the world.
+        weights, planning, errors, rehearsal: settings by name.
+        network: electrical network, or None for sites that share none.
+        time_zone: IANA name for display at the edges.
+        provenance: sentences on which numbers are real, derived or assumed.
+        beyond_horizon: names of jobs that cannot end inside the horizon and were left out of it.
+    """
+
+    name: str
+    title: str
+    seed: int
+    horizon: Horizon
+    sites: tuple[Site, ...]
+    links: tuple[Link, ...] = ()
+    datasets: tuple[Dataset, ...] = ()
+    jobs: tuple[Job, ...] = ()
+    events: tuple[CapacityEvent, ...] = ()
+    weights: Weights = field(default_factory=Weights)
+    planning: PlanningSettings = field(default_factory=PlanningSettings)
+    errors: ErrorModel = field(default_factory=ErrorModel)
+    rehearsal: RehearsalSettings = field(default_factory=RehearsalSettings)
+    network: NetworkSpec | None = None
+    time_zone: str = "Europe/Amsterdam"
+    provenance: tuple[str, ...] = ()
+    beyond_horizon: tuple[str, ...] = ()
+
+    def site(self, name: str) -> Site:
+        """The site of that name.
+
+        Raises:
+            KeyError: there is none.
+        """
+        for site in self.sites:
+            if site.name == name:
+                return site
+        raise KeyError(name)
+
+    @property
+    def settlement(self) -> timedelta:
+        """Metering period of peak charges and events: 15 minutes (Dutch imbalance settlement period)."""
+        return timedelta(minutes=15)

@@ -1,0 +1,1 @@
+"""The simulated world: SimPy processes for nodes, jobs, links and faults, exact energy between events."""
