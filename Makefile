@@ -1,0 +1,53 @@
+# ozzo: two commands do all the set-up on a fresh machine: 'make run' and 'make test'.
+SCENARIO ?= configs/almere.yaml
+export OZZO_DATA ?= $(if $(wildcard ../shared/data),$(abspath ../shared/data))
+export OZZO_SPEC ?= $(if $(wildcard ../shared/spec),$(abspath ../shared/spec))
+# an empty value means unset
+ifeq ($(OZZO_DATA),)
+unexport OZZO_DATA
+endif
+ifeq ($(OZZO_SPEC),)
+unexport OZZO_SPEC
+endif
+
+.DEFAULT_GOAL := help
+.PHONY: help run test check bench servers docs clean
+
+help: ## what can be made
+	@sed -n 's/^\([a-z]*\):.*## /make \1\t/p' Makefile | expand -t 16
+
+.venv/.ozzo-run: pyproject.toml constraints.txt scripts/setup.sh
+	@bash scripts/setup.sh run
+	@touch $@
+
+.venv/.ozzo-dev: pyproject.toml constraints.txt scripts/setup.sh
+	@bash scripts/setup.sh dev
+	@touch $@ .venv/.ozzo-run
+
+run: .venv/.ozzo-run ## plan, rehearse, command and report the example district (or SCENARIO=file)
+	@.venv/bin/ozzo run $(SCENARIO)
+
+check: .venv/.ozzo-dev ## ruff, formatting, mypy --strict
+	.venv/bin/ruff check .
+	.venv/bin/ruff format --check .
+	.venv/bin/mypy
+
+servers:
+	@bash scripts/servers.sh
+
+test: .venv/.ozzo-dev servers check ## everything that CI runs: checks, tests with coverage
+	.venv/bin/coverage erase
+	.venv/bin/coverage run -m pytest
+	.venv/bin/coverage combine --quiet
+	.venv/bin/coverage report --fail-under=90
+
+bench: .venv/.ozzo-dev ## speed, as ratios against a baseline run beside it
+	.venv/bin/python -m benchmarks
+
+docs: .venv/.ozzo-dev ## write again what is generated: reference, JSON Schema, dashboards
+	.venv/bin/ozzo reference --out docs/reference.md
+	.venv/bin/ozzo schema --out docs/scenario.schema.json
+	.venv/bin/ozzo dashboards --out dashboards
+
+clean: ## remove the environment and caches (runs/ stays)
+	rm -rf .venv .mypy_cache .ruff_cache .hypothesis .coverage .coverage.*

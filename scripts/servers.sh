@@ -1,0 +1,24 @@
+#!/usr/bin/env bash
+# Install the servers and the browser that the live tests start, from Debian, when missing and allowed.
+# Otherwise say so: those tests are then skipped with the reason (with CI=true a skip is a failure).
+set -euo pipefail
+missing=()
+[ -x /usr/sbin/mosquitto ] || command -v mosquitto >/dev/null || missing+=(mosquitto)
+command -v influxd >/dev/null || missing+=(influxdb)
+command -v chromium >/dev/null || missing+=(chromium)
+[ ${#missing[@]} -eq 0 ] && exit 0
+command -v apt-get >/dev/null || { echo "Not a Debian machine: tests that need ${missing[*]} will be skipped."; exit 0; }
+as=()
+if [ "$(id -u)" != 0 ]; then
+  if sudo -n true 2>/dev/null; then
+    as=(sudo -n)
+  else
+    echo "Not allowed to install from Debian: tests that need ${missing[*]} will be skipped."
+    exit 0
+  fi
+fi
+echo "Installing from Debian for the tests: ${missing[*]}"
+"${as[@]}" apt-get update -qq || true
+if ! "${as[@]}" env DEBIAN_FRONTEND=noninteractive RUNLEVEL=1 apt-get install -y -qq --no-install-recommends "${missing[@]}" >/dev/null; then
+  echo "Debian could not install ${missing[*]}: tests that need them will be skipped."
+fi
