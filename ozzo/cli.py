@@ -1,0 +1,207 @@
+"""The command line. Heavy rooms are imported inside the commands, so that ``ozzo --help`` is instant.
+
+Exit codes: 0 done; 1 done, and the answer is no (a verdict that failed, a plan that lacks something) or an error of the
+world (broker, disk); 2 the input is wrong (every finding printed at once); 130 interrupted, what was done is kept.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from grid.errors import Finding, InputError, Interrupted, OzzoError
+from ozzo.version import __version__
+
+app = typer.Typer(
+    name="ozzo",
+    help="Energy-aware datacenter scheduler and grid-coupling controller.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+fit_app = typer.Typer(help="Fit the small tables in configs/data from real data.", no_args_is_help=True)
+app.add_typer(fit_app, name="fit")
+
+ScenarioFile = Annotated[Path, typer.Argument(metavar="SCENARIO", help="Scenario document (YAML).", show_default=False)]
+AsJson = Annotated[bool, typer.Option("--json", help="Print machine-readable JSON on standard output.")]
+Out = Annotated[Path | None, typer.Option("--out", help="Write to this file instead of standard output.")]
+
+
+def _say(line: str) -> None:
+    """One line for people, on standard error, so that standard output stays machine-readable."""
+    sys.stderr.write(line + "\n")
+
+
+def _emit(text: str, out: Path | None) -> None:
+    if out is None:
+        sys.stdout.write(text if text.endswith("\n") else text + "\n")
+    else:
+        out.parent.mkdir(parents=True, exist_ok=True)
+        out.write_text(text if text.endswith("\n") else text + "\n", encoding="utf-8")
+
+
+def finding_dict(finding: Finding) -> dict[str, object]:
+    """A finding as plain JSON values."""
+    return {name: getattr(finding, name) for name in ("file", "line", "field", "found", "expected", "nearest")}
+
+
+@app.callback(invoke_without_command=True)
+def root(version: Annotated[bool, typer.Option("--version", help="Print the version and leave.")] = False) -> None:
+    """Energy-aware datacenter scheduler and grid-coupling controller."""
+    if version:
+        sys.stdout.write(f"ozzo {__version__}\n")
+        raise typer.Exit
+
+
+@app.command()
+def check(
+    files: Annotated[list[Path], typer.Argument(metavar="FILE...", help="Scenario documents.", show_default=False)],
+    as_json: AsJson = False,
+) -> None:
+    """Check scenario documents: every error at once, with file, line, field, found, expected and nearest name."""
+    from ozzo.commands_check import check_files
+
+    findings = check_files(files)
+    if as_json:
+        _emit(json.dumps({"findings": [finding_dict(finding) for finding in findings]}, indent=2), None)
+    else:
+        for finding in findings:
+            sys.stdout.write(f"{finding}\n")
+        if not findings:
+            sys.stdout.write(f"{len(files)} file{'s' if len(files) > 1 else ''} checked, nothing wrong\n")
+    raise typer.Exit(2 if findings else 0)
+
+
+@app.command()
+def schema(out: Out = None) -> None:
+    """Print the JSON Schema of scenario documents (for editors)."""
+    from ozzo.commands_check import schema_text
+
+    _emit(schema_text(), out)
+
+
+@app.command()
+def reference(out: Out = None) -> None:
+    """Print the reference page of scenario documents (Markdown)."""
+    from ozzo.commands_check import reference_text
+
+    _emit(reference_text(), out)
+
+
+@app.command()
+def plan(
+    scenario: ScenarioFile,
+    policy: Annotated[str, typer.Option(help="milp, fifo or wait_for_sun.")] = "milp",
+    out: Out = None,
+    as_json: AsJson = False,
+) -> None:
+    """Plan a scenario; print the plan's figures, or write the whole plan with --out."""
+    from ozzo.commands_plan import make_plan
+
+    text, complete = make_plan(scenario, policy, out=out, as_json=as_json, say=_say)
+    _emit(text, None)
+    raise typer.Exit(0 if complete else 1)
+
+
+@app.command()
+def rehearse(
+    scenario: ScenarioFile,
+    plan_file: Annotated[Path, typer.Option("--plan", help="Plan written by 'ozzo plan --out' (JSON).")],
+    as_json: AsJson = False,
+) -> None:
+    """Rehearse a saved plan in the simulator, with an AC power flow behind it, and print the verdict."""
+    from ozzo.commands_plan import rehearse_plan
+
+    text, passed = rehearse_plan(scenario, plan_file, as_json=as_json, say=_say)
+    _emit(text, None)
+    raise typer.Exit(0 if passed else 1)
+
+
+@app.command()
+def run(
+    scenario: ScenarioFile,
+    event: Annotated[
+        list[Path] | None, typer.Option(help="OpenADR 3.1 event object (JSON file) that arrives during the run.")
+    ] = None,
+    runs: Annotated[Path, typer.Option(help="Folder that run folders are made in.")] = Path("runs"),
+    seed: Annotated[int | None, typer.Option(help="Another seed than the scenario's.")] = None,
+    day_seconds: Annotated[
+        float, typer.Option(help="Wall seconds that 24 hours take while nodes are commanded.", min=0.5)
+    ] = 12.0,
+    nodes: Annotated[
+        bool, typer.Option("--nodes/--no-nodes", help="Command node agents (real processes), or stop after the rehearsal.")
+    ] = True,
+    port: Annotated[int, typer.Option(help="Loopback port of the event endpoint; 0 takes a free one.", min=0, max=65535)] = 0,
+    as_json: AsJson = False,
+) -> None:
+    """Plan, rehearse, command nodes and report: one scenario from end to end."""
+    from ozzo.run import RunOptions, run_scenario
+
+    options = RunOptions(scenario, tuple(event or ()), runs, seed, day_seconds, nodes, port)
+    result = run_scenario(options, quiet=as_json)
+    if as_json:
+        _emit(json.dumps(result.summary, indent=2), None)
+    raise typer.Exit(result.exit_code)
+
+
+@app.command()
+def dashboards(out: Annotated[Path, typer.Option("--out", help="Folder to write to.")] = Path("dashboards")) -> None:
+    """Write the Grafana dashboards and provisioning files, generated from code."""
+    from ozzo.dashboards import write_dashboards
+
+    for path in write_dashboards(out):
+        _say(f"wrote {path}")
+
+
+@fit_app.command("jobs")
+def fit_jobs(
+    tasks: Annotated[Path, typer.Argument(help="OpenDC task table (Parquet), for example the SURF trace.")],
+    out: Out = None,
+) -> None:
+    """Fit the job generator's distributions to a real trace."""
+    from ozzo.fit import fit_jobs_text
+
+    _emit(fit_jobs_text(tasks), out)
+
+
+@fit_app.command("table")
+def fit_table(
+    prices: Annotated[Path, typer.Option(help="Day-ahead market prices of one year (CSV, local clock).")],
+    carbon: Annotated[Path, typer.Option(help="Average carbon intensity (Parquet, UTC).")],
+    year: Annotated[int, typer.Option(help="Year to take.")] = 2023,
+    out: Out = None,
+) -> None:
+    """Make the hour-by-month table of prices and carbon intensity."""
+    from ozzo.fit import hour_by_month_text
+
+    _emit(hour_by_month_text(prices, carbon, year), out)
+
+
+def main() -> None:
+    """Entry point: runs the command, prints errors without a traceback, and leaves with the right exit code."""
+    try:
+        code = app(standalone_mode=False)
+    except InputError as error:
+        for finding in error.findings:
+            _say(str(finding))
+        code = 2
+    except (Interrupted, KeyboardInterrupt) as error:
+        _say(str(error) or "interrupted")
+        code = 130
+    except OzzoError as error:
+        _say(f"error: {error}")
+        code = 1
+    except OSError as error:
+        _say(f"error: {error}")
+        code = 1
+    except typer.Abort:
+        code = 130
+    except typer.TyperException as error:
+        _say(f"{error.format_message()} ('ozzo --help' lists what there is)")
+        code = error.exit_code
+    sys.exit(code or 0)
