@@ -1,0 +1,38 @@
+"""Carbon intensity in the format of Electricity Maps' exports as Parquet.
+
+Columns ``timestamp`` (naive, UTC, start of the hour) and ``carbon_intensity`` (gCO2eq/kWh): the *average* intensity over the
+life cycle, flow-traced consumption. It is never a marginal intensity.
+Cite: Electricity Maps, {COUNTRY} 2021-2024 Hourly Carbon Intensity Data, https://www.electricitymaps.com.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+
+from grid.errors import FeedError
+from grid.feeds.reading import Reading, regular
+
+
+def read_carbon(path: str | Path) -> Reading:
+    """Average carbon intensity in g/kWh by hour.
+
+    Raises:
+        FeedError: the file cannot be read or lacks a column.
+    """
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    try:
+        table = pq.read_table(path, columns=["timestamp", "carbon_intensity"])
+    except (OSError, pa.ArrowException) as error:
+        raise FeedError(f"{path}: not a Parquet file of timestamp and carbon_intensity: {error}") from error
+    if table.column_names != ["timestamp", "carbon_intensity"]:
+        raise FeedError(f"{path}: columns {table.column_names}; expected timestamp and carbon_intensity")
+    stamp = table["timestamp"].type
+    if not pa.types.is_timestamp(stamp) or stamp.tz not in (None, "UTC"):
+        raise FeedError(f"{path}: timestamp is {stamp}; expected a naive or UTC timestamp")
+    times = table["timestamp"].cast(pa.timestamp("ms", tz=stamp.tz)).cast(pa.int64()).to_numpy() / 1000.0
+    values = table["carbon_intensity"].to_numpy().astype(np.float64)
+    return regular(times, values, "g/kWh", f"{Path(path).name}, average, life cycle", step_s=3600.0)
