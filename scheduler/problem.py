@@ -49,6 +49,7 @@ class JobTask:
         options: where it may run; empty when nothing is possible (then it is dropped with a reason).
         drop_eur: price of not running it.
         pinned: slots that are already commanded and must be in the plan (a running job), else empty.
+        obstacles: for each site that cannot be an option, why, in words.
     """
 
     name: str
@@ -60,6 +61,7 @@ class JobTask:
     options: tuple[JobOption, ...]
     drop_eur: float
     pinned: tuple[int, ...] = ()
+    obstacles: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

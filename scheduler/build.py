@@ -1,0 +1,221 @@
+"""From a scenario (and what was observed of it) to a ``Problem``: arrays per site and slot, tasks with options.
+
+Rules that a reader must know:
+
+- Work is rounded up to whole slots after ``duration_margin``; releases are rounded up and deadlines down to slot edges.
+- A site can hold a job when one of its node groups can: enough nodes for the gang, each with the cores, GPUs and memory.
+  The job's power is that of the group with the dearest core among those that fit, so it is never understated.
+- Capacity is the pool of all nodes of a site. ``scheduler.placement`` then gives every run its nodes.
+- ``limit_margin`` is taken off the connection limits, but never so far that the load which is always there would no
+  longer fit: a margin must not make a feasible site infeasible.
+- Failed nodes are missing until the next observation, because nobody can promise when they are repaired.
+- A started rigid job is pinned to its site and its remaining slots from slot 0; a started interruptible one to its site.
+- A migrated dataset can be read at its old site until the end of the horizon: sources are deleted after the plan.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from grid.horizon import FloatArray, Horizon
+from grid.response.event import CapacityEvent
+from scheduler.data_tasks import DataTasks
+from scheduler.facility import NodeGroup, Site
+from scheduler.objective import carbon_g_per_kwh
+from scheduler.problem import RESOURCES, EventLimit, JobOption, JobTask, Problem
+from scheduler.scenario import Scenario
+from scheduler.workload import Job, JobKind
+from scheduler.world import JobState, Observation
+
+
+def build_problem(scenario: Scenario, observation: Observation | None = None) -> Problem:
+    """The planning problem of ``scenario``: of all its horizon, or of the rest of it after ``observation``.
+
+    Raises:
+        ValueError: the observation lies at or after the end of the horizon.
+        SeriesError: a series does not cover the horizon.
+    """
+    horizon = scenario.horizon if observation is None else scenario.horizon.tail(observation.slot)
+    sites = scenario.sites
+    data = DataTasks(scenario, horizon, observation)
+    jobs = _job_tasks(scenario, horizon, observation, data)
+    fixed = np.stack([np.full(horizon.slots, site.idle_kw) for site in sites])
+    margin = 1.0 - scenario.planning.limit_margin
+    import_limit = np.stack([site.connection.import_limit_kw.mean(horizon) for site in sites])
+    export_limit = np.stack([site.connection.export_limit_kw.mean(horizon) for site in sites])
+    soc, final, peak = _energy_state(scenario, observation)
+    weights = scenario.weights
+    return Problem(
+        horizon=horizon,
+        sites=tuple(site.name for site in sites),
+        capacity=_capacity(scenario, horizon, observation, jobs),
+        fixed_kw=fixed,
+        pue=np.stack([np.full(horizon.slots, site.pue) for site in sites]),
+        renewable_kw=np.stack([_renewable_kw(site, horizon) for site in sites]),
+        import_limit_kw=np.maximum(import_limit * margin, np.minimum(import_limit, fixed)),
+        export_limit_kw=export_limit * margin,
+        import_eur_per_kwh=np.stack([site.tariff.import_eur_per_mwh.mean(horizon) for site in sites]) / 1000.0,
+        export_eur_per_kwh=np.stack([site.tariff.export_eur_per_mwh.mean(horizon) for site in sites]) / 1000.0,
+        carbon_g_per_kwh=np.stack([carbon_g_per_kwh(site.carbon, weights, horizon) for site in sites]),
+        batteries=tuple(site.battery for site in sites),
+        initial_soc_kwh=soc,
+        final_soc_kwh=final,
+        peak_eur_per_kw=np.array([site.tariff.peak_eur_per_kw for site in sites]),
+        peak_reached_kw=peak,
+        links=tuple(link.name for link in scenario.links),
+        link_mbit_per_s=np.array([link.rate_mbit_per_s for link in scenario.links]),
+        jobs=jobs,
+        migrations=data.tasks,
+        events=_events(scenario, horizon, observation),
+        weights=weights,
+        settings=scenario.planning,
+    )
+
+
+def fitting_groups(site: Site, job: Job) -> tuple[NodeGroup, ...]:
+    """Node groups of ``site`` that can hold the whole gang of ``job``."""
+    return tuple(group for group in site.nodes if group.count >= job.nodes and holds(group, job))
+
+
+def holds(group: NodeGroup, job: Job) -> bool:
+    """True when one empty node of ``group`` can hold one member of the gang of ``job``."""
+    return group.cores >= job.cores and group.gpus >= job.gpus and group.memory_gb >= job.memory_gb
+
+
+def _renewable_kw(site: Site, horizon: Horizon) -> FloatArray:
+    """Forecast of sun and wind, ``[T]`` kW."""
+    total = np.zeros(horizon.slots)
+    for series in (site.solar_kw, site.wind_kw):
+        if series is not None:
+            total = total + np.maximum(0.0, series.mean(horizon))
+    return total
+
+
+def _energy_state(scenario: Scenario, observation: Observation | None) -> tuple[FloatArray, FloatArray, FloatArray]:
+    """State of charge now, state of charge to be left at the end, and peak that is already paid, ``[S]`` each."""
+    initial = {site.name: site.battery.initial_soc_kwh if site.battery else 0.0 for site in scenario.sites}
+    soc, peak = dict(initial), {site.name: site.tariff.peak_reached_kw for site in scenario.sites}
+    if observation is not None:
+        for site in scenario.sites:
+            if site.battery is not None and site.name in observation.soc_kwh:
+                soc[site.name] = min(max(observation.soc_kwh[site.name], 0.0), site.battery.energy_kwh)
+            peak[site.name] = max(peak[site.name], observation.peak_kw.get(site.name, 0.0))
+    names = [site.name for site in scenario.sites]
+    return (
+        np.array([soc[name] for name in names]),
+        np.array([initial[name] for name in names]),
+        np.array([peak[name] for name in names]),
+    )
+
+
+def _capacity(scenario: Scenario, horizon: Horizon, observation: Observation | None, jobs: tuple[JobTask, ...]) -> FloatArray:
+    """Pool of the working nodes of each site, ``[R, S, T]``; never below what pinned jobs already hold."""
+    failed = observation.failed_nodes if observation else frozenset[str]()
+    pool = np.zeros((len(RESOURCES), len(scenario.sites)))
+    for s, site in enumerate(scenario.sites):
+        for group in site.nodes:
+            count = sum(f"{site.name}.{group.name}-{i}" not in failed for i in range(group.count))
+            pool[:, s] += count * np.array([group.cores, group.gpus, group.memory_gb])
+    capacity = np.repeat(pool[:, :, None], horizon.slots, axis=2)
+    held = np.zeros_like(capacity)
+    for task in jobs:
+        for slot in task.pinned:
+            held[:, task.options[0].site, slot] += task.resources
+    return np.maximum(capacity, held)
+
+
+def _events(scenario: Scenario, horizon: Horizon, observation: Observation | None) -> tuple[EventLimit, ...]:
+    """Events known at the moment of planning; a slot that an event touches counts as a whole."""
+    known = observation.moment if observation else horizon.start
+    index = {site.name: s for s, site in enumerate(scenario.sites)}
+
+    def limit(event: CapacityEvent) -> EventLimit:
+        start, end = max(0, horizon.floor_slot(event.start)), min(horizon.slots, horizon.ceil_slot(event.end))
+        return EventLimit(event.name, index[event.site], start, end, event.limit_kw, event.penalty_eur_per_kwh)
+
+    limits = (limit(event) for event in scenario.events if event.received <= known)
+    return tuple(event for event in limits if event.start < event.end)
+
+
+def _job_tasks(scenario: Scenario, horizon: Horizon, observation: Observation | None, data: DataTasks) -> tuple[JobTask, ...]:
+    """Every job that is not done, in the order of the scenario."""
+    done = observation.finished if observation else frozenset[str]()
+    started = {state.job: state for state in observation.started} if observation else {}
+    tasks = []
+    for job in scenario.jobs:
+        if job.name in done:
+            continue
+        if job.name in started:
+            tasks.append(_started_task(scenario, horizon, job, started[job.name]))
+        else:
+            tasks.append(_waiting_task(scenario, horizon, job, data))
+    return tuple(tasks)
+
+
+def _waiting_task(scenario: Scenario, horizon: Horizon, job: Job, data: DataTasks) -> JobTask:
+    """A job that has not begun."""
+    release = min(max(0, horizon.ceil_slot(job.release)), horizon.slots)
+    options, obstacles = [], []
+    for s, site in enumerate(scenario.sites):
+        if site.name not in job.sites:
+            continue
+        groups = fitting_groups(site, job)
+        if not groups:
+            obstacles.append(f"{site.name} has no {job.nodes} nodes with {_needs(job)} each")
+            continue
+        reach = data.reach(job, site.name)
+        if isinstance(reach, str):
+            obstacles.append(reach)
+            continue
+        earliest = max(release, data.earliest(reach, s))
+        options.append(JobOption(s, _power_kw(groups, job), 0.0, earliest, reach))
+    return JobTask(
+        name=job.name,
+        kind=job.kind,
+        work=horizon.slots_for(job.duration * (1.0 + scenario.planning.duration_margin)),
+        release=release,
+        deadline=min(max(0, horizon.floor_slot(job.deadline)), horizon.slots),
+        resources=_use(job),
+        options=tuple(options),
+        drop_eur=job.drop_eur,
+        obstacles=tuple(obstacles),
+    )
+
+
+def _started_task(scenario: Scenario, horizon: Horizon, job: Job, state: JobState) -> JobTask:
+    """A job that has begun: its site is fixed, and for a rigid one its slots; a missed deadline moves to its end."""
+    s = [site.name for site in scenario.sites].index(state.site)
+    site = scenario.sites[s]
+    groups = fitting_groups(site, job) or site.nodes
+    work = min(max(1, state.remaining_slots), horizon.slots)
+    rigid = job.kind is JobKind.RIGID
+    deadline = min(max(work, horizon.floor_slot(job.deadline)), horizon.slots)
+    return JobTask(
+        name=job.name,
+        kind=job.kind,
+        work=work,
+        release=0,
+        deadline=work if rigid else deadline,
+        resources=_use(job),
+        options=(JobOption(s, _power_kw(groups, job), 0.0, 0),),
+        drop_eur=job.drop_eur,
+        pinned=tuple(range(work)) if rigid else (),
+    )
+
+
+def _use(job: Job) -> tuple[float, ...]:
+    """Use of each of ``RESOURCES`` by the whole job."""
+    return (float(job.nodes * job.cores), float(job.nodes * job.gpus), float(job.nodes * job.memory_gb))
+
+
+def _power_kw(groups: tuple[NodeGroup, ...], job: Job) -> float:
+    """IT power that the job adds: its cores times the dearest core among the groups that fit."""
+    return job.nodes * job.cores * max(group.core_kw for group in groups)
+
+
+def _needs(job: Job) -> str:
+    """What one node must have, in words."""
+    parts = [f"{job.cores} cores"]
+    parts += [f"{job.gpus} GPUs"] if job.gpus else []
+    parts += [f"{job.memory_gb:g} GB"] if job.memory_gb else []
+    return ", ".join(parts)
