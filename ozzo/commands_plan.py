@@ -84,8 +84,10 @@ def make_plan(
         f"  plan {plan.id} by {plan.policy}: {plan.status}, {plan.solver}",
         f"  objective {plan.objective_eur:.2f} EUR"
         + (f", proven not below {plan.bound_eur:.2f} EUR (gap {plan.gap:.2%})" if plan.gap is not None else ""),
-        f"  {len({run.job for run in plan.runs})} of {len(scenario.jobs)} jobs in {len(plan.runs)} runs, "
-        + f"{len(plan.transfers)} transfers, built in {plan.build_s:.1f} s, solved in {plan.solve_s:.1f} s",
+        (
+            f"  {len({run.job for run in plan.runs})} of {len(scenario.jobs)} jobs in {len(plan.runs)} runs, "
+            f"{len(plan.transfers)} transfers, built in {plan.build_s:.1f} s, solved in {plan.solve_s:.1f} s"
+        ),
     ]
     lines += [f"  not done: {item.name}: {item.reason.text}" for item in plan.dropped]
     return "\n".join(lines), complete
