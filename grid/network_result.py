@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+
+import numpy as np
 
 from grid.horizon import FloatArray
 
@@ -17,6 +19,8 @@ class NetworkResult:
         voltage_pu: ``[N, buses]``; line_loading_pct: ``[N, lines]``; transformer_loading_pct: ``[N, transformers]``
             (current over rated current).
         site_bus: bus index of each site that is in the network, by site name.
+        grid_import_kw: active power drawn from the grid above, ``[N]`` (import positive); empty when not computed.
+        losses_kw: active power lost in lines and transformers, ``[N]``; empty when not computed.
     """
 
     slots: tuple[int, ...]
@@ -27,3 +31,5 @@ class NetworkResult:
     line_loading_pct: FloatArray
     transformer_loading_pct: FloatArray
     site_bus: dict[str, int]
+    grid_import_kw: FloatArray = field(default_factory=lambda: np.empty(0))
+    losses_kw: FloatArray = field(default_factory=lambda: np.empty(0))

@@ -1,0 +1,385 @@
+"""The electrical network behind the sites: a SimBench benchmark grid with its year of loads and sun, and AC power flow.
+
+``load_network`` builds the grid with simbench and pandapower once (seconds) and keeps everything that a power flow needs as
+arrays in the user's cache; later loads touch neither library. ``Network.power_flow`` adds the net import of the sites to
+their buses and solves the AC equations of all slots at once (``grid.ac_flow``); pandapower's Newton solver, the model of
+record, solves the extreme slots again and every slot that the fast method could not. Disagreement is an error.
+
+Sites are loads of power factor 1: server power supplies correct theirs to about that, and inverters feed at unity by default.
+SimBench data: ODbL 1.0; Meinecke et al., Energies 13 (2020) 3290, doi:10.3390/en13123290.
+"""
+
+from __future__ import annotations
+
+import difflib
+import importlib.metadata
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from grid.ac_flow import Admittance, ComplexArray, IntArray, branch_currents_pu, slack_power_mva, solve
+from grid.cache import Arrays, cached
+from grid.errors import PowerFlowError
+from grid.feeds.simbench_profiles import PROFILE_STEP_S, profile_moments_s, scenario_of
+from grid.horizon import FloatArray, Horizon
+from grid.network_result import NetworkResult
+
+AGREEMENT_PU = 1e-6
+"""Largest difference in voltage between the fast method and pandapower before the result is refused."""
+
+CHUNK = 4000
+"""Slots solved together; bounds the memory of a year."""
+
+
+def silent(_: str) -> None:
+    """A progress callback that tells nobody."""
+
+
+@dataclass(frozen=True, eq=False)
+class Network:
+    """A grid with its profiles. Power in MW where SimBench says MW, in kW at every public edge.
+
+    Attributes:
+        code: SimBench code.
+        bus_names, line_names, transformer_names: element names.
+        transformer_buses: name of the low-voltage bus of each transformer.
+        load_buses, load_p_mw, load_q_mvar: bus index of each load and its year, ``[35136, loads]``.
+        sgen_buses, sgen_p_mw: same for static generators (roof-top sun), injection positive.
+        bus_nodes: electrical node of each bus (closed switches join buses).
+        admittance: for the power flow.
+        line_branches, transformer_branches: branch of each element.
+        line_pct, transformer_pct: percent of the rating per unit of current at from and to end, ``[elements, 2]``.
+        grid_json: the pandapower net, for the model of record.
+    """
+
+    code: str
+    bus_names: tuple[str, ...]
+    line_names: tuple[str, ...]
+    transformer_names: tuple[str, ...]
+    transformer_buses: tuple[str, ...]
+    load_buses: IntArray
+    load_p_mw: FloatArray
+    load_q_mvar: FloatArray
+    sgen_buses: IntArray
+    sgen_p_mw: FloatArray
+    bus_nodes: IntArray
+    admittance: Admittance
+    line_branches: IntArray
+    transformer_branches: IntArray
+    line_pct: FloatArray
+    transformer_pct: FloatArray
+    grid_json: str
+
+    @cached_property
+    def _pandapower_net(self) -> Any:
+        """The net for the model of record, as pandapower reads it."""
+        import pandapower as pp
+
+        return pp.from_json_string(self.grid_json)
+
+    def bus_index(self, bus: str) -> int:
+        """Index of the bus of that name.
+
+        Raises:
+            PowerFlowError: there is none; names the nearest.
+        """
+        if bus in self.bus_names:
+            return self.bus_names.index(bus)
+        nearest = difflib.get_close_matches(bus, self.bus_names, 1, 0.0)
+        raise PowerFlowError(f"network {self.code} has no bus {bus!r} (did you mean {nearest[0]!r}?)")
+
+    def households_kw(
+        self, horizon: Horizon, profile_start: str | datetime, household_scale: float = 1.0
+    ) -> tuple[FloatArray, FloatArray, FloatArray]:
+        """Mean load P (kW), load Q (kvar) and generation (kW) of the network's own users in each slot.
+
+        Shapes ``[slots, loads]``, ``[slots, loads]``, ``[slots, static generators]``; exact time-weighted means for any step.
+
+        Raises:
+            FeedError: the horizon leaves the profile year.
+        """
+        moments = profile_moments_s(horizon, profile_start)
+        load = 1e3 * household_scale
+        return (
+            load * _means(self.load_p_mw, moments),
+            load * _means(self.load_q_mvar, moments),
+            1e3 * _means(self.sgen_p_mw, moments),
+        )
+
+    def worst_slots(
+        self,
+        horizon: Horizon,
+        profile_start: str | datetime,
+        site_import_kw: Mapping[str, npt.ArrayLike],
+        site_bus: Mapping[str, str],
+        *,
+        household_scale: float = 1.0,
+        count: int = 8,
+    ) -> tuple[int, ...]:
+        """The ``count`` slots with the highest and the lowest net import at the transformer (half each), in order of time.
+
+        For a quick check: losses are left out, which hardly changes the order.
+
+        Raises:
+            PowerFlowError, FeedError: as ``power_flow``.
+        """
+        load, _, sun = self.households_kw(horizon, profile_start, household_scale)
+        net = load.sum(axis=1) - sun.sum(axis=1)
+        for site in site_bus:
+            net = net + _site_import(site_import_kw, site, horizon)
+        order = np.argsort(net, kind="stable")
+        low = order[: count // 2]
+        high = order[max(len(low), horizon.slots - (count - count // 2)) :]
+        return tuple(sorted(int(slot) for slot in {*low, *high}))
+
+    def power_flow(
+        self,
+        horizon: Horizon,
+        profile_start: str | datetime,
+        site_import_kw: Mapping[str, npt.ArrayLike],
+        site_bus: Mapping[str, str],
+        *,
+        household_scale: float = 1.0,
+        slots: Sequence[int] | None = None,
+        progress: Callable[[str], None] = silent,
+        confirm: int = 2,
+    ) -> NetworkResult:
+        """AC power flow with the sites on their buses.
+
+        Args:
+            horizon: time axis of the site powers.
+            profile_start: naive local time in 2016 that the horizon's start maps to.
+            site_import_kw: net import of each site (import positive), ``[slots]``; sites without a bus are ignored.
+            site_bus: bus name of each site that is in the network.
+            household_scale: factor on the network's own loads (not on its generation).
+            slots: slots to compute, by default all.
+            progress: told what is going on.
+            confirm: number of extreme slots (highest loading, lowest voltage, ...) that pandapower's Newton solver solves
+                again; 0 leaves pandapower unloaded unless a slot needs it.
+
+        Raises:
+            PowerFlowError: unknown bus, wrong shapes or values, no convergence (names slot and worst bus), or the two
+                methods disagree.
+            FeedError: the horizon leaves the profile year.
+        """
+        chosen = np.arange(horizon.slots) if slots is None else np.asarray(slots, dtype=np.int64)
+        if len(chosen) == 0 or chosen.min() < 0 or chosen.max() >= horizon.slots:
+            raise PowerFlowError(f"slots {list(chosen)[:5]} do not lie in a horizon of {horizon.slots} slots")
+        buses = {site: self.bus_index(bus) for site, bus in site_bus.items()}
+        sites = {site: _site_import(site_import_kw, site, horizon)[chosen] for site in buses}
+        load_p, load_q, sun = (part[chosen] for part in self.households_kw(horizon, profile_start, household_scale))
+        injection = self._injection_mva(load_p, load_q, sun, sites, buses)
+        voltage = np.concatenate(
+            [
+                self._solve(injection[at : at + CHUNK], chosen[at : at + CHUNK], horizon, progress)
+                for at in range(0, len(chosen), CHUNK)
+            ]
+        )
+        result = self._result(tuple(int(slot) for slot in chosen), voltage, injection, buses)
+        self._confirm(result, injection, horizon, confirm, progress)
+        return result
+
+    def _injection_mva(
+        self,
+        load_p_kw: FloatArray,
+        load_q_kvar: FloatArray,
+        sun_kw: FloatArray,
+        sites: Mapping[str, FloatArray],
+        buses: Mapping[str, int],
+    ) -> ComplexArray:
+        """Injection at every bus in MVA (load negative), ``[N, buses]``."""
+        count = len(self.bus_names)
+        injection = _gathered(-(load_p_kw + 1j * load_q_kvar), self.load_buses, count)
+        injection += _gathered(sun_kw.astype(np.complex128), self.sgen_buses, count)
+        for site, bus in buses.items():
+            injection[:, bus] -= sites[site]
+        return injection / 1e3
+
+    def _nodes_pu(self, injection_mva: ComplexArray) -> ComplexArray:
+        """Injection at every electrical node per unit, ``[N, nodes]``."""
+        return _gathered(injection_mva / self.admittance.base_mva, self.bus_nodes, self.admittance.size)
+
+    def _solve(
+        self, injection_mva: ComplexArray, slots: IntArray, horizon: Horizon, progress: Callable[[str], None]
+    ) -> ComplexArray:
+        """Node voltages; slots that the fast method leaves open go to pandapower."""
+        solution = solve(self.admittance, self._nodes_pu(injection_mva))
+        for row in np.flatnonzero(~solution.solved):
+            progress(f"slot {slots[row]}: the fast power flow did not converge, asking pandapower")
+            lowest = int(np.argmin(np.abs(solution.linear[row])[self.bus_nodes]))
+            where = f"slot {slots[row]} ({horizon.time(int(slots[row])):%Y-%m-%dT%H:%MZ}), worst bus {self.bus_names[lowest]}"
+            vm, va = self._newton(injection_mva[row], where)
+            solution.voltage[row, self.bus_nodes] = vm * np.exp(1j * np.deg2rad(va))
+        return solution.voltage
+
+    def _newton(self, injection_mva: ComplexArray, where: str) -> tuple[FloatArray, FloatArray]:
+        """Voltage magnitude and angle of every bus by pandapower's Newton-Raphson.
+
+        Raises:
+            PowerFlowError: it did not converge.
+        """
+        import pandapower as pp
+
+        net = self._pandapower_net
+        net.load["p_mw"] = -injection_mva.real
+        net.load["q_mvar"] = -injection_mva.imag
+        try:
+            pp.runpp(net, numba=False, init="auto", tolerance_mva=1e-8)
+        except pp.LoadflowNotConverged as error:
+            raise PowerFlowError(f"network {self.code}: the AC power flow does not converge in {where}") from error
+        return net.res_bus["vm_pu"].to_numpy(np.float64), net.res_bus["va_degree"].to_numpy(np.float64)
+
+    def _result(
+        self, slots: tuple[int, ...], voltage: ComplexArray, injection_mva: ComplexArray, buses: dict[str, int]
+    ) -> NetworkResult:
+        """Loadings, slack power and losses from the voltages."""
+        at_from, at_to = (np.abs(current) for current in branch_currents_pu(self.admittance, voltage))
+
+        def loading(branches: IntArray, pct: FloatArray) -> FloatArray:
+            worst: FloatArray = np.maximum(at_from[:, branches] * pct[:, 0], at_to[:, branches] * pct[:, 1])
+            return worst
+
+        slack_kw = 1e3 * slack_power_mva(self.admittance, voltage).real
+        return NetworkResult(
+            slots=slots,
+            bus_names=self.bus_names,
+            line_names=self.line_names,
+            transformer_names=self.transformer_names,
+            voltage_pu=np.abs(voltage[:, self.bus_nodes]),
+            line_loading_pct=loading(self.line_branches, self.line_pct),
+            transformer_loading_pct=loading(self.transformer_branches, self.transformer_pct),
+            site_bus=buses,
+            grid_import_kw=slack_kw,
+            losses_kw=slack_kw + 1e3 * injection_mva.real.sum(axis=1),
+        )
+
+    def _confirm(
+        self, result: NetworkResult, injection: ComplexArray, horizon: Horizon, count: int, progress: Callable[[str], None]
+    ) -> None:
+        """Solve the extreme slots again with pandapower's Newton solver.
+
+        Raises:
+            PowerFlowError: the two differ by more than ``AGREEMENT_PU``.
+        """
+        extremes = [
+            int(np.argmax(result.transformer_loading_pct.max(axis=1, initial=0.0))),
+            int(np.argmin(result.voltage_pu.min(axis=1))),
+            int(np.argmax(result.voltage_pu.max(axis=1))),
+            int(np.argmax(result.line_loading_pct.max(axis=1, initial=0.0))),
+        ]
+        for row in list(dict.fromkeys(extremes))[:count]:
+            slot = result.slots[row]
+            progress(f"slot {slot}: pandapower confirms")
+            vm, _ = self._newton(injection[row], f"slot {slot} ({horizon.time(slot):%Y-%m-%dT%H:%MZ})")
+            difference = np.abs(vm - result.voltage_pu[row])
+            if not (difference <= AGREEMENT_PU).all():
+                bus = self.bus_names[int(np.argmax(difference))]
+                raise PowerFlowError(
+                    f"network {self.code}: fast power flow and pandapower differ by {difference.max():.2e} pu at {bus} in slot {slot}"
+                )
+
+
+def _site_import(site_import_kw: Mapping[str, npt.ArrayLike], site: str, horizon: Horizon) -> FloatArray:
+    """Net import of a site, checked.
+
+    Raises:
+        PowerFlowError: missing, of another length, or not finite.
+    """
+    if site not in site_import_kw:
+        raise PowerFlowError(f"no net import given for site {site!r}")
+    power = np.asarray(site_import_kw[site], dtype=np.float64)
+    if power.shape != (horizon.slots,) or not np.isfinite(power).all():
+        raise PowerFlowError(f"net import of site {site!r} must be {horizon.slots} finite numbers, found shape {power.shape}")
+    return power
+
+
+def _gathered(values: ComplexArray, places: IntArray, size: int) -> ComplexArray:
+    """Sums of the columns of ``values`` ``[N, k]`` by their place, ``[N, size]``."""
+    sums = np.zeros((size, len(values)), dtype=np.complex128)
+    np.add.at(sums, places, values.T)
+    return sums.T
+
+
+def _means(columns: FloatArray, moments_s: FloatArray) -> FloatArray:
+    """Exact time-weighted means of 15-minute columns between neighbouring moments, ``[len(moments) - 1, columns]``."""
+    position = moments_s / PROFILE_STEP_S
+    first = int(np.floor(position[0]))
+    rows = columns[first : int(np.ceil(position[-1]))]
+    if np.array_equal(position, np.rint(position)) and (np.diff(position) == 1).all():
+        return rows.copy()
+    cumulative = np.vstack([np.zeros(columns.shape[1]), np.cumsum(rows, axis=0)])
+    whole = np.minimum(np.floor(position).astype(np.int64) - first, len(rows) - 1)
+    part = (position - first - whole)[:, None]
+    at = cumulative[whole] + part * rows[whole]
+    means: FloatArray = np.diff(at, axis=0) / np.diff(position)[:, None]
+    return means
+
+
+def load_network(code: str, *, cache: Path | None = None) -> Network:
+    """The SimBench network ``code`` with its year of profiles, from the cache or freshly built (seconds).
+
+    Args:
+        code: for example ``1-LV-semiurb4--0-sw``.
+        cache: cache folder, by default the user's (``grid.cache.cache_folder``).
+
+    Raises:
+        FeedError: not a SimBench code.
+        PowerFlowError: SimBench does not know the code, or the network has parts that this power flow does not.
+    """
+    from grid.network_build import build_arrays
+
+    scenario_of(code)
+    key = {
+        "code": code,
+        "format": "1",
+        "pandapower": importlib.metadata.version("pandapower"),
+        "simbench": importlib.metadata.version("simbench"),
+    }
+    return _from_arrays(code, cached("network", key, lambda: build_arrays(code), cache))
+
+
+def _from_arrays(code: str, arrays: Arrays) -> Network:
+    """The network that the arrays describe."""
+
+    def names(key: str) -> tuple[str, ...]:
+        return tuple(str(name) for name in arrays[key])
+
+    admittance = Admittance(
+        size=int(arrays["size"]),
+        bus_rows=arrays["bus_rows"],
+        bus_columns=arrays["bus_columns"],
+        bus_values=arrays["bus_values"],
+        branch_rows=arrays["branch_rows"],
+        branch_columns=arrays["branch_columns"],
+        from_values=arrays["from_values"],
+        to_values=arrays["to_values"],
+        branches=int(arrays["branches"]),
+        slack=arrays["slack"],
+        slack_voltage=arrays["slack_voltage"],
+        base_mva=float(arrays["base_mva"]),
+    )
+    return Network(
+        code=code,
+        bus_names=names("bus_names"),
+        line_names=names("line_names"),
+        transformer_names=names("transformer_names"),
+        transformer_buses=names("transformer_buses"),
+        load_buses=arrays["load_buses"],
+        load_p_mw=arrays["load_p_mw"],
+        load_q_mvar=arrays["load_q_mvar"],
+        sgen_buses=arrays["sgen_buses"],
+        sgen_p_mw=arrays["sgen_p_mw"],
+        bus_nodes=arrays["bus_nodes"],
+        admittance=admittance,
+        line_branches=arrays["line_branches"],
+        transformer_branches=arrays["transformer_branches"],
+        line_pct=arrays["line_pct"],
+        transformer_pct=arrays["transformer_pct"],
+        grid_json=str(arrays["grid_json"]),
+    )
