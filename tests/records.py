@@ -37,11 +37,11 @@ Places = dict[str, tuple[str, tuple[tuple[float, float], ...]]]
 PLACES: dict[str, Places] = {
     "milp": {
         "index": ("cabinet", ((11, 13),)),
-        "render": ("hall", ((10, 13),)),
+        "render": ("hall", ((11, 14),)),
         "train": ("hall", ((8, 10), (12, 15))),
         "backup": ("hall", ((11, 12),)),
         "nightly": ("hall", ((5, 6),)),
-        "transcode": ("cabinet", ((14, 16),)),
+        "transcode": ("hall", ((13, 15),)),
     },
     "fifo": {
         "index": ("cabinet", ((0, 2),)),
