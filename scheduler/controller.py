@@ -95,6 +95,7 @@ class Controller:
             ValueError: no slot is left to decide.
         """
         self.scenario = replace(self.scenario, events=self.scenario.events + events)
+        self._world.announce(self.scenario.events)
         for event in events:
             self._record("event", moment, {"name": event.name, "site": event.site, "limit_kw": event.limit_kw})
         slot = max(0, self.scenario.horizon.ceil_slot(moment)) + self.scenario.planning.lead_slots

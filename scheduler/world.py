@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
 
+from grid.response.event import CapacityEvent
 from scheduler.plan import Plan
 
 
@@ -65,6 +66,9 @@ class World(Protocol):
 
     def observe(self, slot: int) -> Observation:
         """State at the start of ``slot``, foreseen from the plan in force when the slot is still to come."""
+
+    def announce(self, events: tuple[CapacityEvent, ...]) -> None:
+        """Let the sites know of demand-response events: all of them, also those announced before."""
 
     def command(self, plan: Plan) -> None:
         """Carry out ``plan`` from its first slot on; replaces the plan in force."""
