@@ -1,0 +1,188 @@
+"""Local energy management: what a site's battery does at an instant, from what the site can measure and the plan's slot.
+
+Signs: battery power is charge - discharge at the terminal (charging positive); load and available sun and wind are positive.
+
+``SELF_CONSUMPTION`` charges with surplus (available power above load) and discharges into deficit. It knows no price.
+
+``FOLLOW_PLAN`` carries the plan out, with these corrections and no others:
+
+1. *Charging*: planned charging takes the real surplus, and from the grid only what the plan itself meant to take from the
+   grid in that slot, and nothing from the grid while the battery is ahead of its planned state of charge.
+2. *Discharging*: planned discharging goes into the real deficit, and into the grid only what the plan itself meant to export.
+3. *Unplanned surplus* is charged when it would be curtailed, and when it exceeds the planned export while the plan has
+   import later that is dearer than today's export (after both efficiencies and the wear).
+4. *Energy ahead of the plan* is given back into local deficit in the dearest of the remaining slots with planned import.
+5. Never below the lowest state of charge that the plan itself reaches from here on, so that a battery that fell behind its
+   plan does not end empty.
+
+Both keep the state of charge within [reserve, capacity] and the terminal's limits, do not discharge into an export that is
+refused (limit, or negative price), and charge less or discharge more while net import would exceed the limit in force
+(connection or demand-response event; for that rule 5 does not hold, the reserve does).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from grid.assets.battery import Battery
+from grid.horizon import FloatArray
+from scheduler.facility import Site
+from scheduler.plan import BatteryControl, Plan
+
+TINY_KWH = 1e-9
+"""Differences of state of charge below this do not count."""
+
+
+@dataclass(frozen=True, slots=True)
+class Intent:
+    """What the plan meant a battery to do in one slot.
+
+    Attributes:
+        charge_kw, discharge_kw: planned powers.
+        from_grid_kw: part of the charging that the plan meant to import.
+        to_grid_kw: part of the discharging that the plan meant to export.
+        export_kw: planned export.
+        buys_back: unplanned surplus is worth more in the battery than exported.
+        wait_kwh: energy ahead of plan that dearer remaining slots can take (in the cells).
+        floor_kwh: lowest planned state of charge from here on.
+        start_s, start_kwh, rate_kw: planned state of charge is ``start_kwh + rate_kw * (t - start_s) / 3600``.
+    """
+
+    charge_kw: float
+    discharge_kw: float
+    from_grid_kw: float
+    to_grid_kw: float
+    export_kw: float
+    buys_back: bool
+    wait_kwh: float
+    floor_kwh: float
+    start_s: float
+    start_kwh: float
+    rate_kw: float
+
+    def planned_kwh(self, moment_s: float) -> float:
+        """Planned state of charge at an instant of the slot."""
+        return self.start_kwh + self.rate_kw * (moment_s - self.start_s) / 3600.0
+
+
+@dataclass(frozen=True, slots=True)
+class Instant:
+    """What a site measures: facility load, available sun and wind, the limit on net import, what the grid takes (kW)."""
+
+    load_kw: float
+    available_kw: float
+    net_limit_kw: float
+    export_room_kw: float
+
+
+@dataclass(frozen=True, slots=True)
+class Setting:
+    """Battery power now, and how far it holds.
+
+    Attributes:
+        power_kw: charging positive.
+        lowest_kwh: state of charge down to which it holds.
+        until_ahead_kwh: energy ahead of the plan down to which it holds, or None.
+    """
+
+    power_kw: float
+    lowest_kwh: float
+    until_ahead_kwh: float | None = None
+
+
+def intents(site: Site, plan: Plan, origin_s: float) -> tuple[Intent, ...]:
+    """What ``plan`` means for the battery of ``site``, by slot of the plan; empty for a site without battery.
+
+    Args:
+        site: the site.
+        plan: the plan.
+        origin_s: Unix second from which the intents count their seconds.
+    """
+    battery = site.battery
+    if battery is None:
+        return ()
+    s, energy, step_h = plan.sites.index(site.name), plan.energy, plan.horizon.step_h
+    charge, discharge = energy.charge_kw[s], energy.discharge_kw[s]
+    surplus = energy.renewable_used_kw[s] - energy.load_kw[s]
+    rate = charge * battery.charge_efficiency - discharge / battery.discharge_efficiency
+    ends = energy.soc_kwh[s]
+    floors = np.minimum.accumulate(ends[::-1])[::-1]
+    buys_back, wait = _worth(site, battery, plan, s)
+    edges = plan.horizon.edges_s - origin_s
+    return tuple(
+        Intent(
+            charge_kw=float(charge[t]),
+            discharge_kw=float(discharge[t]),
+            from_grid_kw=float(max(0.0, charge[t] - max(0.0, surplus[t]))),
+            to_grid_kw=float(max(0.0, discharge[t] - max(0.0, -surplus[t]))),
+            export_kw=float(energy.export_kw[s, t]),
+            buys_back=bool(buys_back[t]),
+            wait_kwh=float(wait[t]),
+            floor_kwh=float(max(battery.reserve_soc_kwh, floors[t])),
+            start_s=float(edges[t]),
+            start_kwh=float(ends[t] - rate[t] * step_h),
+            rate_kw=float(rate[t]),
+        )
+        for t in range(plan.horizon.slots)
+    )
+
+
+def _worth(site: Site, battery: Battery, plan: Plan, s: int) -> tuple[FloatArray, FloatArray]:
+    """By slot: is surplus worth keeping, and how much energy (kWh in the cells) the dearer remaining slots can take."""
+    horizon, energy = plan.horizon, plan.energy
+    price = site.tariff.import_eur_per_mwh.mean(horizon)
+    export = site.tariff.export_eur_per_mwh.mean(horizon)
+    importing = energy.import_kw[s] > 1e-6
+    room = np.minimum(np.maximum(0.0, battery.discharge_kw - energy.discharge_kw[s]), energy.import_kw[s])
+    room_kwh = room * horizon.step_h / battery.discharge_efficiency
+    both = battery.charge_efficiency * battery.discharge_efficiency
+    buys_back, wait = np.zeros(horizon.slots), np.zeros(horizon.slots)
+    for t in range(horizon.slots):
+        later = slice(t + 1, horizon.slots)
+        dearest = float(np.max(price[later], initial=-np.inf, where=importing[later]))
+        buys_back[t] = both * dearest - battery.wear_eur_per_kwh * 1000.0 > export[t]
+        wait[t] = float(room_kwh[later][price[later] > price[t]].sum())
+    return buys_back, wait
+
+
+def battery_power(
+    battery: Battery, control: BatteryControl, soc_kwh: float, now: Instant, intent: Intent | None, moment_s: float
+) -> Setting:
+    """What the battery does now (see the module's rules); holds until something measured changes."""
+    until: float | None = None
+    if control is BatteryControl.FOLLOW_PLAN and intent is not None:
+        power, until = _follow(intent, soc_kwh - intent.planned_kwh(moment_s), now)
+        floor = intent.floor_kwh
+    else:
+        power, floor = now.available_kw - now.load_kw, battery.reserve_soc_kwh
+    power = battery.limited_kw(power)
+    if power < 0 and soc_kwh <= floor + TINY_KWH:
+        power = 0.0
+    deficit = now.load_kw - now.available_kw
+    power = max(power, -max(0.0, deficit + now.export_room_kw))
+    power = battery.limited_kw(min(power, now.net_limit_kw - deficit))
+    if (power > 0 and soc_kwh >= battery.energy_kwh - TINY_KWH) or (power < 0 and soc_kwh <= battery.reserve_soc_kwh + TINY_KWH):
+        power = 0.0
+    lowest = floor if soc_kwh > floor + TINY_KWH else battery.reserve_soc_kwh
+    return Setting(power, lowest, until)
+
+
+def _follow(intent: Intent, ahead_kwh: float, now: Instant) -> tuple[float, float | None]:
+    """Rules 1 to 4: battery power wanted, and the level ahead of plan down to which that holds."""
+    surplus, deficit = max(0.0, now.available_kw - now.load_kw), max(0.0, now.load_kw - now.available_kw)
+    until: float | None = None
+    from_grid = intent.from_grid_kw
+    if from_grid > 0 and ahead_kwh > TINY_KWH:
+        from_grid, until = 0.0, 0.0
+    charge = min(intent.charge_kw, surplus + from_grid)
+    discharge = min(intent.discharge_kw, deficit + intent.to_grid_kw)
+    if discharge == 0 and surplus > charge:
+        left = surplus - charge
+        refused = max(0.0, left - now.export_room_kw)
+        unplanned = max(0.0, left - refused - intent.export_kw) if intent.buys_back else 0.0
+        charge += refused + unplanned
+    if charge == 0 and intent.charge_kw == 0 and deficit > discharge and ahead_kwh > intent.wait_kwh + TINY_KWH:
+        discharge, until = deficit, intent.wait_kwh
+    return charge - discharge, until

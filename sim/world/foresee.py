@@ -1,0 +1,175 @@
+"""What a controller may know of a simulated world: finished things for certain, later ones by the plan in force.
+
+True run times are hidden, so the work that is left is estimated as a planner does: asked run time plus margin, rounded up to
+slots, less what was worked. A job that began a little late (a command delay) is not given another slot for that.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING
+
+from scheduler.plan import Plan, Run
+from scheduler.scenario import Scenario
+from scheduler.workload import Job, JobKind
+from scheduler.world import JobState, Observation
+from sim.world.migrations import MBIT_PER_TB
+
+if TYPE_CHECKING:
+    from sim.world.simulated import SimulatedWorld
+    from sim.world.work import SimulatedJob
+
+LATE_SLOTS = 0.1
+"""Share of a slot that a delayed start may be late without the job being given one more slot."""
+
+
+def needed_slots(scenario: Scenario, job: Job) -> int:
+    """Whole slots that a planner gives ``job``."""
+    return scenario.horizon.slots_for(job.duration * (1.0 + scenario.planning.duration_margin))
+
+
+def foresee(world: SimulatedWorld, slot: int) -> Observation:
+    """State of ``world`` at the start of ``slot`` of the scenario's horizon (0 to the number of slots).
+
+    Raises:
+        ValueError: the slot has begun already, or lies outside the horizon.
+    """
+    horizon = world.scenario.horizon
+    moment = horizon.time(slot)
+    then_s = (moment - world.horizon.start).total_seconds()
+    if not 0 <= slot <= horizon.slots or then_s < world.env.now:
+        raise ValueError(f"slot {slot} ({moment}) cannot be observed any more at {world.now()}")
+    finished = set(world.finished())
+    started: list[JobState] = []
+    for name, job in world.jobs.items():
+        if name in finished:
+            continue
+        state = _job_state(world, job, then_s)
+        if state is None:
+            continue
+        if state.remaining_slots == 0:
+            finished.add(name)
+        else:
+            started.append(state)
+    moved_tb, moved_to = _moved(world, then_s)
+    return Observation(
+        slot=slot,
+        moment=moment,
+        finished=frozenset(finished),
+        started=tuple(started),
+        soc_kwh=_soc_kwh(world, then_s),
+        peak_kw=_peak_kw(world, then_s),
+        moved_tb=moved_tb,
+        moved_to=moved_to,
+        failed_nodes=frozenset(node for pool in world.pools.values() for node in pool.down_nodes()),
+    )
+
+
+def _job_state(world: SimulatedWorld, job: SimulatedJob, then_s: float) -> JobState | None:
+    """State of a job at ``then_s``; None when it will not have begun, 0 slots left when the plan has it done by then."""
+    now_s, step_s = world.env.now, world.horizon.step_s
+    pieces = _pieces(world, job.job.name, now_s, then_s)
+    if job.started_s is None and not pieces:
+        return None
+    work_s = needed_slots(world.scenario, job.job) * step_s
+    begun_from = world.begun_from
+    if begun_from is not None:
+        seen = {state.job: state for state in begun_from.started}.get(job.job.name)
+        work_s = seen.remaining_slots * step_s if seen is not None else work_s
+    whole = job.unbroken or (job.running and not _pausable(world, job, now_s))
+    ahead_s = then_s - now_s if whole else sum(end - start for start, end, _ in pieces)
+    left = (work_s - job.worked_s(now_s) - ahead_s) / step_s - LATE_SLOTS
+    overrunning = job.running and job.worked_s(now_s) >= work_s - LATE_SLOTS * step_s
+    remaining = max(1 if overrunning else 0, math.ceil(left))
+    last = pieces[-1] if pieces else None
+    nodes = job.held or (last[2].nodes if last else ()) or (job.wish.nodes if job.wish else ())
+    site = job.site or (last[2].site if last else "")
+    running = whole or (job.running and then_s == now_s) or (last is not None and last[1] >= then_s)
+    return JobState(job.job.name, site, nodes, remaining, running)
+
+
+def _pausable(world: SimulatedWorld, job: SimulatedJob, now_s: float) -> bool:
+    """True when the plan in force has pieces for ``job``, so that those tell when it works."""
+    plan = world.plan_at(now_s)
+    return job.job.kind is JobKind.INTERRUPTIBLE and plan is not None and bool(plan.runs_of(job.job.name))
+
+
+def _pieces(world: SimulatedWorld, job: str, now_s: float, then_s: float) -> list[tuple[float, float, Run]]:
+    """Planned work on ``job`` in ``[now_s, then_s)``: start, end (seconds after the world's start) and run."""
+    found = []
+    for i, (begin_s, plan) in enumerate(world.plans):
+        until_s = min(then_s, *(later for later, _ in world.plans[i + 1 :])) if world.plans[i + 1 :] else then_s
+        first_s = _first_s(world, plan)
+        for run in plan.runs_of(job):
+            start = max(now_s, begin_s, first_s + run.start * plan.horizon.step_s)
+            end = min(until_s, first_s + run.end * plan.horizon.step_s)
+            if end > start:
+                found.append((start, end, run))
+    return sorted(found, key=lambda piece: piece[0])
+
+
+def _first_s(world: SimulatedWorld, plan: Plan) -> float:
+    return plan.horizon.start_s - world.horizon.start_s
+
+
+def _soc_kwh(world: SimulatedWorld, then_s: float) -> dict[str, float]:
+    """State of charge now, plus what the plan in force means to change until then."""
+    now_s, foreseen = world.env.now, {}
+    plan = world.plan_at(then_s)
+    for site in world.scenario.sites:
+        if site.battery is None:
+            continue
+        meter = world.meters[site.name]
+        meter.meter_to(now_s)
+        soc = meter.soc_kwh
+        if plan is not None and then_s > now_s:
+            soc += _planned_soc(world, plan, site.name, then_s) - _planned_soc(world, plan, site.name, now_s)
+        foreseen[site.name] = min(max(soc, site.battery.reserve_soc_kwh), site.battery.energy_kwh)
+    return foreseen
+
+
+def _planned_soc(world: SimulatedWorld, plan: Plan, name: str, moment_s: float) -> float:
+    """State of charge (kWh) that ``plan`` has at an instant; at its ends outside its horizon."""
+    battery = world.scenario.site(name).battery
+    if battery is None:
+        return 0.0
+    s, energy, step_h = plan.sites.index(name), plan.energy, plan.horizon.step_h
+    position = min(max(0.0, (moment_s - _first_s(world, plan)) / plan.horizon.step_s), float(plan.horizon.slots))
+    slot = min(int(position), plan.horizon.slots - 1)
+    rate = battery.soc_rate_kw(float(energy.charge_kw[s, slot] - energy.discharge_kw[s, slot]))
+    return float(energy.soc_kwh[s, slot]) - rate * (slot + 1 - position) * step_h
+
+
+def _peak_kw(world: SimulatedWorld, then_s: float) -> dict[str, float]:
+    """Highest 15-minute mean import of the periods that are over, and planned import until then."""
+    now_s, quarter_s = world.env.now, world.scenario.settlement.total_seconds()
+    before = world.begun_from.peak_kw if world.begun_from else {}
+    plan, peaks = world.plan_at(then_s), {}
+    for name, meter in world.meters.items():
+        peak = before.get(name, 0.0)
+        periods = int(now_s // quarter_s)
+        if periods:
+            peak = max(peak, float(meter.import_kw(quarter_s, periods).max()))
+        if plan is not None and then_s > now_s:
+            first = max(0, int((now_s - _first_s(world, plan)) // plan.horizon.step_s))
+            last = math.ceil((then_s - _first_s(world, plan)) / plan.horizon.step_s)
+            peak = max(peak, float(plan.energy.import_kw[plan.sites.index(name), first:last].max(initial=0.0)))
+        peaks[name] = peak
+    return peaks
+
+
+def _moved(world: SimulatedWorld, then_s: float) -> tuple[dict[str, float], dict[str, str]]:
+    """Volume moved until then by migration, as planned from now on, and where it goes."""
+    now_s, library = world.env.now, world.library
+    moved_tb = {name: library.moved_until_tb(name, now_s) for name in library.moved_to}
+    moved_to = dict(library.moved_to)
+    plan = world.plan_at(then_s)
+    if plan is not None:
+        first_s, step_s = _first_s(world, plan), plan.horizon.step_s
+        for transfer in plan.transfers:
+            start, end = max(now_s, first_s + transfer.start * step_s), min(then_s, first_s + transfer.end * step_s)
+            if end > start:
+                volume = transfer.rate_mbit_per_s * (end - start) / MBIT_PER_TB
+                moved_tb[transfer.migration] = moved_tb.get(transfer.migration, 0.0) + volume
+                moved_to.setdefault(transfer.migration, transfer.target)
+    return moved_tb, moved_to

@@ -1,0 +1,272 @@
+"""From a world that has ended to its outcome: energies on reporting slots, jobs, deliveries, totals, broken rules.
+
+Limits are settled as means over 15 minutes (Dutch settlement period). A deadline is missed when a job ends more than one
+second after it, or never.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from grid.horizon import FloatArray, Horizon
+from grid.response.event import CapacityEvent
+from grid.series import Series
+from scheduler.facility import Site
+from scheduler.outcome import EventDelivery, JobOutcome, MeteredEnergy, Outcome, Violation, ViolationKind
+from scheduler.scenario import Scenario
+from sim.totals import totals
+from sim.world.meter import FLOWS
+from sim.world.migrations import required_moves
+
+if TYPE_CHECKING:
+    from sim.world.simulated import SimulatedWorld
+    from sim.world.work import SimulatedJob
+
+DEADLINE_TOLERANCE = timedelta(seconds=1)
+LIMIT_TOLERANCE_KW = 1e-6
+BALANCE_TOLERANCE_KWH = 1e-6
+BASELINE_METHOD = "rehearsed plan before the event, same seed"
+NO_BASELINE = "no plan without the event is known: delivery not stated"
+
+
+def metered(world: SimulatedWorld, horizon: Horizon) -> MeteredEnergy:
+    """Energy of every site on the slots of ``horizon``."""
+    names = [site.name for site in world.scenario.sites]
+    parts = [world.meters[name].energies(horizon.edges_s) for name in names]
+    flows = {flow: np.stack([flows[i] for flows, _ in parts]) for i, flow in enumerate(FLOWS)}
+    return MeteredEnergy(soc_kwh=np.stack([soc for _, soc in parts]), **flows)
+
+
+def settle(world: SimulatedWorld, reporting: Horizon, baseline: Outcome | None) -> Outcome:
+    """The outcome of ``world``, which has reached its end."""
+    scenario = replace(world.scenario, horizon=world.horizon, events=world.events, sites=_with_reached_peaks(world))
+    settlement = world.horizon.with_step(world.scenario.settlement)
+    energy = metered(world, settlement)
+    jobs = tuple(_job_outcome(world, job) for job in world.jobs.values())
+    dropped = _dropped(world)
+    moves = required_moves(scenario)
+    not_moved = tuple(name for name in moves if name not in world.library.finished_s and name not in _arrived_before(world))
+    plan = world.plans[-1][1] if world.plans else None
+    violations = (
+        *_energy_violations(world, settlement, energy),
+        *(_late(world, outcome) for outcome in jobs if outcome.missed and outcome.job not in dropped),
+        *_data_violations(world, scenario, not_moved, dropped),
+    )
+    return Outcome(
+        policy=plan.policy if plan else "none",
+        plan_id=plan.id if plan else "",
+        seed=world.truth.seed,
+        stressed=world.truth.stressed,
+        horizon=reporting,
+        sites=tuple(site.name for site in scenario.sites),
+        energy=metered(world, reporting),
+        jobs=jobs,
+        deliveries=tuple(_delivery(world, event, baseline) for event in world.events if _touches(event, world.horizon)),
+        totals=totals(scenario, settlement, energy, jobs, dropped, not_moved),
+        violations=violations,
+        network=None,
+        log=tuple((_instant(world, moment_s), text) for moment_s, text in world.log),
+    )
+
+
+def _with_reached_peaks(world: SimulatedWorld) -> tuple[Site, ...]:
+    """The sites, with the peak that a world which began in the middle had reached before."""
+    before = world.begun_from.peak_kw if world.begun_from else {}
+    return tuple(
+        replace(
+            site,
+            tariff=replace(site.tariff, peak_reached_kw=max(site.tariff.peak_reached_kw, before.get(site.name, 0.0))),
+        )
+        for site in world.scenario.sites
+    )
+
+
+def _instant(world: SimulatedWorld, moment_s: float) -> datetime:
+    return world.horizon.start + timedelta(seconds=moment_s)
+
+
+def _job_outcome(world: SimulatedWorld, job: SimulatedJob) -> JobOutcome:
+    """What became of a job; one that still runs when the world stops has no end."""
+    worked_h = (world.env.now - job.since_s) / 3600.0 if job.running else 0.0
+    finished = None if job.finished_s is None else _instant(world, job.finished_s)
+    return JobOutcome(
+        job=job.job.name,
+        site=job.site,
+        started=None if job.started_s is None else _instant(world, job.started_s),
+        finished=finished,
+        deadline=job.job.deadline,
+        missed=finished is None or finished > job.job.deadline + DEADLINE_TOLERANCE,
+        restarts=job.restarts,
+        energy_kwh=job.energy_kwh + job.power_kw * worked_h,
+    )
+
+
+def _dropped(world: SimulatedWorld) -> frozenset[str]:
+    """Jobs and migrations that the plans left out on purpose and no later plan took up again."""
+    dropped: set[str] = set()
+    for _, plan in world.plans:
+        dropped -= {run.job for run in plan.runs} | {transfer.migration for transfer in plan.transfers}
+        dropped |= {item.name for item in plan.dropped}
+    return frozenset(dropped)
+
+
+def _arrived_before(world: SimulatedWorld) -> frozenset[str]:
+    """Required moves that were complete when the world began."""
+    if world.begun_from is None:
+        return frozenset()
+    size = {dataset.name: dataset.size_tb for dataset in world.scenario.datasets}
+    moved = world.begun_from.moved_tb
+    return frozenset(name for name, volume in moved.items() if name in size and volume >= size[name] - 1e-9)
+
+
+def _late(world: SimulatedWorld, outcome: JobOutcome) -> Violation:
+    """A missed deadline, with what caused it as far as the world knows."""
+    job = world.jobs[outcome.job]
+    hit = ", ".join(job.failures_hit)
+    waited = next((text for _, text in world.log if text.startswith(f"{outcome.job} waits at ")), "")
+    cause = f"Caused by the injected failure of {hit}. " if hit else (f"Caused by a failure: {waited}. " if waited else "")
+    if outcome.finished is None:
+        late_h = (world.now() - outcome.deadline).total_seconds() / 3600.0
+        advice = f"{cause}It never ended: plan it earlier, or drop it with a reason."
+    else:
+        late_h = (outcome.finished - outcome.deadline).total_seconds() / 3600.0
+        advice = f"{cause}Plan {outcome.job} at least one slot earlier, or raise planning.duration_margin."
+    return Violation(ViolationKind.DEADLINE, outcome.job, late_h, 0.0, "h late", outcome.finished, world.truth.seed, advice)
+
+
+def _energy_violations(world: SimulatedWorld, settlement: Horizon, energy: MeteredEnergy) -> tuple[Violation, ...]:
+    """Broken limits, worst value of each kind at each site."""
+    found: list[Violation | None] = []
+    for s, site in enumerate(world.scenario.sites):
+        for kind, kwh, limit in (
+            (ViolationKind.IMPORT_LIMIT, energy.import_kwh[s], site.connection.import_limit_kw),
+            (ViolationKind.EXPORT_LIMIT, energy.export_kwh[s], site.connection.export_limit_kw),
+        ):
+            found.append(_worst_over(world, settlement, kind, site, kwh / settlement.step_h, limit))
+        found.append(_unserved(world, settlement, site, energy.unserved_kwh[s]))
+        found.append(_balance(world, settlement, site, s, energy))
+        found.append(_soc(world, site))
+    return tuple(violation for violation in found if violation is not None)
+
+
+def _worst_over(
+    world: SimulatedWorld, settlement: Horizon, kind: ViolationKind, site: Site, mean_kw: FloatArray, limit: Series
+) -> Violation | None:
+    """The 15-minute mean that exceeds its limit most, or None."""
+    limits = limit.mean(settlement)
+    worst = int(np.argmax(mean_kw - limits))
+    over = float(mean_kw[worst] - limits[worst])
+    if over <= LIMIT_TOLERANCE_KW:
+        return None
+    word = "import" if kind is ViolationKind.IMPORT_LIMIT else "export"
+    advice = (
+        f"Plan {over:.3g} kW less {word} at {site.name} at {settlement.time(worst):%H:%M} UTC, "
+        "or raise planning.limit_margin so that forecast errors fit."
+    )
+    value, bound, seed = float(mean_kw[worst]), float(limits[worst]), world.truth.seed
+    return Violation(kind, site.name, value, bound, "kW (15-minute mean)", settlement.time(worst), seed, advice)
+
+
+def _unserved(world: SimulatedWorld, settlement: Horizon, site: Site, unserved_kwh: FloatArray) -> Violation | None:
+    total = float(unserved_kwh.sum())
+    if total <= BALANCE_TOLERANCE_KWH:
+        return None
+    worst = int(np.argmax(unserved_kwh))
+    advice = f"{site.name} has no grid to fall back on: plan less load there, or leave more in its battery."
+    when = settlement.time(worst)
+    return Violation(ViolationKind.UNSERVED, site.name, total, 0.0, "kWh", when, world.truth.seed, advice)
+
+
+def _balance(world: SimulatedWorld, settlement: Horizon, site: Site, s: int, energy: MeteredEnergy) -> Violation | None:
+    """The meter's own check: what comes in is what goes out."""
+    rest = balance_kwh(energy)[s]
+    worst = int(np.argmax(np.abs(rest)))
+    if abs(float(rest[worst])) <= BALANCE_TOLERANCE_KWH:
+        return None
+    advice = "The simulator's meter is wrong: report this as a fault of ozzo, with the scenario and the seed."
+    value, when = float(rest[worst]), settlement.time(worst)
+    return Violation(ViolationKind.ENERGY_BALANCE, site.name, value, 0.0, "kWh", when, world.truth.seed, advice)
+
+
+def balance_kwh(energy: MeteredEnergy) -> FloatArray:
+    """What comes in minus what goes out, ``[S, T]`` kWh; zero when the balance closes."""
+    inward = energy.import_kwh + energy.renewable_used_kwh + energy.discharge_kwh + energy.unserved_kwh
+    outward: FloatArray = energy.load_kwh + energy.charge_kwh + energy.export_kwh
+    rest: FloatArray = inward - outward
+    return rest
+
+
+def _soc(world: SimulatedWorld, site: Site) -> Violation | None:
+    if site.battery is None:
+        return None
+    lowest, highest = world.meters[site.name].soc_bounds_kwh()
+    tolerance = world.scenario.rehearsal.battery_tolerance_kwh
+    subject, kind, seed = f"battery of {site.name}", ViolationKind.STATE_OF_CHARGE, world.truth.seed
+    if highest > site.battery.energy_kwh + tolerance:
+        advice = "Charge less: the battery cannot hold it."
+        return Violation(kind, subject, highest, site.battery.energy_kwh, "kWh", None, seed, advice)
+    if lowest < site.battery.reserve_soc_kwh - tolerance:
+        advice = "Discharge less: the reserve is kept for backup."
+        return Violation(kind, subject, lowest, site.battery.reserve_soc_kwh, "kWh", None, seed, advice)
+    return None
+
+
+def _data_violations(
+    world: SimulatedWorld, scenario: Scenario, not_moved: tuple[str, ...], dropped: frozenset[str]
+) -> tuple[Violation, ...]:
+    """Replicas where the tier rule allows none, and moves that were late or not done."""
+    found = []
+    seed, library = world.truth.seed, world.library
+    for dataset in scenario.datasets:
+        for site in sorted(library.replicas[dataset.name] - set(dataset.sites) - set(dataset.allowed_sites)):
+            advice = f"Do not bring {dataset.name} ({dataset.tier}) to {site}; it may lie at {', '.join(dataset.allowed_sites)}."
+            found.append(Violation(ViolationKind.TIER_RULE, dataset.name, 1.0, 0.0, "replicas", None, seed, advice))
+    for name, dataset in required_moves(scenario).items():
+        end = scenario.horizon.end if dataset.move_by is None else min(dataset.move_by, scenario.horizon.end)
+        arrived_s = library.finished_s.get(name)
+        late = arrived_s is not None and _instant(world, arrived_s) > end + DEADLINE_TOLERANCE
+        if late or (name in not_moved and name not in dropped):
+            left_tb = dataset.size_tb - library.moved_until_tb(name, world.env.now)
+            advice = f"Finish moving {name} by {end:%Y-%m-%d %H:%M} UTC, or drop the move with a reason."
+            value = 0.0 if late else max(0.0, left_tb)
+            found.append(Violation(ViolationKind.TIER_RULE, name, value, 0.0, "TB left to move", end, seed, advice))
+    return tuple(found)
+
+
+def _touches(event: CapacityEvent, horizon: Horizon) -> bool:
+    return event.start < horizon.end and event.end > horizon.start
+
+
+def _delivery(world: SimulatedWorld, event: CapacityEvent, baseline: Outcome | None) -> EventDelivery:
+    """Proof of delivery: means of 15 minutes (cut at the event's ends) against the limit and the baseline."""
+    horizon = world.horizon
+    start_s, end_s = max(event.start.timestamp(), horizon.start_s), min(event.end.timestamp(), horizon.end_s)
+    inner = [edge for edge in horizon.with_step(world.scenario.settlement).edges_s if start_s < edge < end_s]
+    edges_s = np.array([start_s, *inner, end_s])
+    flows, _ = world.meters[event.site].energies(edges_s)
+    hours = np.diff(edges_s) / 3600.0
+    net_kwh = flows[FLOWS.index("import_kwh")] - flows[FLOWS.index("export_kwh")]
+    actual_kw = float(net_kwh.sum() / hours.sum())
+    baseline_kw, method = actual_kw, NO_BASELINE
+    if baseline is not None:
+        s, energy = baseline.sites.index(event.site), baseline.energy
+        net = Series.on(baseline.horizon, (energy.import_kwh[s] - energy.export_kwh[s]) / baseline.horizon.step_h, "kW")
+        between = net.integral([start_s, end_s])
+        baseline_kw, method = float(between[1] - between[0]) / (end_s - start_s), BASELINE_METHOD
+    return EventDelivery(
+        event=event.name,
+        site=event.site,
+        start=event.start,
+        end=event.end,
+        limit_kw=event.limit_kw,
+        baseline_kw=baseline_kw,
+        actual_kw=actual_kw,
+        worst_kw=float((net_kwh / hours).max()),
+        delivered_kw=baseline_kw - actual_kw,
+        shortfall_kwh=float(np.maximum(0.0, net_kwh - event.limit_kw * hours).sum()),
+        baseline_method=method,
+    )

@@ -1,0 +1,323 @@
+"""The simulated world: SimPy's clock, jobs on named nodes, transfers on links, energy metered exactly, faults.
+
+What is simulated, and what is not: jobs start after an exponential command delay, run for their true time, queue for busy
+nodes and begin again when their node fails; sun and wind differ from the forecast; batteries are driven by
+``sim.world.battery_control``; the grid always delivers (an import above the limit is metered and reported as a violation),
+except at a site whose import limit is zero throughout, where missing energy is unserved.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Generator
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+import simpy
+
+from grid.response.event import CapacityEvent
+from scheduler.outcome import Outcome
+from scheduler.plan import Plan, Run, Transfer
+from scheduler.scenario import Scenario
+from scheduler.workload import Job, JobKind
+from scheduler.world import Observation
+from sim.world.foresee import foresee
+from sim.world.meter import SiteMeter
+from sim.world.migrations import Library
+from sim.world.nodes import NodePool
+from sim.world.settle import settle
+from sim.world.truth import Failure, Truth
+from sim.world.work import SimulatedJob, Surroundings, Wish
+
+PATIENCE = timedelta(hours=24)
+"""How long after the horizon's end the world waits for jobs that still run, so that a late end is known."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Step:
+    """One thing that a plan wants at one instant (seconds after the world's start); lower ``order`` first."""
+
+    moment_s: float
+    order: int
+    job: str = ""
+    wish: Wish | None = None
+    transfer: Transfer | None = None
+
+
+class SimulatedWorld:
+    """Carries plans out in simulated time; implements ``scheduler.world.World``.
+
+    Args:
+        scenario: the world; its horizon is what is simulated.
+        seed: seed of the truth, which does not depend on the plan.
+        stressed: nodes fail (forecast error, run times and command delays differ from the plan in every world).
+        events: demand-response events, those of the scenario when None; each is known to the sites from ``received`` on.
+        observation: begin at this observation instead of the start of the scenario's horizon.
+
+    Attributes:
+        scenario: the scenario, with the events; horizon: simulated period; truth: what is hidden from the controller.
+        plans: plans in the order of their commands, with the instant (seconds after the world's start) each takes over.
+        jobs: by name; library: data; pools: nodes by site; meters: energy by site.
+        begun_from: the observation it began from, or None.
+        log: happenings, seconds after the world's start and text.
+    """
+
+    def __init__(
+        self,
+        scenario: Scenario,
+        *,
+        seed: int,
+        stressed: bool,
+        events: tuple[CapacityEvent, ...] | None = None,
+        observation: Observation | None = None,
+    ) -> None:
+        self.scenario = scenario
+        self.events = scenario.events if events is None else events
+        self.horizon = scenario.horizon if observation is None else scenario.horizon.tail(observation.slot)
+        self.truth = Truth(scenario, seed, stressed=stressed)
+        self.begun_from = observation
+        self.plans: list[tuple[float, Plan]] = []
+        self.log: list[tuple[float, str]] = []
+        self.env = simpy.Environment()
+        self._epoch = 0
+        self.pools = {site.name: NodePool(self.env, site) for site in scenario.sites}
+        self.meters = {site.name: self._meter(site.name) for site in scenario.sites}
+        self.library = Library(self.env, scenario, observation, self._power_changed, self._note)
+        around = Surroundings(
+            self.env,
+            self.pools,
+            self.library.has_data,
+            lambda: self.library.changed,
+            self._other_nodes,
+            self._power_changed,
+            self._note,
+        )
+        self.jobs: dict[str, SimulatedJob] = {}
+        self._delays = {}
+        self._sent: dict[str, int] = {}
+        self._heard: dict[str, int] = {}
+        for job in self._open_jobs():
+            self.jobs[job.name] = SimulatedJob(job, self._true_s(job), around)
+            self._delays[job.name] = self.truth.command_stream(job.name)
+        self.announce(self.events)
+        for failure in self._failures():
+            self.env.process(self._fail(failure))
+        for state in observation.started if observation else ():
+            self.jobs[state.job].resume_from_observation(state.site, state.nodes, running=state.running)
+
+    # ---- scheduler.world.World ------------------------------------------------------------------------------------
+
+    def now(self) -> datetime:
+        """Current simulated instant, UTC."""
+        return self.horizon.start + timedelta(seconds=self.env.now)
+
+    def advance(self, until: datetime) -> None:
+        """Simulate until ``until`` (what happens at exactly that instant is still to come).
+
+        Raises:
+            ValueError: ``until`` lies in the past.
+        """
+        target_s = (until - self.horizon.start).total_seconds()
+        if target_s < self.env.now:
+            raise ValueError(f"{until} lies before the simulated instant {self.now()}")
+        if target_s > self.env.now:
+            self.env.run(until=target_s)
+        for meter in self.meters.values():
+            meter.meter_to(target_s)
+
+    def command(self, plan: Plan) -> None:
+        """Carry out ``plan`` from its first slot on, or from now on when that has begun; replaces the plan in force.
+
+        Raises:
+            ValueError: the plan names a job that this world does not have.
+        """
+        unknown = {run.job for run in plan.runs} - set(self.jobs) - self.finished()
+        if unknown:
+            raise ValueError(f"plan {plan.id} runs unknown jobs: {', '.join(sorted(unknown))}")
+        begin_s = max(self.env.now, (plan.horizon.start - self.horizon.start).total_seconds())
+        self._epoch += 1
+        self.plans.append((begin_s, plan))
+        for meter in self.meters.values():
+            meter.meter_to(self.env.now)
+            meter.follow(plan)
+        self.env.process(self._dispatch(plan, self._epoch, begin_s))
+
+    def observe(self, slot: int) -> Observation:
+        """State at the start of ``slot`` of the scenario's horizon, foreseen when it is still to come.
+
+        Raises:
+            ValueError: the slot has begun already.
+        """
+        return foresee(self, slot)
+
+    # ---- beyond the protocol ---------------------------------------------------------------------------------------
+
+    def announce(self, events: tuple[CapacityEvent, ...]) -> None:
+        """Let the sites know of demand-response events (all of them, also those announced before)."""
+        self.events = events
+        for meter in self.meters.values():
+            meter.meter_to(self.env.now)
+            meter.know(events)
+
+    def outcome(self, step: timedelta | None = None, *, baseline: Outcome | None = None) -> Outcome:
+        """Simulate to the end of the horizon and settle.
+
+        Args:
+            step: reporting step of the energies, the horizon's when None; it must divide the horizon.
+            baseline: the same world without the demand-response events, for the proof of delivery.
+
+        Raises:
+            ValueError: ``step``, or 15 minutes, does not divide the horizon.
+        """
+        end_s = (self.horizon.end - self.horizon.start).total_seconds()
+        if self.env.now < end_s:
+            self.advance(self.horizon.end)
+        last_s = end_s + PATIENCE.total_seconds()
+        while any(job.wish is not None for job in self.jobs.values()) and self.env.peek() <= last_s:
+            self.env.step()
+        return settle(self, self.horizon if step is None else self.horizon.with_step(step), baseline)
+
+    def finished(self) -> frozenset[str]:
+        """Names of the jobs that are done now."""
+        before = self.begun_from.finished if self.begun_from else frozenset[str]()
+        return before | {name for name, job in self.jobs.items() if job.finished_s is not None}
+
+    def plan_at(self, moment_s: float) -> Plan | None:
+        """Plan in force at an instant (seconds after the world's start)."""
+        return next((plan for begin_s, plan in reversed(self.plans) if begin_s <= moment_s), None)
+
+    # ---- set-up ----------------------------------------------------------------------------------------------------
+
+    def _open_jobs(self) -> tuple[Job, ...]:
+        done = self.begun_from.finished if self.begun_from else frozenset[str]()
+        return tuple(job for job in self.scenario.jobs if job.name not in done)
+
+    def _true_s(self, job: Job) -> float:
+        """True run time; of a job that had begun, the true time of the slots that were observed to be left."""
+        states = {state.job: state for state in self.begun_from.started} if self.begun_from else {}
+        asked_s = job.duration.total_seconds()
+        if job.name in states:
+            asked_s = min(asked_s, states[job.name].remaining_slots * self.horizon.step_s)
+        return asked_s * self.truth.duration_factor(job.name)
+
+    def _meter(self, name: str) -> SiteMeter:
+        site = self.scenario.site(name)
+        sources = tuple(found[name] for found in (self.truth.solar_kw, self.truth.wind_kw) if name in found)
+        soc_kwh = site.battery.initial_soc_kwh if site.battery else 0.0
+        if self.begun_from is not None:
+            soc_kwh = self.begun_from.soc_kwh.get(name, soc_kwh)
+        return SiteMeter(site, self.horizon, sources, soc_kwh, self.pools[name].idle_kw())
+
+    def _failures(self) -> tuple[Failure, ...]:
+        """Failures of this world: those of the truth, and nodes that were observed to be out of order."""
+        start_s = self.horizon.start_s
+        repair_s = start_s + self.scenario.errors.repair_h * 3600.0
+        seen = sorted(self.begun_from.failed_nodes) if self.begun_from else []
+        later = (failure for failure in self.truth.failures if failure.start_s >= start_s and failure.node not in seen)
+        return (*(Failure(node, start_s, repair_s) for node in seen), *later)
+
+    # ---- processes -------------------------------------------------------------------------------------------------
+
+    def _fail(self, failure: Failure) -> Generator[simpy.Event, Any, None]:
+        site = next(name for name, pool in self.pools.items() if failure.node in pool.nodes)
+        pool = self.pools[site]
+        yield self.env.timeout(failure.start_s - self.horizon.start_s)
+        self._note(f"{failure.node} failed")
+        for name in sorted(pool.fail(failure.node)):
+            self.jobs[name].node_failed(failure.node)
+        self._power_changed(site)
+        yield self.env.timeout(failure.end_s - failure.start_s)
+        self._note(f"{failure.node} was repaired")
+        pool.repair(failure.node)
+        self._power_changed(site)
+
+    def _dispatch(self, plan: Plan, epoch: int, begin_s: float) -> Generator[simpy.Event, Any, None]:
+        """Send what ``plan`` wants when its time comes, until another plan has taken over."""
+        yield self.env.timeout(begin_s - self.env.now)
+        self._take_over(plan, epoch)
+        for step in self._steps(plan, begin_s):
+            if step.moment_s > self.env.now:
+                yield self.env.timeout(step.moment_s - self.env.now)
+            if self._superseded(epoch):
+                return
+            if step.transfer is None:
+                self._send(step.job, step.wish, epoch)
+            elif step.order == 0:
+                self.library.close(step.transfer.migration)
+            else:
+                self.library.open(step.transfer)
+
+    def _superseded(self, epoch: int) -> bool:
+        """True when a later plan has come into force."""
+        return any(begin_s <= self.env.now for begin_s, _ in self.plans[epoch:])
+
+    def _take_over(self, plan: Plan, epoch: int) -> None:
+        """End what the former plan had under way: its transfers, and jobs that this plan runs later or not at all."""
+        self.library.close_all()
+        first = {run.job: run.start for run in reversed(plan.runs)}
+        dropped = {item.name for item in plan.dropped}
+        for name, job in self.jobs.items():
+            if job.wish is not None and (first.get(name, 0) > 0 or (name in dropped and name not in first)):
+                self._send(name, None, epoch)
+
+    def _steps(self, plan: Plan, begin_s: float) -> list[_Step]:
+        """Everything that ``plan`` wants, in order of time: at one instant transfers end, jobs pause, then things begin."""
+        first_s = plan.horizon.start_s - self.horizon.start_s
+        step_s = plan.horizon.step_s
+        steps: list[_Step] = []
+        for transfer in plan.transfers:
+            start_s, end_s = first_s + transfer.start * step_s, first_s + transfer.end * step_s
+            if end_s > begin_s:
+                steps.append(_Step(max(begin_s, start_s), 2, transfer=transfer))
+                steps.append(_Step(end_s, 0, transfer=transfer))
+        pieces: dict[str, list[Run]] = {}
+        for run in plan.runs:
+            pieces.setdefault(run.job, []).append(run)
+        for name, runs in pieces.items():
+            if name not in self.jobs:
+                continue
+            runs.sort(key=lambda run: run.start)
+            for i, run in enumerate(runs):
+                steps.append(_Step(first_s + run.start * step_s, 3, name, Wish(run.site, run.nodes)))
+                if i + 1 < len(runs) and runs[i + 1].start > run.end and self.jobs[name].job.kind is not JobKind.RIGID:
+                    steps.append(_Step(first_s + run.end * step_s, 1, name))
+        return sorted(steps, key=lambda step: (step.moment_s, step.order, step.job))
+
+    def _send(self, name: str, wish: Wish | None, epoch: int) -> None:
+        """Send a command to a job; it arrives after a delay, and not at all when a newer one has arrived before."""
+        self._sent[name] = sequence = self._sent.get(name, 0) + 1
+        arrival = self.env.timeout(self.truth.command_delay_s(self._delays[name]))
+
+        def arrive(_: simpy.Event) -> None:
+            if sequence <= self._heard.get(name, 0) or self._superseded(epoch):
+                return
+            self._heard[name] = sequence
+            if wish is None:
+                self.jobs[name].pause()
+            else:
+                self.jobs[name].begin_running(wish)
+
+        arrival.callbacks = [arrive]
+
+    # ---- what jobs and transfers ask of the world ------------------------------------------------------------------
+
+    def _power_changed(self, site: str) -> None:
+        running = math.fsum(job.power_kw for job in self.jobs.values() if job.site == site)
+        it_kw = running + self.library.power_kw(site)
+        self.meters[site].set_it_kw(self.env.now, it_kw, self.pools[site].idle_kw())
+
+    def _other_nodes(self, job: Job, site: str, left_s: float) -> tuple[str, ...]:
+        plan = self.plan_at(self.env.now)
+        planned: set[str] = set()
+        if plan is not None:
+            first_s, step_s = plan.horizon.start_s - self.horizon.start_s, plan.horizon.step_s
+            until_s = self.env.now + left_s
+            for run in plan.runs:
+                overlaps = first_s + run.start * step_s < until_s and first_s + run.end * step_s > self.env.now
+                if run.site == site and run.job != job.name and overlaps:
+                    planned.update(run.nodes)
+        return self.pools[site].free_nodes(job, frozenset(planned))
+
+    def _note(self, text: str) -> None:
+        self.log.append((self.env.now, text))

@@ -1,0 +1,119 @@
+"""The truth that a simulated world hides from its controller; every draw is a named stream of the seed.
+
+A truth depends on the scenario and the seed only, never on the plan, so that every policy that is compared at one seed
+meets the same sun, the same wind, the same run times and the same failing node.
+
+===================  ==============================================================================================
+stream               what it decides
+===================  ==============================================================================================
+``solar:<site>``     relative error of the sun: forecast x (1 + e), e an Ornstein-Uhlenbeck process (AR(1) that is
+                     exact in continuous time), one value on each of the series' own steps
+``wind:<site>``      the same for wind
+``duration:<job>``   true run time / asked run time, uniform
+``command:<job>``    exponential delays of the commands to the job, in order
+``failures``         which nodes fail, and when (only in stressed worlds)
+===================  ==============================================================================================
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+
+from grid.chance import stream
+from grid.horizon import Horizon
+from grid.series import Series
+from scheduler.scenario import Scenario
+
+PEAK_HEADROOM = 1.1
+"""Assumption: real power never exceeds this times the highest forecast (a site does not say what its plant is rated at)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """A node that stops: which, when it stops and when it is back (Unix seconds)."""
+
+    node: str
+    start_s: float
+    end_s: float
+
+
+def realised_power(forecast: Series, horizon: Horizon, sigma: float, correlation_h: float, rng: np.random.Generator) -> Series:
+    """Available power as it really comes: forecast x (1 + error) inside ``horizon``, the forecast outside it.
+
+    Args:
+        forecast: kW, on any steps; the error is drawn on those steps, so it does not depend on the horizon's step.
+        horizon: period in which the error is drawn, beginning in the stationary distribution.
+        sigma: standard deviation of the relative error.
+        correlation_h: time constant of the error; 0 means independent from step to step.
+        rng: stream of the draws.
+
+    Returns:
+        kW on the forecast's steps, not below 0 and not above ``PEAK_HEADROOM`` times the highest forecast.
+    """
+    inside = np.flatnonzero((forecast.edges_s[1:] > horizon.start_s) & (forecast.edges_s[:-1] < horizon.end_s))
+    starts_h = forecast.edges_s[inside] / 3600.0
+    draws = rng.standard_normal(len(inside))
+    error, values, last_h = 0.0, forecast.values.copy(), 0.0
+    ceiling = PEAK_HEADROOM * max(0.0, float(forecast.values[inside].max(initial=0.0)))
+    for i, (k, hour) in enumerate(zip(inside, starts_h, strict=True)):
+        keep = 0.0 if i == 0 or correlation_h <= 0 else math.exp(-(hour - last_h) / correlation_h)
+        error = keep * error + sigma * math.sqrt(1.0 - keep * keep) * float(draws[i])
+        values[k] = min(max(0.0, float(values[k]) * (1.0 + error)), ceiling)
+        last_h = float(hour)
+    return forecast.with_values(values, f"{forecast.source} with forecast error")
+
+
+class Truth:
+    """What really happens in ``scenario`` at ``seed``.
+
+    Attributes:
+        seed: seed of every draw; stressed: whether nodes fail.
+        solar_kw, wind_kw: realised available power by site (sites that have the source).
+        failures: nodes that fail, in order of time; empty unless stressed.
+    """
+
+    def __init__(self, scenario: Scenario, seed: int, *, stressed: bool) -> None:
+        errors, horizon = scenario.errors, scenario.horizon
+        self.seed, self.stressed = seed, stressed
+        self._errors = errors
+        self.solar_kw = {
+            site.name: realised_power(
+                site.solar_kw, horizon, errors.solar_sigma, errors.error_correlation_h, stream(seed, f"solar:{site.name}")
+            )
+            for site in scenario.sites
+            if site.solar_kw is not None
+        }
+        self.wind_kw = {
+            site.name: realised_power(
+                site.wind_kw, horizon, errors.wind_sigma, errors.error_correlation_h, stream(seed, f"wind:{site.name}")
+            )
+            for site in scenario.sites
+            if site.wind_kw is not None
+        }
+        self.failures = self._failures(scenario) if stressed else ()
+
+    def _failures(self, scenario: Scenario) -> tuple[Failure, ...]:
+        nodes = [node for site in scenario.sites for node in site.node_names()]
+        rng = stream(self.seed, "failures")
+        chosen = rng.permutation(len(nodes))[: self._errors.node_failures]
+        starts_s = (
+            scenario.horizon.start_s + rng.uniform(0.0, 1.0, len(chosen)) * scenario.horizon.step_s * scenario.horizon.slots
+        )
+        repair_s = self._errors.repair_h * 3600.0
+        found = (Failure(nodes[int(i)], float(start), float(start) + repair_s) for i, start in zip(chosen, starts_s, strict=True))
+        return tuple(sorted(found, key=lambda failure: (failure.start_s, failure.node)))
+
+    def duration_factor(self, job: str) -> float:
+        """True run time of ``job`` over the run time that was asked for."""
+        return float(stream(self.seed, f"duration:{job}").uniform(self._errors.duration_low, self._errors.duration_high))
+
+    def command_delay_s(self, rng: np.random.Generator) -> float:
+        """The next delay of a stream that ``command_stream`` gave."""
+        return float(rng.exponential(self._errors.command_delay_s)) if self._errors.command_delay_s > 0 else 0.0
+
+    def command_stream(self, job: str) -> np.random.Generator:
+        """Stream of the delays of the commands to ``job``."""
+        return stream(self.seed, f"command:{job}")

@@ -1,0 +1,195 @@
+"""One job in the simulated world: a SimPy process that reacts to commands, data, free nodes and failures.
+
+::
+
+              command to run          data and nodes there
+    idle ------------------> waiting ----------------------> running --> done (true run time worked off)
+     ^                          |                               |
+     +------ command to pause --+-------------------------------+   (a rigid job that runs is never paused)
+
+A job whose node fails loses its work and begins again: at once on free nodes of the same site that no other planned run
+needs in that time, else on its own nodes when they are repaired. From then on it runs in one go until it is done, whatever
+pieces the plan had for it. A job that is still not done at the end of its last planned piece keeps its nodes until it is.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Generator
+from dataclasses import dataclass
+from typing import Any
+
+import simpy
+
+from scheduler.workload import Job, JobKind
+from sim.world.nodes import NodePool, Request
+
+DONE_S = 1e-6
+"""Work shorter than this is no work."""
+
+
+@dataclass(frozen=True, slots=True)
+class Wish:
+    """What the last command wants: run at ``site`` on ``nodes`` (empty: any that fit)."""
+
+    site: str
+    nodes: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Surroundings:
+    """What a job needs of the world.
+
+    Attributes:
+        env: clock of the simulation.
+        pools: nodes by site.
+        has_data: whether a job's inputs can be read at a site now.
+        data_changed: event that succeeds when the next replica arrives.
+        other_nodes: free nodes of a site that no other planned run needs while the job would run, or empty.
+        power_changed: called with a site whenever the power of its jobs changes.
+        note: writes a line to the world's log.
+    """
+
+    env: simpy.Environment
+    pools: dict[str, NodePool]
+    has_data: Callable[[Job, str], bool]
+    data_changed: Callable[[], simpy.Event]
+    other_nodes: Callable[[Job, str, float], tuple[str, ...]]
+    power_changed: Callable[[str], None]
+    note: Callable[[str], None]
+
+
+class SimulatedJob:
+    """A job and what has become of it so far (times are seconds after the world's start).
+
+    Attributes:
+        job: the job; true_s: its true run time; left_s: of that, still to be worked off at ``since_s``.
+        site: where it began, or None; started_s, finished_s: first start and end, or None.
+        restarts: times it lost its work; energy_kwh: IT energy above idle until ``since_s``.
+        power_kw: IT power that it adds now; held: nodes it runs on now.
+        unbroken: it began again after a failure and is not paused any more.
+        failures_hit: nodes whose failure stopped it.
+    """
+
+    def __init__(self, job: Job, true_s: float, around: Surroundings) -> None:
+        self.job = job
+        self.true_s = self.left_s = true_s
+        self.site: str | None = None
+        self.started_s: float | None = None
+        self.finished_s: float | None = None
+        self.restarts = 0
+        self.energy_kwh = 0.0
+        self.power_kw = 0.0
+        self.since_s = 0.0
+        self.held: tuple[str, ...] = ()
+        self.wish: Wish | None = None
+        self.unbroken = False
+        self.failures_hit: list[str] = []
+        self._around = around
+        self._failed: str | None = None
+        self._poked = around.env.event()
+        self.process = around.env.process(self._live())
+
+    @property
+    def running(self) -> bool:
+        """It works now."""
+        return bool(self.held)
+
+    def begin_running(self, wish: Wish) -> None:
+        """Command: run there (nothing changes for a job that is done, or rigid and running)."""
+        if self.finished_s is not None or self.unbroken or (self.running and self.job.kind is JobKind.RIGID):
+            return
+        if self.site is not None and wish.site != self.site:
+            self._around.note(f"{self.job.name} was told to run at {wish.site}, but it belongs to {self.site} since it began")
+            return
+        self.wish = wish
+        self._poke()
+
+    def pause(self) -> None:
+        """Command: stop working (a rigid job that runs, or one that makes up for a failure, does not)."""
+        if self.unbroken or (self.running and self.job.kind is JobKind.RIGID):
+            return
+        self.wish = None
+        self._poke()
+
+    def node_failed(self, node: str) -> None:
+        """Its node has failed: all work is lost."""
+        self._failed = node
+        self._poke()
+
+    def worked_s(self, now_s: float) -> float:
+        """Seconds of work done until ``now_s``, since the last restart."""
+        return self.true_s - self.left_s + (now_s - self.since_s if self.running else 0.0)
+
+    def resume_from_observation(self, site: str, nodes: tuple[str, ...], *, running: bool) -> None:
+        """It had begun before this world did."""
+        self.site, self.started_s = site, 0.0
+        if running:
+            self.begin_running(Wish(site, nodes))
+
+    def _poke(self) -> None:
+        poked, self._poked = self._poked, self._around.env.event()
+        poked.succeed()
+
+    def _live(self) -> Generator[simpy.Event, Any, None]:
+        while self.finished_s is None:
+            if self.wish is None:
+                yield self._poked
+                continue
+            wish = self.wish
+            if not self._around.has_data(self.job, wish.site):
+                yield self._poked | self._around.data_changed()
+                continue
+            wish = self._around_broken_nodes(wish)
+            request = self._around.pools[wish.site].request(self.job, wish.nodes)
+            if not request.held:
+                yield request.granted | self._poked
+            if request.held and (self.wish is not None and self.wish.site == wish.site):
+                yield from self._run(wish, request)
+            self._around.pools[wish.site].release(request)
+            self._around.power_changed(wish.site)
+
+    def _around_broken_nodes(self, wish: Wish) -> Wish:
+        """The wish, moved to other free nodes of the site when one of its nodes is out of order."""
+        broken = self._around.pools[wish.site].down_nodes().intersection(wish.nodes)
+        if not broken:
+            return wish
+        other = self._around.other_nodes(self.job, wish.site, self.left_s)
+        name = ", ".join(sorted(broken))
+        if not other:
+            self._around.note(f"{self.job.name} waits at {wish.site} for the repair of {name}")
+            return wish
+        self._around.note(f"{self.job.name} goes to {', '.join(other)} because {name} is out of order")
+        self.wish = Wish(wish.site, other)
+        return self.wish
+
+    def _run(self, wish: Wish, request: Request) -> Generator[simpy.Event, Any, None]:
+        """Work until done, paused, moved or failed."""
+        env, pool = self._around.env, self._around.pools[wish.site]
+        self.held, self.since_s = request.held, env.now
+        self.power_kw = pool.core_kw(request.held, self.job)
+        self.site = wish.site
+        if self.started_s is None:
+            self.started_s = env.now
+        self._around.power_changed(wish.site)
+        done = env.timeout(self.left_s)
+        while not (done.processed or self._failed is not None or self._must_leave(request)):
+            yield done | self._poked
+        worked = env.now - self.since_s
+        self.energy_kwh += self.power_kw * worked / 3600.0
+        self.left_s = 0.0 if done.processed else self.left_s - worked
+        self.held, self.power_kw, self.since_s = (), 0.0, env.now
+        if self.left_s <= DONE_S:
+            self.left_s, self.finished_s, self.wish = 0.0, env.now, None
+        elif self._failed is not None:
+            self._around.note(f"{self.job.name} lost {worked / 60:.0f} min of work at {wish.site}: {self._failed} failed")
+            self.restarts += 1
+            self.failures_hit.append(self._failed)
+            self.left_s, self.unbroken = self.true_s, True
+            self.wish = Wish(wish.site, request.held)
+        self._failed = None
+
+    def _must_leave(self, request: Request) -> bool:
+        """The commands changed so that the job may not go on where it runs (only interruptible jobs do)."""
+        if self.wish is None:
+            return True
+        return bool(self.wish.nodes) and set(self.wish.nodes) != set(request.held)
