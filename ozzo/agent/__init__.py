@@ -1,1 +1,8 @@
-"""The program on a node; light imports only, because it runs on every node."""
+"""The program on a node; light imports only, because it runs on every node.
+
+``python -m ozzo.agent --config FILE`` obeys one controller over MQTT: it keeps a journal of what it accepted, runs jobs as
+child processes from its own list of allowed programs, pauses and stops them, keeps the power cap and falls back to its
+failsafe cap when the controller is silent. Rooms: ``config`` (its settings), ``journal`` (what it accepted, on disk),
+``child`` (one process and its group), ``jobs`` (wishes and what runs), ``node`` (the loop), ``work`` (a program that jobs may
+run), ``launch`` (starts a program that dies with the agent).
+"""

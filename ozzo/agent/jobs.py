@@ -1,0 +1,240 @@
+"""The jobs of a node: what the controller wishes, what runs, and what the cap holds back."""
+
+from __future__ import annotations
+
+import os
+import selectors
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+
+from ozzo.agent.child import Child
+from ozzo.agent.config import AgentConfig
+from ozzo.commands import Acknowledgement, Command, JobState, JobWish, RefusalCode, Stage, answer
+from ozzo.lease import held_back
+
+REMEMBER = 5_000
+"""Ended jobs that are remembered, so that a job that ended well is not run twice."""
+
+
+@dataclass(slots=True, eq=False)
+class Entry:
+    """A job that was wished to run here.
+
+    Attributes:
+        command: command that started it; wish: wish now in force; desired: last wish with a program.
+        child: its process, or None before it may start and after its end.
+        exit_code: after its end.
+        stops: commands that wait for its end.
+        kill_at: monotonic instant of SIGKILL, once it was asked to end.
+        over_limit: it was stopped for running too long.
+    """
+
+    command: Command
+    desired: JobState
+    wish: JobWish
+    child: Child | None = None
+    exit_code: int | None = None
+    stops: list[Command] = field(default_factory=list)
+    kill_at: float | None = None
+    over_limit: bool = False
+
+
+class JobTable:
+    """All jobs of one node; ``say`` takes answers that come later than the command."""
+
+    def __init__(self, config: AgentConfig, selector: selectors.BaseSelector, say: Callable[[Acknowledgement], None]) -> None:
+        self._config, self._selector, self._say = config, selector, say
+        self._alive: dict[str, Entry] = {}
+        self._ended: dict[str, int] = {}
+        self.cap_kw: float | None = None
+        self.held: frozenset[str] = frozenset()
+
+    def wishes(self) -> dict[str, JobWish]:
+        """Wish by job that is not gone, oldest first."""
+        return {name: entry.wish for name, entry in self._alive.items()}
+
+    def apply(self, command: Command, desired: JobState) -> Acknowledgement | None:
+        """Bring a job into the wished state; None when the answer comes later (a stop is applied when the job is gone)."""
+        entry = self._alive.get(desired.job)
+        if desired.state is JobWish.RUNNING:
+            return self._run(command, desired, entry)
+        if entry is None:
+            return self._already_gone(command, desired)
+        if entry.wish is JobWish.STOPPED and desired.state is JobWish.PAUSED:
+            return _failed(command, RefusalCode.UNKNOWN_JOB, "the job is being stopped")
+        entry.wish = desired.state
+        if desired.state is JobWish.STOPPED:
+            return self._stop(command, entry)
+        return self._settle(command, entry)
+
+    def _already_gone(self, command: Command, desired: JobState) -> Acknowledgement:
+        known = self._ended.get(desired.job)
+        if known is None and desired.state is JobWish.PAUSED:
+            return _failed(command, RefusalCode.UNKNOWN_JOB, f"job {desired.job} was never started here")
+        measured = {"running": 0.0} | ({} if known is None else {"exit_code": float(known)})
+        return answer(command, Stage.APPLIED, _now(), text="nothing of it runs", measured=measured)
+
+    def _run(self, command: Command, desired: JobState, entry: Entry | None) -> Acknowledgement | None:
+        if entry is None and self._ended.get(desired.job) == 0:
+            return answer(
+                command, Stage.APPLIED, _now(), text="had ended well before", measured={"running": 0.0, "exit_code": 0.0}
+            )
+        if desired.argv[0] not in self._config.programs:
+            return _failed(command, RefusalCode.PROGRAM_NOT_ALLOWED, f"this node does not allow {desired.argv[0]!r}")
+        if entry is None and len(self._alive) >= self._config.max_jobs:
+            return _failed(command, RefusalCode.TOO_MANY_JOBS, f"{len(self._alive)} jobs are here already")
+        if entry is None:
+            entry = self._alive[desired.job] = Entry(command, desired, JobWish.RUNNING)
+        elif entry.wish is JobWish.STOPPED:
+            return _failed(command, RefusalCode.NOT_CONFIRMED, "the job is being stopped")
+        entry.wish, entry.desired = JobWish.RUNNING, desired
+        return self._settle(command, entry)
+
+    def _settle(self, command: Command, entry: Entry) -> Acknowledgement:
+        """Do what the wish and the cap ask for now, and say what came of it."""
+        failures = self.enforce(self.cap_kw)
+        name = entry.desired.job
+        if name in failures:
+            return _failed(command, RefusalCode.PROGRAM_FAILED_TO_START, failures[name])
+        child = entry.child
+        if child is None:
+            text = "waits: the power cap holds it back" if name in self.held else "not started"
+            return answer(command, Stage.APPLIED, _now(), text=text, measured={"running": 0.0, "held": float(name in self.held)})
+        wants_frozen = entry.wish is JobWish.PAUSED or name in self.held
+        if not (child.freeze() if wants_frozen else child.thaw()):
+            return _failed(command, RefusalCode.NOT_CONFIRMED, f"process {child.pid} did not change its state")
+        measured = {"pid": float(child.pid), "running": float(not wants_frozen), "ran_s": child.ran_s}
+        return answer(command, Stage.APPLIED, _now(), measured=measured | {"held": float(name in self.held)})
+
+    def _stop(self, command: Command, entry: Entry) -> Acknowledgement | None:
+        if entry.child is None:  # it was held back and never started
+            del self._alive[entry.desired.job]
+            self.enforce(self.cap_kw)
+            return answer(command, Stage.APPLIED, _now(), text="it had not started", measured={"running": 0.0})
+        entry.stops.append(command)
+        self._ask_to_end(entry)
+        return None
+
+    def _ask_to_end(self, entry: Entry) -> None:
+        if entry.child is not None and entry.kill_at is None:
+            entry.child.terminate()
+            entry.kill_at = time.monotonic() + self._config.stop_grace_s
+
+    def enforce(self, cap_kw: float | None) -> dict[str, str]:
+        """Freeze, thaw and start jobs so that wishes and cap hold; returns why jobs could not start, by name."""
+        self.cap_kw = cap_kw
+        wanted = {name: entry.desired.power_kw for name, entry in self._alive.items() if entry.wish is JobWish.RUNNING}
+        self.held = held_back(cap_kw, self._config.idle_kw, wanted)
+        failures = {}
+        free = [name for name in wanted if name not in self.held]
+        for name, entry in self._alive.items():  # first everything that lowers power
+            stands = entry.wish is JobWish.PAUSED or name in self.held
+            if entry.child is not None and stands and not entry.child.frozen:
+                entry.child.freeze()
+        for name in free:
+            entry = self._alive[name]
+            if entry.child is None:
+                try:
+                    self._start(entry)
+                except OSError as error:
+                    failures[name] = f"{entry.desired.argv[0]}: {error.strerror}"
+                    del self._alive[name]
+            elif entry.child.frozen:
+                entry.child.thaw()
+        return failures
+
+    def _start(self, entry: Entry) -> None:
+        name, arguments = entry.desired.argv[0], entry.desired.argv[1:]
+        env = {"PATH": os.defpath, "LANG": "C.UTF-8", "OZZO_NODE": self._config.node, "OZZO_JOB": entry.desired.job}
+        child = Child((*self._config.programs[name], *arguments), self._config.work_folder, env)
+        entry.child = child
+        self._selector.register(child.pidfd, selectors.EVENT_READ, (self.on_end, entry))
+        self._selector.register(child.output, selectors.EVENT_READ, (self.on_output, entry))
+
+    def on_output(self, entry: Entry) -> None:
+        """A job said something."""
+        if entry.child is not None and not entry.child.read():
+            self._selector.unregister(entry.child.output)
+
+    def on_end(self, entry: Entry) -> None:
+        """A job's process has ended: reap it, report it, and let others go on under the cap."""
+        child = entry.child
+        if child is None:
+            return
+        self._selector.unregister(child.pidfd)
+        if child.output in self._selector.get_map():
+            self._selector.unregister(child.output)
+        code = child.reap()
+        entry.child, entry.exit_code = None, code
+        name = entry.desired.job
+        del self._alive[name]
+        self._ended[name] = code
+        if len(self._ended) > REMEMBER:
+            del self._ended[next(iter(self._ended))]
+        self._report(entry, child, code)
+        self.enforce(self.cap_kw)
+
+    def _report(self, entry: Entry, child: Child, code: int) -> None:
+        measured = {"pid": float(child.pid), "exit_code": float(code), "ran_s": child.ran_s, "cpu_s": child.cpu_s}
+        stopped = float(entry.kill_at is not None)
+        self._say(
+            answer(
+                entry.command,
+                Stage.ENDED,
+                _now(),
+                code=RefusalCode.TIME_LIMIT if entry.over_limit else None,
+                text=child.tail if code else "",
+                measured=measured | {"stopped": stopped},
+            )
+        )
+        for command in entry.stops:
+            self._say(answer(command, Stage.APPLIED, _now(), measured={"running": 0.0, "exit_code": float(code)}))
+
+    def deadline(self) -> float | None:
+        """Monotonic instant at which ``tick`` has something to do, or None."""
+        moments = [entry.kill_at for entry in self._alive.values() if entry.kill_at is not None]
+        for entry in self._alive.values():
+            limit_s = entry.desired.limit_s
+            if entry.child is not None and not entry.child.frozen and limit_s is not None and entry.kill_at is None:
+                moments.append(time.monotonic() + max(0.0, limit_s - entry.child.ran_s))
+        return min(moments, default=None)
+
+    def tick(self) -> None:
+        """End jobs that ran too long, kill those that did not end when asked."""
+        now = time.monotonic()
+        for entry in self._alive.values():
+            if entry.child is None:
+                continue
+            limit_s = entry.desired.limit_s
+            if entry.kill_at is None and limit_s is not None and entry.child.ran_s >= limit_s:
+                entry.over_limit, entry.wish = True, JobWish.STOPPED
+                self._ask_to_end(entry)
+            elif entry.kill_at is not None and now >= entry.kill_at:
+                entry.child.kill()
+                entry.kill_at = now + self._config.stop_grace_s + 1.0  # once more if it is slow to die
+
+    def end_all(self) -> None:
+        """Ask every job to end, then kill the rest; returns when all are reaped and reported."""
+        for entry in self._alive.values():
+            entry.wish = JobWish.STOPPED
+            self._ask_to_end(entry)
+        until = time.monotonic() + self._config.stop_grace_s
+        running = [entry for entry in self._alive.values() if entry.child is not None]
+        for entry in running:
+            if entry.child is not None:
+                with selectors.DefaultSelector() as waiting:
+                    waiting.register(entry.child.pidfd, selectors.EVENT_READ)
+                    if not waiting.select(max(0.0, until - time.monotonic())):
+                        entry.child.kill()
+                self.on_end(entry)
+        self._alive.clear()
+
+
+def _failed(command: Command, code: RefusalCode, text: str) -> Acknowledgement:
+    return answer(command, Stage.FAILED, _now(), code=code, text=text)
+
+
+def _now() -> datetime:
+    return datetime.now(UTC)
