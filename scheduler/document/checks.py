@@ -1,0 +1,141 @@
+"""What the fields of a document say together: names, sites, settings. Jobs, data and events are in ``checks_work``."""
+
+from __future__ import annotations
+
+from scheduler.document.context import Context
+from scheduler.document.places import BatteryPart, SitePart, SolarPart, WindPart
+from scheduler.document.tree import Place
+
+PROFILE_YEAR = 2016
+"""Year of the SimBench profiles."""
+
+
+def check_places(context: Context) -> None:
+    """Names, settings, sites and links."""
+    for collection in (("sites",), ("links",), ("datasets",), ("workload", "jobs"), ("events",)):
+        context.unique(*collection)
+    _settings(context)
+    _network(context)
+    for index, site in enumerate(context.document.sites):
+        place = context.place("sites", index)
+        context.unique(*place, "nodes")
+        _site(context, site, place)
+    for index, link in enumerate(context.document.links):
+        place = (*context.place("links", index), "ends")
+        for end, name in enumerate(link.ends):
+            context.known((*place, end), name, "site", context.names("sites"))
+        if link.ends[0] == link.ends[1]:
+            context.report(place, f"{link.ends[0]} at both ends", "two different sites")
+
+
+def _settings(context: Context) -> None:
+    document = context.document
+    errors, signals = document.errors, document.signals
+    if errors.duration_low > errors.duration_high:
+        low, high = ("errors", "duration_low"), ("errors", "duration_high")
+        context.report(low, f"{errors.duration_low:g}", f"at most duration_high, which is {errors.duration_high:g}", needs=[high])
+    marginal = document.weights.carbon_signal == "marginal"
+    if (
+        marginal
+        and signals.carbon_marginal is None
+        and any(not (s.signals and s.signals.carbon_marginal) for s in document.sites)
+    ):
+        place = ("weights", "carbon_signal")
+        context.report(
+            place, "'marginal'", "signals.carbon_marginal to go with it, or: average", needs=[("signals", "carbon_marginal")]
+        )
+
+
+def _network(context: Context) -> None:
+    network = context.document.network
+    if network is None:
+        return
+    place = ("network", "profile_start")
+    part = network.profile_start or context.document.horizon.start
+    where = place if network.profile_start else ("network",)
+    if part.stamp is None or part.stamp.tzinfo is not None or part.stamp.year != PROFILE_YEAR:
+        expected = f"a local time in {PROFILE_YEAR} without an offset, the year of the SimBench profiles, as profile_start"
+        context.report(where, context.written(where), expected, needs=[("horizon",)])
+        return
+    year_h = 366 * 24
+    start_h = (part.stamp - part.stamp.replace(month=1, day=1, hour=0, minute=0, second=0, microsecond=0)).total_seconds() / 3600
+    left_h = year_h - start_h
+    if context.document.horizon.hours > left_h:
+        found = f"profiles of {PROFILE_YEAR} that end {left_h:g} hours after {part.written}"
+        expected = f"profiles for the {context.document.horizon.hours:g} hours of the horizon; begin earlier in the year"
+        context.report(where, found, expected, needs=[("horizon",)])
+
+
+def _site(context: Context, site: SitePart, place: Place) -> None:
+    signals, own = context.document.signals, site.signals
+    for name in ("price", "carbon_average"):
+        if getattr(signals, name) is None and (own is None or getattr(own, name) is None):
+            context.report(
+                ("signals",), f"no {name}", f"{name} under signals (or under the signals of each site)", needs=[("signals", name)]
+            )
+    for index, group in enumerate(site.nodes):
+        if group.peak_kw < group.idle_kw:
+            where = (*place, "nodes", index, "peak_kw")
+            context.report(where, f"{group.peak_kw:g} kW", f"at least idle_kw, which is {group.idle_kw:g} kW")
+    if site.bus is not None and context.document.network is None:
+        context.report(
+            (*place, "bus"), context.written((*place, "bus")), "a network in the document to have this bus", needs=[("network",)]
+        )
+    if site.battery is not None:
+        _battery(context, site.battery, (*place, "battery"))
+    has_weather = signals.weather is not None or (own is not None and own.weather is not None)
+    if site.solar is not None:
+        _solar(context, site.solar, (*place, "solar"), has_weather=has_weather)
+    if site.wind is not None:
+        _wind(context, site.wind, (*place, "wind"), has_weather=has_weather)
+    for index, window in enumerate(site.connection.windows):
+        where = (*place, "connection", "windows", index)
+        if window.from_ == window.to:
+            context.report(where, "a window of no length", "'to' different from 'from' ('00:00' to '24:00' is the whole day)")
+        if window.import_limit_kw is None and window.export_limit_kw is None:
+            context.report(where, "a window that changes nothing", "import_limit_kw or export_limit_kw")
+
+
+def _battery(context: Context, battery: BatteryPart, place: Place) -> None:
+    if battery.reserve_soc_kwh > battery.energy_kwh:
+        found = f"{battery.reserve_soc_kwh:g} kWh"
+        context.report((*place, "reserve_soc_kwh"), found, f"at most energy_kwh, which is {battery.energy_kwh:g} kWh")
+        return
+    initial = battery.initial_soc_kwh
+    if initial is not None and not battery.reserve_soc_kwh <= initial <= battery.energy_kwh:
+        expected = f"between reserve_soc_kwh and energy_kwh, so from {battery.reserve_soc_kwh:g} to {battery.energy_kwh:g} kWh"
+        context.report((*place, "initial_soc_kwh"), f"{initial:g} kWh", expected)
+
+
+def _solar(context: Context, solar: SolarPart, place: Place, *, has_weather: bool) -> None:
+    given = [name for name in ("profile", "tilt_deg", "measured") if getattr(solar, name) is not None]
+    _one_way(context, place, given, "exactly one of profile (SimBench), tilt_deg (weather) and measured (a series)")
+    if "measured" not in given and solar.peak_kw is None:
+        context.report(place, "no peak_kw", "peak_kw, the installed peak power")
+    if (solar.latitude_deg is None) != (solar.longitude_deg is None):
+        context.report(place, "half a position", "latitude_deg and longitude_deg, or neither")
+    _what_it_needs(context, place, given, "tilt_deg", has_weather=has_weather)
+
+
+def _wind(context: Context, wind: WindPart, place: Place, *, has_weather: bool) -> None:
+    given = [name for name in ("profile", "turbine", "measured") if getattr(wind, name) is not None]
+    _one_way(context, place, given, "exactly one of profile (SimBench), turbine (weather) and measured (a series)")
+    if "measured" not in given and wind.rated_kw is None:
+        context.report(place, "no rated_kw", "rated_kw, the rated power")
+    if wind.turbine is not None and wind.hub_height_m is None:
+        context.report(place, "no hub_height_m", "hub_height_m, the height of the turbine's hub")
+    _what_it_needs(context, place, given, "turbine", has_weather=has_weather)
+
+
+def _one_way(context: Context, place: Place, given: list[str], expected: str) -> None:
+    if len(given) != 1:
+        context.report(place, " and ".join(given) or "none of them", expected)
+
+
+def _what_it_needs(context: Context, place: Place, given: list[str], modelled: str, *, has_weather: bool) -> None:
+    if "profile" in given and context.document.network is None:
+        where = (*place, "profile")
+        context.report(where, context.written(where), "a network in the document to take the profile from", needs=[("network",)])
+    if modelled in given and not has_weather:
+        expected = "signals.weather in the document, from which this is computed"
+        context.report((*place, modelled), context.written((*place, modelled)), expected, needs=[("signals",)])

@@ -1,0 +1,67 @@
+"""What the models say about a place of the document: its type, its fields, its choices, its description."""
+
+from __future__ import annotations
+
+from typing import Any, get_args, get_origin
+
+from pydantic import BaseModel, TypeAdapter
+from pydantic.fields import FieldInfo
+
+from scheduler.document.model import Document
+from scheduler.document.places import SitePart
+from scheduler.document.tree import Place
+
+
+def annotation_at(place: Place) -> Any:
+    """Annotation of the field at ``place`` (positions in lists do not matter), or None when there is none."""
+    here: Any = Document
+    for key in place:
+        model = model_in(here)
+        if isinstance(key, int):
+            continue
+        if here is dict or get_origin(here) is dict:
+            here = SitePart
+            continue
+        if model is None:
+            return None
+        info = field_of(model, key)
+        if info is None:
+            return None
+        here = info.annotation
+    return here
+
+
+def field_of(model: type[BaseModel], key: str) -> FieldInfo | None:
+    """The field of ``model`` that the document calls ``key``."""
+    return next((info for name, info in model.model_fields.items() if (info.alias or name) == key), None)
+
+
+def model_in(annotation: Any) -> type[BaseModel] | None:
+    """The model inside an annotation such as ``tuple[SitePart, ...] | None``."""
+    if isinstance(annotation, type) and not get_args(annotation) and issubclass(annotation, BaseModel):
+        return annotation
+    if get_origin(annotation) is dict:
+        return None
+    return next((model for model in map(model_in, get_args(annotation)) if model is not None), None)
+
+
+def fields_at(place: Place) -> list[str]:
+    """Names of the fields of the mapping at ``place``."""
+    model = model_in(annotation_at(place))
+    return [] if model is None else [info.alias or name for name, info in model.model_fields.items()]
+
+
+def choices_at(place: Place) -> list[str]:
+    """Values that the field at ``place`` may have."""
+    schema = TypeAdapter(annotation_at(place)).json_schema()
+    values = schema.get("enum") or [schema.get("const")]
+    for definition in schema.get("$defs", {}).values():
+        values = definition.get("enum", values)
+    return [str(value) for value in values]
+
+
+def describe(place: Place) -> str:
+    """The description of the field at ``place``, in brackets."""
+    model = model_in(annotation_at(place[:-1]))
+    info = field_of(model, str(place[-1])) if model else None
+    return f" ({info.description.rstrip('.')})" if info and info.description else ""

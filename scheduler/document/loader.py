@@ -1,0 +1,249 @@
+"""Check a document, and build the scenario from it.
+
+``check_file`` finds everything that can be found without the SimBench data and without models of sun and wind: YAML, fields, units,
+names, times, widths, tiers, batteries, events, and the files of every price, carbon, weather and measured series over the horizon.
+Only ``load_scenario`` finds an unknown SimBench code, profile or turbine; buses are looked up when the network is built.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from datetime import timedelta
+from pathlib import Path
+
+from grid.connection import Connection
+from grid.errors import FeedError, Finding, InputError, SeriesError
+from grid.horizon import Horizon
+from grid.response.event import CapacityEvent
+from grid.tariff import Carbon, Tariff
+from scheduler import scenario as inside
+from scheduler.data import Dataset
+from scheduler.document.assets import build_battery, build_solar, build_wind
+from scheduler.document.checks import check_places
+from scheduler.document.checks_work import allowed_sites, check_work
+from scheduler.document.connection_series import limit_series
+from scheduler.document.context import Context, open_context
+from scheduler.document.jobs import generated_jobs, listed_jobs, trace_jobs
+from scheduler.document.places import SitePart
+from scheduler.document.schema_check import check_schema
+from scheduler.document.signals import CarbonPart, PricePart
+from scheduler.document.sources import Sources, read_sources
+from scheduler.document.templates import fill_templates
+from scheduler.document.tree import Tree, read_tree, shown
+from scheduler.facility import Link, NodeGroup, Site
+from scheduler.workload import Job
+
+MAX_FINDINGS = 200
+
+Progress = Callable[[str], None]
+
+
+def silent(_: str) -> None:
+    """Progress that nobody wants to see."""
+
+
+def check_file(path: str | Path, *, environment: Mapping[str, str] = os.environ) -> list[Finding]:
+    """Everything that is wrong in the document ``path``, by line; empty when it is fine (as far as ``check`` looks)."""
+    tree, _, _ = _examine(path, environment)
+    return _sorted(tree)
+
+
+def load_scenario(
+    path: str | Path, *, environment: Mapping[str, str] = os.environ, progress: Progress = silent
+) -> inside.Scenario:
+    """The scenario of the document ``path``.
+
+    Args:
+        path: the YAML file; paths in it count from its folder.
+        environment: variables that paths may name (``$OZZO_DATA``).
+        progress: is told in words what is being done.
+
+    Raises:
+        InputError: something in the document or in a file it names is wrong; carries every finding.
+    """
+    progress(f"reading {path}")
+    tree, context, sources = _examine(path, environment)
+    if tree.findings or context is None or context.horizon is None:
+        raise InputError(_sorted(tree) or [Finding(tree.file, None, "", "no scenario", "a scenario document")])
+    scenario = _build(context, sources, context.horizon, progress)
+    if tree.findings or scenario is None:
+        raise InputError(_sorted(tree))
+    return scenario
+
+
+def _examine(path: str | Path, environment: Mapping[str, str]) -> tuple[Tree, Context | None, Sources]:
+    """Every check that ``ozzo check`` makes; findings are in the tree."""
+    tree = read_tree(path)
+    if tree.data is None and tree.findings:
+        return tree, None, Sources()
+    if not isinstance(tree.data, dict):
+        finding = Finding(
+            tree.file, tree.line(()), "", shown(tree.data), "a mapping of fields to values (ozzo: 1, name: ..., ...)"
+        )
+        tree.findings.append(finding)
+        return tree, None, Sources()
+    data, origins = fill_templates(tree)
+    checked = check_schema(tree, data, origins)
+    context = open_context(tree, origins, checked, environment)
+    if context is None:
+        return tree, None, Sources()
+    check_places(context)
+    check_work(context)
+    return tree, context, read_sources(context)
+
+
+def _sorted(tree: Tree) -> list[Finding]:
+    """Findings by line; of a great many only the first."""
+    findings = sorted(tree.findings, key=lambda finding: (finding.line is not None, finding.line or 0, finding.field))
+    if len(findings) > MAX_FINDINGS:
+        rest = len(findings) - MAX_FINDINGS
+        findings = [
+            *findings[:MAX_FINDINGS],
+            Finding(tree.file, None, "", f"{rest} more findings", "to be seen once these are mended"),
+        ]
+    return findings
+
+
+def _build(context: Context, sources: Sources, horizon: Horizon, progress: Progress) -> inside.Scenario | None:
+    """The scenario of a document without findings; None when building it brought one."""
+    document = context.document
+    progress(f"{len(document.sites)} sites: sun, wind, prices, carbon")
+    sites = [_site(context, sources, part, index, horizon) for index, part in enumerate(document.sites)]
+    progress("jobs")
+    jobs, beyond = _jobs(context, sources, horizon)
+    if any(site is None for site in sites) or context.tree.findings:
+        return None
+    network = document.network
+    return inside.Scenario(
+        name=document.name,
+        title=document.title,
+        seed=document.seed,
+        horizon=horizon,
+        sites=tuple(site for site in sites if site is not None),
+        links=tuple(Link(part.name, part.ends, part.rate_mbit_per_s, part.power_kw) for part in document.links),
+        datasets=_datasets(context),
+        jobs=jobs,
+        events=_events(context, horizon),
+        weights=inside.Weights(**document.weights.model_dump()),
+        planning=inside.PlanningSettings(**document.planning.model_dump()),
+        errors=inside.ErrorModel(**document.errors.model_dump()),
+        rehearsal=inside.RehearsalSettings(**document.rehearsal.model_dump()),
+        network=None
+        if network is None
+        else inside.NetworkSpec(network.simbench, profile_start(context), network.household_scale),
+        time_zone=document.time_zone,
+        provenance=_provenance(context),
+        beyond_horizon=beyond,
+    )
+
+
+def profile_start(context: Context) -> str:
+    """Naive local start in the profile year, ISO format."""
+    network = context.document.network
+    part = (network.profile_start if network else None) or context.document.horizon.start
+    return part.stamp.isoformat(timespec="minutes") if part.stamp else part.written
+
+
+def _site(context: Context, sources: Sources, part: SitePart, index: int, horizon: Horizon) -> Site | None:
+    signals, own = context.document.signals, part.signals
+    price: PricePart | None = (own and own.price) or signals.price
+    average: CarbonPart | None = (own and own.carbon_average) or signals.carbon_average
+    marginal: CarbonPart | None = (own and own.carbon_marginal) or signals.carbon_marginal
+    if price is None or average is None:
+        return None
+    weather = sources.weather.get(weather_part) if (weather_part := (own and own.weather) or signals.weather) else None
+    place = context.place("sites", index)
+    try:
+        solar = build_solar(context, sources, part.solar, horizon, weather, profile_start(context)) if part.solar else None
+        wind = build_wind(context, sources, part.wind, horizon, weather, profile_start(context)) if part.wind else None
+    except (FeedError, SeriesError) as error:
+        context.report((*place, "solar" if part.solar else "wind"), str(error), "sun or wind that can be computed")
+        return None
+    market, tariff = sources.series[price], part.tariff
+    return Site(
+        name=part.name,
+        tier=part.tier,
+        nodes=tuple(
+            NodeGroup(
+                name=group.name,
+                count=group.count,
+                cores=group.cores,
+                memory_gb=group.memory_gb,
+                gpus=group.gpus,
+                idle_kw=group.idle_kw,
+                peak_kw=group.peak_kw,
+                failsafe_kw=group.idle_kw if group.failsafe_kw is None else group.failsafe_kw,
+            )
+            for group in part.nodes
+        ),
+        pue=part.pue,
+        overhead_kw=part.overhead_kw,
+        solar_kw=solar,
+        wind_kw=wind,
+        battery=build_battery(part.battery) if part.battery else None,
+        connection=Connection(
+            limit_series(part.connection, "import_limit_kw", horizon, context.zone),
+            limit_series(part.connection, "export_limit_kw", horizon, context.zone),
+            part.bus,
+        ),
+        tariff=Tariff(
+            market.with_values(market.values + tariff.import_fee_eur_per_mwh),
+            market.with_values(market.values - tariff.export_fee_eur_per_mwh),
+            tariff.peak_eur_per_kw,
+            tariff.peak_reached_kw,
+        ),
+        carbon=Carbon(sources.series[average], sources.series[marginal] if marginal else None),
+    )
+
+
+def _datasets(context: Context) -> tuple[Dataset, ...]:
+    return tuple(
+        Dataset(
+            name=part.name,
+            tier=part.tier,
+            size_tb=part.size_tb,
+            sites=part.sites,
+            allowed_sites=allowed_sites(context, part),
+            move_by=context.moment(part.move_by, context.place("datasets", index, "move_by")),
+            stageable=part.stageable,
+        )
+        for index, part in enumerate(context.document.datasets)
+    )
+
+
+def _events(context: Context, horizon: Horizon) -> tuple[CapacityEvent, ...]:
+    events = []
+    for index, part in enumerate(context.document.events):
+        place = context.place("events", index)
+        start, end = context.moment(part.start, (*place, "start")), context.moment(part.end, (*place, "end"))
+        received = context.moment(part.received, (*place, "received"), horizon.start)
+        if start is not None and end is not None and received is not None:
+            events.append(CapacityEvent(part.name, part.site, start, end, part.limit_kw, part.penalty_eur_per_kwh, received))
+    return tuple(events)
+
+
+def _jobs(context: Context, sources: Sources, horizon: Horizon) -> tuple[tuple[Job, ...], tuple[str, ...]]:
+    """Jobs of every source with unique names, and the names of those that cannot end inside the horizon."""
+    jobs = [*listed_jobs(context, horizon), *trace_jobs(context, sources, horizon), *generated_jobs(context, sources, horizon)]
+    seen: set[str] = set()
+    named = []
+    for job in jobs:
+        name = job.name if job.name not in seen else f"{job.name}.{job.origin}"
+        seen.add(name)
+        named.append(job if name == job.name else replace(job, name=name))
+    margin = context.document.planning.duration_margin
+    fits = [_ends_inside(job, horizon, job.duration * (1.0 + margin)) for job in named]
+    inside_jobs = tuple(job for job, fit in zip(named, fits, strict=True) if fit)
+    return inside_jobs, tuple(job.name for job, fit in zip(named, fits, strict=True) if not fit)
+
+
+def _ends_inside(job: Job, horizon: Horizon, duration: timedelta) -> bool:
+    return max(horizon.ceil_slot(job.release), 0) + horizon.slots_for(duration) <= horizon.slots
+
+
+def _provenance(context: Context) -> tuple[str, ...]:
+    part = context.document.provenance
+    sentences = [f"{kind.capitalize()}: {text}" for kind in ("real", "derived", "assumed") for text in getattr(part, kind)]
+    return (*sentences, *context.notes)

@@ -1,0 +1,132 @@
+"""What can still be checked of a document that has findings: wrong values are taken out, or a stand-in is put in their place."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Annotated, Any
+
+from pydantic import BaseModel, Field, TypeAdapter, ValidationError
+from pydantic.fields import FieldInfo
+
+from scheduler.document.fieldbook import annotation_at, field_of, model_in
+from scheduler.document.model import Document
+from scheduler.document.tree import Place
+
+
+@dataclass(slots=True)
+class Checked:
+    """What is left of a document after its schema findings.
+
+    Attributes:
+        document: the document, without the parts that are wrong; None when too little is left.
+        doubtful: places that were taken out because their value is wrong; what depends on them is not judged.
+        kept: for each list that lost entries, the original positions of those that stayed.
+    """
+
+    document: Document | None
+    doubtful: set[Place] = field(default_factory=set)
+    kept: dict[Place, list[int]] = field(default_factory=dict)
+
+    def place(self, *keys: str | int) -> Place:
+        """Place in the file of what stands at ``keys`` in ``document``."""
+        place: Place = ()
+        for key in keys:
+            positions = self.kept.get(place)
+            place = (*place, positions[key] if positions and isinstance(key, int) else key)
+        return place
+
+    def trusts(self, *places: Place) -> bool:
+        """True when nothing at, above or below these places was taken out."""
+        for wrong in self.doubtful:
+            for place in places:
+                shorter = min(len(wrong), len(place))
+                if wrong[:shorter] == place[:shorter]:
+                    return False
+        return True
+
+
+def take_out(data: dict[str, Any], faults: Sequence[tuple[Place, Any]], checked: Checked) -> bool:
+    """Take what is wrong out of ``data``, or put a stand-in where something is required; False when nothing can be done."""
+    wrong: set[Place] = set()
+    for place, error in faults:
+        if error["type"] == "extra_forbidden":
+            wrong.add(place)
+            continue
+        checked.doubtful.add(place)
+        stand_in = _stand_in(place)
+        if stand_in is not None and _put(data, place, stand_in, checked):
+            continue
+        whole = place[:-1] if error["type"] == "missing" else place
+        if not whole:
+            return False
+        wrong.add(whole)
+    for place in sorted(
+        wrong, key=lambda where: (len(where), [key if isinstance(key, int) else -1 for key in where]), reverse=True
+    ):
+        _remove(data, place, checked)
+    return True
+
+
+_CANDIDATES: tuple[Any, ...] = (1, 0, "x", "2016-01-01T00:00", "hot", ["x"], ["x", "y"])
+
+
+def _stand_in(place: Place) -> Any:
+    """A valid value for the required field at ``place``, so that the rest can be checked; None when it is not required."""
+    model = model_in(annotation_at(place[:-1]))
+    info = None if model is None or isinstance(place[-1], int) else field_of(model, place[-1])
+    return None if info is None or not info.is_required() else _valid(info)
+
+
+def _valid(info: FieldInfo) -> Any:
+    model = info.annotation
+    if isinstance(model, type) and issubclass(model, BaseModel):
+        required = {name: field for name, field in model.model_fields.items() if field.is_required()}
+        return {field.alias or name: _valid(field) for name, field in required.items()}
+    adapter: TypeAdapter[Any] = TypeAdapter(Annotated[info.annotation, Field(), *info.metadata])  # type: ignore[arg-type]
+    for candidate in _CANDIDATES:
+        try:
+            adapter.validate_python(candidate)
+        except ValidationError:
+            continue
+        return candidate
+    return None
+
+
+def _put(data: dict[str, Any], place: Place, value: Any, checked: Checked) -> bool:
+    """Put ``value`` at the original ``place``; False when what should hold it is no mapping."""
+    here: Any = data
+    for depth, key in enumerate(place[:-1]):
+        positions = checked.kept.get(place[:depth])
+        if isinstance(here, list) and isinstance(key, int):
+            index = key if positions is None else positions.index(key) if key in positions else len(here)
+            here = here[index] if index < len(here) else None
+        else:
+            here = here.get(key) if isinstance(here, dict) else None
+    if not isinstance(here, dict) or here.get(str(place[-1])) == value:
+        return False
+    here[str(place[-1])] = value
+    return True
+
+
+def _remove(data: dict[str, Any], place: Place, checked: Checked) -> None:
+    """Take out the entry at the original ``place``, if it is still there."""
+    here: Any = data
+    for depth, key in enumerate(place):
+        last = depth == len(place) - 1
+        if isinstance(here, list) and isinstance(key, int):
+            positions = checked.kept.setdefault(place[:depth], list(range(len(here))))
+            if key not in positions:
+                return
+            index = positions.index(key)
+            if last:
+                del here[index], positions[index]
+            else:
+                here = here[index]
+        elif isinstance(here, dict) and key in here:
+            if last:
+                del here[key]
+            else:
+                here = here[key]
+        else:
+            return

@@ -1,0 +1,127 @@
+"""Settings of a document: the horizon, the weights of the objective, planning, errors, rehearsal, network.
+
+Defaults are those of the dataclasses in ``scheduler.scenario``; they are written once, there.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from scheduler import scenario
+from scheduler.document.fields import Count, Part, Text, Unit, When, about
+
+_WEIGHTS = scenario.Weights()
+_PLANNING = scenario.PlanningSettings()
+_ERRORS = scenario.ErrorModel()
+_REHEARSAL = scenario.RehearsalSettings()
+
+
+class HorizonPart(Part):
+    """The period that is planned, cut into slots of equal length."""
+
+    start: Annotated[When, about("First instant of the horizon; on a full quarter of an hour.")]
+    hours: Annotated[float, about("Length; a whole number of slots and of quarters of an hour.", gt=0, le=8784), Unit("h")] = 24.0
+    step_minutes: Annotated[
+        float, about("Length of a slot; divides 15 minutes or is a multiple of them.", ge=1, le=1440), Unit("min")
+    ] = 15.0
+
+
+class WeightsPart(Part):
+    """What the objective weighs, by name."""
+
+    carbon_eur_per_kg: Annotated[float, about("Price of the carbon of imported energy.", ge=0), Unit("EUR/kg")] = (
+        _WEIGHTS.carbon_eur_per_kg
+    )
+    carbon_signal: Annotated[
+        Literal["average", "marginal"], about("Carbon intensity that the objective uses; reports always state the average.")
+    ] = "average"
+    unserved_eur_per_kwh: Annotated[float, about("Price of load that no source can serve.", ge=0), Unit("EUR/kWh")] = (
+        _WEIGHTS.unserved_eur_per_kwh
+    )
+    lateness_eur_per_h: Annotated[float, about("Price of each hour after a deadline, as realised.", ge=0), Unit("EUR/h")] = (
+        _WEIGHTS.lateness_eur_per_h
+    )
+
+
+class PlanningPart(Part):
+    """How the planner works."""
+
+    relative_gap: Annotated[float, about("The solver may stop at this proven gap.", ge=0, le=1), Unit("share")] = (
+        _PLANNING.relative_gap
+    )
+    time_limit_s: Annotated[float, about("Time after which the best plan so far is taken.", gt=0), Unit("s")] = (
+        _PLANNING.time_limit_s
+    )
+    limit_margin: Annotated[
+        float, about("Share of each connection limit that the plan leaves free for forecast errors.", ge=0, le=0.9), Unit("share")
+    ] = _PLANNING.limit_margin
+    duration_margin: Annotated[float, about("Share added to each run time that was asked for.", ge=0, le=10), Unit("share")] = (
+        _PLANNING.duration_margin
+    )
+    lead_slots: Annotated[Count, about("Slots between a decision and the first slot that it may change.", ge=0, le=1000)] = (
+        _PLANNING.lead_slots
+    )
+
+
+class ErrorsPart(Part):
+    """How the simulated truth differs from the forecast; every draw comes from the seed."""
+
+    solar_sigma: Annotated[float, about("Standard deviation of the relative error of sun.", ge=0, le=10), Unit("share")] = (
+        _ERRORS.solar_sigma
+    )
+    wind_sigma: Annotated[float, about("Standard deviation of the relative error of wind.", ge=0, le=10), Unit("share")] = (
+        _ERRORS.wind_sigma
+    )
+    error_correlation_h: Annotated[float, about("Time constant of these errors.", gt=0), Unit("h")] = _ERRORS.error_correlation_h
+    duration_low: Annotated[
+        float, about("Shortest true run time as a share of the one asked for.", gt=0, le=100), Unit("share")
+    ] = _ERRORS.duration_low
+    duration_high: Annotated[
+        float, about("Longest true run time as a share of the one asked for.", gt=0, le=100), Unit("share")
+    ] = _ERRORS.duration_high
+    command_delay_s: Annotated[float, about("Mean delay of a command.", ge=0), Unit("s")] = _ERRORS.command_delay_s
+    node_failures: Annotated[Count, about("Nodes that fail in a stressed rehearsal.", ge=0, le=10_000)] = _ERRORS.node_failures
+    repair_h: Annotated[float, about("Time until a failed node is back.", ge=0), Unit("h")] = _ERRORS.repair_h
+
+
+class RehearsalPart(Part):
+    """What a plan must survive before it may command anything."""
+
+    stressed_runs: Annotated[Count, about("Rehearsals with errors, failures and delays.", ge=0, le=1000)] = (
+        _REHEARSAL.stressed_runs
+    )
+    deadline_miss_tolerance: Annotated[
+        float,
+        about("Largest share of jobs late in a stressed run (none may be late in the nominal run).", ge=0, le=1),
+        Unit("share"),
+    ] = _REHEARSAL.deadline_miss_tolerance
+    voltage_low_pu: Annotated[float, about("Lowest voltage (EN 50160: 10 % below nominal).", gt=0, le=1), Unit("pu")] = (
+        _REHEARSAL.voltage_low_pu
+    )
+    voltage_high_pu: Annotated[float, about("Highest voltage (EN 50160: 10 % above nominal).", ge=1, le=2), Unit("pu")] = (
+        _REHEARSAL.voltage_high_pu
+    )
+    loading_limit_pct: Annotated[float, about("Largest loading of lines and transformers.", gt=0, le=1000), Unit("pct")] = (
+        _REHEARSAL.loading_limit_pct
+    )
+    battery_tolerance_kwh: Annotated[
+        float, about("How far a realised state of charge may leave its bounds (rounding only).", ge=0, le=1), Unit("kWh")
+    ] = _REHEARSAL.battery_tolerance_kwh
+
+
+class NetworkPart(Part):
+    """The electrical network behind the sites: a SimBench grid with its 15-minute profiles of 2016."""
+
+    simbench: Annotated[Text, about("SimBench code, for example 1-LV-semiurb4--0-sw.", min_length=1)]
+    profile_start: Annotated[
+        When | None, about("Local time in 2016 that the horizon's start maps to; the horizon's own start when left out.")
+    ] = None
+    household_scale: Annotated[float, about("Factor on all loads of the SimBench grid.", ge=0, le=1000), Unit("share")] = 1.0
+
+
+class ProvenancePart(Part):
+    """Which numbers are real, derived from real ones, or assumed; printed in every report."""
+
+    real: Annotated[tuple[Text, ...], about("Sentences on measured or published numbers, with their source.")] = ()
+    derived: Annotated[tuple[Text, ...], about("Sentences on numbers computed from real ones, and how.")] = ()
+    assumed: Annotated[tuple[Text, ...], about("Sentences on assumptions.")] = ()

@@ -1,0 +1,102 @@
+"""Signals: where prices, carbon intensity and weather come from."""
+
+from __future__ import annotations
+
+from typing import Annotated, ClassVar, Literal
+
+from pydantic import model_validator
+
+from scheduler.document.fields import Part, Text, Unit, about, custom
+
+PATH_WORDS = "Path (relative to the document's folder, or $OZZO_DATA/...)"
+
+
+class SourcePart(Part):
+    """A series over time from exactly one source."""
+
+    KINDS: ClassVar[tuple[str, ...]] = ("csv",)
+    COMPANIONS: ClassVar[dict[str, tuple[str, ...]]] = {"csv": ("time", "value")}
+
+    csv: Annotated[Text | None, about(f"{PATH_WORDS} of a CSV file with a header; each value holds until the next time.")] = None
+    time: Annotated[Text | None, about("Column of the times (csv).")] = None
+    value: Annotated[Text | None, about("Column of the values (csv).")] = None
+    unit: Annotated[Text | None, about("Unit of the values (csv); the signal's own unit when left out.")] = None
+    time_zone: Annotated[
+        Text | None,
+        about("Clock of the file's times when they carry no offset (csv, market_prices); the scenario's when left out."),
+    ] = None
+    repair: Annotated[
+        Literal["none", "interpolate"],
+        about("What to do with gaps and clock-change faults: none reports them as findings, interpolate fills them and says so."),
+    ] = "none"
+
+    @model_validator(mode="after")
+    def _one_source(self) -> SourcePart:
+        given = [kind for kind in self.KINDS if getattr(self, kind) is not None]
+        if len(given) != 1:
+            found = f"both {given[0]} and {given[1]}" if given else "no source"
+            raise custom(f"exactly one of {', '.join(self.KINDS)}", line_of=given[-1] if given else "", found=found)
+        for kind, companions in self.COMPANIONS.items():
+            missing = [name for name in companions if kind in given and getattr(self, name) is None]
+            if missing:
+                raise custom(f"also {' and '.join(missing)} beside {kind}", line_of=kind, found=f"{kind} without {missing[0]}")
+        return self
+
+    @property
+    def kind(self) -> str:
+        """Name of the source that is given."""
+        return next(kind for kind in self.KINDS if getattr(self, kind) is not None)
+
+
+class MeasuredPart(SourcePart):
+    """A series of AC power in kW."""
+
+    KINDS: ClassVar[tuple[str, ...]] = ("constant_kw", "csv")
+    UNIT: ClassVar[str] = "kW"
+
+    constant_kw: Annotated[float | None, about("The same power all the time.", ge=0), Unit("kW")] = None
+
+
+class PricePart(SourcePart):
+    """Market price of electricity, before fees."""
+
+    KINDS: ClassVar[tuple[str, ...]] = ("constant_eur_per_mwh", "table", "market_prices", "csv")
+    COMPANIONS: ClassVar[dict[str, tuple[str, ...]]] = {"csv": ("time", "value"), "table": ("column",)}
+    UNIT: ClassVar[str] = "EUR/MWh"
+
+    constant_eur_per_mwh: Annotated[float | None, about("The same price all the time; may be negative."), Unit("EUR/MWh")] = None
+    table: Annotated[Text | None, about(f"{PATH_WORDS} of a CSV table with one row for each month and local hour.")] = None
+    column: Annotated[Text | None, about("Column of that table.")] = None
+    market_prices: Annotated[
+        Text | None, about(f"{PATH_WORDS} of a day-ahead file with columns 'Datetime' (local) and 'Price (EUR/MWh)'.")
+    ] = None
+
+
+class CarbonPart(SourcePart):
+    """Carbon intensity of electricity."""
+
+    KINDS: ClassVar[tuple[str, ...]] = ("constant_g_per_kwh", "table", "electricity_maps", "csv")
+    COMPANIONS: ClassVar[dict[str, tuple[str, ...]]] = {"csv": ("time", "value"), "table": ("column",)}
+    UNIT: ClassVar[str] = "g/kWh"
+
+    constant_g_per_kwh: Annotated[float | None, about("The same intensity all the time.", ge=0), Unit("g/kWh")] = None
+    table: Annotated[Text | None, about(f"{PATH_WORDS} of a CSV table with one row for each month and local hour.")] = None
+    column: Annotated[Text | None, about("Column of that table.")] = None
+    electricity_maps: Annotated[
+        Text | None, about(f"{PATH_WORDS} of a Parquet file with columns 'timestamp' (UTC) and 'carbon_intensity'.")
+    ] = None
+
+
+class WeatherPart(Part):
+    """Weather, for solar and wind models."""
+
+    open_meteo: Annotated[Text, about(f"{PATH_WORDS} of an Open-Meteo archive file (JSON).", min_length=1)]
+
+
+class SignalsPart(Part):
+    """Signals that may differ from site to site."""
+
+    price: Annotated[PricePart | None, about("Market price.")] = None
+    carbon_average: Annotated[CarbonPart | None, about("Average carbon intensity; what reports account with.")] = None
+    carbon_marginal: Annotated[CarbonPart | None, about("Marginal carbon intensity; for weights.carbon_signal: marginal.")] = None
+    weather: Annotated[WeatherPart | None, about("Weather.")] = None

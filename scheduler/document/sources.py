@@ -1,0 +1,255 @@
+"""The series that a document names: found, read, checked against the horizon, repaired when the document asks for it.
+
+Everything here is light enough for ``ozzo check`` (CSV, JSON and Parquet files). What needs the SimBench data or a model of sun
+and wind is done by the loader alone.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING
+from zoneinfo import ZoneInfo
+
+import numpy as np
+
+from grid.errors import FeedError, SeriesError
+from grid.horizon import Horizon
+from grid.series import Series
+from scheduler.document.context import Context
+from scheduler.document.signals import CarbonPart, MeasuredPart, PricePart, SourcePart, WeatherPart
+from scheduler.document.tree import Place, shown
+from scheduler.document.units import UnitError, convert, nearest, units_like
+
+if TYPE_CHECKING:
+    from grid.feeds.open_meteo import Weather
+    from grid.feeds.reading import Fault, Reading
+
+SHOWN_FAULTS = 4
+_VARIABLE = re.compile(r"\$\{?([A-Za-z_][A-Za-z0-9_]*)\}?")
+_FILES = ("csv", "table", "market_prices", "electricity_maps")
+
+
+@dataclass(slots=True)
+class Sources:
+    """What was read.
+
+    Attributes:
+        series: the series of each source that could be read.
+        weather: the weather of each file that could be read.
+        reported: environment variables that a finding has named already.
+    """
+
+    series: dict[SourcePart, Series] = field(default_factory=dict)
+    weather: dict[WeatherPart, Weather] = field(default_factory=dict)
+    reported: set[str] = field(default_factory=set)
+
+
+def read_sources(context: Context) -> Sources:
+    """Every light series of the document; what is wrong with one becomes a finding at its place."""
+    sources = Sources()
+    document = context.document
+    _read_signals(context, sources, ("signals",))
+    for index, site in enumerate(document.sites):
+        place = context.place("sites", index)
+        if site.signals is not None:
+            _read_signals(context, sources, (*place, "signals"), index)
+        for name in ("solar", "wind"):
+            part = getattr(site, name)
+            if part is not None and part.measured is not None:
+                _read_series(context, sources, part.measured, (*place, name, "measured"))
+    for name, kind in (("trace", "opendc"), ("generator", "model")):
+        part = getattr(document.workload, name)
+        if part is not None:
+            find_file(context, sources, getattr(part, kind), ("workload", name, kind))
+    return sources
+
+
+def _read_signals(context: Context, sources: Sources, place: Place, site: int | None = None) -> None:
+    signals = context.document.signals if site is None else context.document.sites[site].signals
+    if signals is None:
+        return
+    for name in ("price", "carbon_average", "carbon_marginal"):
+        part = getattr(signals, name)
+        if part is not None:
+            _read_series(context, sources, part, (*place, name))
+    if signals.weather is not None:
+        _read_weather(context, sources, signals.weather, (*place, "weather"))
+
+
+def find_file(context: Context, sources: Sources, text: str, place: Place) -> Path | None:
+    """The file that a path of the document means, or None with a finding (one for each variable that is not set)."""
+    fine = True
+
+    def value(match: re.Match[str]) -> str:
+        nonlocal fine
+        name = match[1]
+        folder = context.environment.get(name, "")
+        if not folder or not Path(folder).is_dir():
+            fine = False
+            if name not in sources.reported and context.checked.trusts(place):
+                sources.reported.add(name)
+                found = f"${name}, and this variable is " + ("not set" if not folder else f"{folder!r}, which is not a folder")
+                context.report(
+                    place,
+                    found,
+                    f"the folder with the data in it, for example: {name}=/path/to/data ozzo run {context.tree.file}",
+                )
+        return folder
+
+    path = Path(context.tree.file).parent / _VARIABLE.sub(value, text)
+    if not fine:
+        return None
+    if path.is_file():
+        return path
+    folder = path.parent
+    near = nearest(path.name, [other.name for other in folder.iterdir()][:2000]) if folder.is_dir() else None
+    context.report(place, f"no such file: {text}", "a file that exists (relative to the document's folder)", near)
+    return None
+
+
+def _read_weather(context: Context, sources: Sources, part: WeatherPart, place: Place) -> None:
+    from grid.feeds.open_meteo import read_weather
+
+    path = find_file(context, sources, part.open_meteo, (*place, "open_meteo"))
+    if path is None or part in sources.weather:
+        return
+    try:
+        weather = read_weather(path)
+    except FeedError as error:
+        context.report((*place, "open_meteo"), str(error), "an Open-Meteo archive file")
+        return
+    if context.horizon is not None and not weather.covers(context.horizon):
+        found = f"weather from {_utc(weather.times_s[0])} to {_utc(weather.times_s[-1])}"
+        context.report((*place, "open_meteo"), found, _whole_horizon(context.horizon), needs=[("horizon",)])
+        return
+    sources.weather[part] = weather
+
+
+def _read_series(context: Context, sources: Sources, part: MeasuredPart | PricePart | CarbonPart, place: Place) -> None:
+    """Read one source into ``sources.series``."""
+    horizon = context.horizon
+    if horizon is None or part in sources.series or not context.checked.trusts(place):
+        return
+    kind = part.kind
+    where = (*place, kind)
+    if kind not in _FILES:
+        value = float(getattr(part, kind))
+        sources.series[part] = Series.constant(value, horizon, part.UNIT, f"constant {value:g} {part.UNIT}")
+        return
+    factor = _factor(context, part, place)
+    path = find_file(context, sources, getattr(part, kind), where)
+    if path is None or factor is None:
+        return
+    clock = part.time_zone or context.document.time_zone
+    try:
+        if kind == "table" and not isinstance(part, MeasuredPart):
+            series = _table(context, path, part, horizon, where)
+        else:
+            series = _cut(context, part, _reading(kind, path, part, clock), ZoneInfo(clock), where)
+    except (FeedError, SeriesError, OSError, ValueError, KeyError) as error:
+        if isinstance(error, KeyError | ValueError) and not isinstance(error, UnicodeError):
+            context.report((*place, "time_zone"), shown(clock), "an IANA time zone such as Europe/Amsterdam")
+        else:
+            context.report(where, str(error), f"a series in {part.UNIT} that can be read")
+        return
+    if series is not None:
+        sources.series[part] = series if factor == 1.0 else series.scaled(factor, part.UNIT)
+
+
+def _reading(kind: str, path: Path, part: SourcePart, clock: str) -> Reading:
+    if kind == "market_prices":
+        from grid.feeds.market_prices import read_market_prices
+
+        return read_market_prices(path, clock)
+    if kind == "electricity_maps":
+        from grid.feeds.electricity_maps import read_carbon
+
+        return read_carbon(path)
+    from grid.feeds.csv_series import read_csv_series
+
+    return read_csv_series(path, part.time or "", part.value or "", part.unit or "", clock)
+
+
+def _table(context: Context, path: Path, part: PricePart | CarbonPart, horizon: Horizon, where: Place) -> Series | None:
+    from grid.feeds.table import hour_by_month
+
+    series = hour_by_month(path, part.column or "", horizon, context.document.time_zone)
+    if series.unit != part.UNIT:
+        context.report(
+            (*where[:-1], "column"), f"{part.column!r}, in {series.unit or 'no known unit'}", f"a column in {part.UNIT}"
+        )
+        return None
+    return series
+
+
+def _factor(context: Context, part: MeasuredPart | PricePart | CarbonPart, place: Place) -> float | None:
+    """What one of the file's units is in the signal's own."""
+    if part.unit is None:
+        return 1.0
+    try:
+        return convert(f"1 {part.unit}", part.UNIT)
+    except UnitError as error:
+        expected = f"a unit of the same kind as {part.UNIT}: {', '.join(units_like(part.UNIT))}"
+        context.report((*place, "unit"), shown(part.unit), expected, error.nearest)
+        return None
+
+
+def _cut(
+    context: Context, part: MeasuredPart | PricePart | CarbonPart, reading: Reading, clock: ZoneInfo, where: Place
+) -> Series | None:
+    """The part of a reading that the horizon needs; gaps are findings, or filled and noted when the document says so."""
+    horizon = context.horizon
+    if horizon is None:
+        return None
+    if reading.edges_s[0] > horizon.start_s or reading.edges_s[-1] < horizon.end_s:
+        found = f"{reading.source}, which covers {_utc(reading.edges_s[0])} to {_utc(reading.edges_s[-1])}"
+        context.report(where, found, _whole_horizon(horizon), needs=[("horizon",)])
+        return None
+    first = int(np.searchsorted(reading.edges_s, horizon.start_s, side="right")) - 1
+    last = int(np.searchsorted(reading.edges_s, horizon.end_s, side="left"))
+    step_s = float(reading.edges_s[1] - reading.edges_s[0])
+    faults = [fault for fault in reading.faults if _touches(fault, horizon, clock, step_s)]
+    gaps = int(np.isnan(reading.values[first:last]).sum())
+    source = reading.source
+    if faults or gaps:
+        told = "; ".join(_tell(fault, clock) for fault in faults[:SHOWN_FAULTS]) or f"{gaps} missing steps"
+        more = f"; and {len(faults) - SHOWN_FAULTS} more" if len(faults) > SHOWN_FAULTS else ""
+        if part.repair == "none":
+            context.report(
+                where, f"{source} with faults inside the horizon: {told}{more}", "a series without gaps, or repair: interpolate"
+            )
+            return None
+        context.notes.append(f"Repaired: {source}: {told}{more}; {gaps} of {last - first} steps filled by straight lines.")
+        source = f"{source} ({gaps} of {last - first} steps filled by straight lines)"
+    values = (reading.series("interpolate") if reading.faults else reading.series()).values[first:last]
+    return Series(reading.edges_s[first : last + 1], values, reading.unit, source)
+
+
+def _moment(fault: Fault, clock: ZoneInfo) -> datetime:
+    """Instant of a fault: UTC, or the file's own clock when it says so."""
+    stamp = datetime.fromisoformat(fault.where.split(" ")[0])
+    return stamp if stamp.tzinfo is not None else stamp.replace(tzinfo=clock).astimezone(UTC)
+
+
+def _touches(fault: Fault, horizon: Horizon, clock: ZoneInfo, step_s: float) -> bool:
+    start = _moment(fault, clock)
+    length = timedelta(seconds=step_s * max(fault.rows, 1))
+    return start < horizon.end and start + length > horizon.start
+
+
+def _tell(fault: Fault, clock: ZoneInfo) -> str:
+    """A fault with its hour on the file's clock."""
+    if "(" in fault.where:
+        return str(fault)
+    return f"{fault}, local time {_moment(fault, clock).astimezone(clock):%Y-%m-%d %H:%M}"
+
+
+def _utc(moment_s: float) -> str:
+    return datetime.fromtimestamp(float(moment_s), UTC).strftime("%Y-%m-%dT%H:%MZ")
+
+
+def _whole_horizon(horizon: Horizon) -> str:
+    return f"values for the whole horizon, {horizon.start:%Y-%m-%dT%H:%MZ} to {horizon.end:%Y-%m-%dT%H:%MZ}"

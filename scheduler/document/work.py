@@ -1,0 +1,101 @@
+"""What is to be done: datasets, jobs (listed, generated, from a trace) and demand-response events."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from scheduler.data import Tier
+from scheduler.document.fields import Count, Name, Part, Text, Unit, When, about
+from scheduler.document.signals import PATH_WORDS
+from scheduler.workload import JobKind
+
+MANY = 1_000_000
+DROP_EUR: float = 10.0
+
+
+class DatasetPart(Part):
+    """A dataset, where it is and where it may be."""
+
+    name: Annotated[Name, about("Unique name.")]
+    tier: Annotated[Tier, about("How the data is used, and so the tier of the sites it belongs on.")]
+    size_tb: Annotated[float, about("Size of one replica (decimal terabytes).", gt=0), Unit("TB")]
+    sites: Annotated[tuple[Name, ...], about("Sites that hold a replica now; one of another tier must be moved.", min_length=1)]
+    replicas: Annotated[
+        Count | None, about("Replicas that must stay; the number of sites that hold one now when left out.", ge=1, le=1000)
+    ] = None
+    allowed_sites: Annotated[
+        tuple[Name, ...] | None, about("Sites that may hold it; all sites of its tier when left out.", min_length=1)
+    ] = None
+    tier_rule: Annotated[
+        Literal["tier", "sector"],
+        about(
+            "tier: only sites of its tier may hold it; sector: the sector decides, allowed_sites counts alone (hot media archives)."
+        ),
+    ] = "tier"
+    move_by: Annotated[When | None, about("Latest end of a move that the tier asks for; the horizon's end when left out.")] = None
+    stageable: Annotated[
+        bool, about("Jobs may run elsewhere after a copy was staged to an allowed site."), Field(strict=True)
+    ] = False
+
+
+class JobPart(Part):
+    """One deferrable job."""
+
+    name: Annotated[Name, about("Unique name.")]
+    kind: Annotated[JobKind, about("rigid runs in one piece, interruptible in pieces of whole slots at one site.")] = (
+        JobKind.RIGID
+    )
+    release: Annotated[When | None, about("Earliest start; the horizon's start when left out.")] = None
+    deadline: Annotated[When | None, about("Latest end; the horizon's end when left out.")] = None
+    duration_minutes: Annotated[float, about("Run time asked for.", gt=0, le=5_256_000), Unit("min")]
+    nodes: Annotated[Count, about("Nodes at once (gang width).", ge=1, le=MANY)] = 1
+    cores: Annotated[Count, about("Cores on each of them.", ge=1, le=MANY)] = 1
+    gpus: Annotated[Count, about("GPUs on each of them.", ge=0, le=MANY)] = 0
+    memory_gb: Annotated[float, about("Memory on each of them.", ge=0), Unit("GB")] = 0.0
+    sites: Annotated[tuple[Name, ...] | None, about("Sites where it may run; all when left out.", min_length=1)] = None
+    inputs: Annotated[tuple[Name, ...], about("Datasets that it reads; it runs where each has a replica.")] = ()
+    drop_eur: Annotated[float, about("Price of not running it at all.", ge=0), Unit("EUR")] = DROP_EUR
+    command: Annotated[
+        tuple[Text, ...], about("Command and arguments for a node; {seconds} becomes the scaled run time.", min_length=1)
+    ] = ("sleep", "{seconds}")
+
+
+class TracePart(Part):
+    """Jobs of a recorded trace, its first release moved to the horizon's start."""
+
+    opendc: Annotated[Text, about(f"{PATH_WORDS} of an OpenDC tasks file (Parquet).", min_length=1)]
+    from_: Annotated[When | None, about("First submission taken; the horizon's start when left out."), Field(alias="from")] = None
+    to: Annotated[When | None, about("First submission not taken; the horizon's end when left out.")] = None
+    limit: Annotated[Count | None, about("Largest number of jobs, the first ones.", ge=1, le=MANY)] = None
+    sites: Annotated[tuple[Name, ...] | None, about("Sites where these jobs may run; all when left out.", min_length=1)] = None
+    deadline_slack_h: Annotated[float, about("Deadline is submission plus run time plus this.", ge=0, le=8784), Unit("h")] = 24.0
+
+
+class GeneratorPart(Part):
+    """Jobs drawn from a fitted model with the scenario's seed."""
+
+    model: Annotated[Text, about(f"{PATH_WORDS} of a fitted job model (JSON).", min_length=1)]
+    jobs: Annotated[Count, about("Number of jobs.", ge=1, le=MANY)]
+    sites: Annotated[tuple[Name, ...] | None, about("Sites where these jobs may run; all when left out.", min_length=1)] = None
+
+
+class WorkloadPart(Part):
+    """Where jobs come from; the three sources add up."""
+
+    trace: Annotated[TracePart | None, about("Jobs of a recorded trace.")] = None
+    generator: Annotated[GeneratorPart | None, about("Jobs drawn from a fitted model.")] = None
+    jobs: Annotated[tuple[JobPart, ...], about("Listed jobs.")] = ()
+
+
+class EventPart(Part):
+    """A demand-response event: a limit on import minus export of one site for a period."""
+
+    name: Annotated[Name, about("Unique name.")]
+    site: Annotated[Name, about("Site whose connection is limited.")]
+    start: Annotated[When, about("First instant.")]
+    end: Annotated[When, about("First instant after it.")]
+    limit_kw: Annotated[float, about("Largest import minus export; negative asks for export."), Unit("kW")]
+    penalty_eur_per_kwh: Annotated[float, about("Price of each kWh above the limit.", ge=0), Unit("EUR/kWh")]
+    received: Annotated[When | None, about("When it becomes known; the horizon's start when left out.")] = None
