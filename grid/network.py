@@ -281,7 +281,7 @@ class Network:
             if not (difference <= AGREEMENT_PU).all():
                 bus = self.bus_names[int(np.argmax(difference))]
                 raise PowerFlowError(
-                    f"network {self.code}: fast power flow and pandapower differ by {difference.max():.2e} pu at {bus} in slot {slot}"
+                    f"network {self.code}: fast flow and pandapower differ by {difference.max():.2e} pu at {bus} in slot {slot}"
                 )
 
 
