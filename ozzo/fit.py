@@ -1,8 +1,8 @@
 """``ozzo fit``: small committed files made from large real data, so that a fresh machine has real-shaped numbers.
 
-``fit_jobs_text`` turns a trace into a job model (``scheduler.generator``), ``hour_by_month_text`` turns a year of prices and carbon intensity
-into a table by month and local hour (``grid.feeds.table``). Both write source and command into the file, so that anybody with
-the data can repeat them.
+``fit_jobs_text`` turns a trace into a job model (``scheduler.generator``), ``hour_by_month_text`` turns a year of prices and
+carbon intensity into a table by month and local hour (``grid.feeds.table``). Both write source and command into the text, so
+that anybody with the data can repeat them.
 """
 
 from __future__ import annotations

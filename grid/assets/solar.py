@@ -109,14 +109,14 @@ def solar_power(
     import pvlib
 
     if not (peak_kw > 0 and (inverter_kw is None or inverter_kw > 0) and 0 <= tilt_deg <= 90 and 0 <= azimuth_deg <= 360):
-        raise FeedError(
-            f"solar: out of range: peak {peak_kw} kW, inverter {inverter_kw} kW, tilt {tilt_deg}, azimuth {azimuth_deg}"
-        )
+        raise FeedError(f"solar: peak {peak_kw} kW, inverter {inverter_kw} kW, tilt {tilt_deg}, azimuth {azimuth_deg}")
     if not weather.covers(horizon):
         raise FeedError(f"{weather.source} does not cover {horizon.start:%Y-%m-%dT%H:%MZ} to {horizon.end:%Y-%m-%dT%H:%MZ}")
     north = weather.latitude if latitude is None else latitude
     east = weather.longitude if longitude is None else longitude
-    edges: FloatArray = horizon.start_s + SAMPLE_S * np.arange(math.ceil((horizon.end_s - horizon.start_s) / SAMPLE_S) + 1)
+    edges: FloatArray = horizon.start_s + SAMPLE_S * np.arange(
+        math.ceil((horizon.end_s - horizon.start_s) / SAMPLE_S) + 1, dtype=np.float64
+    )
     edges[-1] = horizon.end_s
     moments = (edges[:-1] + edges[1:]) / 2
     sky = irradiance(moments, weather.at("cloud_pct", moments, repair), north, east, weather.elevation_m)

@@ -96,7 +96,9 @@ def wind_power(
         raise FeedError(f"wind: rated power {rated_kw} kW is not above 0")
     if not weather.covers(horizon):
         raise FeedError(f"{weather.source} does not cover {horizon.start:%Y-%m-%dT%H:%MZ} to {horizon.end:%Y-%m-%dT%H:%MZ}")
-    edges: FloatArray = horizon.start_s + SAMPLE_S * np.arange(math.ceil((horizon.end_s - horizon.start_s) / SAMPLE_S) + 1)
+    edges: FloatArray = horizon.start_s + SAMPLE_S * np.arange(
+        math.ceil((horizon.end_s - horizon.start_s) / SAMPLE_S) + 1, dtype=np.float64
+    )
     edges[-1] = horizon.end_s
     speed = weather.at("wind_m_per_s", (edges[:-1] + edges[1:]) / 2, repair)
     power = rated_kw * np.clip(share_of_rating(speed, turbine, hub_height_m, exponent), 0.0, 1.0)
