@@ -6,14 +6,13 @@ world (broker, disk); 2 the input is wrong (every finding printed at once); 130 
 
 from __future__ import annotations
 
-import json
 import sys
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from grid.errors import Finding, InputError, Interrupted, OzzoError
+from grid.errors import InputError, Interrupted, OzzoError
 from ozzo.version import __version__
 
 app = typer.Typer(
@@ -45,11 +44,6 @@ def _emit(text: str, out: Path | None) -> None:
         out.write_text(text if text.endswith("\n") else text + "\n", encoding="utf-8")
 
 
-def finding_dict(finding: Finding) -> dict[str, object]:
-    """A finding as plain JSON values."""
-    return {name: getattr(finding, name) for name in ("file", "line", "field", "found", "expected", "nearest")}
-
-
 @app.callback(invoke_without_command=True)
 def root(version: Annotated[bool, typer.Option("--version", help="Print the version and leave.")] = False) -> None:
     """Energy-aware datacenter scheduler and grid-coupling controller."""
@@ -64,23 +58,17 @@ def check(
     as_json: AsJson = False,
 ) -> None:
     """Check scenario documents: every error at once, with file, line, field, found, expected and nearest name."""
-    from ozzo.commands_check import check_files
+    from ozzo.commands_check import check as check_files
 
-    findings = check_files(files)
-    if as_json:
-        _emit(json.dumps({"findings": [finding_dict(finding) for finding in findings]}, indent=2), None)
-    else:
-        for finding in findings:
-            sys.stdout.write(f"{finding}\n")
-        if not findings:
-            sys.stdout.write(f"{len(files)} file{'s' if len(files) > 1 else ''} checked, nothing wrong\n")
-    raise typer.Exit(2 if findings else 0)
+    text, code = check_files([str(file) for file in files], as_json=as_json)
+    _emit(text, None)
+    raise typer.Exit(code)
 
 
 @app.command()
 def schema(out: Out = None) -> None:
     """Print the JSON Schema of scenario documents (for editors)."""
-    from ozzo.commands_check import schema_text
+    from ozzo.commands_check import schema as schema_text
 
     _emit(schema_text(), out)
 
@@ -88,7 +76,7 @@ def schema(out: Out = None) -> None:
 @app.command()
 def reference(out: Out = None) -> None:
     """Print the reference page of scenario documents (Markdown)."""
-    from ozzo.commands_check import reference_text
+    from ozzo.commands_check import reference as reference_text
 
     _emit(reference_text(), out)
 
@@ -145,7 +133,7 @@ def run(
     options = RunOptions(scenario, tuple(event or ()), runs, seed, day_seconds, nodes, port)
     result = run_scenario(options, quiet=as_json)
     if as_json:
-        _emit(json.dumps(result.summary, indent=2), None)
+        _emit(result.json, None)
     raise typer.Exit(result.exit_code)
 
 

@@ -1,0 +1,316 @@
+"""``ozzo run``: one scenario from end to end: load, plan, baselines, rehearse, command, report.
+
+Whatever a person interrupts, what was done so far is in the run folder, and processes and broker are gone.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from grid.errors import InputError, Interrupted
+from grid.response.event import CapacityEvent
+from ozzo.commands_plan import read_json
+from ozzo.console import Console
+from ozzo.store import Journal
+from ozzo.version import __version__
+from scheduler.build import build_problem
+from scheduler.document import load_scenario
+from scheduler.outcome import Outcome, Verdict
+from scheduler.placement import assign_nodes
+from scheduler.plan import Plan, SolveStatus
+from scheduler.policies.registry import POLICIES
+from scheduler.problem import Problem
+from scheduler.scenario import Scenario
+from sim.record import Commanding, PlanInForce, RunRecord
+
+BASELINES = ("fifo", "wait_for_sun")
+OPTIMISER = "milp"
+
+
+@dataclass(frozen=True, slots=True)
+class RunOptions:
+    """How to run.
+
+    Attributes:
+        scenario: document; events: files of OpenADR event objects that arrive during the run.
+        runs: folder that the run folder is made in; seed: another seed than the scenario's.
+        day_seconds: wall seconds that 24 hours take while nodes are commanded.
+        nodes: command node agents; port: loopback port of the event endpoint (0: a free one).
+    """
+
+    scenario: Path
+    events: tuple[Path, ...]
+    runs: Path
+    seed: int | None
+    day_seconds: float
+    nodes: bool
+    port: int
+
+
+@dataclass(frozen=True, slots=True)
+class RunResult:
+    """What a run came to: the summary (``summary.json``), its folder and the exit code."""
+
+    summary: dict[str, Any]
+    folder: Path
+    exit_code: int
+
+    @property
+    def json(self) -> str:
+        """The summary as JSON text."""
+        return json.dumps(self.summary | {"folder": str(self.folder)}, indent=2)
+
+
+@dataclass
+class _State:
+    """What is done so far; a record can be made of it at any time."""
+
+    scenario: Scenario
+    options: RunOptions
+    folder: Path
+    command_line: str
+    began: float
+    known_events: tuple[CapacityEvent, ...] = ()
+    problem: Problem | None = None
+    plans: list[PlanInForce] = field(default_factory=list)
+    outcome: Outcome | None = None
+    stressed: tuple[Outcome, ...] = ()
+    baselines: dict[str, Outcome] = field(default_factory=dict)
+    baseline_plans: dict[str, Plan] = field(default_factory=dict)
+    commanding: Commanding | None = None
+    phases_s: dict[str, float] = field(default_factory=dict)
+    notes: list[str] = field(default_factory=list)
+    interrupted: str | None = None
+
+    def record(self) -> RunRecord:
+        """The record of what is done so far."""
+        return RunRecord(
+            scenario=self.scenario,
+            problem=self.problem if self.problem is not None else build_problem(self.scenario),
+            plans=tuple(self.plans),
+            outcome=self.outcome,
+            stressed=self.stressed,
+            baselines=self.baselines,
+            baseline_plans=self.baseline_plans,
+            commanding=self.commanding,
+            phases_s=dict(self.phases_s),
+            wall_s=time.monotonic() - self.began,
+            command_line=self.command_line,
+            version=__version__,
+            interrupted=self.interrupted,
+            notes=tuple(self.notes),
+        )
+
+
+def run_scenario(options: RunOptions, *, quiet: bool = False) -> RunResult:
+    """Run a scenario from end to end.
+
+    Args:
+        options: how.
+        quiet: progress lines only, no tables (for ``--json``).
+
+    Raises:
+        InputError: scenario or event files are wrong; nothing was started.
+        Interrupted: a person pressed Ctrl-C; the run folder holds what was done.
+    """
+    began = time.monotonic()
+    console = Console(quiet=quiet)
+    events = [(path, read_json(path)) for path in options.events]
+    with console.phase("load"):
+        scenario = load_scenario(options.scenario, progress=console.line)
+    if options.seed is not None:
+        scenario = replace(scenario, seed=options.seed)
+    arrivals = _arrivals(scenario, events)
+    from sim.report.files import run_folder
+
+    folder = run_folder(options.runs, scenario.name, datetime.now(UTC))
+    shutil.copyfile(options.scenario, folder / "scenario.yaml")
+    state = _State(scenario, options, folder, " ".join(["ozzo", *sys.argv[1:]]), began)
+    state.phases_s["load"] = time.monotonic() - began
+    with Journal.open(folder / "journal.sqlite") as journal:
+        journal.append(
+            "run", datetime.now(UTC), {"command_line": state.command_line, "version": __version__, "seed": scenario.seed}
+        )
+        phase = "load"
+
+        @contextmanager
+        def timed(name: str) -> Iterator[None]:
+            nonlocal phase
+            phase = name
+            start = time.monotonic()
+            journal.append("phase", datetime.now(UTC), {"name": name})
+            try:
+                with console.phase(name):
+                    yield
+            finally:
+                state.phases_s[name] = time.monotonic() - start
+
+        try:
+            _work(state, arrivals, journal, console, timed)
+        except (KeyboardInterrupt, Interrupted):
+            state.interrupted = phase
+            journal.append("interrupted", datetime.now(UTC), {"phase": phase})
+        with timed("report") if state.interrupted is None else _quietly():
+            summary = _report(state, folder, console)
+    if state.interrupted is not None:
+        raise Interrupted(f"interrupted while in phase '{state.interrupted}'; what was done is in {folder}")
+    if not quiet:
+        console.tables(state.record(), folder)
+    else:
+        console.line(f"run folder {folder}")
+    passed = bool(state.plans) and all(entry.verdict.passed for entry in state.plans[:1])
+    return RunResult(summary, folder, 0 if passed else 1)
+
+
+@contextmanager
+def _quietly() -> Iterator[None]:
+    """No phase of its own: the report of an interrupted run."""
+    yield
+
+
+def _arrivals(scenario: Scenario, files: list[tuple[Path, Any]]) -> list[tuple[CapacityEvent, ...]]:
+    """Capacity events of each file, in order of their arrival.
+
+    Raises:
+        InputError: a file holds no valid OpenADR event object, or names a site that is not there.
+    """
+    from grid.response.openadr import parse_event
+
+    sites = tuple(site.name for site in scenario.sites)
+    findings, arrivals = [], []
+    for path, value in files:
+        try:
+            arrivals.append(parse_event(value, sites=sites, horizon=scenario.horizon, seed=scenario.seed, file=str(path)))
+        except InputError as error:
+            findings += error.findings
+    if findings:
+        raise InputError(findings)
+    return sorted(arrivals, key=lambda group: group[0].received)
+
+
+Timed = Callable[[str], Any]
+
+
+def _work(state: _State, arrivals: list[tuple[CapacityEvent, ...]], journal: Journal, console: Console, timed: Timed) -> None:
+    """Everything between loading and reporting; leaves what it did in ``state``."""
+    from sim.rehearsal import Rehearsal, realise, rehearse
+
+    start = state.scenario.horizon.start
+    known = tuple(event for group in arrivals for event in group if event.received <= start)
+    if known:
+        state.scenario = replace(state.scenario, events=state.scenario.events + known)
+    state.known_events = state.scenario.events
+    later = [group for group in arrivals if group[0].received > start]
+    with timed("plan"):
+        state.problem = build_problem(state.scenario)
+        plan = assign_nodes(state.scenario, POLICIES[OPTIMISER]().plan(state.problem, console.line))
+        if plan.status is SolveStatus.INTERRUPTED:
+            state.plans.append(PlanInForce(start, plan, Verdict(False, plan.id, ()), "first plan (interrupted)"))
+            raise Interrupted
+    with timed("baselines"):
+        for name in BASELINES:
+            state.baseline_plans[name] = assign_nodes(state.scenario, POLICIES[name]().plan(state.problem))
+    network = _network(state.scenario, console, timed)
+    with timed("rehearse"):
+        rehearsal: Rehearsal = rehearse(state.scenario, plan, network=network, progress=console.line)
+        state.plans.append(PlanInForce(start, plan, rehearsal.verdict, "first plan"))
+        state.outcome, state.stressed = rehearsal.nominal, rehearsal.stressed
+        for name in BASELINES:
+            console.line(f"carrying out baseline {name} in the same world")
+            state.baselines[name] = realise(state.scenario, state.baseline_plans[name], network=network)
+        _prefer_baseline(state, network, console)
+    if not state.plans[0].verdict.passed or state.outcome is None:
+        console.line("the verdict failed: nothing is commanded")
+        return
+    if not state.options.nodes and not later:
+        return
+    from ozzo.commanding import Order, carry_out
+
+    with timed("command"):
+        order = Order(
+            scenario=state.scenario,
+            problem=state.problem,
+            plan=state.plans[0].plan,
+            verdict=state.plans[0].verdict,
+            expected=state.outcome,
+            policy=POLICIES[OPTIMISER](),
+            network=network,
+            later=later,
+            folder=state.folder,
+            day_seconds=state.options.day_seconds,
+            nodes=state.options.nodes,
+            port=state.options.port,
+        )
+        carried = carry_out(order, journal, console.line)
+        state.plans = list(carried.plans)
+        state.outcome, state.scenario, state.commanding = carried.outcome, carried.scenario, carried.commanding
+        state.notes += carried.notes
+        _baselines_with_events(state, network, console)
+
+
+def _baselines_with_events(state: _State, network: Any, console: Console) -> None:
+    """Meter the baselines again when events arrived during the run, so that all policies pay the same bill."""
+    from sim.rehearsal import realise
+
+    if state.problem is None or len(state.scenario.events) == len(state.known_events):
+        return
+    for name, plan in state.baseline_plans.items():
+        console.line(f"carrying out baseline {name} under the same events")
+        state.baselines[name] = realise(state.scenario, plan, network=network)
+
+
+def _network(scenario: Scenario, console: Console, timed: Timed) -> Any:
+    """The electrical network behind the scenario, or None."""
+    if scenario.network is None:
+        return None
+    from grid.network import load_network
+
+    with timed("network"):
+        console.line(f"loading network {scenario.network.simbench}")
+        return load_network(scenario.network.simbench)
+
+
+def _prefer_baseline(state: _State, network: Any, console: Console) -> None:
+    """Command a baseline's plan when it realised a lower objective and passes its own rehearsal (decision 0003)."""
+    from sim.rehearsal import rehearse
+
+    if state.outcome is None:
+        return
+    best = min(state.baselines, key=lambda name: state.baselines[name].totals.objective_eur)
+    if state.baselines[best].totals.objective_eur >= state.outcome.totals.objective_eur:
+        return
+    rehearsal = rehearse(state.scenario, state.baseline_plans[best], network=network, progress=console.line)
+    if rehearsal.nominal is None or not rehearsal.verdict.passed:
+        return
+    note = (
+        f"The baseline {best} realised {state.baselines[best].totals.objective_eur:.2f} EUR against "
+        f"{state.outcome.totals.objective_eur:.2f} EUR of the optimised plan, so its plan is commanded instead."
+    )
+    console.line(note)
+    state.notes.append(note)
+    state.plans[0] = PlanInForce(state.scenario.horizon.start, state.baseline_plans[best], rehearsal.verdict, note)
+    state.outcome, state.stressed = rehearsal.nominal, rehearsal.stressed
+
+
+def _report(state: _State, folder: Path, console: Console) -> dict[str, Any]:
+    """Write every file of the run folder; returns the summary."""
+    from ozzo.telemetry import write_telemetry
+    from sim.report.files import write_run
+    from sim.report.summary import summary
+
+    record = state.record()
+    write_run(record, folder)
+    write_telemetry(record, folder, console.line)
+    return summary(record)
+
+
+__all__ = ["RunOptions", "RunResult", "run_scenario"]
