@@ -168,7 +168,7 @@ def _continued(before: Order, mine: list[Order], moment: datetime, plan: Plan) -
         replace(order, desired=before.desired.model_copy(update={"state": order.desired.state})) for order in mine
     ]
     if same[0].due <= moment:
-        return same[1:] if wish is JobWish.RUNNING else same
+        return same  # restated even when it runs already: harmless, and node and journal learn of the new plan
     if wish is JobWish.RUNNING:
         paused = before.desired.model_copy(update={"state": JobWish.PAUSED})
         return [replace(same[0], due=moment, desired=paused), *same]

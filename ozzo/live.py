@@ -1,0 +1,379 @@
+"""Carrying a plan out on node agents in accelerated time: due orders out, answers in, everything in the journal.
+
+::
+
+    plan --orders--> [due?] --command, journal, publish--> node
+                                  ^                          |
+          not answered: again,    '------- accepted, applied, ended, state
+          until its not-after
+
+The fleet is used by one thread; a second one only sends heartbeats, so that leases live while the controller plans.
+"""
+
+from __future__ import annotations
+
+import queue
+import threading
+import time
+from collections.abc import Callable, Iterable
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from grid.errors import TransportError
+from ozzo.clock import AcceleratedClock
+from ozzo.commands import (
+    Acknowledgement,
+    CapState,
+    Channel,
+    Command,
+    Hello,
+    JobState,
+    JobWish,
+    NodeState,
+    RefusalCode,
+    Stage,
+    decode,
+    node_of,
+    topic,
+    uuid7,
+)
+from ozzo.fleet import LocalAgents, missing, specs_of
+from ozzo.ledger import Ledger
+from ozzo.orders import Brief, Order, orders_of, transition, without_nodes
+from ozzo.store import Journal
+from ozzo.transport import Delivery
+from scheduler.plan import Plan
+from scheduler.scenario import Scenario
+from sim.record import Commanding
+
+LEASE_S = 15.0
+"""For how long a command speaks for the controller."""
+NOT_AFTER_S = 5.0
+"""Wall seconds after which a node refuses a command."""
+
+
+class NodeFleet:
+    """Node agents under one controller; use it as a context manager."""
+
+    def __init__(
+        self,
+        scenario: Scenario,
+        journal: Journal,
+        agents: LocalAgents,
+        clock: AcceleratedClock,
+        *,
+        progress: Callable[[str], None] = lambda _: None,
+    ) -> None:
+        """Prepare; ``start`` (or entering the context) starts everything.
+
+        Args:
+            scenario: jobs and nodes.
+            journal: of the run; gives the epoch.
+            agents: broker and agents.
+            clock: scenario time.
+            progress: takes a line whenever there is something to tell.
+        """
+        core_kw = {
+            f"{site.name}.{group.name}-{i}": group.core_kw
+            for site in scenario.sites
+            for group in site.nodes
+            for i in range(group.count)
+        }
+        self._brief = Brief({job.name: job for job in scenario.jobs}, core_kw, clock.speed)
+        self._journal, self._agents, self._clock, self._progress = journal, agents, clock, progress
+        self._peak_kw = {spec.name: spec.peak_kw for spec in agents.nodes}
+        self._inbox: queue.SimpleQueue[Delivery] = queue.SimpleQueue()
+        self._send_lock = threading.Lock()
+        self._quiet = threading.Event()
+        self._heart: threading.Thread | None = None
+        self._epoch = self._sequence = 0
+        self._pending: list[Order] = []
+        self._given: dict[tuple[str, str], Order] = {}
+        self._exit: dict[tuple[str, str], int] = {}
+        self._ledger = Ledger()
+        self._needs_cap: set[str] = set()
+        self._notes: list[str] = []
+        self.states: dict[str, NodeState] = {}
+
+    @classmethod
+    def local(
+        cls,
+        scenario: Scenario,
+        journal: Journal,
+        folder: Path,
+        clock: AcceleratedClock,
+        *,
+        nodes: Iterable[str] | None = None,
+        memory: bool = False,
+        progress: Callable[[str], None] = lambda _: None,
+    ) -> NodeFleet:
+        """A fleet on this machine: Mosquitto when it is installed, else in memory; one agent a node (or those in ``nodes``)."""
+        agents = LocalAgents(scenario.name, specs_of(scenario, nodes), folder, memory=memory)
+        return cls(scenario, journal, agents, clock, progress=progress)
+
+    @property
+    def description(self) -> str:
+        """Transport in words."""
+        return self._agents.description
+
+    def start(self, timeout_s: float = 20.0) -> None:
+        """Start broker and agents and wait until every node has announced itself.
+
+        Raises:
+            TransportError: the broker does not start, or a node stays silent.
+        """
+        self._epoch = self._journal.next_epoch()
+        try:
+            self._agents.start()
+            scenario = self._agents.scenario
+            for channel in (Channel.ACK, Channel.STATE):
+                self._agents.transport.subscribe(topic(scenario, "+", channel), self._inbox.put)
+            self._agents.launch()
+            self._await_births(timeout_s)
+            self._heart = threading.Thread(target=self._beat, name="heartbeats", daemon=True)
+            self._heart.start()
+        except BaseException:
+            self.close()
+            raise
+        self._progress(f"{len(self.states)} node agents are there ({self.description})")
+
+    def _await_births(self, timeout_s: float) -> None:
+        until = time.monotonic() + timeout_s
+        while silent := self._peak_kw.keys() - self.states.keys():
+            if time.monotonic() > until or self._agents.ended():
+                raise missing(silent, self._agents.trouble(), timeout_s)
+            self._take(0.1)
+
+    def replace(self, plan: Plan, from_slot: int = 0) -> None:
+        """Put a plan into force from its slot ``from_slot`` on; the first one, or one that replaces another in mid-run."""
+        mute = without_nodes(plan)
+        if mute:
+            self._notes.append(f"{len(mute)} runs of plan {plan.id} name no node, so nobody was told to run them.")
+        if self._given or self._pending:
+            alive = {key: order for key, order in self._given.items() if key not in self._exit}
+            orders = transition(plan, self._brief, from_slot, alive, self._pending)
+        else:
+            orders = orders_of(plan, self._brief, from_slot)
+        unknown = {order.node for order in orders} - self._peak_kw.keys()
+        if unknown:
+            raise TransportError(f"plan {plan.id} uses nodes without an agent: {', '.join(sorted(unknown)[:5])}")
+        self._pending = orders
+        self._journal.append(
+            "plan_in_force",
+            datetime.now(UTC),
+            {"plan": plan.id, "orders": len(orders), "scenario_time": self._clock.now().isoformat()},
+        )
+
+    def advance(self, until: datetime, wake: Callable[[], bool] = lambda: False) -> datetime:
+        """Send what falls due and take answers until scenario instant ``until`` or until ``wake()`` is true.
+
+        Returns:
+            The scenario instant at which it returned.
+
+        Raises:
+            KeyboardInterrupt: a person pressed Ctrl-C; what was sent is in the journal.
+        """
+        while True:
+            now = self._clock.now()
+            due = 0
+            while due < len(self._pending) and self._pending[due].due <= min(now, until):
+                due += 1
+            batch, self._pending = self._pending[:due], self._pending[due:]
+            for order in batch:
+                self._give(order)
+            if now >= until or wake():
+                return now
+            target = min(until, self._pending[0].due) if self._pending else until
+            self._take(min(0.05, self._clock.wall_s_until(target)))
+            self._retry()
+
+    def settle(self, timeout_s: float = 10.0) -> None:
+        """Wait (wall time) until all commands are answered and all processes that should end have ended."""
+        end = time.monotonic() + timeout_s
+        while time.monotonic() < end:
+            ending = [
+                key for key, order in self._given.items() if order.desired.state is JobWish.RUNNING and key not in self._exit
+            ]
+            if not ending and not self._ledger.is_open():
+                return
+            self._take(0.05)
+            self._retry()
+        self._notes.append(f"Not everything was answered {timeout_s:.0f} s after the end.")
+
+    def carry_out(self, plan: Plan, from_slot: int = 0, *, wake: Callable[[], bool] = lambda: False) -> Commanding:
+        """``replace``, ``advance`` to the end of the plan's horizon (or until ``wake()``), and ``settle`` at that end."""
+        self.replace(plan, from_slot)
+        if self.advance(plan.horizon.end, wake) >= plan.horizon.end:
+            self.settle()
+        return self.commanding()
+
+    def commanding(self) -> Commanding:
+        """What commanding has come to so far (heartbeats are not counted)."""
+        counts = self._ledger.counts()
+        notes = [self._agents.note, *self._notes]
+        if counts.silent:
+            notes.append(f"{counts.silent} commands were not answered before their not-after.")
+        jobs: dict[str, list[int | None]] = {}
+        for key in self._given:
+            jobs.setdefault(key[0], []).append(self._exit.get(key))
+        return Commanding(
+            transport=self.description,
+            nodes=len(self.states),
+            commands=counts.commands,
+            accepted=counts.accepted,
+            applied=counts.applied,
+            failed=counts.failed,
+            late=counts.late,
+            jobs_run=sum(all(code == 0 for code in codes) for codes in jobs.values()),
+            worst_ack_s=counts.worst_ack_s,
+            speed=self._clock.speed,
+            note=" ".join(note for note in notes if note),
+        )
+
+    def close(self) -> None:
+        """Stop heartbeats, agents and broker; twice does no harm."""
+        self._quiet.set()
+        if self._heart is not None:
+            self._heart.join()
+        self._agents.stop()
+
+    def __enter__(self) -> Self:
+        self.start()
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        self.close()
+
+    def _command(self, node: str, desired: JobState | CapState | Hello, order: Order | None, reason: str) -> Command:
+        """The next command of this epoch; call it with the lock held, so that sequences leave in order."""
+        self._sequence += 1
+        now = datetime.now(UTC)
+        return Command(
+            id=uuid7(),
+            epoch=self._epoch,
+            sequence=self._sequence,
+            issued_at=now,
+            not_after=now + timedelta(seconds=NOT_AFTER_S),
+            lease_s=LEASE_S,
+            plan_id=order.plan_id if order else "",
+            node=node,
+            desired=desired,
+            reason=reason[:1000],
+            planned_for=order.due if order else None,
+        )
+
+    def _publish(self, node: str, payload: bytes) -> None:
+        name = topic(self._agents.scenario, node, Channel.COMMAND)
+        self._agents.transport.publish(name, payload, expiry_s=NOT_AFTER_S)
+
+    def _give(self, order: Order) -> None:
+        """Journal first, then send."""
+        self._given[order.key] = order
+        if order.desired.state is JobWish.RUNNING and self._exit.get(order.key, 0) != 0:
+            del self._exit[order.key]  # it was stopped or failed, and starts again
+        self._send(order.node, order.desired, order, order.reason)
+
+    def _send(self, node: str, desired: JobState | CapState, order: Order | None, reason: str) -> None:
+        with self._send_lock:
+            command = self._command(node, desired, order, reason)
+            payload = command.encode()
+            self._journal.record_command(command)
+            self._ledger.add(command, payload)
+            self._publish(node, payload)
+
+    def _beat(self) -> None:
+        """The heartbeat thread: renew every node's lease, and the cap of those that came out of failsafe."""
+        while not self._quiet.wait(LEASE_S / 3):
+            for node in self._peak_kw:
+                with self._send_lock:
+                    if self._quiet.is_set():
+                        return
+                    self._publish(node, self._command(node, Hello(), None, "").encode())
+                if node in self._needs_cap:
+                    self._send(node, CapState(cap_kw=self._peak_kw[node]), None, "the node may use its full power again")
+
+    def _retry(self) -> None:
+        """Send unanswered commands again, with the same id, until their not-after."""
+        again, lost = self._ledger.due()
+        for entry in again:
+            with self._send_lock:
+                self._publish(entry.command.node, entry.payload)
+        for entry in lost:
+            facts = {"command": str(entry.command.id), "node": entry.command.node}
+            self._journal.append("unanswered", datetime.now(UTC), facts)
+
+    def _take(self, timeout_s: float) -> None:
+        """Take all messages that are there, waiting at most ``timeout_s`` for the first."""
+        try:
+            delivery = self._inbox.get(timeout=max(0.0, timeout_s))
+            while True:
+                self._read(delivery)
+                delivery = self._inbox.get_nowait()
+        except queue.Empty:
+            return
+
+    def _read(self, delivery: Delivery) -> None:
+        try:
+            node, channel = node_of(delivery.topic)
+            if channel is Channel.STATE:
+                self._hear(decode(NodeState, delivery.payload, limit=4 * 16_384), node)
+            else:
+                self._answered(decode(Acknowledgement, delivery.payload), node)
+        except ValueError as error:
+            self._journal.append("unreadable", datetime.now(UTC), {"topic": delivery.topic, "error": str(error)[:500]})
+
+    def _hear(self, state: NodeState, node: str) -> None:
+        """A node speaks about itself."""
+        if state.node != node:
+            raise ValueError(f"node {state.node!r} speaks on the topic of {node!r}")
+        before = self.states.get(node)
+        if state.event == "death":
+            if before is not None and before.pid == state.pid:
+                self._notes.append(f"Node {node} went silent.")
+                self._journal.append("node_gone", datetime.now(UTC), {"node": node, "pid": state.pid})
+            return
+        self.states[node] = state
+        if state.failsafe:
+            self._needs_cap.add(node)
+        if before is None or before.pid != state.pid:
+            self._journal.append("node", datetime.now(UTC), {"node": node, "pid": state.pid, "epoch": state.epoch})
+            if self._agents.broker is not None:
+                self._agents.watch(state.pid)
+            if before is not None:
+                self._restate(node)
+
+    def _restate(self, node: str) -> None:
+        """A node came back with another process: its jobs are gone; state again what it should do now."""
+        for key, order in list(self._given.items()):
+            if key[1] == node and key not in self._exit and order.desired.state is not JobWish.STOPPED:
+                self._give(order)
+
+    def _answered(self, acknowledgement: Acknowledgement, node: str) -> None:
+        if acknowledgement.node != node:
+            raise ValueError(f"node {acknowledgement.node!r} answers on the topic of {node!r}")
+        entry = self._ledger.answered(acknowledgement)
+        if entry is None:
+            if acknowledgement.stage is not Stage.REFUSED:  # heartbeats are not in the ledger; only refusals answer them
+                raise ValueError(f"node {node} answers a command {acknowledgement.command} that was not sent")
+            return
+        self._journal.record_acknowledgement(acknowledgement)
+        desired = entry.command.desired
+        if isinstance(desired, JobState):
+            if acknowledgement.stage is Stage.ENDED:
+                self._exit[desired.job, node] = int(acknowledgement.measured.get("exit_code", -1))
+            elif acknowledgement.stage in {Stage.FAILED, Stage.REFUSED}:
+                self._failed(entry.command, acknowledgement, desired)
+
+    def _failed(self, command: Command, acknowledgement: Acknowledgement, desired: JobState) -> None:
+        """A refused job command: state it again when a later command overtook it, else remember the job as not run."""
+        key = (desired.job, acknowledgement.node)
+        order = self._given.get(key)
+        overtaken = acknowledgement.code is RefusalCode.STALE_SEQUENCE and order is not None and order.desired == desired
+        if overtaken and order is not None:
+            if not self._ledger.waits_for(command):
+                self._give(order)
+        elif desired.state is JobWish.RUNNING:
+            self._exit.setdefault(key, -1)
+        self._progress(f"{acknowledgement.node}: {desired.job} {desired.state}: {acknowledgement.code} {acknowledgement.text}")
