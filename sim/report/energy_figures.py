@@ -1,0 +1,238 @@
+"""Pictures of energy: balance, plan against limit, state of charge, and one for each event."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Any
+
+import numpy as np
+
+from grid.horizon import FloatArray
+from grid.response.event import CapacityEvent
+from sim.record import RunRecord
+from sim.report.axes import Clock, Figure, band, layout, numbers, site_colour, steps, time_axis, value_axis
+from sim.report.frames import (
+    PLAN,
+    Flows,
+    event_limit_kw,
+    events,
+    planned,
+    planned_in_force,
+    realised_by_policy,
+    signals,
+    site_names,
+)
+from sim.report.tables import policy_words
+
+SUPPLY: tuple[tuple[str, str, str], ...] = (
+    ("renewable_used_kw", "sun and wind", "var(--sun)"),
+    ("discharge_kw", "battery out", "var(--battery)"),
+    ("import_kw", "import", "var(--grid)"),
+    ("unserved_kw", "not served", "var(--bad)"),
+)
+USE: tuple[tuple[str, str, str], ...] = (
+    ("base_kw", "idle, cooling, overhead", "var(--base)"),
+    ("it_kw", "jobs and transfers (IT)", "var(--jobs)"),
+    ("charge_kw", "battery in", "var(--battery2)"),
+    ("export_kw", "export", "var(--export)"),
+)
+
+
+def shown_flows(record: RunRecord) -> tuple[Flows | None, str]:
+    """Flows that the balance shows and their name: realised when there was an execution, else planned."""
+    by_policy = realised_by_policy(record)
+    if PLAN in by_policy:
+        return by_policy[PLAN], "realised"
+    return planned_in_force(record), "planned"
+
+
+def _stack(record: RunRecord, clock: Clock, values: FloatArray, name: str, colour: str, sign: int) -> dict[str, Any]:
+    trace = steps(
+        clock,
+        record.scenario.horizon,
+        sign * values,
+        name,
+        colour,
+        stackgroup="supply" if sign > 0 else "use",
+        fillcolor=colour,
+        line={"width": 0},
+        customdata=numbers([*values, values[-1]]),
+        hovertemplate="%{customdata:.2f} kW",
+    )
+    if sign < 0:
+        trace["legendgroup"] = "use"
+    return trace
+
+
+def balance_figure(record: RunRecord, flows: Flows, clock: Clock, site: int | None) -> Figure:
+    """Supply stacked above zero, use below it; the two are equal in every slot. ``site`` None: all sites together."""
+
+    def of(name: str) -> FloatArray:
+        values = flows[name] if name != "base_kw" else flows["load_kw"] - flows["it_kw"]
+        total: FloatArray = values.sum(axis=0) if site is None else values[site]
+        return total
+
+    traces = []
+    for parts, sign in ((SUPPLY, 1), (USE, -1)):
+        for name, label, colour in parts:
+            values = of(name)
+            if np.nanmax(np.abs(values)) > 1e-9:
+                traces.append(_stack(record, clock, values, label, colour, sign))
+    curtailed, supply = of("curtailed_kw"), sum(of(name) for name, _, _ in SUPPLY)
+    if np.nanmax(curtailed) > 1e-9:
+        top = steps(clock, record.scenario.horizon, supply + curtailed, "curtailed (above supply)", "var(--sunline)")
+        top["line"] |= {"dash": "dot", "width": 1.6}
+        top |= {"customdata": numbers([*curtailed, curtailed[-1]]), "hovertemplate": "%{customdata:.2f} kW"}
+        traces.append(top)
+    shapes = [
+        band(clock, event.start, event.end) for event in events(record) if site in {None, site_names(record).index(event.site)}
+    ]
+    return {
+        "data": traces,
+        "layout": layout(
+            430,
+            xaxis=time_axis(clock, record.scenario.horizon),
+            yaxis=value_axis("use  |  supply, mean power (kW)", zerolinewidth=2, zeroline=True),
+            shapes=shapes,
+        ),
+    }
+
+
+def limit_figure(record: RunRecord, clock: Clock) -> Figure:
+    """Net power at each connection (import above zero), planned and realised, against its limits."""
+    horizon, names = record.scenario.horizon, site_names(record)
+    plan, by_policy = planned_in_force(record), realised_by_policy(record)
+    limits, event_kw = signals(record), event_limit_kw(record)
+    rows, traces, axes, notes = len(names), [], {}, []
+    gap = 0.055 if rows < 8 else 0.02
+    tall = (1 - gap * (rows - 1)) / rows
+    for s, name in enumerate(names):
+        axis = "" if s == 0 else str(s + 1)
+        top = 1 - s * (tall + gap)
+        lines: list[tuple[str, FloatArray, str, dict[str, Any]]] = []
+        if "fifo" in by_policy:
+            flows = by_policy["fifo"]
+            style = {"width": 1.2, "dash": "dot"}
+            lines.append((policy_words("fifo"), (flows["import_kw"] - flows["export_kw"])[s], "var(--faint)", style))
+        if plan is not None:
+            lines.append(("planned", (plan["import_kw"] - plan["export_kw"])[s], "var(--plan)", {"width": 1.6, "dash": "dash"}))
+        if PLAN in by_policy:
+            lines.append(("realised", (by_policy[PLAN]["import_kw"] - by_policy[PLAN]["export_kw"])[s], "var(--ink)", {}))
+        reach = max((float(np.nanmax(np.abs(values))) for _, values, _, _ in lines), default=1.0) or 1.0
+        for label, values in (("import limit", limits["import_limit_kw"][s]), ("export limit", -limits["export_limit_kw"][s])):
+            if np.abs(values).min() <= 3 * reach:
+                lines.append((label, values, "var(--bad)", {"width": 1.4}))
+            else:
+                notes.append(_far(label, float(np.abs(values).min()), axis))
+        if not np.isnan(event_kw[s]).all():
+            lines.append(("event limit", event_kw[s], "var(--eventline)", {"width": 2.5}))
+        for label, values, colour, style in lines:
+            first = not any(trace["name"] == label for trace in traces)
+            place = {"yaxis": f"y{axis}", "legendgroup": label, "showlegend": first, "connectgaps": False}
+            traces.append(steps(clock, horizon, values, label, colour, line=style, hovertemplate="%{y:.2f} kW", **place))
+        axes[f"yaxis{axis}"] = value_axis("kW", domain=[top - tall, top], zeroline=True)
+        notes.append(_row_title(name, top))
+    shapes = [
+        band(clock, event.start, event.end, f"y{names.index(event.site) + 1 if names.index(event.site) else ''} domain")
+        for event in events(record)
+    ]
+    bottom = time_axis(clock, horizon, anchor=f"y{rows if rows > 1 else ''}")
+    return {
+        "data": traces,
+        "layout": layout(110 + 165 * rows, xaxis=bottom, **axes, annotations=notes, shapes=shapes, hoversubplots="axis"),
+    }
+
+
+def _row_title(text: str, top: float) -> dict[str, Any]:
+    place = {"xref": "paper", "x": 0.008, "xanchor": "left", "yref": "paper", "y": top, "yanchor": "top"}
+    return place | {"text": f"<b>{text}</b>", "showarrow": False, "bgcolor": "var(--paper)"}
+
+
+def _far(label: str, limit: float, axis: str) -> dict[str, Any]:
+    """A limit that lies far outside the picture, in words."""
+    upper = label.startswith("import")
+    return {
+        "xref": "paper",
+        "x": 0.995,
+        "xanchor": "right",
+        "yref": f"y{axis} domain",
+        "y": 1.0 if upper else 0.0,
+        "yanchor": "top" if upper else "bottom",
+        "text": f"{label} {limit:g} kW: outside",
+        "showarrow": False,
+        "font": {"size": 11, "color": "var(--bad)"},
+        "bgcolor": "var(--paper)",
+    }
+
+
+def charge_figure(record: RunRecord, clock: Clock) -> Figure | None:
+    """State of charge of every battery, per cent of its capacity; None without a battery."""
+    horizon = record.scenario.horizon
+    plan, by_policy = planned_in_force(record), realised_by_policy(record)
+    traces = []
+    for s, site in enumerate(record.scenario.sites):
+        if site.battery is None:
+            continue
+        for flows, label, style in ((plan, "planned", {"dash": "dash", "width": 1.4}), (by_policy.get(PLAN), "realised", {})):
+            if flows is None:
+                continue
+            kwh = np.concatenate(([site.battery.initial_soc_kwh], flows["soc_kwh"][s]))
+            trace = steps(clock, horizon, kwh[:-1], f"{site.name} {label}", site_colour(s), line={"shape": "linear"} | style)
+            trace |= {"y": numbers(100 * kwh / site.battery.energy_kwh), "customdata": numbers(kwh)}
+            traces.append(trace | {"hovertemplate": "%{y:.0f} % = %{customdata:.2f} kWh"})
+        if site.battery.reserve_soc_kwh > 0:
+            reserve = np.full(horizon.slots, 100 * site.battery.reserve_soc_kwh / site.battery.energy_kwh)
+            style = {"dash": "dot", "width": 1.2}
+            traces.append(steps(clock, horizon, reserve, f"{site.name} reserve", "var(--bad)", line=style, hoverinfo="skip"))
+    if not traces:
+        return None
+    return {
+        "data": traces,
+        "layout": layout(
+            330,
+            xaxis=time_axis(clock, horizon),
+            yaxis=value_axis("state of charge (% of capacity)", range=[0, 104]),
+            shapes=[band(clock, event.start, event.end) for event in events(record)],
+        ),
+    }
+
+
+def event_figure(record: RunRecord, event: CapacityEvent, clock: Clock) -> Figure:
+    """Net import of the event's site around the event: without it, with it, and the target."""
+    horizon, names = record.scenario.horizon, site_names(record)
+    s, by_policy, traces = names.index(event.site), realised_by_policy(record), []
+    first = record.plans[0] if record.plans else None
+    if first is not None and event.received > first.since:
+        before = planned(first.plan, horizon, names)
+        label = "planned before the event was known"
+        line = {"dash": "dot"}
+        traces.append(steps(clock, horizon, (before["import_kw"] - before["export_kw"])[s], label, "var(--faint)", line=line))
+    plan = planned_in_force(record)
+    if plan is not None:
+        net = (plan["import_kw"] - plan["export_kw"])[s]
+        traces.append(steps(clock, horizon, net, "planned", "var(--plan)", line={"dash": "dash"}))
+    if PLAN in by_policy:
+        net = (by_policy[PLAN]["import_kw"] - by_policy[PLAN]["export_kw"])[s]
+        traces.append(steps(clock, horizon, net, "realised", "var(--ink)", line={"width": 2.2}))
+    ends = [clock.axis(event.start), clock.axis(event.end)]
+    levels = [("target", event.limit_kw, "var(--eventline)")]
+    delivery = next(
+        (d for d in (record.outcome.deliveries if record.outcome else ()) if (d.event, d.site) == (event.name, event.site)), None
+    )
+    if delivery is not None:
+        levels.append(("baseline, mean", delivery.baseline_kw, "var(--bad)"))
+    for label, value, colour in levels:
+        line = {"color": colour, "width": 3}
+        level = {"type": "scatter", "mode": "lines", "name": label, "x": ends, "y": numbers([value, value]), "line": line}
+        traces.append(level | {"hovertemplate": "%{y:.2f}"})
+    margin = timedelta(hours=3)
+    window = [clock.axis(max(horizon.start, event.start - margin)), clock.axis(min(horizon.end, event.end + margin))]
+    return {
+        "data": traces,
+        "layout": layout(
+            320,
+            xaxis=time_axis(clock, horizon, range=window),
+            yaxis=value_axis(f"net import of {event.site} (kW)", zeroline=True),
+            shapes=[band(clock, event.start, event.end)],
+        ),
+    }

@@ -1,0 +1,266 @@
+"""Sections of the page on results: headline, figures, energy, network, events."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from sim.record import RunRecord
+from sim.report.axes import Clock, Figure
+from sim.report.energy_figures import balance_figure, charge_figure, event_figure, limit_figure, shown_flows
+from sim.report.extremes import Extreme, extremes
+from sim.report.frames import event_limit_kw, events, site_names
+from sim.report.markup import figure, note, section, table, tabs, text
+from sim.report.network_figures import loading_figure, voltage_figure
+from sim.report.summary import summary
+from sim.report.tables import ROWS, number, policy_words
+
+EVENTS_DRAWN = 6
+"""At most so many events get a picture of their own; all are in the table."""
+
+
+@dataclass(slots=True)
+class Page:
+    """What the sections share while a page is made.
+
+    Attributes:
+        record: the run; figures: its summary; clock: of the time axes.
+        pictures: pictures by name, filled by the sections.
+    """
+
+    record: RunRecord
+    figures: dict[str, Any]
+    clock: Clock
+    pictures: dict[str, Figure] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, record: RunRecord) -> Page:
+        """An empty page of a record."""
+        return cls(record, summary(record), Clock.of(record.scenario.horizon, record.scenario.time_zone))
+
+    def picture(self, name: str, spec: Figure | None, label: str, caption: str = "") -> str:
+        """Keep a picture and return its place; nothing when there is none."""
+        if spec is None:
+            return ""
+        self.pictures[name] = spec
+        return figure(name, label, caption)
+
+
+def _gain_words(figures: dict[str, Any]) -> str:
+    """What the plan gained against the baselines, in words."""
+    parts = []
+    for name, gain in figures["better_than"].items():
+        word = "less" if gain["eur"] >= 0 else "more"
+        share = "" if gain["percent"] is None else f" ({abs(gain['percent']):.1f} %)"
+        parts.append(f"EUR {number(abs(gain['eur']), 2)}{share} {word} than {policy_words(name)}")
+    return " and ".join(parts)
+
+
+def headline_words(figures: dict[str, Any]) -> str:
+    """The headline: what the run came to."""
+    if figures["interrupted"]:
+        return f"Interrupted in phase “{figures['interrupted']}”: this page shows what was done until then"
+    if figures["verdict"] is None:
+        return "No plan was made"
+    name = policy_words(figures["policy"])
+    if figures["verdict"] == "failed":
+        return f"The {name} failed its rehearsal: nothing may be commanded with it"
+    gains = [f"{gain['percent']:.1f} % below {policy_words(other)}" for other, gain in _gains(figures)]
+    if gains:
+        return f"The {name} passed its rehearsal and costs {' and '.join(gains)}"
+    return f"The {name} passed its rehearsal"
+
+
+def _gains(figures: dict[str, Any]) -> list[tuple[str, dict[str, float]]]:
+    found = [(name, gain) for name, gain in figures["better_than"].items() if gain["percent"] is not None]
+    return found if all(gain["eur"] >= 0 for _, gain in found) else []
+
+
+def header(page: Page) -> str:
+    """Headline, lead and the four figures that matter most."""
+    figures, clock, horizon = page.figures, page.clock, page.record.scenario.horizon
+    when = f"{clock.words(horizon.start)} to {clock.words(horizon.end)} {horizon.start:%Y}, {clock.zone}"
+    over = f"{figures['name']} · {when} · seed {figures['seed']} · ozzo {figures['version']}"
+    lead = []
+    if figures["objective_eur"] is not None and figures["better_than"]:
+        lead.append(
+            f"On the weighted objective (energy, carbon, peak, wear, work not done), as realised in the simulation on the same "
+            f"input and seed, it costs {_gain_words(figures)}."
+        )
+    if figures["gap"] is not None:
+        lead.append(f"The first plan is proven to lie within {100 * figures['gap']:.2f} % of the best possible one.")
+    if figures["violations"]:
+        lead.append(f"Broken rules: {len(figures['violations'])}; see the rehearsal below for what to change.")
+    lead.extend(figures["notes"])
+    tiles = "".join(
+        f'<div class="tile"><b{kind}>{text(value)}</b><span>{text(label)}</span></div>' for value, label, kind in _tiles(figures)
+    )
+    intro = text(" ".join(lead))
+    return (
+        f'<header><p class="over">{text(over)}</p><h1>{text(headline_words(figures))}</h1>'
+        f'<p class="lead">{text(figures["title"])}. {intro}</p><div class="tiles">{tiles}</div>'
+    )
+
+
+def _tiles(figures: dict[str, Any]) -> list[tuple[str, str, str]]:
+    tiles = []
+    if figures["verdict"]:
+        tiles.append(
+            (figures["verdict"], "verdict of the rehearsal", f' class="{"good" if figures["verdict"] == "passed" else "bad"}"')
+        )
+    if figures["objective_eur"] is not None:
+        tiles += [
+            (f"{number(figures['objective_eur'], 2)} EUR", "weighted objective, realised", ""),
+            (f"{number(figures['carbon_kg'], 1)} kg", "carbon, average intensity", ""),
+            (f"{number(figures['peak_kw'], 1)} kW", "peak import, sum of sites", ""),
+            (f"{figures['deadline_misses']} of {figures['jobs']}", "jobs missed their deadline", ""),
+        ]
+    return tiles
+
+
+def summary_section(page: Page) -> str:
+    """The plan beside the baselines."""
+    figures, names = page.figures, list(page.figures["baselines"])
+    rows = [
+        [label, unit, number(figures[key], decimals), *(number(figures["baselines"][name][key], decimals) for name in names)]
+        for key, label, unit, decimals in ROWS
+    ]
+    head = ["", "unit", policy_words(figures["policy"]), *(policy_words(name) for name in names)]
+    body = note("Same input, same seed; every figure is what the simulation realised, not what was planned.")
+    body += table(head, rows, numeric=range(2, len(head)), own=2)
+    parts = sorted({part for entry in (figures, *figures["baselines"].values()) for part in entry["breakdown_eur"] or {}})
+    if parts:
+        money = [
+            [
+                part.replace("_", " "),
+                *(number((entry["breakdown_eur"] or {}).get(part), 2) for entry in (figures, *figures["baselines"].values())),
+            ]
+            for part in parts
+        ]
+        if any(any(value not in {"0.00", "–"} for value in row[1:]) for row in money):  # noqa: RUF001
+            money = [row for row in money if any(value not in {"0.00", "–"} for value in row[1:])]  # noqa: RUF001
+        body += "<h3>Parts of the weighted objective (EUR)</h3>\n"
+        body += table(["part", *head[2:]], money, numeric=range(1, len(head) - 1), own=1)
+    return section("Plan and baselines", body, long=True)
+
+
+def balance_section(page: Page) -> str:
+    """Power balance of all sites and of each."""
+    flows, kind = shown_flows(page.record)
+    if flows is None:
+        return ""
+    label = f"power balance, {kind}: supply stacked above zero, use below"
+    body = note(
+        f"Where power came from (above zero) and where it went (below), {kind}. The two stacks are equal in every slot. "
+        "The dotted line is sun and wind that was available and not used."
+    )
+    names = site_names(page.record)
+    if len(names) > 1:
+        choices = [("balance", "all sites"), *((f"balance-{s}", name) for s, name in enumerate(names))]
+        body += tabs("balance", choices)
+        for s in range(len(names)):
+            page.pictures[f"balance-{s}"] = balance_figure(page.record, flows, page.clock, s)
+    body += page.picture("balance", balance_figure(page.record, flows, page.clock, None), label)
+    return section("Power balance", body)
+
+
+def limits_section(page: Page) -> str:
+    """Plan against connection limits."""
+    if not page.record.plans and page.record.outcome is None:
+        return ""
+    words = "Net power at each connection; import above zero, export below. Limits hold for 15-minute means."
+    if not np.isnan(event_limit_kw(page.record)).all():
+        words += " Shaded: a demand-response event."
+    label = "net power at each connection, planned and realised, against its limits"
+    return section(
+        "Plan against connection limits", note(words) + page.picture("limits", limit_figure(page.record, page.clock), label)
+    )
+
+
+def charge_section(page: Page) -> str:
+    """State of charge."""
+    spec = charge_figure(page.record, page.clock)
+    if spec is None:
+        return ""
+    words = "Energy in the cells of each battery at the end of every slot; the dotted reserve is never undercut."
+    return section("State of charge", note(words) + page.picture("charge", spec, "state of charge of every battery"))
+
+
+def _worst_words(name: str, worst: Extreme | None, clock: Clock, *, unit: str, decimals: int) -> str:
+    if worst is None:
+        return ""
+    return f"{name} {worst.value:.{decimals}f} {unit} at {worst.element}, {clock.words(worst.when)}"
+
+
+def network_section(page: Page) -> str:
+    """Voltage and loading."""
+    record, clock = page.record, page.clock
+    outcome = record.outcome
+    if outcome is None or outcome.network is None:
+        return ""
+    worst, rules = extremes(outcome.network, outcome.horizon), record.scenario.rehearsal
+    volts = (
+        _worst_words("Lowest", worst.get("voltage_low_pu"), clock, unit="pu", decimals=4),
+        _worst_words("highest", worst.get("voltage_high_pu"), clock, unit="pu", decimals=4),
+    )
+    load = (
+        _worst_words("Transformer: highest", worst.get("transformer_loading_pct"), clock, unit="%", decimals=1),
+        _worst_words("line: highest", worst.get("line_loading_pct"), clock, unit="%", decimals=1),
+    )
+    behind = f" ({record.scenario.network.simbench})" if record.scenario.network else ""
+    body = note(
+        f"AC power flow over the electrical network{behind} on the realised injections, {len(outcome.network.bus_names)} buses, "
+        f"{len(outcome.network.line_names)} lines. Limits: {rules.voltage_low_pu:g} to {rules.voltage_high_pu:g} pu "
+        f"and {rules.loading_limit_pct:g} % of rated current."
+    )
+    body += "<h3>Voltage</h3>\n" + page.picture(
+        "voltage", voltage_figure(record, clock), "lowest and highest voltage over the day", "; ".join(filter(None, volts)) + "."
+    )
+    body += "<h3>Loading</h3>\n" + page.picture(
+        "loading",
+        loading_figure(record, clock),
+        "highest loading of lines and transformers over the day",
+        "; ".join(filter(None, load)) + ".",
+    )
+    return section("Electrical network", body)
+
+
+def events_section(page: Page) -> str:
+    """Demand-response events: baseline, target, delivery."""
+    found, clock = events(page.record), page.clock
+    if not found:
+        return ""
+    delivered = {(entry["event"], entry["site"], entry["start"]): entry for entry in page.figures["events"]}
+    body = note("A limit on the net import of one site for a period. Delivery is the baseline minus what was realised, as means.")
+    rows = []
+    for event in found:
+        proof = delivered.get((event.name, event.site, f"{event.start:%Y-%m-%dT%H:%M:%SZ}"))
+        figures = [
+            proof[key] if proof else None for key in ("baseline_kw", "actual_kw", "worst_kw", "delivered_kw", "shortfall_kwh")
+        ]
+        start, end = clock.words(event.start), clock.words(event.end)
+        cells = [number(value, 2) for value in (figures[0], event.limit_kw, *figures[1:])]
+        rows.append(
+            [event.name, event.site, f"{start} to {end}", *cells, proof["baseline_method"] if proof else "not delivered yet"]
+        )
+    head = [
+        "event",
+        "site",
+        "period",
+        "baseline kW",
+        "target kW",
+        "realised kW",
+        "worst quarter kW",
+        "delivered kW",
+        "short by kWh",
+    ]
+    body += table([*head, "how the baseline was made"], rows, numeric=range(3, 9))
+    for k, event in enumerate(found[:EVENTS_DRAWN]):
+        body += f"<h3>{text(event.name)} at {text(event.site)}</h3>\n"
+        spec = event_figure(page.record, event, clock)
+        body += page.picture(f"event-{k}", spec, f"net import of {event.site} around event {event.name}")
+    if len(found) > EVENTS_DRAWN:
+        body += note(f"{len(found) - EVENTS_DRAWN} further events are only in the table.")
+    return section("Demand-response events", body, long=True)

@@ -1,0 +1,104 @@
+"""Tables for the terminal: the plan beside the baselines, and the findings of ``ozzo check``."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Any
+
+from grid.errors import Finding
+from sim.record import RunRecord
+from sim.report.summary import summary
+
+if TYPE_CHECKING:
+    from rich.console import Console
+    from rich.table import Table
+
+ROWS: tuple[tuple[str, str, str, int], ...] = (
+    ("objective_eur", "Weighted objective", "EUR", 2),
+    ("cost_eur", "Energy cost", "EUR", 2),
+    ("carbon_kg", "Carbon (average intensity)", "kg", 1),
+    ("import_kwh", "Imported", "kWh", 1),
+    ("export_kwh", "Exported", "kWh", 1),
+    ("self_used_kwh", "Sun and wind used on site", "kWh", 1),
+    ("curtailed_kwh", "Curtailed", "kWh", 1),
+    ("peak_kw", "Peak (sum of sites)", "kW", 2),
+    ("deadline_misses", "Deadline misses", "jobs", 0),
+    ("dropped", "Not done", "jobs, moves", 0),
+)
+"""Key, label, unit and decimals of the rows that every report shows."""
+
+POLICY_WORDS = {"milp": "optimised plan", "fifo": "run at once", "wait_for_sun": "wait for sun"}
+
+
+def policy_words(name: str | None) -> str:
+    """A policy in words; unknown names stay as they are."""
+    return POLICY_WORDS.get(name or "", (name or "no plan").replace("_", " "))
+
+
+def number(value: float | None, decimals: int) -> str:
+    """A figure with thin groups of thousands; an en dash when there is none; never ``-0``."""
+    if value is None:
+        return "–"  # noqa: RUF001 - typographic dash
+    text = f"{value:,.{decimals}f}"
+    return text.removeprefix("-") if float(text.replace(",", "")) == 0 else text
+
+
+def summary_table(figures: dict[str, Any]) -> Table:
+    """The plan beside the baselines as a rich table."""
+    from rich.markup import escape
+    from rich.table import Table
+
+    title = f"{figures['title']} (as realised in the simulation, seed {figures['seed']})"
+    table = Table(title=escape(title), title_justify="left")
+    table.add_column("")
+    table.add_column("unit")
+    table.add_column(policy_words(figures["policy"]), justify="right", style="bold")
+    for name in figures["baselines"]:
+        table.add_column(policy_words(name), justify="right")
+    for key, label, unit, decimals in ROWS:
+        others = (number(entry[key], decimals) for entry in figures["baselines"].values())
+        table.add_row(label, unit, number(figures[key], decimals), *others)
+    return table
+
+
+def _lines(figures: dict[str, Any]) -> Iterable[str]:
+    for name, gain in figures["better_than"].items():
+        share = "" if gain["percent"] is None else f" ({abs(gain['percent']):.1f} %)"
+        word = "better" if gain["eur"] >= 0 else "WORSE"
+        yield f"{number(abs(gain['eur']), 2)} EUR{share} {word} than {policy_words(name)} on the weighted objective"
+    if figures["gap"] is not None:
+        yield f"Proven within {100 * figures['gap']:.2f} % of the best possible plan; solver: {figures['status']}"
+    for event in figures["events"]:
+        yield (
+            f"Event {event['event']} at {event['site']}: baseline {event['baseline_kw']:.2f} kW, "
+            f"target {event['limit_kw']:.2f} kW, realised {event['actual_kw']:.2f} kW (worst quarter {event['worst_kw']:.2f} kW)"
+        )
+    for violation in figures["violations"]:
+        yield (
+            f"{violation['kind']}: {violation['subject']} {violation['value']:.4g} {violation['unit']}, "
+            f"limit {violation['limit']:.4g}. {violation['advice']}"
+        )
+    if figures["interrupted"]:
+        yield f"Interrupted in phase '{figures['interrupted']}'"
+    if figures["verdict"]:
+        yield f"Verdict of the rehearsal: {figures['verdict']}"
+
+
+def print_tables(record: RunRecord, console: Console) -> None:
+    """Print the summary table and the sentences around it."""
+    figures = summary(record)
+    console.print(summary_table(figures))
+    for line in _lines(figures):
+        console.print(line, markup=False)
+
+
+def findings_table(findings: Iterable[Finding]) -> Table:
+    """Findings of a check, one a row."""
+    from rich.markup import escape
+    from rich.table import Table
+
+    table = Table("where", "field", "found", "expected", "did you mean")
+    for finding in findings:
+        place = finding.file if finding.line is None else f"{finding.file}:{finding.line}"
+        table.add_row(*(escape(text) for text in (place, finding.field, finding.found, finding.expected, finding.nearest or "")))
+    return table
