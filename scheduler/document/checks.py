@@ -76,7 +76,7 @@ def _site(context: Context, site: SitePart, place: Place) -> None:
     for index, group in enumerate(site.nodes):
         if group.peak_kw < group.idle_kw:
             where = (*place, "nodes", index, "peak_kw")
-            context.report(where, f"{group.peak_kw:g} kW", f"at least idle_kw, which is {group.idle_kw:g} kW")
+            context.report(where, f"{group.peak_kw:g} kW", f"at least idle_kw, which is {group.idle_kw:g} kW", needs=[where[:-1]])
     if site.bus is not None and context.document.network is None:
         context.report(
             (*place, "bus"), context.written((*place, "bus")), "a network in the document to have this bus", needs=[("network",)]
@@ -99,12 +99,14 @@ def _site(context: Context, site: SitePart, place: Place) -> None:
 def _battery(context: Context, battery: BatteryPart, place: Place) -> None:
     if battery.reserve_soc_kwh > battery.energy_kwh:
         found = f"{battery.reserve_soc_kwh:g} kWh"
-        context.report((*place, "reserve_soc_kwh"), found, f"at most energy_kwh, which is {battery.energy_kwh:g} kWh")
+        context.report(
+            (*place, "reserve_soc_kwh"), found, f"at most energy_kwh, which is {battery.energy_kwh:g} kWh", needs=[place]
+        )
         return
     initial = battery.initial_soc_kwh
     if initial is not None and not battery.reserve_soc_kwh <= initial <= battery.energy_kwh:
         expected = f"between reserve_soc_kwh and energy_kwh, so from {battery.reserve_soc_kwh:g} to {battery.energy_kwh:g} kWh"
-        context.report((*place, "initial_soc_kwh"), f"{initial:g} kWh", expected)
+        context.report((*place, "initial_soc_kwh"), f"{initial:g} kWh", expected, needs=[place])
 
 
 def _solar(context: Context, solar: SolarPart, place: Place, *, has_weather: bool) -> None:

@@ -26,7 +26,7 @@ def check_work(context: Context) -> None:
         _window(context, job, place)
         if all(known):
             _width(context, job, place)
-        _inputs(context, job, place)
+            _inputs(context, job, place)
     for index, event in enumerate(context.document.events):
         _event(context, event, context.place("events", index))
 

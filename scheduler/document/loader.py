@@ -1,31 +1,30 @@
 """Check a document, and build the scenario from it.
 
-``check_file`` finds everything that can be found without the SimBench data and without models of sun and wind: YAML, fields, units,
-names, times, widths, tiers, batteries, events, and the files of every price, carbon, weather and measured series over the horizon.
-Only ``load_scenario`` finds an unknown SimBench code, profile or turbine; buses are looked up when the network is built.
+``check_file`` finds everything that can be found without the SimBench data and without models of sun and wind: YAML,
+fields, units, names, times, widths, tiers, batteries, events, and the files of every price, carbon, weather and measured
+series over the horizon. Only ``load_scenario`` finds an unknown SimBench code, profile or turbine, and what is wrong inside
+a trace or a job model; buses are looked up when the network is built.
 """
 
 from __future__ import annotations
 
 import os
 from collections.abc import Callable, Mapping
-from dataclasses import replace
-from datetime import timedelta
 from pathlib import Path
 
 from grid.connection import Connection
-from grid.errors import FeedError, Finding, InputError, SeriesError
+from grid.errors import Finding, InputError
 from grid.horizon import Horizon
 from grid.response.event import CapacityEvent
 from grid.tariff import Carbon, Tariff
 from scheduler import scenario as inside
 from scheduler.data import Dataset
-from scheduler.document.assets import build_battery, build_solar, build_wind
+from scheduler.document.assets import AssetMaker, build_battery
 from scheduler.document.checks import check_places
 from scheduler.document.checks_work import allowed_sites, check_work
 from scheduler.document.connection_series import limit_series
 from scheduler.document.context import Context, open_context
-from scheduler.document.jobs import generated_jobs, listed_jobs, trace_jobs
+from scheduler.document.jobs import scenario_jobs
 from scheduler.document.places import SitePart
 from scheduler.document.schema_check import check_schema
 from scheduler.document.signals import CarbonPart, PricePart
@@ -33,7 +32,6 @@ from scheduler.document.sources import Sources, read_sources
 from scheduler.document.templates import fill_templates
 from scheduler.document.tree import Tree, read_tree, shown
 from scheduler.facility import Link, NodeGroup, Site
-from scheduler.workload import Job
 
 MAX_FINDINGS = 200
 
@@ -112,7 +110,7 @@ def _build(context: Context, sources: Sources, horizon: Horizon, progress: Progr
     progress(f"{len(document.sites)} sites: sun, wind, prices, carbon")
     sites = [_site(context, sources, part, index, horizon) for index, part in enumerate(document.sites)]
     progress("jobs")
-    jobs, beyond = _jobs(context, sources, horizon)
+    jobs, beyond = scenario_jobs(context, sources, horizon)
     if any(site is None for site in sites) or context.tree.findings:
         return None
     network = document.network
@@ -153,14 +151,10 @@ def _site(context: Context, sources: Sources, part: SitePart, index: int, horizo
     marginal: CarbonPart | None = (own and own.carbon_marginal) or signals.carbon_marginal
     if price is None or average is None:
         return None
-    weather = sources.weather.get(weather_part) if (weather_part := (own and own.weather) or signals.weather) else None
     place = context.place("sites", index)
-    try:
-        solar = build_solar(context, sources, part.solar, horizon, weather, profile_start(context)) if part.solar else None
-        wind = build_wind(context, sources, part.wind, horizon, weather, profile_start(context)) if part.wind else None
-    except (FeedError, SeriesError) as error:
-        context.report((*place, "solar" if part.solar else "wind"), str(error), "sun or wind that can be computed")
-        return None
+    maker = AssetMaker(context, sources, horizon, (own and own.weather) or signals.weather, profile_start(context))
+    solar = maker.solar(part.solar, (*place, "solar"))
+    wind = maker.wind(part.wind, (*place, "wind"))
     market, tariff = sources.series[price], part.tariff
     return Site(
         name=part.name,
@@ -222,25 +216,6 @@ def _events(context: Context, horizon: Horizon) -> tuple[CapacityEvent, ...]:
         if start is not None and end is not None and received is not None:
             events.append(CapacityEvent(part.name, part.site, start, end, part.limit_kw, part.penalty_eur_per_kwh, received))
     return tuple(events)
-
-
-def _jobs(context: Context, sources: Sources, horizon: Horizon) -> tuple[tuple[Job, ...], tuple[str, ...]]:
-    """Jobs of every source with unique names, and the names of those that cannot end inside the horizon."""
-    jobs = [*listed_jobs(context, horizon), *trace_jobs(context, sources, horizon), *generated_jobs(context, sources, horizon)]
-    seen: set[str] = set()
-    named = []
-    for job in jobs:
-        name = job.name if job.name not in seen else f"{job.name}.{job.origin}"
-        seen.add(name)
-        named.append(job if name == job.name else replace(job, name=name))
-    margin = context.document.planning.duration_margin
-    fits = [_ends_inside(job, horizon, job.duration * (1.0 + margin)) for job in named]
-    inside_jobs = tuple(job for job, fit in zip(named, fits, strict=True) if fit)
-    return inside_jobs, tuple(job.name for job, fit in zip(named, fits, strict=True) if not fit)
-
-
-def _ends_inside(job: Job, horizon: Horizon, duration: timedelta) -> bool:
-    return max(horizon.ceil_slot(job.release), 0) + horizon.slots_for(duration) <= horizon.slots
 
 
 def _provenance(context: Context) -> tuple[str, ...]:

@@ -43,6 +43,11 @@ class SolarPart(Part):
     longitude_deg: Annotated[
         float | None, about("Longitude, east positive; that of the weather when left out.", ge=-180, le=180), Unit("deg")
     ] = None
+    inverter_kw: Annotated[
+        float | None,
+        about("AC rating at which the inverter clips (with tilt_deg); peak_kw / 1.1 when left out.", gt=0),
+        Unit("kW"),
+    ] = None
     measured: Annotated[MeasuredPart | None, about("A series of AC power.")] = None
 
 

@@ -91,6 +91,9 @@ class WeatherPart(Part):
     """Weather, for solar and wind models."""
 
     open_meteo: Annotated[Text, about(f"{PATH_WORDS} of an Open-Meteo archive file (JSON).", min_length=1)]
+    repair: Annotated[
+        Literal["none", "interpolate"], about("What to do with missing hours: none refuses them, interpolate fills them.")
+    ] = "none"
 
 
 class SignalsPart(Part):

@@ -1,8 +1,8 @@
 """A YAML file as plain data with the line of every key and value.
 
-Only what YAML 1.2 calls the core schema is understood: mappings, lists, text, numbers, ``true``, ``false``, ``null``. So ``17:00``,
-``NO`` and ``2016-05-19`` stay text. The file's size is looked at before it is read, its events are composed without recursion,
-and aliases are counted as often as they are used, so no file can cost more than its size allows.
+Only what YAML 1.2 calls the core schema is understood: mappings, lists, text, numbers, ``true``, ``false``, ``null``. So
+``17:00``, ``NO`` and ``2016-05-19`` stay text. The file's size is looked at before it is read, its events are composed
+without recursion, and aliases are counted as often as they are used, so no file can cost more than its size allows.
 """
 
 from __future__ import annotations
@@ -169,7 +169,7 @@ def _events(text: str) -> Iterator[Any]:
 def _broken(file: str, text: str, error: yaml.YAMLError) -> Finding:
     """The one finding of a file that is no YAML."""
     if isinstance(error, yaml.MarkedYAMLError):
-        mark = error.problem_mark or error.context_mark
+        mark: Any = error.problem_mark or error.context_mark
         found = f"broken YAML: {error.problem or error.context}"
         return _whole(file, found, "valid YAML", None if mark is None else mark.line + 1)
     position = getattr(error, "position", None)
@@ -231,7 +231,9 @@ def _value(event: Any, anchors: dict[str, tuple[Any, int]], tree: Tree) -> tuple
     line = event.start_mark.line + 1
     if isinstance(event, yaml.AliasEvent):
         if event.anchor not in anchors:
-            raise _RefusedError(None, None, f"the alias *{event.anchor}, which names nothing complete above it", event.start_mark)
+            raise _RefusedError(
+                None, None, f"the alias *{event.anchor}, which names nothing complete above it", cast("Any", event.start_mark)
+            )
         value, weight = anchors[event.anchor]
         return value, weight + 1, False
     if event.tag is not None and event.tag not in _TEXT_TAGS | _PLAIN_TAGS:

@@ -53,7 +53,8 @@ def finding_of(tree: Tree, place: Place, error: Any) -> Finding:
         choices = choices_at(place)
         expected, near = f"one of {', '.join(choices)}", nearest(str(value), choices)
     elif kind in ("too_short", "too_long"):
-        expected = f"a list of {'at least' if kind == 'too_short' else 'at most'} {context.get('min_length') or context.get('max_length')}"
+        limit = context.get("min_length") or context.get("max_length")
+        expected = f"a list of {'at least' if kind == 'too_short' else 'at most'} {limit}"
     else:
         expected = _WORDS[kind].format(**context) if kind in _WORDS else error["msg"]
     return Finding(tree.file, tree.line(place), dotted(place), found, expected, near)

@@ -30,9 +30,7 @@ class DatasetPart(Part):
     ] = None
     tier_rule: Annotated[
         Literal["tier", "sector"],
-        about(
-            "tier: only sites of its tier may hold it; sector: the sector decides, allowed_sites counts alone (hot media archives)."
-        ),
+        about("tier: only sites of its tier may hold it; sector: the sector decides, allowed_sites counts alone."),
     ] = "tier"
     move_by: Annotated[When | None, about("Latest end of a move that the tier asks for; the horizon's end when left out.")] = None
     stageable: Annotated[
@@ -63,14 +61,37 @@ class JobPart(Part):
 
 
 class TracePart(Part):
-    """Jobs of a recorded trace, its first release moved to the horizon's start."""
+    """Jobs of a recorded trace; those that cannot end inside the horizon are left out by name."""
 
     opendc: Annotated[Text, about(f"{PATH_WORDS} of an OpenDC tasks file (Parquet).", min_length=1)]
-    from_: Annotated[When | None, about("First submission taken; the horizon's start when left out."), Field(alias="from")] = None
-    to: Annotated[When | None, about("First submission not taken; the horizon's end when left out.")] = None
+    from_: Annotated[
+        When | None,
+        about("First submission taken, the horizon's start when left out; another moment is moved to the horizon's start."),
+        Field(alias="from"),
+    ] = None
+    to: Annotated[When | None, about("First submission not taken; as long after 'from' as the horizon when left out.")] = None
     limit: Annotated[Count | None, about("Largest number of jobs, the first ones.", ge=1, le=MANY)] = None
     sites: Annotated[tuple[Name, ...] | None, about("Sites where these jobs may run; all when left out.", min_length=1)] = None
+    node_cores: Annotated[
+        Count | None,
+        about("Cores of one node: a job with more takes several nodes. One node a job when left out.", ge=1, le=MANY),
+    ] = None
     deadline_slack_h: Annotated[float, about("Deadline is submission plus run time plus this.", ge=0, le=8784), Unit("h")] = 24.0
+    drop_eur: Annotated[float, about("Price of not running one of them at all.", ge=0), Unit("EUR")] = DROP_EUR
+
+
+class ClassPart(Part):
+    """A class of generated jobs: what the scenario assumes about a share of them."""
+
+    name: Annotated[Name, about("Name; jobs are called <name>-<number>.")] = "job"
+    share: Annotated[float, about("Share of the jobs, relative to the other classes.", gt=0), Unit("share")] = 1.0
+    kind: Annotated[JobKind, about("rigid or interruptible.")] = JobKind.RIGID
+    slack_h: Annotated[float, about("Deadline is release plus run time plus this.", ge=0, le=8784), Unit("h")] = 24.0
+    sites: Annotated[
+        tuple[Name, ...] | None, about("Sites where they may run; those of the generator when left out.", min_length=1)
+    ] = None
+    inputs: Annotated[tuple[Name, ...], about("Datasets that each of them reads.")] = ()
+    drop_eur: Annotated[float, about("Price of not running one of them at all.", ge=0), Unit("EUR")] = DROP_EUR
 
 
 class GeneratorPart(Part):
@@ -79,6 +100,11 @@ class GeneratorPart(Part):
     model: Annotated[Text, about(f"{PATH_WORDS} of a fitted job model (JSON).", min_length=1)]
     jobs: Annotated[Count, about("Number of jobs.", ge=1, le=MANY)]
     sites: Annotated[tuple[Name, ...] | None, about("Sites where these jobs may run; all when left out.", min_length=1)] = None
+    shortest_minutes: Annotated[float, about("No run time below this.", ge=0, le=5_256_000), Unit("min")] = 0.0
+    longest_minutes: Annotated[
+        float | None, about("No run time above this; only the horizon bounds it when left out.", gt=0, le=5_256_000), Unit("min")
+    ] = None
+    classes: Annotated[tuple[ClassPart, ...], about("Classes of jobs; one of every default when left out.")] = ()
 
 
 class WorkloadPart(Part):
