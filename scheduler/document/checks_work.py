@@ -62,7 +62,7 @@ def _window(context: Context, job: JobPart, place: Place) -> None:
 def _width(context: Context, job: JobPart, place: Place) -> None:
     """Some node at the job's sites can hold one member of its gang, and some group of such nodes the whole gang."""
     groups = [group for site in context.document.sites if job.sites is None or site.name in job.sites for group in site.nodes]
-    whole = [("sites",), (*place, "sites")]
+    whole = [*context.of_every_site("name", "nodes"), (*place, "sites")]
     for name, words in (("cores", "cores"), ("gpus", "GPUs"), ("memory_gb", "GB of memory")):
         most = max((getattr(group, name) for group in groups), default=0)
         if getattr(job, name) > most:
@@ -89,7 +89,7 @@ def _inputs(context: Context, job: JobPart, place: Place) -> None:
     """Inputs exist, and at least one of the job's sites may hold all of them."""
     datasets = {dataset.name: dataset for dataset in context.document.datasets}
     possible = set(job.sites) if job.sites is not None else {site.name for site in context.document.sites}
-    needs = [("sites",), ("datasets",), (*place, "sites")]
+    needs = [*context.of_every_site("name", "tier"), ("datasets",), (*place, "sites")]
     for index, name in enumerate(job.inputs):
         where = (*place, "inputs", index)
         if not context.known(where, name, "dataset", context.names("datasets")) or name not in datasets:
@@ -125,7 +125,7 @@ def _dataset(context: Context, dataset: DatasetPart, place: Place) -> None:
     if not all(known):
         return
     allowed = allowed_sites(context, dataset)
-    needs = [("sites",), (*place, "sites"), (*place, "allowed_sites")]
+    needs = [*context.of_every_site("name", "tier"), (*place, "sites"), (*place, "allowed_sites")]
     tiers = {site.name: site.tier for site in context.document.sites}
     if dataset.allowed_sites is not None and dataset.tier_rule == "tier":
         wrong = [name for name in dataset.allowed_sites if name in tiers and tiers[name] is not dataset.tier]

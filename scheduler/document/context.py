@@ -75,6 +75,11 @@ class Context:
         named = [entry.get("name") for entry in entries if isinstance(entry, dict)] if isinstance(entries, list) else []
         return [name for name in named if isinstance(name, str)]
 
+    def of_every_site(self, *fields: str) -> list[Place]:
+        """Places of these fields in every site of the file; what a check of "any site" rests on."""
+        entries = self.tree.value(("sites",))
+        return [("sites", index, name) for index in range(len(entries) if isinstance(entries, list) else 0) for name in fields]
+
     def known(self, place: Place, name: str, kind: str, names: list[str]) -> bool:
         """True when ``name`` is one of ``names``; else a finding."""
         if name in names:
