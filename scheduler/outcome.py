@@ -21,6 +21,8 @@ class ViolationKind(StrEnum):
     NOT_PLANNED = "job_not_planned"
     """a job is neither run nor dropped with a reason"""
     CAPACITY = "capacity"
+    SITE_NOT_ALLOWED = "site_not_allowed"
+    """a job runs at a site that is not among its sites"""
     TIER_RULE = "tier_rule"
     DATA_MISSING = "data_missing"
     """a job runs where its data is not"""

@@ -12,12 +12,12 @@ Signs: battery power is charge - discharge at the terminal (charging positive); 
 3. *Unplanned surplus* is charged when it would be curtailed, and when it exceeds the planned export while the plan has
    import later that is dearer than today's export (after both efficiencies and the wear).
 4. *Energy ahead of the plan* is given back into local deficit in the dearest of the remaining slots with planned import.
-5. Never below the lowest state of charge that the plan itself reaches from here on, so that a battery that fell behind its
-   plan does not end empty.
+Both obey a floor: no discharge below the state of charge from which the plan's later charging still restores what the plan
+leaves at the end, so that a battery that fell behind its plan does not end empty (without a plan: the reserve).
 
 Both keep the state of charge within [reserve, capacity] and the terminal's limits, do not discharge into an export that is
 refused (limit, or negative price), and charge less or discharge more while net import would exceed the limit in force
-(connection or demand-response event; for that rule 5 does not hold, the reserve does).
+(connection or demand-response event; for that the floor does not hold, the reserve does).
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ class Intent:
         export_kw: planned export.
         buys_back: unplanned surplus is worth more in the battery than exported.
         wait_kwh: energy ahead of plan that dearer remaining slots can take (in the cells).
-        floor_kwh: lowest planned state of charge from here on.
+        floor_kwh: state of charge from which the plan's later charging restores what it leaves at the end.
         start_s, start_kwh, rate_kw: planned state of charge is ``start_kwh + rate_kw * (t - start_s) / 3600``.
     """
 
@@ -108,7 +108,8 @@ def intents(site: Site, plan: Plan, origin_s: float) -> tuple[Intent, ...]:
     surplus = energy.renewable_used_kw[s] - energy.load_kw[s]
     rate = charge * battery.charge_efficiency - discharge / battery.discharge_efficiency
     ends = energy.soc_kwh[s]
-    floors = np.minimum.accumulate(ends[::-1])[::-1]
+    gains = charge * battery.charge_efficiency * step_h
+    floors = ends[-1] - (gains.sum() - np.cumsum(gains))
     buys_back, wait = _worth(site, battery, plan, s)
     edges = plan.horizon.edges_s - origin_s
     return tuple(
@@ -154,9 +155,9 @@ def battery_power(
     until: float | None = None
     if control is BatteryControl.FOLLOW_PLAN and intent is not None:
         power, until = _follow(intent, soc_kwh - intent.planned_kwh(moment_s), now)
-        floor = intent.floor_kwh
     else:
-        power, floor = now.available_kw - now.load_kw, battery.reserve_soc_kwh
+        power = now.available_kw - now.load_kw
+    floor = battery.reserve_soc_kwh if intent is None else intent.floor_kwh
     power = battery.limited_kw(power)
     if power < 0 and soc_kwh <= floor + TINY_KWH:
         power = 0.0

@@ -1,0 +1,203 @@
+"""What a rehearsal asks of the electrical network: AC power flow on realised injections, and advice when it is overloaded.
+
+Advice is found by trying: the power flow of the worst slot is solved again without any site (is it the households alone?) and
+without each site in turn (whose power matters?), and the change that is needed is read off in proportion.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from typing import Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+from grid.horizon import FloatArray, Horizon
+from grid.network_result import NetworkResult
+from scheduler.outcome import Outcome, Violation, ViolationKind
+from scheduler.scenario import NetworkSpec, Scenario
+
+WORST_SLOTS = 8
+"""Slots that a stressed run solves: half with the highest, half with the lowest net import."""
+
+PER_UNIT_SLACK = 1e-9
+
+
+class PowerFlow(Protocol):
+    """What is used of ``grid.network.Network``."""
+
+    def power_flow(
+        self,
+        horizon: Horizon,
+        profile_start: str | datetime,
+        site_import_kw: dict[str, npt.ArrayLike],
+        site_bus: dict[str, str],
+        *,
+        household_scale: float = 1.0,
+        slots: tuple[int, ...] | None = None,
+        confirm: int = 2,
+    ) -> NetworkResult:
+        """AC power flow with the sites on their buses."""
+
+    def worst_slots(
+        self,
+        horizon: Horizon,
+        profile_start: str | datetime,
+        site_import_kw: dict[str, npt.ArrayLike],
+        site_bus: dict[str, str],
+        *,
+        household_scale: float = 1.0,
+        count: int = 8,
+    ) -> tuple[int, ...]:
+        """Slots with the highest and the lowest net import."""
+
+
+@dataclass(frozen=True, slots=True)
+class Element:
+    """One element and quantity of a network result: bus voltage, line or transformer loading."""
+
+    kind: ViolationKind
+    name: str
+    index: int
+    unit: str
+    limit: float
+
+    def value(self, result: NetworkResult, row: int) -> float:
+        """Its value in a computed row."""
+        table = {
+            ViolationKind.VOLTAGE_BAND: result.voltage_pu,
+            ViolationKind.LINE_LOADING: result.line_loading_pct,
+            ViolationKind.TRANSFORMER_LOADING: result.transformer_loading_pct,
+        }[self.kind]
+        return float(table[row, self.index])
+
+
+class NetworkCheck:
+    """AC power flow behind one outcome."""
+
+    def __init__(self, scenario: Scenario, spec: NetworkSpec, network: PowerFlow, outcome: Outcome) -> None:
+        self._scenario, self._spec, self._network = scenario, spec, network
+        self._outcome, self._horizon = outcome, outcome.horizon
+        self._bus = {site.name: site.connection.bus for site in scenario.sites if site.connection.bus is not None}
+        energy, step_h = outcome.energy, outcome.horizon.step_h
+        self._net_kw: dict[str, FloatArray] = {
+            name: (energy.import_kwh[s] - energy.export_kwh[s]) / step_h
+            for s, name in enumerate(outcome.sites)
+            if name in self._bus
+        }
+        # The profile runs along with the horizon: an outcome that begins later begins later in the profile too.
+        shift = timedelta(seconds=outcome.horizon.start_s - scenario.horizon.start_s)
+        self._profile_start = datetime.fromisoformat(spec.profile_start) + shift
+
+    def solve(self, *, every_slot: bool) -> NetworkResult:
+        """Power flow in every slot, or in the slots with the highest and lowest net import only.
+
+        Raises:
+            PowerFlowError: unknown bus, or no convergence (names slot and bus).
+        """
+        imports: dict[str, npt.ArrayLike] = dict(self._net_kw)
+        slots = None
+        if not every_slot:
+            slots = self._network.worst_slots(
+                self._horizon,
+                self._profile_start,
+                imports,
+                self._bus,
+                household_scale=self._spec.household_scale,
+                count=WORST_SLOTS,
+            )
+        return self._flow(imports, slots, confirm=2 if every_slot else 0)
+
+    def violations(self, result: NetworkResult) -> Iterator[Violation]:
+        """Voltage band, line and transformer loading: the worst element and slot of each."""
+        settings = self._scenario.rehearsal
+        low, high, loading = settings.voltage_low_pu, settings.voltage_high_pu, settings.loading_limit_pct
+        volts = result.voltage_pu
+        yield from self._worst(result, ViolationKind.VOLTAGE_BAND, result.bus_names, low - volts, "pu", low)
+        yield from self._worst(result, ViolationKind.VOLTAGE_BAND, result.bus_names, volts - high, "pu", high)
+        over = result.line_loading_pct - loading
+        yield from self._worst(result, ViolationKind.LINE_LOADING, result.line_names, over, "%", loading)
+        over = result.transformer_loading_pct - loading
+        yield from self._worst(result, ViolationKind.TRANSFORMER_LOADING, result.transformer_names, over, "%", loading)
+
+    def _worst(
+        self, result: NetworkResult, kind: ViolationKind, names: tuple[str, ...], over: FloatArray, unit: str, limit: float
+    ) -> Iterator[Violation]:
+        if not over.size:
+            return
+        row, index = (int(i) for i in np.unravel_index(int(np.argmax(over)), over.shape))
+        if over[row, index] <= PER_UNIT_SLACK:
+            return
+        element = Element(kind, names[index], index, unit, limit)
+        slot, when = result.slots[row], self._horizon.time(result.slots[row])
+        value = element.value(result, row)
+        advice = self._advice(element, slot, value)
+        yield Violation(kind, element.name, value, limit, unit, when, self._outcome.seed, advice)
+
+    def _advice(self, element: Element, slot: int, value: float) -> str:
+        """Whose power to change, and by how much, so that ``element`` comes back within its limit."""
+        without = {name: np.zeros_like(power) for name, power in self._net_kw.items()}
+        alone = element.value(self._flow(dict(without), (slot,), confirm=0), 0)
+        sign = 1.0 if value > element.limit else -1.0
+        when = f"{self._horizon.time(slot):%H:%M} UTC"
+        if sign * (alone - element.limit) > 0:
+            return (
+                f"The households alone take {element.name} to {alone:.4g} {element.unit} at {when}, with no site at all: "
+                "no plan can mend that; use a stronger network or a smaller household_scale."
+            )
+        effect = {name: sign * (value - self._without(element, name, slot)) for name in self._net_kw}
+        site = max(effect, key=lambda name: effect[name])
+        power = float(self._net_kw[site][slot])
+        share = sign * (value - element.limit) / effect[site] if effect[site] > 0 else 1.0
+        word = "import" if power >= 0 else "export"
+        rest = "" if share <= 1 else " (all of it is not enough: lower other sites too)"
+        return f"Lower the {word} limit of {site} by {abs(power) * min(1.0, share):.3g} kW at {when}{rest}."
+
+    def _without(self, element: Element, site: str, slot: int) -> float:
+        """Value of ``element`` when ``site`` exchanges nothing with the grid."""
+        imports: dict[str, npt.ArrayLike] = {
+            name: np.zeros_like(power) if name == site else power for name, power in self._net_kw.items()
+        }
+        return element.value(self._flow(imports, (slot,), confirm=0), 0)
+
+    def _flow(self, imports: dict[str, npt.ArrayLike], slots: tuple[int, ...] | None, *, confirm: int) -> NetworkResult:
+        return self._network.power_flow(
+            self._horizon,
+            self._profile_start,
+            imports,
+            self._bus,
+            household_scale=self._spec.household_scale,
+            slots=slots,
+            confirm=confirm,
+        )
+
+
+def with_power_flow(scenario: Scenario, outcome: Outcome, network: PowerFlow | None, *, every_slot: bool = True) -> Outcome:
+    """``outcome`` with the AC power flow on its realised injections and the violations found there.
+
+    Unchanged when the scenario has no network or none of its sites is on a bus.
+
+    Args:
+        scenario: names the network and the buses.
+        outcome: what was realised.
+        network: the network when it is loaded already, else it is loaded (cached on disk).
+        every_slot: False solves only the slots with the highest and the lowest net import.
+
+    Raises:
+        PowerFlowError: unknown bus, or no convergence (names slot and bus).
+    """
+    if scenario.network is None or all(site.connection.bus is None for site in scenario.sites):
+        return outcome
+    check = NetworkCheck(scenario, scenario.network, network or load(scenario.network), outcome)
+    result = check.solve(every_slot=every_slot)
+    return replace(outcome, network=result, violations=(*outcome.violations, *check.violations(result)))
+
+
+def load(spec: NetworkSpec) -> PowerFlow:
+    """The network that ``spec`` names."""
+    from grid.network import load_network
+
+    loader: Callable[[str], PowerFlow] = load_network
+    return loader(spec.simbench)

@@ -1,0 +1,215 @@
+"""Checks of a plan's energy: load as the jobs cause it, balance, batteries, limits, events."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from grid.assets.battery import Battery
+from grid.horizon import FloatArray
+from scheduler.facility import Site
+from scheduler.outcome import Violation, ViolationKind
+from scheduler.plan import Run
+from scheduler.workload import Job
+from sim.world.migrations import end_power_kw, way
+
+if TYPE_CHECKING:
+    from sim.plan_check import Checked
+
+BALANCE_KWH = 1e-6
+"""How far a balance or a recursion may be off in any slot."""
+
+LIMIT_KW = 1e-5
+"""How far a power may exceed its limit (rounding of a solver)."""
+
+
+def check_energy(checked: Checked) -> Iterator[Violation]:
+    """Violations of the rules for energy, worst slot of each kind at each site."""
+    low, high = _load_bounds_kw(checked)
+    for s, site in enumerate(checked.scenario.sites):
+        yield from _signs(checked, s, site)
+        yield from _load(checked, s, site, low[s], high[s])
+        yield from _sources(checked, s, site)
+        yield from _balance(checked, s, site)
+        yield from _battery(checked, s, site)
+        yield from _limits(checked, s, site)
+    yield from _events(checked)
+
+
+def _worst(
+    checked: Checked, kind: ViolationKind, subject: str, over: FloatArray, tolerance: float, value: FloatArray, limit: FloatArray,
+    unit: str, advice: str,
+) -> Iterator[Violation]:  # fmt: skip
+    """One violation for the slot where ``over`` is largest, when it exceeds ``tolerance``."""
+    slot = int(np.argmax(over))
+    if float(over[slot]) > tolerance:
+        moment = checked.time(slot)
+        yield Violation(kind, subject, float(value[slot]), float(limit[slot]), unit, moment, None, advice)
+
+
+def _load_bounds_kw(checked: Checked) -> tuple[FloatArray, FloatArray]:
+    """IT power that jobs and transfers cause, ``[S, T]`` kW: on the nodes they have, and on the dearest that fit.
+
+    A planner that decides on sites before nodes may count the dearest node that fits, so the plan lies between the two.
+    """
+    scenario, index = checked.scenario, {site.name: s for s, site in enumerate(checked.scenario.sites)}
+    low = np.zeros((len(scenario.sites), checked.horizon.slots))
+    high = np.zeros_like(low)
+    for run in checked.plan.runs:
+        job = checked.jobs.get(run.job)
+        if job is None or run.site not in index:
+            continue
+        least, most = _job_kw(scenario.sites[index[run.site]], job, run)
+        low[index[run.site], max(0, run.start) : run.end] += least
+        high[index[run.site], max(0, run.start) : run.end] += most
+    for transfer in checked.plan.transfers:
+        ends = end_power_kw(way(scenario.links, transfer.source, transfer.target), transfer.rate_mbit_per_s)
+        for name, power in zip((transfer.source, transfer.target), ends, strict=True):
+            if name in index:
+                low[index[name], max(0, transfer.start) : transfer.end] += power
+                high[index[name], max(0, transfer.start) : transfer.end] += power
+    return low, high
+
+
+def _job_kw(site: Site, job: Job, run: Run) -> tuple[float, float]:
+    """IT power (kW) of a run: on its nodes, and if all of them were of the dearest group that fits."""
+    core_kw = {f"{site.name}.{group.name}-{i}": group.core_kw for group in site.nodes for i in range(group.count)}
+    fits = [
+        group.core_kw
+        for group in site.nodes
+        if group.count >= job.nodes and group.cores >= job.cores and group.gpus >= job.gpus and group.memory_gb >= job.memory_gb
+    ]
+    dearest = job.nodes * job.cores * max(fits or [group.core_kw for group in site.nodes])
+    cheapest = job.nodes * job.cores * min(fits or [group.core_kw for group in site.nodes])
+    exact = job.cores * sum(core_kw.get(node, 0.0) for node in run.nodes) if run.nodes else cheapest
+    return min(exact, dearest), max(exact, dearest)
+
+
+def _signs(checked: Checked, s: int, site: Site) -> Iterator[Violation]:
+    """Every flow is positive in its own direction."""
+    for name in checked.plan.energy.names():
+        values = getattr(checked.plan.energy, name)[s]
+        advice = f"energy.{name} of {site.name} is negative; every flow is positive in its own direction."
+        zero = np.zeros_like(values)
+        kind = ViolationKind.STATE_OF_CHARGE if name == "soc_kwh" else ViolationKind.ENERGY_BALANCE
+        unit = "kWh" if name == "soc_kwh" else "kW"
+        yield from _worst(checked, kind, f"{site.name} {name}", -values, LIMIT_KW, values, zero, unit, advice)
+
+
+def _load(checked: Checked, s: int, site: Site, low: FloatArray, high: FloatArray) -> Iterator[Violation]:
+    """Facility load is what its nodes, jobs and transfers draw."""
+    energy = checked.plan.energy
+    least, most = site.idle_kw + site.pue * low, site.idle_kw + site.pue * high
+    hours, load = checked.horizon.step_h, energy.load_kw[s]
+    advice = f"The planned load of {site.name} is not what its idle nodes, jobs and transfers draw: plan again."
+    kind, subject = ViolationKind.ENERGY_BALANCE, f"load of {site.name}"
+    yield from _worst(checked, kind, subject, (least - load) * hours, BALANCE_KWH, load, least, "kW", advice)
+    yield from _worst(checked, kind, subject, (load - most) * hours, BALANCE_KWH, load, most, "kW", advice)
+
+
+def _sources(checked: Checked, s: int, site: Site) -> Iterator[Violation]:
+    """Sun and wind as forecast, and no more used than there is."""
+    energy, horizon = checked.plan.energy, checked.horizon
+    forecast = np.zeros(horizon.slots)
+    for series in (site.solar_kw, site.wind_kw):
+        if series is not None:
+            forecast += np.maximum(0.0, series.mean(horizon))
+    available, used = energy.renewable_kw[s], energy.renewable_used_kw[s]
+    kind, subject, hours = ViolationKind.ENERGY_BALANCE, f"sun and wind of {site.name}", horizon.step_h
+    advice = f"The plan's sun and wind at {site.name} are not the forecast."
+    yield from _worst(
+        checked, kind, subject, np.abs(available - forecast) * hours, BALANCE_KWH, available, forecast, "kW", advice
+    )
+    advice = f"The plan uses more sun and wind at {site.name} than there is."
+    yield from _worst(checked, kind, subject, (used - forecast) * hours, BALANCE_KWH, used, forecast, "kW", advice)
+
+
+def _balance(checked: Checked, s: int, site: Site) -> Iterator[Violation]:
+    """Import + used + discharge + unserved = load + charge + export in every slot, and nothing unserved."""
+    energy = checked.plan.energy
+    inward = energy.import_kw[s] + energy.renewable_used_kw[s] + energy.discharge_kw[s] + energy.unserved_kw[s]
+    outward = energy.load_kw[s] + energy.charge_kw[s] + energy.export_kw[s]
+    rest = (inward - outward) * checked.horizon.step_h
+    zero = np.zeros_like(rest)
+    advice = f"Energy at {site.name} does not balance: what comes in is not what goes out."
+    yield from _worst(checked, ViolationKind.ENERGY_BALANCE, site.name, np.abs(rest), BALANCE_KWH, rest, zero, "kWh", advice)
+    unserved = energy.unserved_kw[s]
+    advice = f"{site.name} cannot serve its load in this slot: move jobs away from it, or raise its import limit."
+    yield from _worst(checked, ViolationKind.UNSERVED, site.name, unserved, LIMIT_KW, unserved, zero, "kW", advice)
+
+
+def _battery(checked: Checked, s: int, site: Site) -> Iterator[Violation]:
+    """State of charge in [reserve, capacity] and consistent with the powers, powers within limits, never both at once."""
+    energy, subject = checked.plan.energy, f"battery of {site.name}"
+    charge, discharge, soc = energy.charge_kw[s], energy.discharge_kw[s], energy.soc_kwh[s]
+    battery, zero = site.battery, np.zeros(checked.horizon.slots)
+    if battery is None:
+        used = charge + discharge
+        advice = f"{site.name} has no battery."
+        yield from _worst(checked, ViolationKind.BATTERY_POWER, subject, used, LIMIT_KW, used, zero, "kW", advice)
+        return
+    kind = ViolationKind.STATE_OF_CHARGE
+    capacity, reserve = zero + battery.energy_kwh, zero + battery.reserve_soc_kwh
+    advice = f"The battery holds {battery.energy_kwh:g} kWh: charge less before, or discharge earlier."
+    yield from _worst(checked, kind, subject, soc - capacity, BALANCE_KWH, soc, capacity, "kWh", advice)
+    advice = f"{battery.reserve_soc_kwh:g} kWh are kept in reserve: discharge less before."
+    yield from _worst(checked, kind, subject, reserve - soc, BALANCE_KWH, soc, reserve, "kWh", advice)
+    expected = _start_kwh(checked, site, battery) + np.cumsum(
+        (charge * battery.charge_efficiency - discharge / battery.discharge_efficiency) * checked.horizon.step_h
+    )
+    advice = "State of charge does not follow from the planned charging and discharging and their efficiencies."
+    tolerance = BALANCE_KWH * np.sqrt(checked.horizon.slots)
+    yield from _worst(checked, kind, subject, np.abs(soc - expected), tolerance, soc, expected, "kWh", advice)
+    kind = ViolationKind.BATTERY_POWER
+    for word, power, limit in (("charge", charge, battery.charge_kw), ("discharge", discharge, battery.discharge_kw)):
+        advice = f"The battery can {word} at {limit:g} kW."
+        yield from _worst(checked, kind, subject, power - limit, LIMIT_KW, power, zero + limit, "kW", advice)
+    both = np.minimum(charge, discharge)
+    advice = "Charging and discharging at once only burns energy: use one of the two, the difference is the same."
+    yield from _worst(checked, ViolationKind.CHARGE_AND_DISCHARGE, subject, both, LIMIT_KW, both, zero, "kW", advice)
+
+
+def _start_kwh(checked: Checked, site: Site, battery: Battery) -> float:
+    """State of charge when the plan begins."""
+    if checked.observation is None:
+        return battery.initial_soc_kwh
+    return checked.observation.soc_kwh.get(site.name, battery.initial_soc_kwh)
+
+
+def _limits(checked: Checked, s: int, site: Site) -> Iterator[Violation]:
+    """Import and export within the connection's limits."""
+    energy, horizon = checked.plan.energy, checked.horizon
+    for kind, word, power, series in (
+        (ViolationKind.IMPORT_LIMIT, "import", energy.import_kw[s], site.connection.import_limit_kw),
+        (ViolationKind.EXPORT_LIMIT, "export", energy.export_kw[s], site.connection.export_limit_kw),
+    ):
+        limit = series.mean(horizon)
+        worst = float(np.max(power - limit))
+        advice = f"Plan {worst:.3g} kW less {word} at {site.name} in this slot."
+        yield from _worst(checked, kind, site.name, power - limit, LIMIT_KW, power, limit, "kW", advice)
+
+
+def _events(checked: Checked) -> Iterator[Violation]:
+    """What a plan imports above an event's limit is in its objective (``event_penalty``)."""
+    counted = checked.plan.breakdown_eur.get("event_penalty")
+    if counted is None:
+        return
+    horizon, names = checked.horizon, [site.name for site in checked.scenario.sites]
+    known = checked.observation.moment if checked.observation else horizon.start
+    for event in checked.scenario.events:
+        if event.received > known:
+            continue
+        first, last = max(0, horizon.floor_slot(event.start)), min(horizon.slots, horizon.ceil_slot(event.end))
+        if first >= last:
+            continue
+        s = names.index(event.site)
+        net = (checked.plan.energy.import_kw[s] - checked.plan.energy.export_kw[s])[first:last]
+        over_kwh = float(np.maximum(0.0, net - event.limit_kw).sum()) * horizon.step_h
+        owed = over_kwh * event.penalty_eur_per_kwh
+        if owed > counted + 1e-6 * max(1.0, owed):
+            slot = first + int(np.argmax(net))
+            advice = f"Net import of {event.site} exceeds event {event.name} and the plan does not count it: plan again with it."
+            worst, when = float(net.max()), checked.time(slot)
+            yield Violation(ViolationKind.EVENT_LIMIT, event.name, worst, event.limit_kw, "kW", when, None, advice)

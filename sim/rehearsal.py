@@ -1,0 +1,192 @@
+"""The rehearsal: a plan in, a verdict out. Only a plan that passes may command anything.
+
+1. The plan is checked against its scenario (``sim.plan_check``); a broken rule ends it here.
+2. The nominal run carries it out with forecast error, run-time error and command delays, at the scenario's own seed, with an
+   AC power flow in every slot. No deadline may be missed.
+3. Stressed runs, each with a seed of its own, add failing nodes; the power flow is solved in the slots with the highest and
+   the lowest net import. A small share of missed deadlines is tolerated (``rehearsal.deadline_miss_tolerance``), nothing else is.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import numpy as np
+
+from scheduler.outcome import Outcome, Verdict, Violation, ViolationKind
+from scheduler.plan import Plan
+from scheduler.policies import Progress, silent
+from scheduler.scenario import Scenario
+from scheduler.world import Observation
+from sim.network_check import PowerFlow, load, with_power_flow
+from sim.plan_check import check_plan
+from sim.world import SimulatedWorld
+from sim.world.settle import balance_kwh
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Rehearsal:
+    """What a rehearsal found.
+
+    Attributes:
+        verdict: pass, or every broken rule.
+        nominal: the nominal run, or None when the plan itself already broke a rule.
+        stressed: runs with failing nodes.
+    """
+
+    verdict: Verdict
+    nominal: Outcome | None
+    stressed: tuple[Outcome, ...]
+
+
+def stressed_seeds(scenario: Scenario) -> tuple[int, ...]:
+    """Seeds of the stressed runs: those that follow the scenario's own."""
+    return tuple(scenario.seed + 1 + i for i in range(scenario.rehearsal.stressed_runs))
+
+
+def realise(
+    scenario: Scenario,
+    plan: Plan,
+    seed: int,
+    *,
+    stressed: bool = False,
+    observation: Observation | None = None,
+    network: PowerFlow | None = None,
+    power_flow: bool = False,
+    baseline: Outcome | None = None,
+) -> Outcome:
+    """Carry ``plan`` out in a simulated world; at one seed every plan meets the same truth.
+
+    Args:
+        scenario: the world, with every event in it.
+        plan: of the whole horizon, or of the rest of it after ``observation``.
+        seed: of the truth.
+        stressed: nodes fail.
+        observation: state at which the world begins.
+        network: the network when it is loaded already.
+        power_flow: solve the AC power flow in every slot.
+        baseline: the same world without the demand-response events, for the proof of delivery.
+
+    Raises:
+        PowerFlowError: unknown bus, or no convergence (names slot and bus).
+    """
+    world = SimulatedWorld(scenario, seed=seed, stressed=stressed, observation=observation)
+    world.command(plan)
+    outcome = world.outcome(baseline=baseline)
+    return with_power_flow(scenario, outcome, network) if power_flow else outcome
+
+
+def rehearse(
+    scenario: Scenario,
+    plan: Plan,
+    *,
+    observation: Observation | None = None,
+    network: PowerFlow | None = None,
+    progress: Progress = silent,
+) -> Rehearsal:
+    """Rehearse ``plan`` and judge it.
+
+    Args:
+        scenario: with every event known so far.
+        plan: of the whole horizon, or of the rest of it after ``observation``.
+        observation: the state from which the plan decides.
+        network: the network when it is loaded already, else it is loaded when the scenario names one.
+        progress: told what is going on.
+
+    Raises:
+        PowerFlowError: unknown bus, or no convergence (names slot and bus).
+    """
+    broken = check_plan(scenario, plan, observation)
+    if broken:
+        progress(f"plan check: {len(broken)} broken rules")
+        return Rehearsal(Verdict(passed=False, plan_id=plan.id, violations=broken), None, ())
+    if network is None and scenario.network is not None:
+        network = load(scenario.network)
+    nominal = _run(scenario, plan, scenario.seed, stressed=False, observation=observation, network=network, progress=progress)
+    stressed = tuple(
+        _run(scenario, plan, seed, stressed=True, observation=observation, network=network, progress=progress)
+        for seed in stressed_seeds(scenario)
+    )
+    return Rehearsal(judge(scenario, plan, nominal, stressed), nominal, stressed)
+
+
+def judge(scenario: Scenario, plan: Plan, nominal: Outcome, stressed: tuple[Outcome, ...]) -> Verdict:
+    """The verdict on runs of ``plan``: the worst of each broken rule that is not tolerated."""
+    tolerated = scenario.rehearsal.deadline_miss_tolerance
+    broken = [*nominal.violations]
+    for run in stressed:
+        late_is_fine = _miss_share(run, plan) <= tolerated
+        broken += [v for v in run.violations if not (v.kind is ViolationKind.DEADLINE and late_is_fine)]
+    runs = (nominal, *stressed)
+    return Verdict(
+        passed=not broken,
+        plan_id=plan.id,
+        violations=_worst_of_each(broken),
+        worst=_worst_values(scenario, plan, runs),
+        seeds=tuple(run.seed for run in runs),
+    )
+
+
+def _run(
+    scenario: Scenario,
+    plan: Plan,
+    seed: int,
+    *,
+    stressed: bool,
+    observation: Observation | None,
+    network: PowerFlow | None,
+    progress: Progress,
+) -> Outcome:
+    outcome = realise(scenario, plan, seed, stressed=stressed, observation=observation)
+    outcome = with_power_flow(scenario, outcome, network, every_slot=not stressed)
+    name = "stressed run" if stressed else "nominal run"
+    progress(f"{name}, seed {seed}: {len(outcome.violations)} broken rules, {outcome.totals.deadline_misses} missed deadlines")
+    return outcome
+
+
+def _miss_share(run: Outcome, plan: Plan) -> float:
+    """Share of the planned jobs that missed their deadline."""
+    planned = {piece.job for piece in plan.runs}
+    return run.totals.deadline_misses / max(1, len(planned))
+
+
+def _worst_of_each(violations: Iterable[Violation]) -> tuple[Violation, ...]:
+    """One violation for each rule and subject and side of its limit: the one that is furthest out."""
+    worst: dict[tuple[ViolationKind, str, bool], Violation] = {}
+    for violation in violations:
+        key = (violation.kind, violation.subject, violation.value > violation.limit)
+        if key not in worst or abs(violation.value - violation.limit) > abs(worst[key].value - worst[key].limit):
+            worst[key] = violation
+    return tuple(worst.values())
+
+
+def _worst_values(scenario: Scenario, plan: Plan, runs: tuple[Outcome, ...]) -> dict[str, float]:
+    """Worst values over all runs by name, unit in the name."""
+    worst = {
+        "deadline_misses": float(max(run.totals.deadline_misses for run in runs)),
+        "deadline_miss_share_pct": 100.0 * max(_miss_share(run, plan) for run in runs),
+        "balance_error_kwh": max(float(np.abs(balance_kwh(run.energy)).max()) for run in runs),
+        "unserved_kwh": max(float(run.energy.unserved_kwh.sum()) for run in runs),
+        "import_of_limit_pct": max(_import_share_pct(scenario, run) for run in runs),
+        "event_shortfall_kwh": max((item.shortfall_kwh for run in runs for item in run.deliveries), default=0.0),
+        "job_restarts": float(max(sum(job.restarts for job in run.jobs) for run in runs)),
+    }
+    networks = [run.network for run in runs if run.network is not None]
+    if networks:
+        worst["voltage_low_pu"] = min(float(result.voltage_pu.min()) for result in networks)
+        worst["voltage_high_pu"] = max(float(result.voltage_pu.max()) for result in networks)
+        worst["line_loading_pct"] = max(float(result.line_loading_pct.max(initial=0.0)) for result in networks)
+        worst["transformer_loading_pct"] = max(float(result.transformer_loading_pct.max(initial=0.0)) for result in networks)
+    return worst
+
+
+def _import_share_pct(scenario: Scenario, run: Outcome) -> float:
+    """Highest mean import of a reporting slot as a share of the connection's limit, over all sites that have one."""
+    highest = 0.0
+    for s, site in enumerate(scenario.sites):
+        limit = site.connection.import_limit_kw.mean(run.horizon)
+        power = run.energy.import_kwh[s] / run.horizon.step_h
+        open_slots = limit > 0
+        highest = max(highest, float((100.0 * power[open_slots] / limit[open_slots]).max(initial=0.0)))
+    return highest
