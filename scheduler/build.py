@@ -69,6 +69,7 @@ def build_problem(scenario: Scenario, observation: Observation | None = None) ->
         events=_events(scenario, horizon, observation),
         weights=weights,
         settings=scenario.planning,
+        time_zone=scenario.time_zone,
     )
 
 

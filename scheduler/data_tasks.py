@@ -35,7 +35,7 @@ def slot_tb(rate_mbit_per_s: float, horizon: Horizon) -> float:
 
 
 def find_way(links: tuple[Link, ...], source: str, target: str) -> tuple[int, ...] | None:
-    """Indices of the links from ``source`` to ``target`` with the fewest hops, or None when there is no way; dead links carry nothing."""
+    """Indices of the links from ``source`` to ``target``, fewest hops, or None; dead links carry nothing."""
     ways: dict[str, tuple[int, ...]] = {source: ()}
     queue = deque([source])
     usable = [(index, link) for index, link in enumerate(links) if link.rate_mbit_per_s > 0]
@@ -154,7 +154,7 @@ class DataTasks:
             name=name,
             dataset=dataset.name,
             source=self._index[source],
-            size_tb=max(0.0, dataset.size_tb - self._moved_tb.get(name, 0.0)),
+            size_tb=max(DONE_TB, dataset.size_tb - self._moved_tb.get(name, 0.0)),
             release=0,
             deadline=deadline,
             required=required,

@@ -151,6 +151,7 @@ class Problem:
         link_mbit_per_s: rate of each link, ``[L]``.
         jobs, migrations, events: the tasks.
         weights, settings: of the scenario.
+        time_zone: IANA name of the zone in which reasons tell times.
     """
 
     horizon: Horizon
@@ -176,6 +177,7 @@ class Problem:
     events: tuple[EventLimit, ...]
     weights: Weights
     settings: PlanningSettings
+    time_zone: str = "UTC"
 
     @property
     def import_weight_eur_per_kwh(self) -> FloatArray:

@@ -1,0 +1,60 @@
+"""The objective of the MILP: the parts of ``scheduler.objective``, by the same names, as Pyomo expressions."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from scheduler.objective import soc_shortfall_eur_per_kwh
+from scheduler.optimiser.model import ModelParts, Row
+
+
+def add_objective(parts: ModelParts) -> None:
+    """Minimise the sum of ``cost_<part>`` over the named parts (lateness is 0: deadlines are hard in a plan)."""
+    import pyomo.environ as pyo  # noqa: PLC0415  heavy, only where used
+
+    rows = {**_energy_parts(parts), **_task_parts(parts)}
+    total: Row = ([], [])
+    for name, row in rows.items():
+        setattr(parts.model, f"cost_{name}", pyo.Expression(expr=parts.linear(row)))
+        total[0].extend(row[0])
+        total[1].extend(row[1])
+    parts.model.cost = pyo.Objective(expr=parts.linear(total, parts.impossible_eur))
+
+
+def _row(pairs: Any) -> Row:
+    """Coefficients and variables of the pairs whose coefficient is not 0."""
+    kept = [(float(coef), variable) for coef, variable in pairs if coef]
+    return [coef for coef, _ in kept], [variable for _, variable in kept]
+
+
+def _energy_parts(parts: ModelParts) -> dict[str, Row]:
+    """Import, export, carbon, peak, wear, events, unserved load and missing charge."""
+    model, problem = parts.model, parts.problem
+    step_h, weights = problem.horizon.step_h, problem.weights
+    carbon = step_h * weights.carbon_eur_per_kg / 1000.0
+    wear = {s: step_h * unit.wear_eur_per_kwh / 2 for s, unit in enumerate(problem.batteries) if unit}
+    refill = {s: soc_shortfall_eur_per_kwh(problem.batteries[s], problem.import_weight_eur_per_kwh[s]) for s in wear}
+    imported, exported = model.import_kw, model.export_kw
+    return {
+        "energy_import": _row((step_h * problem.import_eur_per_kwh[cell], imported[cell]) for cell in imported),
+        "energy_export": _row((-step_h * problem.export_eur_per_kwh[cell], exported[cell]) for cell in exported),
+        "carbon": _row((carbon * problem.carbon_g_per_kwh[cell], imported[cell]) for cell in imported),
+        "peak": _row((problem.peak_eur_per_kw[s], model.peak_excess_kw[s]) for s in model.peak_excess_kw),
+        "battery_wear": _row((wear[s], flow[s, t]) for flow in (model.charge_kw, model.discharge_kw) for s, t in flow),
+        "event_penalty": _row(
+            (step_h * problem.events[v].penalty_eur_per_kwh, model.overshoot_kw[v, t]) for v, t in model.overshoot_kw
+        ),
+        "unserved": _row((step_h * weights.unserved_eur_per_kwh, model.unserved_kw[cell]) for cell in model.unserved_kw),
+        "soc_shortfall": _row((refill[s], model.soc_missing_kwh[s]) for s in model.soc_missing_kwh),
+    }
+
+
+def _task_parts(parts: ModelParts) -> dict[str, Row]:
+    """Dropped work and fixed costs."""
+    model, problem = parts.model, parts.problem
+    dropped = [(parts.classes[c].task.drop_eur, model.drop[c]) for c in model.drop]
+    dropped += [(problem.migrations[m].drop_eur, model.undone[m]) for m in model.undone]
+    fixed = [(parts.classes[c].task.options[e].cost_eur, model.start[c, e, t]) for c, e, t in model.start]
+    fixed += [(parts.classes[c].task.options[e].cost_eur, model.at_site[c, e]) for c, e in model.at_site]
+    fixed += [(problem.migrations[m].options[o].cost_eur, model.chosen[m, o]) for m, o in model.chosen]
+    return {"dropped": _row(dropped), "fixed": _row(fixed)}

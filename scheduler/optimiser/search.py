@@ -1,0 +1,332 @@
+"""The search: relaxation, first incumbents, neighbourhoods solved exactly, and the whole model at the end.
+
+1. The relaxation gives the bound, reduced costs and a load that is nearly right.
+2. Incumbents: both baselines, and what the relaxation decided whole with the rest placed at least cost; each is
+   evaluated exactly (jobs fixed, energy optimised) and improved by re-placing single jobs.
+3. Columns whose reduced cost exceeds incumbent - bound can be in no better plan and are left out (exact).
+4. Some classes are freed, all others stay where they are, and HiGHS solves that small model from the incumbent; this
+   goes round through several kinds of neighbourhood until the gap is reached or nothing helps any more.
+5. What is left goes to HiGHS as a whole, from the incumbent.
+
+Everything stops at the asked gap. All choices come from a fixed seed and node limits, so the same problem gives the same
+plan unless the wall time runs out or somebody interrupts.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from grid.chance import stream
+from grid.errors import SolverError
+from grid.horizon import FloatArray
+from scheduler.optimiser.codec import cells, decode, encode, task_columns
+from scheduler.optimiser.compiled import Compiled
+from scheduler.optimiser.highs import SEED, Answer, Limits, StopAsked, solve_integer, solve_linear
+from scheduler.optimiser.improve import place_rest, reinsert
+from scheduler.optimiser.model import ModelParts
+from scheduler.optimiser.restrict import BoolArray, restrict, without_columns
+from scheduler.optimiser.settle import settle
+from scheduler.plan import EnergySchedule, SolveStatus
+from scheduler.policies import Progress
+from scheduler.policies.schedule import Schedule, it_power_kw
+
+WHOLE = 1e-6
+"""A value this near to a whole number is whole."""
+
+LEAST_SECONDS = 5.0
+"""An exact evaluation of the energy side may always take this long, so that there is a plan at all."""
+
+SMALL_COLUMNS = 1_500
+"""Whole columns that a neighbourhood or a model may have to be solved at once with little risk."""
+
+IDLE_ROUNDS = 8
+"""Neighbourhoods without gain after which the search goes on to the whole model."""
+
+
+@dataclass(slots=True)
+class Search:
+    """State of one search.
+
+    Attributes:
+        parts, model: the model and its arrays.
+        progress: told about every better incumbent.
+        stop: True when somebody interrupted.
+        deadline: ``time.perf_counter`` value after which only the incumbent counts.
+        incumbent: vector of the best known plan.
+        objective: its value; bound: proven lower bound.
+        origin: where the incumbent came from, in words.
+        words: what the solver said last.
+    """
+
+    parts: ModelParts
+    model: Compiled
+    progress: Progress
+    stop: StopAsked
+    deadline: float
+    incumbent: FloatArray | None = None
+    objective: float = float("inf")
+    bound: float = float("-inf")
+    origin: str = ""
+    words: str = ""
+    _tasks: BoolArray = field(init=False)
+    _class_columns: list[list[int]] = field(init=False)
+
+    def __post_init__(self) -> None:
+        self._tasks = task_columns(self.model)
+        self._class_columns = [[] for _ in self.parts.classes]
+        for family in ("start", "at_site", "run", "drop"):
+            for key, column in self.model.columns.get(family, {}).items():
+                self._class_columns[key if isinstance(key, int) else key[0]].append(column)
+
+    @property
+    def gap(self) -> float:
+        """Relative gap of the incumbent."""
+        return (self.objective - self.bound) / max(abs(self.objective), 1e-9)
+
+    def run(self, starts: dict[str, Schedule]) -> SolveStatus:
+        """Search from the given schedules; afterwards ``incumbent`` holds the best plan.
+
+        Raises:
+            SolverError: not even the given schedules could be evaluated.
+        """
+        for name, schedule in starts.items():
+            self.consider(schedule, name)
+        if self.incumbent is None:
+            raise SolverError("the solver could not evaluate any schedule")
+        relaxed = self._relax()
+        if relaxed is not None and relaxed.values is not None and not self._finished():
+            self._from_relaxation(relaxed)
+        if relaxed is not None and not self._finished():
+            self._neighbourhoods(relaxed)
+        if not self._finished():
+            self._whole(relaxed)
+        return self._status()
+
+    def schedule(self) -> Schedule:
+        """Decisions of the incumbent."""
+        return decode(self.parts, self.model, self._values())
+
+    def energy(self, schedule: Schedule, values: FloatArray | None = None) -> EnergySchedule:
+        """Energy of ``values`` (the incumbent when None) with the IT power of ``schedule``."""
+        values = self._values() if values is None else values
+        power = it_power_kw(self.parts.problem, schedule)
+        return self._settled(power, values)
+
+    def consider(self, schedule: Schedule, origin: str) -> FloatArray | None:
+        """Evaluate a schedule exactly, keep it when it is better; its vector, or None when the model refuses it."""
+        values = encode(self.parts, self.model, schedule)
+        if values is None:
+            return None
+        free = ~self._tasks
+        small = restrict(self.model, values, free)
+        limits = Limits(max(LEAST_SECONDS, self._left()), gap=1e-6)
+        answer = solve_integer(small, limits) if small.integer.any() else solve_linear(small, limits, method="simplex")
+        if answer.values is None or answer.objective is None:
+            return None
+        values[free] = answer.values
+        self._keep(values, answer.objective, origin)
+        return values
+
+    def _values(self) -> FloatArray:
+        if self.incumbent is None:
+            raise SolverError("there is no incumbent")
+        return self.incumbent
+
+    def _left(self) -> float:
+        return max(0.0, self.deadline - time.perf_counter())
+
+    def _finished(self) -> bool:
+        return self.gap <= self.parts.problem.settings.relative_gap or self.stop() or self._left() <= 0.0
+
+    def _status(self) -> SolveStatus:
+        if self.gap <= self.parts.problem.settings.relative_gap:
+            return SolveStatus.OPTIMAL
+        return SolveStatus.INTERRUPTED if self.stop() else SolveStatus.TIME_LIMIT
+
+    def _keep(self, values: FloatArray, objective: float, origin: str) -> bool:
+        """Keep a better incumbent; True when it is better by more than rounding."""
+        if objective >= self.objective - 1e-7 * max(1.0, abs(self.objective)):
+            return False
+        self.incumbent, self.objective, self.origin = values, objective, origin
+        known = f", bound {self.bound:.4f} EUR, gap {100 * self.gap:.2f} %" if np.isfinite(self.bound) else ""
+        self.progress(f"{origin}: {objective:.4f} EUR{known}")
+        return True
+
+    def _relax(self) -> Answer | None:
+        """Bound and prices from the relaxation; None when it could not be finished."""
+        answer = solve_linear(self.model, Limits(self._left()), self.stop)
+        self.words = answer.words
+        if answer.bound is None and not self.stop() and self._left() > 0:
+            answer = solve_linear(self.model, Limits(self._left()), self.stop, method="simplex")
+            self.words = answer.words
+        if answer.bound is None:
+            return None
+        self.bound = max(self.bound, answer.bound)
+        self.progress(f"relaxation: bound {self.bound:.4f} EUR, gap {100 * self.gap:.2f} %")
+        return answer
+
+    def _settled(self, it_kw: FloatArray, values: FloatArray) -> EnergySchedule:
+        families = ("charge_kw", "discharge_kw", "renewable_used_kw", "unserved_kw")
+        return settle(self.parts.problem, it_kw, *(cells(self.model, family, values, it_kw.shape) for family in families))
+
+    def _from_relaxation(self, relaxed: Answer) -> None:
+        """Place what the relaxation decided whole, then the rest, then improve job by job."""
+        values = relaxed.values
+        if values is None:
+            return
+        problem, best = self.parts.problem, self.schedule()
+        power = cells(self.model, "it_kw", values, (len(problem.sites), problem.horizon.slots))
+        energy = self._settled(power, values)
+        kept = self._whole_part(values, best)
+        self._improve(place_rest(problem, kept, energy), "relaxation and greedy")
+        if not self._finished():
+            self._improve(best, "re-placed baseline")
+
+    def _improve(self, schedule: Schedule, origin: str, rounds: int = 10) -> None:
+        """Evaluate exactly and re-place single jobs in turn, as long as it helps."""
+        problem, before = self.parts.problem, float("inf")
+        for _ in range(rounds):
+            values = self.consider(schedule, origin)
+            if values is None or self._finished():
+                return
+            objective = float(self.model.cost @ values) + self.model.offset
+            if objective > before - 1e-4 * abs(before):
+                return
+            before = objective
+            schedule = decode(self.parts, self.model, values)
+            schedule = reinsert(problem, schedule, self.energy(schedule, values))
+
+    def _whole_part(self, values: FloatArray, best: Schedule) -> Schedule:
+        """Schedule of the classes that are whole in ``values``; its migrations, when not whole, as in ``best``."""
+        whole = values.copy()
+        for columns in self._class_columns:
+            part = values[columns]
+            if np.abs(part - np.round(part)).max(initial=0.0) > WHOLE:
+                whole[columns] = 0.0
+        chosen = list(self.model.columns.get("chosen", {}).values())
+        clear = bool(np.abs(values[chosen] - np.round(values[chosen])).max(initial=0.0) <= WHOLE)
+        schedule = decode(self.parts, self.model, whole)
+        if not clear:
+            jobs = self.parts.problem.jobs
+            free = {j: place for j, place in schedule.jobs.items() if not jobs[j].options[place.option].migrations}
+            schedule = Schedule(free, dict(best.targets), {m: share.copy() for m, share in best.shares.items()})
+        return schedule
+
+    def _useful(self, relaxed: Answer | None) -> BoolArray:
+        """Columns that a better plan could use: those whose reduced cost does not exceed incumbent - bound."""
+        if relaxed is None or relaxed.column_dual is None:
+            return np.ones(len(self.model.cost), dtype=bool)
+        room = self.objective - self.bound + 1e-6 * max(1.0, abs(self.objective))
+        at_zero = (relaxed.values is not None) & (self.model.lower == 0)
+        gone: BoolArray = self.model.integer & at_zero & (relaxed.column_dual > room)
+        return ~gone
+
+    def _neighbourhoods(self, relaxed: Answer) -> None:
+        """Free some classes, solve exactly, keep what is better; until nothing helps for a while."""
+        idle = 0
+        for origin, classes in self._kinds(relaxed):
+            if self._finished() or idle >= IDLE_ROUNDS:
+                return
+            useful = self._useful(relaxed) | (self._values() > 0.5)
+            if int((useful & self.model.integer).sum()) <= SMALL_COLUMNS:
+                return  # the whole model is as small as a neighbourhood
+            free = ~self._tasks
+            for family in ("chosen", "undone"):
+                free[list(self.model.columns.get(family, {}).values())] = True
+            for c in classes:
+                columns = np.array(self._class_columns[c])
+                free[columns[useful[columns]]] = True
+            idle = 0 if self._solve_part(free, origin) else idle + 1
+
+    def _solve_part(self, free: BoolArray, origin: str) -> bool:
+        """Solve over ``free`` with everything else as in the incumbent; True when it got better."""
+        values = self._values()
+        target = self.parts.problem.settings.relative_gap
+        limits = Limits(self._left(), gap=min(1e-3, target / 4), nodes=100)
+        answer = solve_integer(restrict(self.model, values, free), limits, values[free], self.stop)
+        if answer.values is None or answer.objective is None:
+            return False
+        better = values.copy()
+        better[free] = answer.values
+        return self._keep(better, answer.objective, origin)
+
+    def _kinds(self, relaxed: Answer) -> Iterator[tuple[str, list[int]]]:
+        """Neighbourhoods in turn: what the relaxation left open, slots, sites, and chance."""
+        rng = stream(SEED, "neighbourhoods")
+        open_classes = self._open(relaxed)
+        weight = np.array([len(columns) for columns in self._class_columns])
+        makers: tuple[tuple[str, Callable[[], FloatArray]], ...] = (
+            ("neighbourhood of some slots", lambda: self._by_slots(rng)),
+            ("neighbourhood of two sites", lambda: self._by_sites(rng)),
+            ("neighbourhood by chance", lambda: rng.random(len(weight))),
+        )
+        if open_classes.any():
+            order = np.where(open_classes, rng.random(len(weight)), np.inf)
+            yield "what the relaxation left open", self._within(order, weight)
+        while True:
+            for name, maker in makers:
+                order = maker()
+                dropped = self._dropped()
+                yield name, self._within(np.where(dropped, rng.random(len(weight)) * 0.5, order), weight)
+
+    @staticmethod
+    def _within(order: FloatArray, weight: FloatArray) -> list[int]:
+        """Classes in ascending ``order`` (infinite: never) as long as their columns stay within what solves quickly."""
+        ranked = [int(c) for c in np.argsort(order, kind="stable") if np.isfinite(order[c])]
+        total, taken = 0, []
+        for c in ranked:
+            total += int(weight[c])
+            if taken and total > 10 * SMALL_COLUMNS:
+                break
+            taken.append(c)
+        return taken
+
+    def _open(self, relaxed: Answer) -> BoolArray:
+        """Classes that the relaxation did not decide whole."""
+        values = relaxed.values
+        if values is None:
+            return np.zeros(len(self.parts.classes), dtype=bool)
+        away = np.abs(values - np.round(values)) > WHOLE
+        return np.array([away[columns].any() for columns in self._class_columns], dtype=bool)
+
+    def _dropped(self) -> BoolArray:
+        """Classes of which a job is dropped in the incumbent."""
+        columns, values = self.model.columns.get("drop", {}), self._values()
+        return np.array([c in columns and values[columns[c]] > 0.5 for c in range(len(self.parts.classes))], dtype=bool)
+
+    def _by_slots(self, rng: np.random.Generator) -> FloatArray:
+        """Order by distance in time from a random slot."""
+        centre = rng.integers(self.parts.problem.horizon.slots)
+        mean = self._centres(lambda key: float(key[2]), 0.0)
+        return np.abs(mean - centre) + rng.random(len(mean))
+
+    def _by_sites(self, rng: np.random.Generator) -> FloatArray:
+        """Classes that run at one of two random sites first."""
+        pair = rng.choice(len(self.parts.problem.sites), size=min(2, len(self.parts.problem.sites)), replace=False)
+        site = self._centres(lambda key: float(self.parts.classes[key[0]].task.options[key[1]].site), -1.0)
+        return np.where(np.isin(site, pair), rng.random(len(site)), 1.0 + rng.random(len(site)))
+
+    def _centres(self, value: Callable[[tuple[int, int, int]], float], default: float) -> FloatArray:
+        """For each class ``value(key)`` of one column that the incumbent uses."""
+        found, values = np.full(len(self.parts.classes), default), self._values()
+        for family in ("start", "run"):
+            for key, column in self.model.columns.get(family, {}).items():
+                if values[column] > 0.5:
+                    found[key[0]] = value(key)
+        return found
+
+    def _whole(self, relaxed: Answer | None) -> None:
+        """HiGHS on the whole model from the incumbent, without the columns that cannot be in a better plan."""
+        useful = self._useful(relaxed) | (self._values() > 0.5)
+        reduced = without_columns(self.model, ~useful)
+        limits = Limits(self._left(), gap=self.parts.problem.settings.relative_gap, nodes=20_000)
+        answer = solve_integer(reduced, limits, self._values(), self.stop)
+        self.words = answer.words
+        if answer.bound is not None:
+            self.bound = max(self.bound, min(answer.bound, self.objective))
+        if answer.values is not None and answer.objective is not None:
+            self._keep(answer.values, answer.objective, "branch and bound")

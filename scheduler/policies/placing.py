@@ -1,0 +1,162 @@
+"""Placing jobs one by one: what is free, what a place would use, how transfers run at once."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from grid.horizon import FloatArray
+from scheduler.data_tasks import slot_tb
+from scheduler.policies.schedule import JobPlace, Schedule, moved_share
+from scheduler.problem import JobTask, Problem
+from scheduler.workload import JobKind
+
+EPS = 1e-9
+"""Tolerance on resources and shares."""
+
+
+@dataclass(slots=True)
+class Board:
+    """A schedule under construction with what is still free.
+
+    Attributes:
+        problem: the problem.
+        schedule: decisions so far.
+        free: resources left, ``[R, S, T]``.
+        it_kw: IT power of jobs and transfers so far, ``[S, T]``.
+        link_left: share of each link that is left, ``[L, T]``.
+        supply_kw: facility load that import and renewables can serve, ``[S, T]``: the import limit as a rule knows it.
+    """
+
+    problem: Problem
+    schedule: Schedule = field(default_factory=Schedule)
+    free: FloatArray = field(init=False)
+    it_kw: FloatArray = field(init=False)
+    link_left: FloatArray = field(init=False)
+    supply_kw: FloatArray = field(init=False)
+
+    def __post_init__(self) -> None:
+        problem = self.problem
+        self.free = problem.capacity.copy()
+        self.it_kw = np.zeros((len(problem.sites), problem.horizon.slots))
+        self.link_left = np.ones((len(problem.links), problem.horizon.slots))
+        self.supply_kw = problem.import_limit_kw + problem.renewable_kw
+
+    def start_required_moves(self) -> None:
+        """Every required migration, at once, to the target that it reaches first."""
+        for m, task in enumerate(self.problem.migrations):
+            if task.required:
+                self.move(m)
+
+    def move(self, migration: int) -> bool:
+        """Run a migration as early as its links allow; False when no target can be filled in time."""
+        task = self.problem.migrations[migration]
+        best: tuple[int, int, FloatArray] | None = None
+        for o, option in enumerate(task.options):
+            share = np.zeros(self.problem.horizon.slots)
+            left = task.size_tb / slot_tb(option.rate_mbit_per_s, self.problem.horizon)
+            for t in range(task.release, task.deadline):
+                room = min(
+                    (float(self.link_left[link, t] * self.problem.link_mbit_per_s[link]) for link in option.links), default=0.0
+                )
+                share[t] = min(left, 1.0, max(0.0, room / option.rate_mbit_per_s))
+                left -= share[t]
+                if left <= EPS:
+                    if best is None or t < best[0]:
+                        best = (t, o, share)
+                    break
+        if best is None:
+            return False
+        _, choice, share = best
+        option = task.options[choice]
+        self.schedule.targets[migration], self.schedule.shares[migration] = choice, share
+        for link in option.links:
+            self.link_left[link] -= share * option.rate_mbit_per_s / self.problem.link_mbit_per_s[link]
+        self.it_kw[task.source] += option.source_kw * share
+        self.it_kw[option.site] += option.target_kw * share
+        return True
+
+    def first_slot(self, task: JobTask, option: int) -> int | None:
+        """First slot in which the job may run there as far as release and data go; None when its data does not come."""
+        place = task.options[option]
+        first = max(task.release, place.earliest)
+        for m in place.migrations:
+            chosen = self.schedule.targets.get(m)
+            if chosen is None or self.problem.migrations[m].options[chosen].site != place.site:
+                return None
+            arrived = np.flatnonzero(moved_share(self.problem, self.schedule, m) >= 1.0 - EPS)
+            first = max(first, int(arrived[0]))
+        return first
+
+    def fits(self, task: JobTask, option: int, *, powered: bool = True) -> FloatArray:
+        """1.0 in slots in which the job could run there now (capacity, and import limit when ``powered``), else 0.0, ``[T]``."""
+        place = task.options[option]
+        need = np.array(task.resources)[:, None]
+        room = (self.free[:, place.site] >= need - EPS).all(axis=0)
+        if powered:
+            s = place.site
+            load = self.problem.fixed_kw[s] + self.problem.pue[s] * (self.it_kw[s] + place.power_kw)
+            room &= load <= self.supply_kw[s] + EPS
+        first = self.first_slot(task, option)
+        window = np.zeros(self.problem.horizon.slots)
+        if first is not None:
+            window[first : task.deadline] = room[first : task.deadline]
+        return window
+
+    def starts(self, task: JobTask, option: int, *, powered: bool = True) -> list[int]:
+        """Slots in which a rigid job could start there now."""
+        fits = self.fits(task, option, powered=powered)
+        if len(fits) < task.work:
+            return []
+        blocks = np.convolve(fits, np.ones(task.work), mode="valid")
+        found: list[int] = np.flatnonzero(blocks > task.work - 0.5).tolist()
+        return found
+
+    def earliest(self, task: JobTask, option: int) -> tuple[int, ...] | None:
+        """Slots of the place that is finished first there, or None."""
+        if task.kind is JobKind.RIGID:
+            starts = self.starts(task, option)
+            return tuple(range(starts[0], starts[0] + task.work)) if starts else None
+        slots = np.flatnonzero(self.fits(task, option))
+        return tuple(slots[: task.work].tolist()) if len(slots) >= task.work else None
+
+    def put(self, job: int, place: JobPlace) -> None:
+        """Place a job."""
+        self._account(job, place, 1.0)
+        self.schedule.jobs[job] = place
+
+    def take(self, job: int) -> JobPlace:
+        """Take a job off its place."""
+        place = self.schedule.jobs.pop(job)
+        self._account(job, place, -1.0)
+        return place
+
+    def put_pinned(self) -> None:
+        """Every job that is already commanded keeps its slots."""
+        for j, task in enumerate(self.problem.jobs):
+            if task.pinned:
+                self.put(j, JobPlace(0, task.pinned))
+
+    def _account(self, job: int, place: JobPlace, sign: float) -> None:
+        task = self.problem.jobs[job]
+        option = task.options[place.option]
+        slots = list(place.slots)
+        self.free[:, option.site, slots] -= sign * np.array(task.resources)[:, None]
+        self.it_kw[option.site, slots] += sign * option.power_kw
+
+
+def board_of(problem: Problem, schedule: Schedule) -> Board:
+    """A board with ``schedule`` on it (jobs and migrations)."""
+    board = Board(problem)
+    for m, choice in schedule.targets.items():
+        task, share = problem.migrations[m], schedule.shares[m]
+        option = task.options[choice]
+        board.schedule.targets[m], board.schedule.shares[m] = choice, share.copy()
+        for link in option.links:
+            board.link_left[link] -= share * option.rate_mbit_per_s / problem.link_mbit_per_s[link]
+        board.it_kw[task.source] += option.source_kw * share
+        board.it_kw[option.site] += option.target_kw * share
+    for j, place in schedule.jobs.items():
+        board.put(j, place)
+    return board
