@@ -162,8 +162,8 @@ def battery_power(
     if power < 0 and soc_kwh <= floor + TINY_KWH:
         power = 0.0
     deficit = now.load_kw - now.available_kw
-    power = max(power, -max(0.0, deficit + now.export_room_kw))
-    power = battery.limited_kw(min(power, now.net_limit_kw - deficit))
+    power = min(power, now.net_limit_kw - deficit)
+    power = battery.limited_kw(max(power, -max(0.0, deficit + now.export_room_kw)))
     if (power > 0 and soc_kwh >= battery.energy_kwh - TINY_KWH) or (power < 0 and soc_kwh <= battery.reserve_soc_kwh + TINY_KWH):
         power = 0.0
     lowest = floor if soc_kwh > floor + TINY_KWH else battery.reserve_soc_kwh
