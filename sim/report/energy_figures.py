@@ -14,7 +14,6 @@ from sim.report.axes import Clock, Figure, band, layout, numbers, site_colour, s
 from sim.report.frames import (
     PLAN,
     Flows,
-    event_limit_kw,
     events,
     planned,
     planned_in_force,
@@ -102,8 +101,10 @@ def limit_figure(record: RunRecord, clock: Clock) -> Figure:
     """Net power at each connection (import above zero), planned and realised, against its limits."""
     horizon, names = record.scenario.horizon, site_names(record)
     plan, by_policy = planned_in_force(record), realised_by_policy(record)
-    limits, event_kw = signals(record), event_limit_kw(record)
-    rows, traces, axes, notes = len(names), [], {}, []
+    limits = signals(record)
+    rows, traces = len(names), list[dict[str, Any]]()
+    axes: dict[str, Any] = {}
+    notes: list[dict[str, Any]] = []
     gap = 0.055 if rows < 8 else 0.02
     tall = (1 - gap * (rows - 1)) / rows
     for s, name in enumerate(names):
@@ -118,62 +119,69 @@ def limit_figure(record: RunRecord, clock: Clock) -> Figure:
             lines.append(("planned", (plan["import_kw"] - plan["export_kw"])[s], "var(--plan)", {"width": 1.6, "dash": "dash"}))
         if PLAN in by_policy:
             lines.append(("realised", (by_policy[PLAN]["import_kw"] - by_policy[PLAN]["export_kw"])[s], "var(--ink)", {}))
+        far: list[str] = []
         reach = max((float(np.nanmax(np.abs(values))) for _, values, _, _ in lines), default=1.0) or 1.0
         for label, values in (("import limit", limits["import_limit_kw"][s]), ("export limit", -limits["export_limit_kw"][s])):
             if np.abs(values).min() <= 3 * reach:
                 lines.append((label, values, "var(--bad)", {"width": 1.4}))
             else:
-                notes.append(_far(label, float(np.abs(values).min()), axis))
-        if not np.isnan(event_kw[s]).all():
-            lines.append(("event limit", event_kw[s], "var(--eventline)", {"width": 2.5}))
+                far.append(f"{label} {float(np.abs(values).min()):g} kW")
         for label, values, colour, style in lines:
             first = not any(trace["name"] == label for trace in traces)
             place = {"yaxis": f"y{axis}", "legendgroup": label, "showlegend": first, "connectgaps": False}
             traces.append(steps(clock, horizon, values, label, colour, line=style, hovertemplate="%{y:.2f} kW", **place))
-        axes[f"yaxis{axis}"] = value_axis("kW", domain=[top - tall, top], zeroline=True)
-        notes.append(_row_title(name, top))
+        mine = [event for event in events(record) if event.site == name]
+        if mine:
+            first = not any(trace["name"] == "event limit" for trace in traces)
+            traces.append(_event_limits(mine, clock) | {"yaxis": f"y{axis}", "showlegend": first, "legendgroup": "event limit"})
+        axes[f"yaxis{axis}"] = value_axis("kW", domain=[top - tall, top], zeroline=True, rangemode="tozero")
+        notes += _row_title(name, far, top)
     shapes = [
         band(clock, event.start, event.end, f"y{names.index(event.site) + 1 if names.index(event.site) else ''} domain")
         for event in events(record)
     ]
-    bottom = time_axis(clock, horizon, anchor=f"y{rows if rows > 1 else ''}")
+    bottom, height = time_axis(clock, horizon, anchor=f"y{rows if rows > 1 else ''}"), 130 + 165 * rows
+    legend = {"orientation": "h", "x": 0, "xanchor": "left", "y": 1 + 26 / (height - 100), "yanchor": "bottom"}
     return {
         "data": traces,
-        "layout": layout(110 + 165 * rows, xaxis=bottom, **axes, annotations=notes, shapes=shapes, hoversubplots="axis"),
+        "layout": layout(height, xaxis=bottom, **axes, annotations=notes, shapes=shapes, hoversubplots="axis", legend=legend),
     }
 
 
-def _row_title(text: str, top: float) -> dict[str, Any]:
-    place = {"xref": "paper", "x": 0.008, "xanchor": "left", "yref": "paper", "y": top, "yanchor": "top"}
-    return place | {"text": f"<b>{text}</b>", "showarrow": False, "bgcolor": "var(--paper)"}
+def _event_limits(found: list[CapacityEvent], clock: Clock) -> dict[str, Any]:
+    """The limits of a site's events, each over its own period."""
+    x: list[str | None] = []
+    y: list[float | None] = []
+    for event in found:
+        x += [clock.axis(event.start), clock.axis(event.end), None]
+        y += [event.limit_kw, event.limit_kw, None]
+    line = {"color": "var(--eventline)", "width": 2.5}
+    trace = {"type": "scatter", "mode": "lines", "name": "event limit", "x": x, "y": y, "line": line}
+    return trace | {"hovertemplate": "%{y:.2f} kW", "connectgaps": False}
 
 
-def _far(label: str, limit: float, axis: str) -> dict[str, Any]:
-    """A limit that lies far outside the picture, in words."""
-    upper = label.startswith("import")
-    return {
-        "xref": "paper",
-        "x": 0.995,
-        "xanchor": "right",
-        "yref": f"y{axis} domain",
-        "y": 1.0 if upper else 0.0,
-        "yanchor": "top" if upper else "bottom",
-        "text": f"{label} {limit:g} kW: outside",
-        "showarrow": False,
-        "font": {"size": 11, "color": "var(--bad)"},
-        "bgcolor": "var(--paper)",
-    }
+def _row_title(name: str, far: list[str], top: float) -> list[dict[str, Any]]:
+    """Name of the site above its row, and the limits that lie far outside the picture, in words."""
+    place = {"xref": "paper", "yref": "paper", "y": top, "yanchor": "bottom", "showarrow": False}
+    notes = [place | {"x": 0, "xanchor": "left", "text": f"<b>{name}</b>"}]
+    if far:
+        words = f"{' and '.join(far)}: outside the picture"
+        notes.append(place | {"x": 1, "xanchor": "right", "text": words, "font": {"size": 11, "color": "var(--bad)"}})
+    return notes
 
 
 def charge_figure(record: RunRecord, clock: Clock) -> Figure | None:
     """State of charge of every battery, per cent of its capacity; None without a battery."""
     horizon = record.scenario.horizon
-    plan, by_policy = planned_in_force(record), realised_by_policy(record)
-    traces = []
+    shown: list[tuple[Flows | None, str, dict[str, Any]]] = [
+        (planned_in_force(record), "planned", {"dash": "dash", "width": 1.4}),
+        (realised_by_policy(record).get(PLAN), "realised", {}),
+    ]
+    traces: list[dict[str, Any]] = []
     for s, site in enumerate(record.scenario.sites):
         if site.battery is None:
             continue
-        for flows, label, style in ((plan, "planned", {"dash": "dash", "width": 1.4}), (by_policy.get(PLAN), "realised", {})):
+        for flows, label, style in shown:
             if flows is None:
                 continue
             kwh = np.concatenate(([site.battery.initial_soc_kwh], flows["soc_kwh"][s]))
@@ -182,8 +190,8 @@ def charge_figure(record: RunRecord, clock: Clock) -> Figure | None:
             traces.append(trace | {"hovertemplate": "%{y:.0f} % = %{customdata:.2f} kWh"})
         if site.battery.reserve_soc_kwh > 0:
             reserve = np.full(horizon.slots, 100 * site.battery.reserve_soc_kwh / site.battery.energy_kwh)
-            style = {"dash": "dot", "width": 1.2}
-            traces.append(steps(clock, horizon, reserve, f"{site.name} reserve", "var(--bad)", line=style, hoverinfo="skip"))
+            dotted = {"dash": "dot", "width": 1.2}
+            traces.append(steps(clock, horizon, reserve, f"{site.name} reserve", "var(--bad)", line=dotted, hoverinfo="skip"))
     if not traces:
         return None
     return {

@@ -152,7 +152,10 @@ def _dot(colour: str) -> dict[str, Any]:
 def _lanes_figure(record: RunRecord, clock: Clock) -> Figure:
     names = site_names(record)
     known, why = {job.name: job for job in record.scenario.jobs}, {d.name: d for d in decisions(record)}
-    found, traces, ticks, edges, offset = pieces(record), [], [], [], 0
+    found, offset = pieces(record), 0
+    traces: list[dict[str, Any]] = []
+    ticks: list[tuple[float, str]] = []
+    edges: list[float] = []
     rows: dict[str, float] = {}
     for s, site in reversed(list(enumerate(names))):
         mine = [piece for piece in found if piece.site == site]

@@ -43,11 +43,18 @@ def tabs(plot: str, choices: Sequence[tuple[str, str]]) -> str:
     return f'<div class="tabs" data-plot="plot-{text(plot)}">{buttons}</div>\n'
 
 
-def table(head: Sequence[str], rows: Iterable[Sequence[str]], *, numeric: Sequence[int] = (), own: int | None = None) -> str:
-    """A plain table; cells are texts, columns in ``numeric`` stand right, column ``own`` is emphasised."""
+def table(
+    head: Sequence[str],
+    rows: Iterable[Sequence[str]],
+    *,
+    numeric: Sequence[int] = (),
+    firm: Sequence[int] = (),
+    own: int | None = None,
+) -> str:
+    """A plain table; cells are texts, columns in ``numeric`` stand right, ``firm`` do not wrap, column ``own`` is emphasised."""
 
     def kind(column: int) -> str:
-        names = [name for name, is_so in (("n", column in numeric), ("own", column == own)) if is_so]
+        names = [name for name, is_so in (("n", column in numeric), ("when", column in firm), ("own", column == own)) if is_so]
         return f' class="{" ".join(names)}"' if names else ""
 
     cells = "".join(f'<th scope="col"{kind(k)}>{text(name)}</th>' for k, name in enumerate(head))

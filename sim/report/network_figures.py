@@ -126,7 +126,7 @@ def placement_figure(record: RunRecord) -> Figure | None:
             traces.append(
                 bar | {"marker": {"color": TIER_COLOURS[tier]}, "hovertemplate": f"%{{x:.3g}} TB {tier}<extra></extra>"}
             )
-    axis = value_axis("site (tier of the site), before and after", autorange="reversed", showdividers=False)
+    axis = value_axis("site", autorange="reversed", showdividers=False)
     return {
         "data": traces,
         "layout": layout(

@@ -16,7 +16,7 @@
       spec.layout.margin = { l: 44, r: 6, t: 8, b: 60 };
       for (const [name, axis] of Object.entries(spec.layout)) if (name.startsWith("xaxis")) axis.nticks = 6;
     }
-    const config = { responsive: true, displaylogo: false, modeBarButtonsToRemove: ["lasso2d", "select2d", "autoScale2d"], displayModeBar: "hover" };
+    const config = { responsive: true, displayModeBar: false };
     Plotly.react(element, spec.data, spec.layout, config);
   }
   const plots = [...document.querySelectorAll(".plot")];

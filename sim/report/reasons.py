@@ -90,8 +90,9 @@ def decisions(record: RunRecord) -> tuple[Decision, ...]:
     names = [(job.name, "job") for job in record.scenario.jobs] + [(name, "move") for name in moves]
     found = []
     for name, what in names:
-        site, start, end = spans.get(name, (None, None, None))
-        usual_site, usual_start = usual.get(name, (None, None))
+        span, before = spans.get(name), usual.get(name)
+        site, start, end = span or (None, None, None)
+        usual_site, usual_start = before or (None, None)
         reason = why.get(name)
         moved = site is not None and usual_start is not None and (site, start) != (usual_site, usual_start)
         found.append(

@@ -53,7 +53,7 @@ def _gain_words(figures: dict[str, Any]) -> str:
     parts = []
     for name, gain in figures["better_than"].items():
         word = "less" if gain["eur"] >= 0 else "more"
-        share = "" if gain["percent"] is None else f" ({abs(gain['percent']):.1f} %)"
+        share = "" if gain["percent"] is None else f" ({abs(gain['percent']):.1f}\u00a0%)"
         parts.append(f"EUR {number(abs(gain['eur']), 2)}{share} {word} than {policy_words(name)}")
     return " and ".join(parts)
 
@@ -67,7 +67,7 @@ def headline_words(figures: dict[str, Any]) -> str:
     name = policy_words(figures["policy"])
     if figures["verdict"] == "failed":
         return f"The {name} failed its rehearsal: nothing may be commanded with it"
-    gains = [f"{gain['percent']:.1f} % below {policy_words(other)}" for other, gain in _gains(figures)]
+    gains = [f"{gain['percent']:.1f}\u00a0% below {policy_words(other)}" for other, gain in _gains(figures)]
     if gains:
         return f"The {name} passed its rehearsal and costs {' and '.join(gains)}"
     return f"The {name} passed its rehearsal"
@@ -93,14 +93,15 @@ def header(page: Page) -> str:
         lead.append(f"The first plan is proven to lie within {100 * figures['gap']:.2f} % of the best possible one.")
     if figures["violations"]:
         lead.append(f"Broken rules: {len(figures['violations'])}; see the rehearsal below for what to change.")
-    lead.extend(figures["notes"])
     tiles = "".join(
         f'<div class="tile"><b{kind}>{text(value)}</b><span>{text(label)}</span></div>' for value, label, kind in _tiles(figures)
     )
-    intro = text(" ".join(lead))
+    about = figures["title"][:1].upper() + figures["title"][1:]
+    intro = " ".join([f"{about.rstrip('.')}.", *lead])
+    notes = "".join(f'<p class="note">{text(words)}</p>' for words in figures["notes"])
     return (
         f'<header><p class="over">{text(over)}</p><h1>{text(headline_words(figures))}</h1>'
-        f'<p class="lead">{text(figures["title"])}. {intro}</p><div class="tiles">{tiles}</div>'
+        f'<p class="lead">{text(intro)}</p>{notes}<div class="tiles">{tiles}</div>'
     )
 
 
@@ -124,12 +125,16 @@ def summary_section(page: Page) -> str:
     """The plan beside the baselines."""
     figures, names = page.figures, list(page.figures["baselines"])
     rows = [
-        [label, unit, number(figures[key], decimals), *(number(figures["baselines"][name][key], decimals) for name in names)]
+        [
+            f"{label} ({unit})",
+            number(figures[key], decimals),
+            *(number(figures["baselines"][name][key], decimals) for name in names),
+        ]
         for key, label, unit, decimals in ROWS
     ]
-    head = ["", "unit", policy_words(figures["policy"]), *(policy_words(name) for name in names)]
+    head = ["", policy_words(figures["policy"]), *(policy_words(name) for name in names)]
     body = note("Same input, same seed; every figure is what the simulation realised, not what was planned.")
-    body += table(head, rows, numeric=range(2, len(head)), own=2)
+    body += table(head, rows, numeric=range(1, len(head)), own=1)
     parts = sorted({part for entry in (figures, *figures["baselines"].values()) for part in entry["breakdown_eur"] or {}})
     if parts:
         money = [
@@ -142,7 +147,7 @@ def summary_section(page: Page) -> str:
         if any(any(value not in {"0.00", "–"} for value in row[1:]) for row in money):  # noqa: RUF001
             money = [row for row in money if any(value not in {"0.00", "–"} for value in row[1:])]  # noqa: RUF001
         body += "<h3>Parts of the weighted objective (EUR)</h3>\n"
-        body += table(["part", *head[2:]], money, numeric=range(1, len(head) - 1), own=1)
+        body += table(["part", *head[1:]], money, numeric=range(1, len(head)), own=1)
     return section("Plan and baselines", body, long=True)
 
 
@@ -234,17 +239,16 @@ def events_section(page: Page) -> str:
         return ""
     delivered = {(entry["event"], entry["site"], entry["start"]): entry for entry in page.figures["events"]}
     body = note("A limit on the net import of one site for a period. Delivery is the baseline minus what was realised, as means.")
-    rows = []
+    rows, methods = [], []
     for event in found:
         proof = delivered.get((event.name, event.site, f"{event.start:%Y-%m-%dT%H:%M:%SZ}"))
         figures = [
             proof[key] if proof else None for key in ("baseline_kw", "actual_kw", "worst_kw", "delivered_kw", "shortfall_kwh")
         ]
-        start, end = clock.words(event.start), clock.words(event.end)
+        period = f"{clock.words(event.start)} to {clock.words(event.end)}"
         cells = [number(value, 2) for value in (figures[0], event.limit_kw, *figures[1:])]
-        rows.append(
-            [event.name, event.site, f"{start} to {end}", *cells, proof["baseline_method"] if proof else "not delivered yet"]
-        )
+        rows.append([event.name, event.site, period, *cells])
+        methods.append(f"Baseline: {proof['baseline_method']}." if proof else "Nothing was realised in this period.")
     head = [
         "event",
         "site",
@@ -252,15 +256,15 @@ def events_section(page: Page) -> str:
         "baseline kW",
         "target kW",
         "realised kW",
-        "worst quarter kW",
+        "worst 15 min kW",
         "delivered kW",
         "short by kWh",
     ]
-    body += table([*head, "how the baseline was made"], rows, numeric=range(3, 9))
+    body += table(head, rows, numeric=range(3, 9), firm=[0, 2])
     for k, event in enumerate(found[:EVENTS_DRAWN]):
         body += f"<h3>{text(event.name)} at {text(event.site)}</h3>\n"
         spec = event_figure(page.record, event, clock)
-        body += page.picture(f"event-{k}", spec, f"net import of {event.site} around event {event.name}")
+        body += page.picture(f"event-{k}", spec, f"net import of {event.site} around event {event.name}", methods[k])
     if len(found) > EVENTS_DRAWN:
         body += note(f"{len(found) - EVENTS_DRAWN} further events are only in the table.")
     return section("Demand-response events", body, long=True)

@@ -23,7 +23,7 @@ def jobs_section(page: Page) -> str:
         words = f"{len(scenario.jobs)} jobs; a bar is one job at its site, and bars that do not overlap share a lane."
     words += " Point at a bar for its deadline and the reason; drag to zoom, double-click to return."
     if scenario.beyond_horizon:
-        words += f" {len(scenario.beyond_horizon)} further jobs cannot end inside the horizon and were left out of it."
+        words += f" Left out, because they cannot end inside the horizon: {len(scenario.beyond_horizon)} jobs."
     return section("Jobs over the day", note(words) + page.picture("jobs", spec, "Gantt chart of jobs by site"), long=True)
 
 
@@ -51,7 +51,7 @@ def placement_section(page: Page) -> str:
             [dataset.name, str(dataset.tier), f"{dataset.size_tb:,.2f}", *places, when, rate, clock.words(dataset.move_by)]
         )
     head = ["dataset", "tier", "TB", "before", "after", "moved", "highest rate", "move by"]
-    body += table(head, rows, numeric=[2, 6])
+    body += table(head, rows, numeric=[2, 6], firm=[5, 7])
     if same:
         body += note(f"{same} datasets stay where they are and are not listed.")
     return section("Data by tier", body, long=True)
@@ -120,8 +120,8 @@ def why_section(page: Page) -> str:
         return ""
     moved, dropped = sum(item.moved for item in found), sum(item.site is None for item in found)
     words = (
-        f"{moved} of {len(found)} jobs and data moves run at another time or place than run-at-once would have them, "
-        f"{dropped} are not done. Click a heading to sort."
+        f"Jobs and data moves: {len(found)}. At another time or place than run-at-once would have them: {moved}. "
+        f"Not done: {dropped}. Click a heading to sort."
     )
     filters = _filters({item.site or "" for item in found}, {item.kind for item in found})
     heads = ("job or dataset", "site", "against run-at-once", "start", "end", "deadline", "reason", "why")
@@ -171,7 +171,7 @@ def rehearsal_section(page: Page) -> str:
         rows.append(
             [str(k + 1), clock.words(entry.since), entry.cause, str(entry.plan.status).replace("_", " "), gap, state, seeds]
         )
-    body += table(["plan", "in force from", "cause", "solve", "gap", "verdict", "seeds"], rows, numeric=[4])
+    body += table(["plan", "in force from", "cause", "solve", "gap", "verdict", "seeds"], rows, numeric=[4], firm=[1])
     runs = [*([record.outcome] if record.outcome else []), *record.stressed]
     if runs:
         cells = [

@@ -90,7 +90,8 @@ def _totals(totals: Totals | None) -> dict[str, Any]:
     return {key: values.get(key) for key in TOTAL_KEYS}
 
 
-def _violation(violation: Violation) -> dict[str, Any]:
+def violation_entry(violation: Violation) -> dict[str, Any]:
+    """A broken rule, ready for JSON."""
     return {
         "kind": str(violation.kind),
         "subject": violation.subject,
@@ -133,7 +134,7 @@ def _policy(plans: list[Plan], outcome: Outcome | None) -> dict[str, Any]:
 def _baseline(name: str, record: RunRecord) -> dict[str, Any]:
     outcome, plan = record.baselines[name], record.baseline_plans.get(name)
     own = _policy([plan] if plan else [], outcome) | {"policy": name, "verdict": "not_rehearsed"}
-    own["violations"] = [_violation(violation) for violation in outcome.violations]
+    own["violations"] = [violation_entry(violation) for violation in outcome.violations]
     return _totals(outcome.totals) | own
 
 
@@ -195,7 +196,7 @@ def summary(record: RunRecord) -> dict[str, Any]:
         **_totals(outcome.totals if outcome else None),
         **_policy([entry.plan for entry in record.plans], outcome),
         "verdict": verdict_of(record),
-        "violations": [_violation(violation) for violation in violations],
+        "violations": [violation_entry(violation) for violation in violations],
         "baselines": {name: _baseline(name, record) for name in record.baselines},
         "better_than": better_than(record),
         "commanding": _commanding(record.commanding),
