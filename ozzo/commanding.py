@@ -6,19 +6,19 @@ controller plan the rest of the horizon anew while the accelerated clock stands 
 
 from __future__ import annotations
 
-import queue
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 from grid.response.event import CapacityEvent
+from grid.response.openadr import parse_event
 from ozzo.clock import AcceleratedClock
 from ozzo.live import NodeFleet
 from ozzo.store import Journal
-from ozzo.web.events import EventEndpoint
+from ozzo.web.events import EventServer
 from scheduler.controller import Controller
 from scheduler.outcome import Outcome, Verdict
 from scheduler.plan import Plan
@@ -26,8 +26,9 @@ from scheduler.policies import Policy
 from scheduler.problem import Problem
 from scheduler.scenario import Scenario
 from scheduler.world import Observation
+from sim.network_check import with_power_flow
 from sim.record import Commanding, PlanInForce
-from sim.rehearsal import rehearse, with_network
+from sim.rehearsal import rehearse
 from sim.world.simulated import SimulatedWorld
 
 Arrivals = list[tuple[CapacityEvent, ...]]
@@ -115,21 +116,19 @@ def carry_out(order: Order, journal: Journal, say: Callable[[str], None]) -> Car
         KeyboardInterrupt: a person pressed Ctrl-C; nodes and broker are stopped, commands sent are in the journal.
         TransportError: the broker or a node could not be started.
     """
-    scenario, posted = order.scenario, queue.SimpleQueue[tuple[CapacityEvent, ...]]()
+    scenario = order.scenario
     twin = SimulatedWorld(scenario, seed=scenario.seed, stressed=False)
     plans: list[PlanInForce] = []
     notes: list[str] = []
     with ExitStack() as stack:
-        clock, fleet = None, None
+        clock, fleet, server = None, None, None
         if order.nodes:
             clock = AcceleratedClock(scenario.horizon.start, 86400.0 / order.day_seconds)
             clock.pause()
             fleet = NodeFleet.local(scenario, journal, order.folder, clock, progress=say)
             stack.enter_context(fleet)
-            endpoint = stack.enter_context(
-                EventEndpoint(scenario, clock.now, posted.put, port=order.port, token_file=order.folder / "event-token")
-            )
-            say(f"POST OpenADR events to {endpoint.url} (bearer token in {endpoint.token_file})")
+            server = stack.enter_context(EventServer(order.folder, port=order.port, check=lambda body: _check(scenario, body)))
+            say(f"POST OpenADR events to {server.url}/events (bearer token in {server.token_file})")
         world = PilotWorld(twin, fleet, clock)
 
         def judged(world_scenario: Scenario, plan: Plan, observation: Observation | None) -> Verdict:
@@ -146,10 +145,10 @@ def carry_out(order: Order, journal: Journal, say: Callable[[str], None]) -> Car
         waiting = list(order.later)
         while world.now() < scenario.horizon.end:
             until = min([scenario.horizon.end, *(group[0].received for group in waiting[:1])])
-            world.advance(until, wake=lambda: not posted.empty())
+            world.advance(until, wake=server.inbox.waiting if server is not None else lambda: False)
             arrived = [waiting.pop(0)] if waiting and world.now() >= waiting[0][0].received else []
-            while not posted.empty():
-                arrived.append(posted.get())
+            while server is not None and server.inbox.waiting():
+                arrived.append(_understood(scenario, server.inbox.queue.get().body, world.now()))
             for group in arrived:
                 _react(controller, group, world, plans, notes, say)
         commanding = None
@@ -157,8 +156,24 @@ def carry_out(order: Order, journal: Journal, say: Callable[[str], None]) -> Car
             fleet.settle()
             commanding = fleet.commanding()
     baseline = order.expected if len(controller.scenario.events) > len(scenario.events) else None
-    outcome = with_network(controller.scenario, twin.outcome(baseline=baseline), order.network)
+    outcome = with_power_flow(controller.scenario, twin.outcome(baseline=baseline), order.network)
     return Carried(tuple(plans), outcome, controller.scenario, commanding, tuple(notes))
+
+
+def _understood(scenario: Scenario, body: Mapping[str, Any], now: datetime | None = None) -> tuple[CapacityEvent, ...]:
+    """The capacity events of a posted object, received at scenario instant ``now``.
+
+    Raises:
+        InputError: it is not understood, or nothing of it is left to do.
+    """
+    sites = tuple(site.name for site in scenario.sites)
+    events = parse_event(body, sites=sites, horizon=scenario.horizon, seed=scenario.seed, file="posted event", now=now)
+    return events if now is None else tuple(replace(event, received=now) for event in events)
+
+
+def _check(scenario: Scenario, body: Mapping[str, Any]) -> None:
+    """Refuse a posted object that is not understood (InputError with all findings)."""
+    _understood(scenario, body)
 
 
 def _react(

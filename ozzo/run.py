@@ -16,7 +16,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from grid.errors import InputError, Interrupted
+from grid.errors import Finding, InputError, Interrupted
 from grid.response.event import CapacityEvent
 from ozzo.commands_plan import read_json
 from ozzo.console import Console
@@ -186,7 +186,8 @@ def _arrivals(scenario: Scenario, files: list[tuple[Path, Any]]) -> list[tuple[C
     from grid.response.openadr import parse_event
 
     sites = tuple(site.name for site in scenario.sites)
-    findings, arrivals = [], []
+    findings: list[Finding] = []
+    arrivals: list[tuple[CapacityEvent, ...]] = []
     for path, value in files:
         try:
             arrivals.append(parse_event(value, sites=sites, horizon=scenario.horizon, seed=scenario.seed, file=str(path)))
@@ -226,7 +227,9 @@ def _work(state: _State, arrivals: list[tuple[CapacityEvent, ...]], journal: Jou
         state.outcome, state.stressed = rehearsal.nominal, rehearsal.stressed
         for name in BASELINES:
             console.line(f"carrying out baseline {name} in the same world")
-            state.baselines[name] = realise(state.scenario, state.baseline_plans[name], network=network)
+            state.baselines[name] = realise(
+                state.scenario, state.baseline_plans[name], state.scenario.seed, network=network, power_flow=True
+            )
         _prefer_baseline(state, network, console)
     if not state.plans[0].verdict.passed or state.outcome is None:
         console.line("the verdict failed: nothing is commanded")
@@ -265,7 +268,7 @@ def _baselines_with_events(state: _State, network: Any, console: Console) -> Non
         return
     for name, plan in state.baseline_plans.items():
         console.line(f"carrying out baseline {name} under the same events")
-        state.baselines[name] = realise(state.scenario, plan, network=network)
+        state.baselines[name] = realise(state.scenario, plan, state.scenario.seed, network=network, power_flow=True)
 
 
 def _network(scenario: Scenario, console: Console, timed: Timed) -> Any:

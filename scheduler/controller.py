@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import Protocol
 
 from grid.errors import RehearsalRefused
 from grid.response.event import CapacityEvent
@@ -26,11 +25,8 @@ Record = Callable[[str, datetime, Mapping[str, object]], None]
 """Writes one entry of the journal: kind, instant (UTC), payload (plain JSON values)."""
 
 
-class Rehearse(Protocol):
-    """Rehearses a plan; how is not the controller's affair."""
-
-    def __call__(self, scenario: Scenario, plan: Plan, observation: Observation | None) -> Verdict:
-        """The verdict on ``plan``, carried out from ``observation`` on (None: from the start)."""
+Rehearse = Callable[[Scenario, Plan, Observation | None], Verdict]
+"""The verdict on a plan, carried out from an observation on (None: from the start); how is not the controller's affair."""
 
 
 @dataclass(frozen=True, slots=True)
