@@ -213,7 +213,7 @@ def event_figure(record: RunRecord, event: CapacityEvent, clock: Clock) -> Figur
     if first is not None and event.received > first.since:
         before = planned(first.plan, horizon, names)
         label = "planned before the event was known"
-        line = {"dash": "dot"}
+        line: dict[str, Any] = {"dash": "dot"}
         traces.append(steps(clock, horizon, (before["import_kw"] - before["export_kw"])[s], label, "var(--faint)", line=line))
     plan = planned_in_force(record)
     if plan is not None:
@@ -230,8 +230,8 @@ def event_figure(record: RunRecord, event: CapacityEvent, clock: Clock) -> Figur
     if delivery is not None:
         levels.append(("baseline, mean", delivery.baseline_kw, "var(--bad)"))
     for label, value, colour in levels:
-        line = {"color": colour, "width": 3}
-        level = {"type": "scatter", "mode": "lines", "name": label, "x": ends, "y": numbers([value, value]), "line": line}
+        level: dict[str, Any] = {"type": "scatter", "mode": "lines", "name": label, "x": ends, "y": numbers([value, value])}
+        level["line"] = {"color": colour, "width": 3}
         traces.append(level | {"hovertemplate": "%{y:.2f}"})
     margin = timedelta(hours=3)
     window = [clock.axis(max(horizon.start, event.start - margin)), clock.axis(min(horizon.end, event.end + margin))]

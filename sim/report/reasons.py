@@ -91,20 +91,18 @@ def decisions(record: RunRecord) -> tuple[Decision, ...]:
     found = []
     for name, what in names:
         span, before = spans.get(name), usual.get(name)
-        site, start, end = span or (None, None, None)
-        usual_site, usual_start = before or (None, None)
         reason = why.get(name)
-        moved = site is not None and usual_start is not None and (site, start) != (usual_site, usual_start)
+        moved = span is not None and before is not None and span[:2] != before
         found.append(
             Decision(
                 name,
                 what,
-                site,
-                start,
-                end,
+                span[0] if span else None,
+                span[1] if span else None,
+                span[2] if span else None,
                 deadlines.get(name),
-                usual_site,
-                usual_start,
+                before[0] if before else None,
+                before[1] if before else None,
                 moved,
                 str(reason.kind) if reason else "",
                 reason.text if reason else "",
