@@ -147,6 +147,8 @@ def read_event(
     period = reader.mapping(obj.get("intervalPeriod"), "intervalPeriod")
     first = reader.instant(period.get("start"), "intervalPeriod.start", received) or received
     default = reader.duration(period.get("duration"), "intervalPeriod.duration")
+    if default is None and period.get("duration") is not None:
+        default = Duration()  # the finding stands; no second one at each interval
     whole = reader.duration(obj.get("duration"), "duration")
     shift = draw(reader.duration(period.get("randomizeStart"), "intervalPeriod.randomizeStart"), first)
     intervals = []

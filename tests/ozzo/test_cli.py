@@ -1,0 +1,90 @@
+"""The command line: exit codes, machine-readable output, one clear error and never a traceback."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent.parent
+
+
+def ozzo(*arguments: str, cwd: Path = ROOT) -> subprocess.CompletedProcess[str]:
+    """Run the command line as a user does."""
+    command = [sys.executable, "-c", "from ozzo.cli import main; main()", *arguments]
+    return subprocess.run(command, capture_output=True, text=True, check=False, cwd=cwd, timeout=240)
+
+
+def test_help_names_every_command() -> None:
+    """Help lists the commands and exits with 0."""
+    done = ozzo("--help")
+    assert done.returncode == 0
+    for command in ("check", "schema", "reference", "plan", "rehearse", "run", "dashboards", "fit"):
+        assert command in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (("bogus",), "bogus"),  # no such command
+        (("run",), "SCENARIO"),  # argument missing
+        (("run", "no/such/file.yaml"), "no/such/file.yaml"),  # file missing
+        (("check", "no/such/file.yaml"), "no/such/file.yaml"),
+        (("plan", "configs/minimal.yaml", "--policy", "milpp"), "milp, fifo, wait_for_sun"),
+        (("rehearse", "configs/minimal.yaml", "--plan", "no/plan.json"), "no/plan.json"),
+        (("run", "configs/minimal.yaml", "--event", "no/event.json"), "no/event.json"),
+        (("run", "configs/minimal.yaml", "--day-seconds", "0"), "day-seconds"),
+    ],
+)
+def test_wrong_arguments_give_one_clear_error(arguments: tuple[str, ...], says: str, tmp_path: Path) -> None:
+    """Exit code 2, the culprit named, no traceback, no run folder."""
+    done = ozzo(*arguments, *(("--runs", str(tmp_path)) if arguments[0] == "run" else ()))
+    assert done.returncode == 2, done.stderr
+    assert says in done.stdout + done.stderr
+    assert "Traceback" not in done.stderr
+    assert not list(tmp_path.iterdir())
+
+
+def test_schema_and_reference_come_from_the_same_fields() -> None:
+    """The JSON Schema is JSON, the reference is Markdown, and both name a field."""
+    schema = json.loads(ozzo("schema").stdout)
+    assert schema["properties"]["sites"]
+    assert "energy_kwh" in ozzo("reference").stdout
+
+
+def test_plan_is_written_rehearsed_and_refused_when_altered(tmp_path: Path) -> None:
+    """A saved plan passes its rehearsal; with its battery over capacity it is refused by name, exit code 1."""
+    file = tmp_path / "plan.json"
+    planned = ozzo("plan", "configs/minimal.yaml", "--out", str(file), "--json")
+    assert planned.returncode == 0, planned.stderr
+    figures = json.loads(planned.stdout)
+    assert figures["status"] == "optimal"
+    assert figures["bound_eur"] <= figures["objective_eur"] + 1e-9
+
+    passed = ozzo("rehearse", "configs/minimal.yaml", "--plan", str(file), "--json")
+    assert passed.returncode == 0, passed.stdout
+    assert json.loads(passed.stdout)["passed"] is True
+
+    plan = json.loads(file.read_text())
+    plan["energy"]["soc_kwh"][0][10] = 1000.0
+    file.write_text(json.dumps(plan))
+    refused = ozzo("rehearse", "configs/minimal.yaml", "--plan", str(file), "--json")
+    assert refused.returncode == 1
+    kinds = {violation["kind"] for violation in json.loads(refused.stdout)["violations"]}
+    assert "state_of_charge" in kinds
+
+
+def test_broken_plan_file_names_its_line(tmp_path: Path) -> None:
+    """Broken JSON gives file and line; JSON that is no plan gives its fields."""
+    file = tmp_path / "plan.json"
+    file.write_text('{"version": 1,\n oops}')
+    done = ozzo("rehearse", "configs/minimal.yaml", "--plan", str(file))
+    assert done.returncode == 2
+    assert f"{file}:2" in done.stderr
+    file.write_text("[1, 2]")
+    done = ozzo("rehearse", "configs/minimal.yaml", "--plan", str(file))
+    assert done.returncode == 2
+    assert "Traceback" not in done.stderr

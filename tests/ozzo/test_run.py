@@ -1,0 +1,218 @@
+"""One scenario from end to end, as a user runs it."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import sqlite3
+import subprocess
+import sys
+import time
+import urllib.request
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.ozzo.test_cli import ROOT, ozzo
+
+KEYS = ("cost_eur", "carbon_kg", "import_kwh", "peak_kw", "deadline_misses")
+MAIN = [sys.executable, "-c", "from ozzo.cli import main; main()"]
+
+
+def event(start: str, duration: str, limit_kw: float, created: str, site: str = "hall") -> dict[str, Any]:
+    """An OpenADR 3.1 event object that limits import."""
+    return {
+        "objectType": "EVENT",
+        "id": "peak-1",
+        "createdDateTime": created,
+        "programID": "congestion",
+        "eventName": "evening peak",
+        "targets": [site],
+        "payloadDescriptors": [{"objectType": "EVENT_PAYLOAD_DESCRIPTOR", "payloadType": "IMPORT_CAPACITY_LIMIT", "units": "KW"}],
+        "intervalPeriod": {"start": start, "duration": duration},
+        "intervals": [{"id": 0, "payloads": [{"type": "IMPORT_CAPACITY_LIMIT", "values": [limit_kw]}]}],
+    }
+
+
+def run(*arguments: str, runs: Path) -> tuple[dict[str, Any], Path]:
+    """Run a scenario with --json; returns the summary and the run folder."""
+    done = ozzo("run", *arguments, "--json", "--runs", str(runs))
+    assert done.returncode == 0, done.stderr
+    summary = json.loads(done.stdout)
+    return summary, Path(summary["folder"])
+
+
+def figures(summary: dict[str, Any]) -> dict[str, Any]:
+    """The part of a summary that must not depend on the machine."""
+    wall = ("solve_s", "wall_s", "phases_s", "folder", "commanding", "build_s", "plan", "plans", "started", "peak_memory_gb")
+    return {key: value for key, value in summary.items() if key not in wall}
+
+
+def test_same_seed_gives_the_same_figures_and_every_file(tmp_path: Path) -> None:
+    """Two runs of one seed print the same figures; baselines have the same keys; every promised file is there."""
+    first, folder = run("configs/minimal.yaml", "--no-nodes", runs=tmp_path)
+    second, other = run("configs/minimal.yaml", "--no-nodes", runs=tmp_path)
+    assert folder != other
+    assert {key: first[key] for key in KEYS} == {key: second[key] for key in KEYS}
+    assert first["gap"] == second["gap"]
+    assert first["verdict"] == "passed"
+    for baseline in ("fifo", "wait_for_sun"):
+        assert set(KEYS) <= set(first["baselines"][baseline])
+        assert first["objective_eur"] <= first["baselines"][baseline]["objective_eur"] + 1e-9
+        assert first["baselines"][baseline] == second["baselines"][baseline]
+    names = {path.name for path in folder.iterdir()}
+    expected = {"scenario.yaml", "summary.json", "plan.json", "verdict.json", "timeseries.parquet", "jobs.parquet"}
+    assert expected | {"journal.sqlite", "telemetry.sqlite", "report.html"} <= names
+
+
+def test_another_seed_gives_another_world(tmp_path: Path) -> None:
+    """The seed decides the truth that the plan meets (here: run times, so energy)."""
+    first, _ = run("configs/minimal.yaml", "--no-nodes", runs=tmp_path)
+    second, _ = run("configs/minimal.yaml", "--no-nodes", "--seed", "99", runs=tmp_path)
+    assert first["import_kwh"] != second["import_kwh"]
+
+
+@pytest.mark.live
+def test_nodes_carry_the_plan_out(tmp_path: Path) -> None:
+    """Every command is accepted and applied by a real agent process, every planned job ran, nothing is left running."""
+    summary, folder = run("configs/minimal.yaml", "--day-seconds", "6", runs=tmp_path)
+    commanding = summary["commanding"]
+    assert commanding["nodes"] == 4
+    assert commanding["commands"] > 0
+    assert commanding["accepted"] == commanding["applied"] == commanding["commands"]
+    assert commanding["failed"] == commanding["late"] == 0
+    assert commanding["jobs_run"] == 3
+    assert not leftovers(folder)
+    with sqlite3.connect(folder / "journal.sqlite") as journal:
+        kinds = {kind for (kind,) in journal.execute("select distinct kind from entries")}
+    journal.close()
+    assert {"run", "phase", "plan", "verdict", "commanded"} <= kinds
+
+
+def test_event_from_a_file_changes_the_plan_and_is_delivered(tmp_path: Path) -> None:
+    """An event that arrives at 10:00 for 12:00-15:00 makes a second plan; baseline, target and delivery are reported."""
+    file = tmp_path / "event.json"
+    file.write_text(json.dumps(event("2022-07-01T10:00:00Z", "PT3H", 0.7, "2022-07-01T08:00:00Z")))
+    summary, _ = run("configs/minimal.yaml", "--no-nodes", "--event", str(file), runs=tmp_path / "runs")
+    again, _ = run("configs/minimal.yaml", "--no-nodes", "--event", str(file), runs=tmp_path / "runs")
+    assert figures(summary)["events"] == figures(again)["events"]
+    (delivery,) = summary["events"]
+    assert delivery["limit_kw"] == 0.7
+    assert delivery["baseline_kw"] > 0.7, "the plan before the event would have used more than the limit"
+    assert delivery["worst_kw"] <= 0.7 + 1e-6
+    assert delivery["shortfall_kwh"] == pytest.approx(0.0, abs=1e-9)
+    assert delivery["delivered_kw"] == pytest.approx(delivery["baseline_kw"] - delivery["actual_kw"], abs=1e-6)
+
+
+def test_wrong_event_is_refused_before_anything_starts(tmp_path: Path) -> None:
+    """An event without a programme and for an unknown site: both findings, exit code 2, no run folder."""
+    wrong = event("2022-07-01T10:00:00Z", "PT3H", 0.7, "2022-07-01T08:00:00Z", site="hal")
+    del wrong["programID"]
+    file = tmp_path / "event.json"
+    file.write_text(json.dumps(wrong))
+    done = ozzo("run", "configs/minimal.yaml", "--event", str(file), "--runs", str(tmp_path / "runs"))
+    assert done.returncode == 2
+    assert "programID" in done.stderr
+    assert "hall" in done.stderr
+    assert not (tmp_path / "runs").exists()
+
+
+@pytest.mark.live
+def test_event_by_post_changes_the_plan(tmp_path: Path) -> None:
+    """An event posted to the running controller is planned for; a wrong one is answered with a problem document."""
+    command = [*MAIN, "run", "configs/minimal.yaml", "--day-seconds", "20", "--json", "--runs", str(tmp_path)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=ROOT) as process:
+        assert process.stderr is not None
+        url = token = ""
+        for line in process.stderr:
+            if "/events" in line:
+                url = next(word for word in line.split() if word.startswith("http"))
+                token = Path(line.split("bearer token in ")[1].rstrip().rstrip(")")).read_text().strip()
+                break
+        assert url.startswith("http://127.0.0.1:")
+        body = event("2022-07-01T13:00:00Z", "PT2H", 0.7, "2022-07-01T08:00:00Z")
+        assert post(url, body, "wrong")[0] == 401
+        assert post(url, {"nonsense": 1}, token)[0] == 422
+        assert post(url, body, token)[0] in {200, 201, 202}
+        out, err = process.communicate(timeout=120)
+    assert process.returncode == 0, err
+    summary = json.loads(out)
+    (delivery,) = summary["events"]
+    assert delivery["worst_kw"] <= 0.7 + 1e-6
+    assert summary["commanding"]["failed"] == 0
+
+
+def post(url: str, body: dict[str, Any], token: str) -> tuple[int, str]:
+    """POST JSON; returns status and text."""
+    request = urllib.request.Request(url, json.dumps(body).encode(), {"Authorization": f"Bearer {token}"}, method="POST")
+    request.add_header("Content-Type", "application/json")
+    try:
+        with urllib.request.urlopen(request, timeout=10) as response:
+            return response.status, response.read().decode()
+    except urllib.error.HTTPError as error:
+        with error:
+            return error.code, error.read().decode()
+
+
+def leftovers(folder: Path) -> list[str]:
+    """Processes that still name this run's folder, or its broker's private folder."""
+    found = []
+    for entry in Path("/proc").iterdir():
+        if entry.name.isdigit() and int(entry.name) != os.getpid():
+            try:
+                line = (entry / "cmdline").read_bytes().replace(b"\0", b" ").decode(errors="ignore")
+            except OSError:
+                continue
+            if str(folder) in line:
+                found.append(line)
+    return found
+
+
+def children_of(pid: int) -> set[int]:
+    """All descendants of a process."""
+    parents: dict[int, int] = {}
+    for entry in Path("/proc").iterdir():
+        if entry.name.isdigit():
+            try:
+                parents[int(entry.name)] = int((entry / "stat").read_text().rpartition(")")[2].split()[1])
+            except OSError:
+                continue
+    found: set[int] = set()
+    while True:
+        more = {child for child, parent in parents.items() if (parent == pid or parent in found) and child not in found}
+        if not more:
+            return found
+        found |= more
+
+
+@pytest.mark.live
+@pytest.mark.parametrize("phase", ["Planning (MILP)", "Rehearsing", "Commanding"])
+def test_interrupt_keeps_what_was_done_and_leaves_nothing_running(phase: str, tmp_path: Path) -> None:
+    """Ctrl-C in a phase: exit code 130, the run folder says which phase, no agent or broker is left."""
+    command = [*MAIN, "run", "configs/almere.yaml", "--runs", str(tmp_path)]
+    with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, cwd=ROOT) as process:
+        assert process.stderr is not None
+        for line in process.stderr:
+            if line.startswith(phase) and line.rstrip().endswith("..."):
+                break
+        time.sleep(3.0 if phase == "Commanding" else 0.7)
+        family = children_of(process.pid)
+        if phase == "Commanding":
+            assert family, "agents and broker should be running"
+        process.send_signal(signal.SIGINT)
+        _, err = process.communicate(timeout=60)
+    assert process.returncode == 130, err
+    assert "Traceback" not in err
+    (folder,) = tmp_path.iterdir()
+    summary = json.loads((folder / "summary.json").read_text())
+    words = {"Planning (MILP)": {"plan"}, "Rehearsing": {"rehearse"}, "Commanding": {"command"}}
+    assert summary["interrupted"] in words[phase]
+    with sqlite3.connect(folder / "journal.sqlite") as journal:
+        assert journal.execute("select count(*) from entries where kind = 'interrupted'").fetchone() == (1,)
+    journal.close()
+    deadline = time.monotonic() + 10
+    while any(Path(f"/proc/{pid}").exists() for pid in family) and time.monotonic() < deadline:
+        time.sleep(0.1)
+    assert not [pid for pid in family if Path(f"/proc/{pid}").exists()]
