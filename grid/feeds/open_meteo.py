@@ -73,8 +73,10 @@ class Weather:
         values: FloatArray = getattr(self, name)
         known = np.isfinite(values)
         if repair == "none" and self.faults:
-            near = (self.times_s >= moments.min() - 3600.0) & (self.times_s <= moments.max() + 3600.0)
-            if not known[near].all() or (np.diff(self.times_s[near]) > 3600.0).any():
+            first = int(np.searchsorted(self.times_s, moments.min(), side="right")) - 1
+            last = int(np.searchsorted(self.times_s, moments.max(), side="left"))
+            used = slice(first, last + 1)  # the hours that the straight lines would be drawn between
+            if not known[used].all() or (np.diff(self.times_s[used]) > 3600.0).any():
                 raise FeedError(f"{self.source}: {describe(self.faults)}; ask for repair: interpolate")
         return np.interp(moments, self.times_s[known], values[known])
 

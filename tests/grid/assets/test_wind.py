@@ -1,0 +1,64 @@
+"""Wind from weather: the bounds of a turbine."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from grid.assets.wind import POWER_LAW_EXPONENT, share_of_rating, turbine_types, wind_power
+from grid.errors import FeedError
+from grid.feeds.open_meteo import Weather
+from grid.horizon import Horizon
+
+START = datetime(2023, 1, 1, tzinfo=UTC)
+DAY = Horizon(START, timedelta(hours=1), 24)
+
+
+def weather(wind: np.ndarray) -> Weather:
+    """Weather with this wind at 10 m, hour by hour."""
+    zeros = np.zeros(len(wind))
+    times = START.timestamp() + 3600.0 * np.arange(len(wind))
+    return Weather(times, zeros, zeros, zeros, wind, 52.0, 5.0, elevation_m=0.0, source="test")
+
+
+def test_still_air_and_storm_give_nothing() -> None:
+    """Below cut-in and above cut-out the power is zero; in strong wind it is the rating."""
+    raised = (30 / 10) ** POWER_LAW_EXPONENT
+    share = share_of_rating(np.array([0.0, 1.0, 16.0 / raised, 40.0]), "E48/800", 30.0)
+    assert share[0] == share[1] == share[3] == 0.0
+    assert share[2] > 0.95
+
+
+def test_hub_height_raises_the_wind_by_the_power_law() -> None:
+    """Wind of 6 m/s at 10 m is that of 6 (h/10)^(1/7) at the hub: the same share as this wind at a hub of 10 m."""
+    high = share_of_rating(np.array([6.0]), "E48/800", 80.0)
+    same = share_of_rating(np.array([6.0 * 8 ** (1 / 7)]), "E48/800", 10.0)
+    assert high == pytest.approx(same)
+    assert high > share_of_rating(np.array([6.0]), "E48/800", 10.0)
+
+
+@settings(max_examples=25)
+@given(st.lists(st.floats(0, 60), min_size=25, max_size=25), st.floats(0.5, 5000), st.sampled_from(turbine_types()))
+def test_power_stays_between_zero_and_rating(speeds: list[float], rated_kw: float, turbine: str) -> None:
+    """For any wind, plant and turbine of the library."""
+    power = wind_power(weather(np.array(speeds)), DAY, rated_kw=rated_kw, turbine=turbine).values
+    assert (power >= 0).all()
+    assert (power <= rated_kw * (1 + 1e-12)).all()
+
+
+def test_wrong_turbine_height_rating_and_horizon() -> None:
+    """The nearest turbine is named; a hub at the ground, a plant of nothing and weather that is too short are refused."""
+    calm = weather(np.full(25, 5.0))
+    with pytest.raises(FeedError, match="did you mean 'E48/800'"):
+        wind_power(calm, DAY, rated_kw=10, turbine="E48-800")
+    with pytest.raises(FeedError, match="hub height"):
+        wind_power(calm, DAY, rated_kw=10, hub_height_m=0)
+    with pytest.raises(FeedError, match="rated power"):
+        wind_power(calm, DAY, rated_kw=0)
+    with pytest.raises(FeedError, match="does not cover"):
+        wind_power(weather(np.full(5, 5.0)), DAY, rated_kw=10)
+    assert "scaled to 10 kW" in wind_power(calm, DAY, rated_kw=10).source
