@@ -73,7 +73,9 @@ class _Teller:
         option = task.options[place.option]
         self.meter.add(option.site, list(place.slots), -option.power_kw)
         if task.pinned:
-            reason = Reason(ReasonKind.ALREADY_RUNNING, f"Was already running at {self._site(task, place)} when this plan was made.")
+            reason = Reason(
+                ReasonKind.ALREADY_RUNNING, f"Was already running at {self._site(task, place)} when this plan was made."
+            )
         elif rule is not None:
             reason = self._rule(task, place, rule)
         else:
@@ -126,9 +128,13 @@ class _Teller:
         start, where = place.slots[0], self._site(task, place)
         option = task.options[place.option]
         if start == task.release:
-            return Reason(ReasonKind.CHEAPEST, f"Starts at once at {where} ({self._clock(start)}): waiting would save nothing.", numbers)
+            return Reason(
+                ReasonKind.CHEAPEST, f"Starts at once at {where} ({self._clock(start)}): waiting would save nothing.", numbers
+            )
         if option.migrations:
-            return Reason(ReasonKind.DATA, f"Starts at {where} at {self._clock(start)}, as soon as its data has arrived.", numbers)
+            return Reason(
+                ReasonKind.DATA, f"Starts at {where} at {self._clock(start)}, as soon as its data has arrived.", numbers
+            )
         text = f"Starts at {where} at {self._clock(start)}, the first time with room for it; waiting longer would save nothing."
         return Reason(ReasonKind.CAPACITY, text, numbers)
 
@@ -263,8 +269,12 @@ def _impossible(problem: Problem, task: JobTask) -> Reason | None:
             f"{task.name} needs {task.work} slots, its window has {max(0, window)}: "
             f"a deadline {span(problem, missing)} later would do."
         )
-        return Reason(ReasonKind.CONFLICT, text, {"needed_slots": task.work, "window_slots": max(0, window), "missing_slots": missing})
-    if any(possible_slots(problem, task, option) and not _blocked(problem, option.migrations, option.site) for option in task.options):
+        return Reason(
+            ReasonKind.CONFLICT, text, {"needed_slots": task.work, "window_slots": max(0, window), "missing_slots": missing}
+        )
+    if any(
+        possible_slots(problem, task, option) and not _blocked(problem, option.migrations, option.site) for option in task.options
+    ):
         return None
     late = [option.earliest + task.work - task.deadline for option in task.options if option.migrations]
     if late and min(late) > 0 and all(option.migrations for option in task.options):

@@ -13,7 +13,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 
 from scheduler.problem import JobOption, JobTask, Problem
 from scheduler.workload import JobKind
@@ -56,7 +55,7 @@ def possible_slots(problem: Problem, task: JobTask, option: JobOption) -> tuple[
     if first + task.work > task.deadline:
         return ()
     need = np.array(task.resources)
-    fits: npt.NDArray[np.bool_] = (problem.capacity[:, option.site, first : task.deadline] >= need[:, None] - EPS).all(axis=0)
+    fits = np.all(problem.capacity[:, option.site, first : task.deadline] >= need[:, None] - EPS, axis=0)
     if task.kind is JobKind.INTERRUPTIBLE:
         slots = np.flatnonzero(fits) + first
         return tuple(slots.tolist()) if len(slots) >= task.work else ()

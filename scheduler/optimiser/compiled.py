@@ -43,8 +43,8 @@ class Compiled:
 
 def compile_model(parts: ModelParts) -> Compiled:
     """Arrays of the model, by Pyomo's standard-form compiler (the fastest of its ways out, see docs/model.md)."""
-    import pyomo.environ as pyo  # noqa: PLC0415  heavy, only where used
-    from pyomo.repn.plugins.standard_form import LinearStandardFormCompiler  # noqa: PLC0415
+    import pyomo.environ as pyo
+    from pyomo.repn.plugins.standard_form import LinearStandardFormCompiler
 
     form = LinearStandardFormCompiler().write(parts.model, mixed_form=True)
     infinity = float("inf")

@@ -68,7 +68,11 @@ def unserved_is_load(parts: ModelParts) -> None:
     losses = min((b.charge_efficiency * b.discharge_efficiency for b in problem.batteries if b), default=1.0)
     cells = list(model.it_kw) if problem.weights.unserved_eur_per_kwh <= dear / losses else []
     rows = (
-        (cell, parts.linear(([1.0, -float(problem.pue[cell])], [model.unserved_kw[cell], model.it_kw[cell]])) <= float(problem.fixed_kw[cell]))
+        (
+            cell,
+            parts.linear(([1.0, -float(problem.pue[cell])], [model.unserved_kw[cell], model.it_kw[cell]]))
+            <= float(problem.fixed_kw[cell]),
+        )
         for cell in cells
     )
     add_rows(parts, "unserved_is_load", rows)
@@ -125,7 +129,9 @@ def charge_or_discharge(parts: ModelParts) -> None:
 
 
 def import_or_export(parts: ModelParts) -> None:
-    """Never both, where selling what was just bought would pay: ``import <= limit * importing``, ``export <= limit * (1 - importing)``.
+    """Never both, where selling what was just bought would pay.
+
+    ``import <= limit * importing``, ``export <= limit * (1 - importing)``.
 
     Elsewhere a plan with both is never cheaper than one with neither, and the decoder nets them.
     """
@@ -133,7 +139,11 @@ def import_or_export(parts: ModelParts) -> None:
 
     def rows() -> Iterator[tuple[tuple[str, int, int], Any]]:
         for s, t in model.importing:
-            most_in, most_out, flag = float(problem.import_limit_kw[s, t]), float(problem.export_limit_kw[s, t]), model.importing[s, t]
+            most_in, most_out, flag = (
+                float(problem.import_limit_kw[s, t]),
+                float(problem.export_limit_kw[s, t]),
+                model.importing[s, t],
+            )
             yield ("import", s, t), parts.linear(([1.0, -most_in], [model.import_kw[s, t], flag])) <= 0
             yield ("export", s, t), parts.linear(([1.0, most_out], [model.export_kw[s, t], flag])) <= most_out
 
@@ -144,7 +154,10 @@ def peak(parts: ModelParts) -> None:
     """The paid peak is at least every import: ``import[s, t] - peak_excess[s] <= peak already reached[s]``."""
     model, problem = parts.model, parts.problem
     rows = (
-        ((s, t), parts.linear(([1.0, -1.0], [model.import_kw[s, t], model.peak_excess_kw[s]])) <= float(problem.peak_reached_kw[s]))
+        (
+            (s, t),
+            parts.linear(([1.0, -1.0], [model.import_kw[s, t], model.peak_excess_kw[s]])) <= float(problem.peak_reached_kw[s]),
+        )
         for s in model.peak_excess_kw
         for t in range(problem.horizon.slots)
     )

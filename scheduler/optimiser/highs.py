@@ -91,7 +91,7 @@ def solve_linear(model: Compiled, limits: Limits, stop: StopAsked = never, metho
     solution = solver.getSolution()
     if status is not SolveStatus.OPTIMAL:
         return Answer(status, words, None, None, None)
-    value = solver.getInfo().objective_function_value + model.offset
+    value = solver.getInfo().objective_function_value
     return Answer(
         status,
         words,
@@ -126,11 +126,11 @@ def solve_integer(
 
         def report(event: Any) -> None:
             data = event.data_out
-            improved(data.objective_function_value + model.offset, data.mip_dual_bound + model.offset)
+            improved(data.objective_function_value, data.mip_dual_bound)
 
         solver.cbMipImprovingSolution.subscribe(report)
     if start is not None:
-        import highspy  # noqa: PLC0415  heavy, only where used
+        import highspy
 
         point = highspy.HighsSolution()
         point.col_value = start.tolist()
@@ -141,10 +141,10 @@ def solve_integer(
     info = solver.getInfo()
     values = objective = None
     if info.primal_solution_status == 2:  # kSolutionStatusFeasible
-        values, objective = np.array(solver.getSolution().col_value), info.objective_function_value + model.offset
+        values, objective = np.array(solver.getSolution().col_value), info.objective_function_value
     bound = info.mip_dual_bound if model.integer.any() else info.objective_function_value
     known = np.isfinite(bound) and status is not SolveStatus.INFEASIBLE
-    return Answer(status, words, values, objective, float(bound) + model.offset if known else None)
+    return Answer(status, words, values, objective, float(bound) if known else None)
 
 
 def _empty(model: Compiled) -> Answer:
@@ -153,7 +153,9 @@ def _empty(model: Compiled) -> Answer:
     if not feasible:
         return Answer(SolveStatus.INFEASIBLE, "a row without columns is broken", None, None, None)
     none = np.zeros(0)
-    return Answer(SolveStatus.OPTIMAL, "nothing to decide", none, model.offset, model.offset, np.zeros(len(model.row_lower)), none)
+    return Answer(
+        SolveStatus.OPTIMAL, "nothing to decide", none, model.offset, model.offset, np.zeros(len(model.row_lower)), none
+    )
 
 
 def _status(solver: Any) -> tuple[SolveStatus, str]:
@@ -165,11 +167,12 @@ def _status(solver: Any) -> tuple[SolveStatus, str]:
 
 def _load(model: Compiled, limits: Limits, stop: StopAsked, *, whole: bool) -> Any:
     """A solver that holds ``model``, with options and the interruption set."""
-    import highspy  # noqa: PLC0415  heavy, only where used
+    import highspy
 
     lp = highspy.HighsLp()
     lp.num_col_, lp.num_row_ = len(model.cost), len(model.row_lower)
     lp.col_cost_, lp.col_lower_, lp.col_upper_ = model.cost, model.lower, model.upper
+    lp.offset_ = model.offset
     lp.row_lower_, lp.row_upper_ = model.row_lower, model.row_upper
     lp.a_matrix_.format_ = highspy.MatrixFormat.kColwise
     lp.a_matrix_.start_, lp.a_matrix_.index_, lp.a_matrix_.value_ = (

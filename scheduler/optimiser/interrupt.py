@@ -5,7 +5,7 @@ from __future__ import annotations
 import signal
 import threading
 from types import FrameType, TracebackType
-from typing import Any
+from typing import Any, Self
 
 
 class Interruption:
@@ -19,9 +19,10 @@ class Interruption:
         self._before: Any = None
 
     def __call__(self) -> bool:
+        """True once Ctrl-C was pressed."""
         return self._asked
 
-    def __enter__(self) -> Interruption:
+    def __enter__(self) -> Self:
         if threading.current_thread() is threading.main_thread():
             self._before = signal.signal(signal.SIGINT, self._ask)
         return self
@@ -31,7 +32,7 @@ class Interruption:
             signal.signal(signal.SIGINT, self._before)
             self._before = None
 
-    def _ask(self, number: int, frame: FrameType | None) -> None:
+    def _ask(self, _number: int, _frame: FrameType | None) -> None:
         if self._asked:
             raise KeyboardInterrupt
         self._asked = True

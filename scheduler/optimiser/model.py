@@ -60,16 +60,16 @@ class ModelParts:
 
     def linear(self, row: Row, constant: float = 0.0) -> Any:
         """A linear expression of ``row``."""
-        from pyomo.core.expr.numeric_expr import LinearExpression  # noqa: PLC0415  heavy, only where used
+        from pyomo.core.expr.numeric_expr import LinearExpression
 
         return LinearExpression(constant=constant, linear_coefs=row[0], linear_vars=row[1])
 
 
 def build_model(problem: Problem) -> ModelParts:
     """The whole MILP of ``problem``."""
-    import pyomo.environ as pyo  # noqa: PLC0415  heavy, only where used
+    import pyomo.environ as pyo
 
-    from scheduler.optimiser import data_rows, energy_rows, job_rows, objective_rows  # noqa: PLC0415  they need pyomo too
+    from scheduler.optimiser import data_rows, energy_rows, job_rows, objective_rows
 
     classes = job_classes(problem)
     possible = {j for group in classes for j in group.members}
@@ -86,7 +86,7 @@ def build_model(problem: Problem) -> ModelParts:
 
 def add_rows(parts: ModelParts, name: str, rows: Iterable[tuple[Any, Any]]) -> None:
     """Add the constraint family ``name`` from pairs of index and relation."""
-    import pyomo.environ as pyo  # noqa: PLC0415
+    import pyomo.environ as pyo
 
     relations = dict(rows)
     setattr(parts.model, name, pyo.Constraint(list(relations), rule=lambda _, *key: relations[key if len(key) > 1 else key[0]]))
@@ -134,7 +134,7 @@ def _energy_variables(parts: ModelParts, pyo: Any) -> None:
         return lambda _, s, t: (0.0, float(array[s, t]))
 
     def battery(value: Any) -> Any:
-        return lambda _, s, t: value(problem.batteries[s], s)
+        return lambda _, s, _t: value(problem.batteries[s], s)
 
     model.job_kw = pyo.Var(cells, domain=pyo.NonNegativeReals)
     model.it_kw = pyo.Var(cells, domain=pyo.NonNegativeReals)

@@ -10,7 +10,7 @@ from scheduler.optimiser.model import ModelParts, Row
 
 def add_objective(parts: ModelParts) -> None:
     """Minimise the sum of ``cost_<part>`` over the named parts (lateness is 0: deadlines are hard in a plan)."""
-    import pyomo.environ as pyo  # noqa: PLC0415  heavy, only where used
+    import pyomo.environ as pyo
 
     rows = {**_energy_parts(parts), **_task_parts(parts)}
     total: Row = ([], [])

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import gc
 import time
 from dataclasses import dataclass
 
-from scheduler.optimiser.compiled import compile_model
+from scheduler.optimiser.compiled import Compiled, compile_model
 from scheduler.optimiser.highs import StopAsked
 from scheduler.optimiser.interrupt import Interruption
-from scheduler.optimiser.model import build_model
+from scheduler.optimiser.model import ModelParts, build_model
 from scheduler.optimiser.search import Search
 from scheduler.plan import BatteryControl, Plan, SolveStatus
 from scheduler.policies import Progress, silent
@@ -46,13 +45,12 @@ class MilpPolicy:
 
     def _plan(self, problem: Problem, progress: Progress, stop: StopAsked) -> Plan:
         begun = time.perf_counter()
-        parts = build_model(problem)
-        model = compile_model(parts)
-        parts.model = None  # the Pyomo objects are not needed any more
-        gc.collect()
+        parts, model = _compiled(problem)
         built = time.perf_counter()
         whole = int(model.integer.sum())
-        progress(f"model: {len(model.row_lower)} rows, {len(model.cost)} columns ({whole} whole), {len(parts.classes)} job classes")
+        progress(
+            f"model: {len(model.row_lower)} rows, {len(model.cost)} columns ({whole} whole), {len(parts.classes)} job classes"
+        )
         search = Search(parts, model, progress, stop, built + problem.settings.time_limit_s)
         starts = {"fifo": fifo_schedule(problem), "wait_for_sun": wait_for_sun_schedule(problem), "nothing": _nothing(problem)}
         status = search.run(starts)
@@ -72,9 +70,20 @@ class MilpPolicy:
         return _not_dearer(problem, plan)
 
 
+def _compiled(problem: Problem) -> tuple[ModelParts, Compiled]:
+    """The model as arrays; its Pyomo objects, of no use any more, are let go."""
+    from pyomo.common.gc_manager import PauseGC
+
+    with PauseGC():
+        parts = build_model(problem)
+        model = compile_model(parts)
+        parts.model = None
+    return parts, model
+
+
 def _nothing(problem: Problem) -> Schedule:
     """Only what is already commanded: a schedule that is always possible."""
-    from scheduler.policies.placing import Board  # noqa: PLC0415
+    from scheduler.policies.placing import Board
 
     board = Board(problem)
     board.put_pinned()
@@ -83,7 +92,7 @@ def _nothing(problem: Problem) -> Schedule:
 
 def _not_dearer(problem: Problem, plan: Plan) -> Plan:
     """``plan``, or a baseline's in its place should that cost less (then ``solver`` says so)."""
-    from dataclasses import replace  # noqa: PLC0415
+    from dataclasses import replace
 
     best = plan
     for rule in (Fifo(), WaitForSun()):

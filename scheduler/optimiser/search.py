@@ -19,6 +19,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
 import numpy as np
+import numpy.typing as npt
 
 from grid.chance import stream
 from grid.errors import SolverError
@@ -43,7 +44,19 @@ LEAST_SECONDS = 5.0
 SMALL_COLUMNS = 1_500
 """Whole columns that a neighbourhood or a model may have to be solved at once with little risk."""
 
-IDLE_ROUNDS = 8
+LARGE_COLUMNS = 5_000
+"""Neighbourhoods do not grow beyond this."""
+
+PROMISING = 0.1
+"""Neighbourhoods use only columns whose reduced cost is below this share of incumbent - bound; others seldom help."""
+
+NODES = 10
+"""Branch-and-bound nodes of a neighbourhood; most of the gain comes at the root."""
+
+GROWTH = 1.5
+"""A neighbourhood that was searched through without gain makes the next ones larger by this factor."""
+
+IDLE_ROUNDS = 12
 """Neighbourhoods without gain after which the search goes on to the whole model."""
 
 
@@ -216,37 +229,44 @@ class Search:
             schedule = Schedule(free, dict(best.targets), {m: share.copy() for m, share in best.shares.items()})
         return schedule
 
-    def _useful(self, relaxed: Answer | None) -> BoolArray:
-        """Columns that a better plan could use: those whose reduced cost does not exceed incumbent - bound."""
+    def _useful(self, relaxed: Answer | None, part: float = 1.0) -> BoolArray:
+        """Columns that a better plan could use: those whose reduced cost does not exceed ``part`` of incumbent - bound.
+
+        With ``part`` 1 leaving out the others loses nothing.
+        """
         if relaxed is None or relaxed.column_dual is None:
             return np.ones(len(self.model.cost), dtype=bool)
-        room = self.objective - self.bound + 1e-6 * max(1.0, abs(self.objective))
+        room = part * (self.objective - self.bound) + 1e-6 * max(1.0, abs(self.objective))
         at_zero = (relaxed.values is not None) & (self.model.lower == 0)
         gone: BoolArray = self.model.integer & at_zero & (relaxed.column_dual > room)
         return ~gone
 
     def _neighbourhoods(self, relaxed: Answer) -> None:
         """Free some classes, solve exactly, keep what is better; until nothing helps for a while."""
-        idle = 0
-        for origin, classes in self._kinds(relaxed):
+        idle, columns_allowed = 0, float(SMALL_COLUMNS)
+        for origin, order in self._kinds(relaxed):
             if self._finished() or idle >= IDLE_ROUNDS:
                 return
-            useful = self._useful(relaxed) | (self._values() > 0.5)
-            if int((useful & self.model.integer).sum()) <= SMALL_COLUMNS:
+            if int((self._useful(relaxed) & self.model.integer).sum()) <= SMALL_COLUMNS:
                 return  # the whole model is as small as a neighbourhood
+            useful = self._useful(relaxed, PROMISING) | (self._values() > 0.5)
+            classes = self._within(order, np.array([useful[columns].sum() for columns in self._class_columns]), columns_allowed)
             free = ~self._tasks
             for family in ("chosen", "undone"):
                 free[list(self.model.columns.get(family, {}).values())] = True
             for c in classes:
                 columns = np.array(self._class_columns[c])
                 free[columns[useful[columns]]] = True
-            idle = 0 if self._solve_part(free, origin) else idle + 1
+            if self._solve_part(free, origin):
+                idle = 0
+            else:
+                idle, columns_allowed = idle + 1, min(columns_allowed * GROWTH, LARGE_COLUMNS)
 
     def _solve_part(self, free: BoolArray, origin: str) -> bool:
         """Solve over ``free`` with everything else as in the incumbent; True when it got better."""
         values = self._values()
         target = self.parts.problem.settings.relative_gap
-        limits = Limits(self._left(), gap=min(1e-3, target / 4), nodes=100)
+        limits = Limits(self._left(), gap=min(1e-3, target / 4), nodes=NODES)
         answer = solve_integer(restrict(self.model, values, free), limits, values[free], self.stop)
         if answer.values is None or answer.objective is None:
             return False
@@ -254,33 +274,32 @@ class Search:
         better[free] = answer.values
         return self._keep(better, answer.objective, origin)
 
-    def _kinds(self, relaxed: Answer) -> Iterator[tuple[str, list[int]]]:
-        """Neighbourhoods in turn: what the relaxation left open, slots, sites, and chance."""
+    def _kinds(self, relaxed: Answer) -> Iterator[tuple[str, FloatArray]]:
+        """Neighbourhoods in turn, each the order in which classes enter: left open by the relaxation, slots, sites, chance."""
         rng = stream(SEED, "neighbourhoods")
         open_classes = self._open(relaxed)
-        weight = np.array([len(columns) for columns in self._class_columns])
+        size = len(self.parts.classes)
         makers: tuple[tuple[str, Callable[[], FloatArray]], ...] = (
             ("neighbourhood of some slots", lambda: self._by_slots(rng)),
             ("neighbourhood of two sites", lambda: self._by_sites(rng)),
-            ("neighbourhood by chance", lambda: rng.random(len(weight))),
+            ("neighbourhood by chance", lambda: rng.random(size)),
         )
         if open_classes.any():
-            order = np.where(open_classes, rng.random(len(weight)), np.inf)
-            yield "what the relaxation left open", self._within(order, weight)
+            yield "what the relaxation left open", np.where(open_classes, rng.random(size), np.inf)
         while True:
             for name, maker in makers:
                 order = maker()
-                dropped = self._dropped()
-                yield name, self._within(np.where(dropped, rng.random(len(weight)) * 0.5, order), weight)
+                yield name, np.where(self._dropped(), order - size, order)
 
     @staticmethod
-    def _within(order: FloatArray, weight: FloatArray) -> list[int]:
+    def _within(order: FloatArray, weight: npt.NDArray[np.int64], most: float) -> list[int]:
         """Classes in ascending ``order`` (infinite: never) as long as their columns stay within what solves quickly."""
         ranked = [int(c) for c in np.argsort(order, kind="stable") if np.isfinite(order[c])]
-        total, taken = 0, []
+        total = 0
+        taken: list[int] = []
         for c in ranked:
             total += int(weight[c])
-            if taken and total > 10 * SMALL_COLUMNS:
+            if taken and total > most:
                 break
             taken.append(c)
         return taken

@@ -45,6 +45,10 @@ def settle(
     spill = np.clip(-net - problem.export_limit_kw, 0.0, used)
     used, net = used - spill, net + spill
     net = np.where(np.abs(net) < DUST_KW / 100, 0.0, net)
+    beyond = np.maximum(0.0, net - problem.import_limit_kw)
+    beyond = np.where(beyond < DUST_KW, 0.0, beyond)  # more than tolerance only when the load is not the solver's
+    energy.unserved_kw[:] += beyond
+    net = net - beyond
     energy.import_kw[:] = np.maximum(0.0, net)
     energy.export_kw[:] = np.maximum(0.0, -net)
     balance = energy.load_kw + energy.charge_kw + energy.export_kw - energy.import_kw - energy.discharge_kw - energy.unserved_kw

@@ -62,13 +62,12 @@ def make_plan(
         control: how sites drive their batteries.
         status: how the solve ended; an optimiser's becomes ``INFEASIBLE`` when something asked for is impossible.
         solver: the solver's words.
-        solve_s, build_s: wall times.
+        solve_s: wall time of solving.
+        build_s: wall time of building the model.
         kind: reason that a rule gives for everything it does, or None to find each reason from the numbers.
         bound_eur: proven lower bound.
     """
-    parts = breakdown_eur(
-        problem, energy, dropped_eur=dropped_eur(problem, schedule), fixed_eur=fixed_eur(problem, schedule)
-    )
+    parts = breakdown_eur(problem, energy, dropped_eur=dropped_eur(problem, schedule), fixed_eur=fixed_eur(problem, schedule))
     objective = sum(parts.values())
     bound = None if bound_eur is None else min(bound_eur, objective)
     reasons, dropped = explain(problem, schedule, energy, kind)

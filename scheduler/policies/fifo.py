@@ -64,8 +64,9 @@ def stage_for(board: Board, task: JobTask) -> bool:
     """Stage what the job needs at its first option that only lacks copies; False when there is none."""
     for option in task.options:
         missing = [m for m in option.migrations if m not in board.schedule.targets]
-        if missing and not any(board.problem.migrations[m].required for m in missing) and all([board.move(m) for m in missing]):
-            return True
+        optional = missing and not any(board.problem.migrations[m].required for m in missing)
+        if optional:
+            return sum(board.move(m) for m in missing) == len(missing)
     return False
 
 

@@ -93,7 +93,7 @@ class Board:
         """1.0 in slots in which the job could run there now (capacity, and import limit when ``powered``), else 0.0, ``[T]``."""
         place = task.options[option]
         need = np.array(task.resources)[:, None]
-        room = (self.free[:, place.site] >= need - EPS).all(axis=0)
+        room = np.all(self.free[:, place.site] >= need - EPS, axis=0)
         if powered:
             s = place.site
             load = self.problem.fixed_kw[s] + self.problem.pue[s] * (self.it_kw[s] + place.power_kw)
