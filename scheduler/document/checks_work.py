@@ -18,6 +18,12 @@ def check_work(context: Context) -> None:
         part = getattr(workload, name)
         for index, site in enumerate((part.sites if part else None) or ()):
             context.known(("workload", name, "sites", index), site, "site", sites)
+    for index, kind in enumerate(workload.generator.classes if workload.generator else ()):
+        place = context.place("workload", "generator", "classes", index)
+        for at, name in enumerate(kind.sites or ()):
+            context.known((*place, "sites", at), name, "site", sites)
+        for at, name in enumerate(kind.inputs):
+            context.known((*place, "inputs", at), name, "dataset", context.names("datasets"))
     for index, dataset in enumerate(context.document.datasets):
         _dataset(context, dataset, context.place("datasets", index))
     for index, job in enumerate(workload.jobs):

@@ -17,8 +17,8 @@ DAY_MINUTES = 24 * 60
 def limit_series(part: ConnectionPart, name: str, horizon: Horizon, zone: ZoneInfo) -> Series:
     """The limit ``name`` (``import_limit_kw`` or ``export_limit_kw``) in kW over ``horizon``.
 
-    A window holds from its first to its last local time on every day, so on the days of the clock change it is an hour longer or
-    shorter, as the clock on the wall is.
+    A window holds from its first to its last local time on every day, as the clock on the wall shows them: of a time that the
+    clock shows twice it begins at the first and ends at the second, a time that the clock skips is the moment of the jump.
     """
     base = float(getattr(part, name))
     windows = [window for window in part.windows if getattr(window, name) is not None]
@@ -38,7 +38,18 @@ def _spans(window: WindowPart, horizon: Horizon, zone: ZoneInfo) -> list[tuple[f
     spans = []
     for day in range((last - first).days + 1):
         midnight = datetime.combine(first + timedelta(days=day), time())
-        start, end = ((midnight + timedelta(minutes=minutes)).replace(tzinfo=zone).timestamp() for minutes in (window.from_, to))
+        start = _instant(midnight + timedelta(minutes=window.from_), zone, fold=0)
+        end = _instant(midnight + timedelta(minutes=to), zone, fold=1)
         if end > start:
             spans.append((start, end))
     return spans
+
+
+def _instant(naive: datetime, zone: ZoneInfo, *, fold: int) -> float:
+    """Unix second of a local time; of one that the clock skips, the second of the jump; ``fold`` picks one of two."""
+    moment = naive.replace(tzinfo=zone, fold=fold).timestamp()
+    early, late = (naive.replace(tzinfo=zone, fold=number).timestamp() for number in (1, 0))
+    if early >= late:
+        return moment
+    seconds = range(int(early), int(late) + 60, 60)
+    return float(next(second for second in seconds if datetime.fromtimestamp(second, zone).replace(tzinfo=None) >= naive))

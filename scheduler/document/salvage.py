@@ -33,7 +33,10 @@ class Checked:
         place: Place = ()
         for key in keys:
             positions = self.kept.get(place)
-            place = (*place, positions[key] if positions and isinstance(key, int) else key)
+            if isinstance(key, int) and positions is not None and key < len(positions):
+                place = (*place, positions[key])
+            else:
+                place = (*place, key)
         return place
 
     def trusts(self, *places: Place) -> bool:

@@ -84,6 +84,7 @@ def find_file(context: Context, sources: Sources, text: str, place: Place) -> Pa
     fine = True
 
     def value(match: re.Match[str]) -> str:
+        """Folder that the variable names; notes when there is none."""
         nonlocal fine
         name = match[1]
         folder = context.environment.get(name, "")

@@ -78,6 +78,8 @@ def convert(value: object, unit: str) -> float:
     if match is None:
         raise UnitError(expected)
     digits, written = match.groups()
+    if re.match(r",\d", written):
+        raise UnitError(expected, value.strip().replace(",", ".", 1))  # a decimal comma
     if written and written not in table:
         raise UnitError(expected, nearest_unit(written, unit))
     try:

@@ -1,0 +1,200 @@
+"""Loading: what the document says is what the scenario holds."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from grid.errors import InputError
+from scheduler import scenario as inside
+from scheduler.build import build_problem
+from scheduler.data import Tier
+from scheduler.document import check_file, load_scenario
+from scheduler.document.fields import Part
+from scheduler.document.settings import ErrorsPart, PlanningPart, RehearsalPart, WeightsPart
+from scheduler.workload import JobKind
+
+CONFIGS = Path(__file__).parents[3] / "configs"
+BAD_DATA = Path(__file__).parents[2] / "bad" / "data"
+
+BASE = """\
+ozzo: 1
+name: base
+horizon: {{start: {start}, hours: 24, step_minutes: 60}}
+signals:
+  price: {price}
+  carbon_average: {{constant_g_per_kwh: 300}}
+site_templates:
+  place:
+    tier: hot
+    pue: 1.1
+    nodes: [{{name: n, count: 2, cores: 8, memory_gb: 32 GiB, idle_kw: 100 W, peak_kw: 0.3}}]
+    battery: {{energy_kwh: 0.01 MWh, charge_kw: 5, discharge_kw: 5}}
+    connection: {{import_limit_kw: 10, windows: [{{from: "22:00", to: "02:30", import_limit_kw: 3}}]}}
+    tariff: {{import_fee_eur_per_mwh: 3 ct/kWh, export_fee_eur_per_mwh: 10}}
+sites:
+  - {{name: a, like: place, battery: {{energy_kwh: 20, initial_soc_kwh: 1}}}}
+  - {{name: b, like: place, tier: cold}}
+links: [{{name: fibre, ends: [a, b], rate_mbit_per_s: 1 Gbit/s}}]
+datasets:
+  - {{name: d, tier: hot, size_tb: 500 GB, sites: [b], move_by: +6h}}
+  - {{name: m, tier: hot, size_tb: 1, sites: [b], allowed_sites: [b], tier_rule: sector}}
+workload:
+  jobs: [{{name: j, duration_minutes: 1.5 h, deadline: +8h, memory_gb: 4, kind: interruptible, inputs: [d]}}]
+events: [{{name: e, site: a, start: +1h, end: +2h, limit_kw: -1, penalty_eur_per_kwh: 1, received: +30min}}]
+provenance: {{real: [the sun], assumed: [the rest]}}
+"""
+
+
+def written(folder: Path, start: str = "2022-07-01T00:00", price: str = "{constant_eur_per_mwh: 90}") -> Path:
+    """A document with another start and price."""
+    path = folder / "base.yaml"
+    path.write_text(BASE.format(start=start, price=price), encoding="utf-8")
+    return path
+
+
+def test_every_value_arrives_in_its_unit(tmp_path: Path) -> None:
+    """Units are converted, templates filled in, defaults set, moments turned to UTC."""
+    scenario = load_scenario(written(tmp_path))
+    start = datetime(2022, 6, 30, 22, tzinfo=UTC)
+    assert (scenario.horizon.start, scenario.horizon.slots, scenario.horizon.step_s) == (start, 24, 3600.0)
+    a, b = scenario.sites
+    assert (a.tier, b.tier, a.pue, b.pue) == (Tier.HOT, Tier.COLD, 1.1, 1.1)
+    assert a.battery is not None
+    assert b.battery is not None
+    assert (a.battery.energy_kwh, a.battery.initial_soc_kwh, a.battery.charge_kw) == (20.0, 1.0, 5.0)
+    assert (b.battery.energy_kwh, b.battery.initial_soc_kwh) == (10.0, 5.0)
+    (group,) = a.nodes
+    assert (group.idle_kw, group.failsafe_kw, group.memory_gb) == (0.1, 0.1, 32 * 1.073741824)
+    assert a.tariff.import_eur_per_mwh.values.tolist() == [120.0]
+    assert a.tariff.export_eur_per_mwh.values.tolist() == [80.0]
+    assert scenario.links[0].rate_mbit_per_s == 1000.0
+    moved, media = scenario.datasets
+    assert (moved.size_tb, moved.allowed_sites, moved.move_by) == (0.5, ("a",), start + timedelta(hours=6))
+    assert media.allowed_sites == ("b",)
+    (job,) = scenario.jobs
+    assert (job.kind, job.duration, job.deadline) == (JobKind.INTERRUPTIBLE, timedelta(minutes=90), start + timedelta(hours=8))
+    assert (job.sites, job.release) == (("a", "b"), start)
+    (event,) = scenario.events
+    assert (event.start, event.limit_kw, event.received) == (start + timedelta(hours=1), -1.0, start + timedelta(minutes=30))
+    assert scenario.provenance == ("Real: the sun", "Assumed: the rest")
+
+
+def test_defaults_are_those_of_the_dataclasses() -> None:
+    """The settings of a document have the same fields and defaults as the dataclasses they become."""
+    pairs: list[tuple[type[Part], type]] = [
+        (WeightsPart, inside.Weights),
+        (PlanningPart, inside.PlanningSettings),
+        (ErrorsPart, inside.ErrorModel),
+        (RehearsalPart, inside.RehearsalSettings),
+    ]
+    for part, target in pairs:
+        assert part().model_dump() == dataclasses.asdict(target())
+
+
+@pytest.mark.parametrize(
+    ("start", "morning_h", "evening_h"),
+    [("2022-07-01T00:00", 2.5, 2.0), ("2022-03-27T00:00", 2.0, 3.0), ("2022-10-30T00:00", 3.5, 1.0)],
+)
+def test_windows_follow_the_clock_on_the_wall(tmp_path: Path, start: str, morning_h: float, evening_h: float) -> None:
+    """24 hours from midnight hold the end of one window and the beginning of the next, as the local clock shows them.
+
+    In spring 02:30 does not exist, and the window ends when the clock jumps; in autumn it ends at the second 02:30.
+    """
+    scenario = load_scenario(written(tmp_path, start))
+    limit = scenario.site("a").connection.import_limit_kw
+    low_s = float(np.diff(limit.edges_s)[limit.values == 3.0].sum())
+    assert low_s / 3600 == pytest.approx(evening_h + morning_h)
+    assert set(limit.values.tolist()) == {3.0, 10.0}
+
+
+def test_minimal_loads_and_can_be_planned() -> None:
+    """The shipped minimal scenario has no finding, and a problem can be built from it."""
+    path = CONFIGS / "minimal.yaml"
+    assert check_file(path) == []
+    scenario = load_scenario(path)
+    problem = build_problem(scenario)
+    assert [job.name for job in problem.jobs] == ["index", "render", "train"]
+    assert all(job.options for job in problem.jobs)
+    assert not scenario.beyond_horizon
+
+
+def test_repaired_prices_are_named_in_the_provenance(tmp_path: Path) -> None:
+    """With repair: interpolate the missing hours are straight lines, and the provenance says which."""
+    price = f"{{csv: {BAD_DATA / 'prices_gap.csv'}, time: time, value: price, repair: interpolate}}"
+    scenario = load_scenario(written(tmp_path, price=price))
+    values = scenario.site("a").tariff.import_eur_per_mwh.mean(scenario.horizon) - 30.0
+    assert values[9] < values[10] < values[11] < values[12] or values[9] > values[10] > values[11] > values[12]
+    np.testing.assert_allclose(values[10:12], values[9] + (values[12] - values[9]) * np.array([1, 2]) / 3)
+    (note,) = [sentence for sentence in scenario.provenance if sentence.startswith("Repaired")]
+    assert "2 of 24 steps" in note
+    assert "2022-07-01T08:00Z" in note
+
+
+def test_faults_outside_the_horizon_do_not_matter(tmp_path: Path) -> None:
+    """A gap on another day says nothing against this one."""
+    price = f"{{csv: {BAD_DATA / 'prices_autumn.csv'}, time: time, value: price}}"
+    scenario = load_scenario(written(tmp_path, "2022-10-29T00:00", price))
+    assert len(scenario.site("a").tariff.import_eur_per_mwh.values) == 24
+
+
+def test_a_csv_in_another_unit_is_converted(tmp_path: Path) -> None:
+    """A column in ct/kWh becomes EUR/MWh."""
+    (tmp_path / "p.csv").write_text("t,v\n" + "".join(f"2022-07-01T{hour:02d}:00,{hour}\n" for hour in range(24)))
+    scenario = load_scenario(written(tmp_path, price="{csv: p.csv, time: t, value: v, unit: ct/kWh}"))
+    assert scenario.site("a").tariff.import_eur_per_mwh.mean(scenario.horizon).tolist() == [
+        10.0 * hour + 30 for hour in range(24)
+    ]
+
+
+def test_unknown_profile_is_found_when_loading(tmp_path: Path) -> None:
+    """What check does not look at, loading does: a SimBench profile that does not exist."""
+    path = written(tmp_path, "2016-05-12T00:00")
+    text = path.read_text().replace("tier: hot\n", "tier: hot\n    solar: {peak_kw: 5, profile: PV99}\n", 1)
+    path.write_text(text.replace("signals:", "network: {simbench: 1-LV-semiurb4--0-sw}\nsignals:", 1))
+    assert check_file(path) == []
+    with pytest.raises(InputError) as caught:
+        load_scenario(path)
+    (finding,) = caught.value.findings
+    assert (finding.field, finding.line) == ("site_templates.place.solar.profile", 11)
+    assert "PV99" in finding.found
+
+
+def test_almere_loads() -> None:
+    """The shipped district: six sites, sun on the cabinets, every generated job inside the horizon, the same each time."""
+    scenario = load_scenario(CONFIGS / "almere.yaml")
+    again = load_scenario(CONFIGS / "almere.yaml")
+    assert [site.tier for site in scenario.sites].count(Tier.HOT) == 4
+    assert all(site.solar_kw is not None for site in scenario.sites if site.tier is Tier.HOT)
+    assert len(scenario.jobs) > 50
+    assert scenario.jobs == again.jobs
+    assert all(job.deadline <= scenario.horizon.end and job.release >= scenario.horizon.start for job in scenario.jobs)
+    assert len({job.name for job in scenario.jobs}) == len(scenario.jobs)
+
+
+@pytest.mark.data
+@pytest.mark.skipif("OZZO_DATA" not in os.environ, reason="OZZO_DATA is not set")
+def test_surf_amsterdam_loads_real_jobs() -> None:
+    """With the real data: at least 500 jobs on at least four sites, sun and wind from weather, jobs left out named."""
+    scenario = load_scenario(CONFIGS / "surf_amsterdam.yaml")
+    assert len(scenario.jobs) >= 500
+    assert len(scenario.sites) >= 4
+    assert scenario.horizon.slots == 96
+    assert scenario.beyond_horizon
+    assert any(site.solar_kw is not None and site.solar_kw.values.max() > 0 for site in scenario.sites)
+    assert any(site.wind_kw is not None and site.wind_kw.values.max() > 0 for site in scenario.sites)
+
+
+@pytest.mark.data
+@pytest.mark.skipif("OZZO_DATA" not in os.environ, reason="OZZO_DATA is not set")
+def test_real_prices_on_the_clock_change_are_refused_and_named(tmp_path: Path) -> None:
+    """The real Dutch prices of 30 October 2022 lack the second 02:00; the finding names that hour."""
+    (finding,) = check_file(written(tmp_path, "2022-10-30T00:00", "{market_prices: $OZZO_DATA/prices_eur/NL_2022.csv}"))
+    assert "2022-10-30T02:00" in finding.found
+    (gap,) = check_file(written(tmp_path, "2022-09-03T00:00", "{market_prices: $OZZO_DATA/prices_eur/NL_2022.csv}"))
+    assert "24 rows" in gap.found
