@@ -179,9 +179,9 @@ class SimulatedWorld:
         return settle(self, self.horizon if step is None else self.horizon.with_step(step), baseline)
 
     def finished(self) -> frozenset[str]:
-        """Names of the jobs that are done now."""
+        """Names of the jobs that are done now, those that end at this very instant included."""
         before = self.begun_from.finished if self.begun_from else frozenset[str]()
-        return before | {name for name, job in self.jobs.items() if job.finished_s is not None}
+        return before | {name for name, job in self.jobs.items() if job.is_done(self.env.now)}
 
     def plan_at(self, moment_s: float) -> Plan | None:
         """Plan in force at an instant (seconds after the world's start)."""

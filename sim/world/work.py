@@ -120,6 +120,10 @@ class SimulatedJob:
         """Seconds of work done until ``now_s``, since the last restart."""
         return self.true_s - self.left_s + (now_s - self.since_s if self.running else 0.0)
 
+    def is_done(self, now_s: float) -> bool:
+        """It has ended, or ends at this instant (what happens at an instant is simulated after it was looked at)."""
+        return self.finished_s is not None or (self.running and self.true_s - self.worked_s(now_s) <= DONE_S)
+
     def resume_from_observation(self, site: str, nodes: tuple[str, ...], *, running: bool) -> None:
         """It had begun before this world did."""
         self.site, self.started_s = site, 0.0

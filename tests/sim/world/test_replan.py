@@ -1,0 +1,190 @@
+"""Observing a running world, commanding another plan mid-way, and the proof of delivery of an event."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import timedelta
+
+import numpy as np
+import pytest
+
+from grid.response.event import CapacityEvent
+from scheduler.outcome import Outcome
+from scheduler.plan import EnergySchedule, Plan, Run
+from scheduler.scenario import Scenario
+from scheduler.workload import JobKind
+from sim.plan_check import check_plan
+from sim.rehearsal import realise
+from sim.world import SimulatedWorld
+from tests.factory import START, job, small_scenario
+from tests.sim.hand import EXACT, exact, good_plan, good_transfers, hand_plan
+
+
+def tail_of(plan: Plan, slot: int) -> Plan:
+    """The rest of ``plan`` from ``slot`` on, as a plan of its own."""
+    runs = tuple(replace(run, start=max(0, run.start - slot), end=run.end - slot) for run in plan.runs if run.end > slot)
+    transfers = tuple(
+        replace(item, start=max(0, item.start - slot), end=item.end - slot) for item in plan.transfers if item.end > slot
+    )
+    arrays = {name: getattr(plan.energy, name)[:, slot:].copy() for name in EnergySchedule.names()}
+    return replace(
+        plan, id="rest", horizon=plan.horizon.tail(slot), runs=runs, transfers=transfers, energy=EnergySchedule(**arrays)
+    )
+
+
+def carried_out(scenario: Scenario, plan: Plan, slot: int, seed: int, told_at: int) -> Outcome:
+    """The plan, replaced by its own rest from ``slot`` on, which is commanded at ``told_at``."""
+    world = SimulatedWorld(scenario, seed=seed, stressed=False)
+    world.command(plan)
+    world.advance(scenario.horizon.time(told_at))
+    world.command(tail_of(plan, slot))
+    return world.outcome()
+
+
+@pytest.mark.parametrize("slot", [1, 9, 11, 12, 14, 20, 23])
+def test_a_plan_replaced_by_its_own_rest_changes_nothing(slot: int) -> None:
+    """Cutting the good plan anywhere and commanding the rest one slot ahead gives the same energies, jobs and totals."""
+    scenario = exact(small_scenario())
+    plan = good_plan(scenario)
+    whole, cut = realise(scenario, plan, 7), carried_out(scenario, plan, slot, 7, slot - 1)
+    assert cut.jobs == whole.jobs
+    for name in whole.energy.names():
+        assert np.allclose(getattr(cut.energy, name), getattr(whole.energy, name), atol=1e-9), name
+    assert cut.totals.objective_eur == pytest.approx(whole.totals.objective_eur, rel=1e-9)
+
+
+def test_a_new_plan_moves_what_has_not_begun() -> None:
+    """From its first slot on the new plan holds: a waiting job moves, a running rigid job goes on, a paused one resumes later."""
+    scenario = replace(
+        small_scenario(
+            jobs=(job("rigid", duration_h=4), job("later", duration_h=1), job("soft", duration_h=4, kind=JobKind.INTERRUPTIBLE))
+        ),
+        errors=EXACT,
+    )
+    first = hand_plan(
+        scenario,
+        (
+            Run("rigid", "hall", 4, 8, ("hall.rack-0",)),
+            Run("later", "hall", 7, 8, ("hall.rack-1",)),
+            Run("soft", "hall", 4, 8, ("hall.rack-2",)),
+        ),
+        good_transfers(),
+    )
+    world = SimulatedWorld(scenario, seed=1, stressed=False)
+    world.command(first)
+    world.advance(START + timedelta(hours=5.5))
+    seen = world.observe(6)
+    assert {state.job: (state.remaining_slots, state.running) for state in seen.started} == {
+        "rigid": (2, True),
+        "soft": (2, True),
+    }
+    rest = hand_plan(
+        scenario,
+        (
+            Run("rigid", "hall", 0, 2, ("hall.rack-0",)),
+            Run("later", "hall", 10, 11, ("hall.rack-3",)),
+            Run("soft", "hall", 8, 10, ("hall.rack-2",)),
+        ),
+        tuple(replace(item, start=item.start - 6, end=item.end - 6) for item in good_transfers()),
+        horizon=scenario.horizon.tail(6),
+        initial_soc_kwh=seen.soc_kwh,
+        plan_id="second",
+    )
+    assert check_plan(scenario, rest, seen) == ()
+    world.command(rest)
+    outcome = world.outcome()
+    ends = {item.job: item.finished for item in outcome.jobs}
+    assert ends == {name: START + timedelta(hours=hours) for name, hours in (("rigid", 8), ("later", 17), ("soft", 16))}
+    assert outcome.plan_id == "second"
+
+
+def test_observation_of_the_present_and_of_the_future() -> None:
+    """Finished jobs, moved data and charge are known now and foreseen by the plan for later; the past cannot be observed."""
+    scenario = exact(small_scenario())
+    plan = good_plan(scenario)
+    world = SimulatedWorld(scenario, seed=1, stressed=False)
+    world.command(plan)
+    world.advance(scenario.horizon.time(12))
+    now, later = world.observe(12), world.observe(14)
+    assert now.finished == {"nightly", "backup", "index", "render"}  # the last two end at this instant
+    assert {state.job for state in now.started} == {"train"}
+    assert later.finished == {"nightly", "backup", "index", "render", "transcode"}
+    (train,) = later.started
+    assert (train.job, train.remaining_slots, train.nodes) == ("train", 1, ("hall.rack-2",))
+    assert now.moved_tb == {"scans": pytest.approx(0.45)}
+    assert later.moved_tb == {"scans": pytest.approx(0.9)}
+    assert later.moved_to == {"scans": "vault"}
+    assert now.soc_kwh["cabinet"] == pytest.approx(5.0)
+    assert later.soc_kwh["cabinet"] == pytest.approx(5.0 + 2 * 0.95)
+    assert now.peak_kw["hall"] == pytest.approx(float(plan.energy.import_kw[1, :12].max()))
+    with pytest.raises(ValueError, match="cannot be observed any more"):
+        world.observe(11)
+
+
+def test_time_does_not_run_backwards() -> None:
+    """A world refuses to advance into its past, and a plan for jobs that it does not have."""
+    scenario = exact(small_scenario())
+    world = SimulatedWorld(scenario, seed=1, stressed=False)
+    world.advance(scenario.horizon.time(3))
+    assert world.now() == scenario.horizon.time(3)
+    with pytest.raises(ValueError, match="lies before"):
+        world.advance(scenario.horizon.time(2))
+    plan = good_plan(scenario)
+    with pytest.raises(ValueError, match="unknown jobs: ghost"):
+        world.command(replace(plan, runs=(*plan.runs, Run("ghost", "hall", 5, 6))))
+
+
+def test_a_world_begins_from_an_observation() -> None:
+    """A rehearsal of the rest begins with the started jobs on their nodes, the observed charge and the moved data."""
+    scenario = exact(small_scenario())
+    plan = good_plan(scenario)
+    world = SimulatedWorld(scenario, seed=1, stressed=False)
+    world.command(plan)
+    world.advance(scenario.horizon.time(9) + timedelta(minutes=30))
+    seen = world.observe(11)
+    rest = tail_of(plan, 11)
+    assert check_plan(scenario, rest, seen) == ()
+    outcome, whole = realise(scenario, rest, 1, observation=seen), realise(scenario, plan, 1)
+    assert {item.job for item in outcome.jobs} == {"index", "render", "train", "transcode"}
+    whole_ends = {item.job: item.finished for item in whole.jobs}
+    assert all(item.finished == whole_ends[item.job] for item in outcome.jobs)
+    assert np.allclose(outcome.energy.import_kwh, whole.energy.import_kwh[:, 11:], atol=1e-9)
+    assert np.allclose(outcome.energy.soc_kwh, whole.energy.soc_kwh[:, 11:], atol=1e-9)
+    assert outcome.violations == ()
+
+
+def test_delivery_against_the_plan_before_the_event() -> None:
+    """A job kept clear of the event's hour delivers its power there: baseline minus actual, both net import."""
+    event = CapacityEvent("peak-1", "hall", START + timedelta(hours=2), START + timedelta(hours=3), 0.7, 2.0, START)
+    scenario = small_scenario(jobs=(job("work", duration_h=1),), errors=EXACT)
+    with_event = replace(scenario, events=(event,))
+    before = hand_plan(scenario, (Run("work", "hall", 2, 3, ("hall.rack-0",)),), good_transfers())
+    after = hand_plan(scenario, (Run("work", "hall", 4, 5, ("hall.rack-0",)),), good_transfers())
+    baseline = realise(scenario, before, 1)
+    (kept,) = realise(with_event, after, 1, baseline=baseline).deliveries
+    assert kept.baseline_kw == pytest.approx(0.1 + 1.2 * (0.4 + 0.4))  # overhead + pue x (idle + job)
+    assert kept.actual_kw == pytest.approx(0.1 + 1.2 * 0.4)
+    assert kept.delivered_kw == pytest.approx(1.2 * 0.4)
+    assert kept.shortfall_kwh == 0
+    assert "before the event" in kept.baseline_method
+    broken = realise(with_event, before, 1, baseline=baseline)
+    (item,) = broken.deliveries
+    assert item.worst_kw == pytest.approx(1.06)
+    assert item.shortfall_kwh == pytest.approx(0.36)
+    assert broken.totals.breakdown_eur["event_penalty"] == pytest.approx(0.72)
+    (unknown,) = realise(with_event, after, 1).deliveries
+    assert unknown.delivered_kw == 0
+    assert "not stated" in unknown.baseline_method
+
+
+def test_battery_helps_an_event_that_is_known() -> None:
+    """From the moment an event is received the battery keeps net import at the limit, as long as its charge lasts."""
+    start = START + timedelta(hours=2)
+    event = CapacityEvent("peak-1", "cabinet", start, start + timedelta(hours=2), 0.0, 2.0, start + timedelta(minutes=30))
+    scenario = small_scenario(jobs=(), events=(event,), errors=EXACT)
+    plan = hand_plan(scenario, (), good_transfers())
+    outcome = realise(scenario, plan, 1)
+    idle_kw = scenario.site("cabinet").idle_kw
+    (item,) = outcome.deliveries
+    assert item.shortfall_kwh == pytest.approx(0.5 * idle_kw)  # only the half hour before it was known
+    assert outcome.energy.discharge_kwh[0].sum() == pytest.approx(1.5 * idle_kw)
