@@ -1,0 +1,126 @@
+"""The electrical network in a rehearsal: voltages and loading of a benchmark grid, and advice that holds when tried."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from grid.network import Network, load_network
+from grid.series import Series
+from scheduler.outcome import Outcome, ViolationKind
+from scheduler.plan import Plan
+from scheduler.scenario import NetworkSpec, RehearsalSettings, Scenario
+from sim.network_check import WORST_SLOTS, with_power_flow
+from sim.rehearsal import realise, rehearse
+from tests.factory import small_scenario
+from tests.sim.hand import EXACT, hand_plan
+
+CODE = "1-LV-rural1--0-sw"
+
+
+@pytest.fixture(scope="module")
+def network() -> Network:
+    """A rural low-voltage grid with 13 households."""
+    return load_network(CODE)
+
+
+def on_the_grid(network: Network, *, extra_kw: float = 0.0, households: float = 1.0, **limits: float) -> Scenario:
+    """The small scenario with the hall on a bus at the end of the grid and ``extra_kw`` of load that is always there."""
+    scenario = small_scenario(
+        jobs=(),
+        errors=EXACT,
+        network=NetworkSpec(CODE, "2016-01-15T00:00:00", households),
+        rehearsal=RehearsalSettings(stressed_runs=1, **limits),
+    )
+    hall = scenario.site("hall")
+    limit = Series.constant(1000.0, scenario.horizon, "kW")
+    bus = network.bus_names[int(network.load_buses[-1])]
+    hall = replace(hall, overhead_kw=0.1 + extra_kw, connection=replace(hall.connection, import_limit_kw=limit, bus=bus))
+    return replace(scenario, sites=(scenario.sites[0], hall, scenario.sites[2]), datasets=scenario.datasets[:1])
+
+
+def idle(scenario: Scenario) -> Plan:
+    """Nothing runs."""
+    return hand_plan(scenario)
+
+
+def test_quiet_site_passes(network: Network) -> None:
+    """A small site leaves the grid within its band: every slot solved in the nominal run, the extreme ones when stressed."""
+    scenario = on_the_grid(network)
+    rehearsal = rehearse(scenario, idle(scenario), network=network)
+    assert rehearsal.verdict.passed
+    assert rehearsal.nominal is not None
+    assert rehearsal.nominal.network is not None
+    assert rehearsal.nominal.network.slots == tuple(range(24))
+    stressed = rehearsal.stressed[0].network
+    assert stressed is not None
+    assert len(stressed.slots) == WORST_SLOTS
+    worst = rehearsal.verdict.worst
+    assert 0.9 < worst["voltage_low_pu"] < worst["voltage_high_pu"] < 1.1
+    assert 0 < worst["transformer_loading_pct"] < 100
+
+
+def violation_of(outcome: Outcome, kind: ViolationKind) -> str:
+    """Advice of the violation of that kind."""
+    return next(violation.advice for violation in outcome.violations if violation.kind is kind)
+
+
+@pytest.mark.parametrize("kind", [ViolationKind.TRANSFORMER_LOADING, ViolationKind.LINE_LOADING, ViolationKind.VOLTAGE_BAND])
+def test_overload_is_named_and_the_advice_helps(network: Network, kind: ViolationKind) -> None:
+    """A site far too large overloads the grid; lowering its import by the advised power brings the element back, nearly."""
+    limits = {"voltage_low_pu": 0.99, "loading_limit_pct": 40.0 if kind is ViolationKind.LINE_LOADING else 100.0}
+    scenario = on_the_grid(network, extra_kw=150.0, **limits)
+    outcome = with_power_flow(scenario, realise(scenario, idle(scenario), 1), network)
+    worst = next(violation for violation in outcome.violations if violation.kind is kind)
+    match = re.search(r"Lower the import limit of hall by ([\d.e+]+) kW", worst.advice)
+    assert match, worst.advice
+    lowered = on_the_grid(network, extra_kw=150.0 - float(match[1]), **limits)
+    after = with_power_flow(lowered, realise(lowered, idle(lowered), 1), network)
+    again = next((violation for violation in after.violations if violation.kind is kind), None)
+    before_over = abs(worst.value - worst.limit)
+    assert again is None or abs(again.value - again.limit) < 0.25 * before_over
+
+
+def test_verdict_refuses_an_overloaded_grid(network: Network) -> None:
+    """Overload blocks the plan, and the verdict names bus, line and transformer."""
+    scenario = on_the_grid(network, extra_kw=150.0)
+    verdict = rehearse(scenario, idle(scenario), network=network).verdict
+    assert not verdict.passed
+    assert ViolationKind.TRANSFORMER_LOADING in {violation.kind for violation in verdict.violations}
+    assert {violation.subject for violation in verdict.violations} <= {
+        *network.bus_names,
+        *network.line_names,
+        *network.transformer_names,
+    }
+
+
+def test_households_alone_are_named(network: Network) -> None:
+    """When the grid is overloaded with no site at all, the advice says so instead of blaming the site."""
+    scenario = on_the_grid(network, households=12.0)
+    outcome = with_power_flow(scenario, realise(scenario, idle(scenario), 1), network)
+    assert "households alone" in violation_of(outcome, ViolationKind.TRANSFORMER_LOADING)
+
+
+def test_no_bus_no_power_flow(network: Network) -> None:
+    """A scenario whose sites are on no bus is left as it is."""
+    scenario = on_the_grid(network)
+    hall = scenario.site("hall")
+    off = replace(hall, connection=replace(hall.connection, bus=None))
+    scenario = replace(scenario, sites=(scenario.sites[0], off, scenario.sites[2]))
+    outcome = realise(scenario, idle(scenario), 1)
+    assert with_power_flow(scenario, outcome, network) is outcome
+
+
+def test_the_network_profile_runs_along_with_a_later_start(network: Network) -> None:
+    """An outcome of the rest of the day meets the households of the rest of the day."""
+    scenario = on_the_grid(network)
+    whole = with_power_flow(scenario, realise(scenario, idle(scenario), 1), network).network
+    rest_scenario = replace(scenario, horizon=scenario.horizon.tail(10))
+    rest_outcome = realise(rest_scenario, idle(rest_scenario), 1)
+    rest = with_power_flow(scenario, rest_outcome, network).network
+    assert whole is not None
+    assert rest is not None
+    assert np.allclose(rest.voltage_pu, whole.voltage_pu[10:], atol=1e-9)

@@ -1,0 +1,128 @@
+"""The rehearsal: what passes, what is tolerated, what blocks, and the advice that a failed verdict gives."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from grid.series import Series
+from scheduler.outcome import ViolationKind
+from scheduler.plan import Run
+from scheduler.scenario import ErrorModel, RehearsalSettings, Scenario
+from sim.rehearsal import judge, realise, rehearse, stressed_seeds
+from tests.factory import job, small_scenario
+from tests.sim.hand import EXACT, good_plan, good_runs, good_transfers, hand_plan
+
+
+def test_good_plan_passes() -> None:
+    """The good plan passes with its nominal and its two stressed runs, each at its own seed, and worst values are named."""
+    scenario = small_scenario()
+    told: list[str] = []
+    rehearsal = rehearse(scenario, good_plan(scenario), progress=told.append)
+    assert rehearsal.verdict.passed
+    assert rehearsal.verdict.violations == ()
+    assert rehearsal.verdict.seeds == (7, 8, 9) == (scenario.seed, *stressed_seeds(scenario))
+    assert rehearsal.nominal is not None
+    assert not rehearsal.nominal.stressed
+    assert [run.stressed for run in rehearsal.stressed] == [True, True]
+    assert rehearsal.verdict.worst["balance_error_kwh"] < 1e-6
+    assert rehearsal.verdict.worst["deadline_misses"] == 0
+    assert len(told) == 3
+
+
+def test_the_nominal_run_is_the_realisation_at_the_same_seed() -> None:
+    """What is realised for a baseline comparison is exactly the rehearsed nominal run."""
+    scenario = small_scenario()
+    plan = good_plan(scenario)
+    nominal = rehearse(scenario, plan).nominal
+    assert nominal is not None
+    assert nominal.totals == realise(scenario, plan, scenario.seed).totals
+
+
+def test_a_broken_plan_is_not_simulated() -> None:
+    """A plan that breaks a rule on paper fails at once, without a run."""
+    scenario = small_scenario()
+    runs = tuple(replace(run, start=12, end=13) if run.job == "backup" else run for run in good_runs())
+    rehearsal = rehearse(scenario, hand_plan(scenario, runs, good_transfers(), plan_id="late"))
+    assert not rehearsal.verdict.passed
+    assert rehearsal.verdict.plan_id == "late"
+    assert [violation.kind for violation in rehearsal.verdict.violations] == [ViolationKind.DEADLINE]
+    assert rehearsal.nominal is None
+    assert rehearsal.stressed == ()
+
+
+def test_a_missed_deadline_blocks_in_the_nominal_run() -> None:
+    """Run times above what was asked break a tight deadline in the nominal run: refused, with advice."""
+    errors = replace(EXACT, duration_low=1.2, duration_high=1.2)
+    scenario = small_scenario(jobs=(job("tight", duration_h=2, deadline_h=6),), errors=errors)
+    plan = hand_plan(scenario, (Run("tight", "hall", 4, 6, ("hall.rack-0",)),), good_transfers())
+    verdict = rehearse(scenario, plan).verdict
+    assert not verdict.passed
+    (violation,) = verdict.violations
+    assert (violation.kind, violation.subject) == (ViolationKind.DEADLINE, "tight")
+    assert violation.value == pytest.approx(0.4)
+    assert "duration_margin" in violation.advice
+
+
+def all_nodes_fail(tolerance: float) -> Scenario:
+    """Every node fails once for twenty hours, and one of two jobs has no time to begin again."""
+    return small_scenario(
+        jobs=(job("tight", duration_h=20, deadline_h=20), job("roomy", duration_h=1)),
+        errors=replace(EXACT, node_failures=7, repair_h=20.0),
+        rehearsal=RehearsalSettings(stressed_runs=1, deadline_miss_tolerance=tolerance),
+    )
+
+
+@pytest.mark.parametrize(("tolerance", "passed"), [(0.0, False), (1.0, True)])
+def test_misses_after_a_node_failure_are_tolerated_up_to_a_share(tolerance: float, passed: bool) -> None:
+    """A stressed run may miss the share of deadlines that the scenario tolerates; the failure is named as the cause."""
+    scenario = all_nodes_fail(tolerance)
+    runs = (Run("tight", "hall", 0, 20, ("hall.rack-0",)), Run("roomy", "hall", 0, 1, ("hall.rack-1",)))
+    rehearsal = rehearse(scenario, hand_plan(scenario, runs, good_transfers()))
+    assert rehearsal.nominal is not None
+    assert rehearsal.nominal.totals.deadline_misses == 0
+    assert rehearsal.stressed[0].totals.deadline_misses >= 1
+    assert rehearsal.verdict.passed is passed
+    if not passed:
+        tight = next(violation for violation in rehearsal.verdict.violations if violation.subject == "tight")
+        assert "injected failure of hall.rack-0" in tight.advice
+        assert tight.seed == stressed_seeds(scenario)[0]
+
+
+def test_a_limit_is_tolerated_in_no_run() -> None:
+    """A plan that only fits its import limit by forecast sun is refused when the sun does not come, at its worst slot."""
+    scenario = small_scenario(
+        jobs=(job("noon", duration_h=2, release_h=11, deadline_h=13, nodes=4),), errors=replace(EXACT, solar_sigma=0.6)
+    )
+    hall = scenario.site("hall")
+    tight = replace(hall, connection=replace(hall.connection, import_limit_kw=Series.constant(0.6, scenario.horizon, "kW")))
+    scenario = replace(scenario, sites=(scenario.sites[0], tight, scenario.sites[2]))
+    runs = (Run("noon", "hall", 11, 13, tuple(f"hall.rack-{i}" for i in range(4))),)
+    plan = hand_plan(scenario, runs, (replace(good_transfers()[0], start=13, end=15),))
+    seeds = [
+        seed
+        for seed in range(40)
+        if not rehearse(replace(scenario, seed=seed), plan).verdict.passed  # the sun is dark enough at some seed
+    ]
+    assert seeds
+    verdict = rehearse(replace(scenario, seed=seeds[0]), plan).verdict
+    violation = verdict.violations[0]
+    assert violation.kind is ViolationKind.IMPORT_LIMIT
+    assert violation.value > violation.limit == 0.6
+    assert "limit_margin" in violation.advice
+    assert verdict.worst["import_of_limit_pct"] > 100
+
+
+def test_judge_keeps_the_worst_of_each_rule() -> None:
+    """Of one rule and subject that several runs break, the verdict holds the furthest."""
+    errors = ErrorModel(duration_low=1.1, duration_high=2.0, command_delay_s=0.0, node_failures=0)
+    scenario = small_scenario(jobs=(job("tight", duration_h=2, deadline_h=6),), errors=errors)
+    plan = hand_plan(scenario, (Run("tight", "hall", 4, 6, ("hall.rack-0",)),), good_transfers())
+    runs = [realise(scenario, plan, seed) for seed in range(6)]
+    values = [run.violations[0].value for run in runs]
+    assert len(set(values)) == 6
+    (violation,) = judge(scenario, plan, runs[0], tuple(runs[1:])).violations
+    assert violation.value == max(values)
+    assert violation.seed == int(np.argmax(values))
