@@ -205,7 +205,10 @@ class Broker:
         answer = self._guard.stdout.readline()
         if not answer:
             raise TransportError(f"the guard could not start {self._program}")
-        self.pid = int(json.loads(answer)["pid"])
+        told = json.loads(answer)
+        if "error" in told:
+            raise TransportError(f"{self.description} did not start: {told['error']}")
+        self.pid = int(told["pid"])
 
     def _order(self, order: dict[str, object]) -> None:
         if self._guard is None or self._guard.stdin is None:

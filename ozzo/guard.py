@@ -97,7 +97,11 @@ def watch(orders: IO[str]) -> int:
     child = None
     try:
         if start["argv"]:
-            child = start_child(start["argv"], start["user"])
+            try:
+                child = start_child(start["argv"], start["user"])
+            except OSError as error:
+                print(json.dumps({"pid": 0, "error": str(error)}), flush=True)
+                return 1
         print(json.dumps({"pid": child.pid if child else 0}), flush=True)
         for line in orders:
             sessions += [int(json.loads(line)["session"])]

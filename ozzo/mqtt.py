@@ -78,6 +78,8 @@ class MqttTransport:
         self._endpoint, self._timeout_s, self._broker = endpoint, timeout_s, broker
         self._manual_ack, self._closed = manual_ack, False
         self._handlers: dict[str, Handler] = {}
+        self._early: list[Delivery] = []
+        self._hand_over = threading.RLock()
         self._answered, self._refusal = threading.Event(), ""
         self._granted: dict[int, list[ReasonCode]] = {}
         self._grant = threading.Condition()
@@ -135,13 +137,12 @@ class MqttTransport:
                 client.ack(mid, qos)
 
         delivery = Delivery(message.topic, bytes(message.payload), acknowledge)
-        taken = False
-        for pattern, handler in list(self._handlers.items()):
-            if matches(pattern, message.topic):
-                taken = True
+        with self._hand_over:
+            takers = [handler for pattern, handler in self._handlers.items() if matches(pattern, message.topic)]
+            if not takers:  # from the session of an earlier life; it comes before this life has subscribed
+                self._early.append(delivery)
+            for handler in takers:
                 handler(delivery)
-        if not taken:
-            acknowledge()  # left over from an earlier session; nobody here will ever take it
 
     @property
     def description(self) -> str:
@@ -168,7 +169,12 @@ class MqttTransport:
         """See ``Transport``; waits until the broker has granted it."""
         if self._closed:
             raise TransportError(f"subscribe to {pattern} after close")
-        self._handlers[pattern] = handler
+        with self._hand_over:
+            self._handlers[pattern] = handler
+            waiting = [delivery for delivery in self._early if matches(pattern, delivery.topic)]
+            self._early = [delivery for delivery in self._early if delivery not in waiting]
+            for delivery in waiting:
+                handler(delivery)
         result, mid = self._client.subscribe(pattern, options=SubscribeOptions(qos=1))
         if result != paho.MQTT_ERR_SUCCESS or mid is None:
             raise TransportError(f"subscribe to {pattern}: {paho.error_string(result)}")

@@ -1,1 +1,1 @@
-"""Tests against real servers and processes on loopback."""
+"""Tests that start real servers on loopback."""
