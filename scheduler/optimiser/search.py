@@ -8,8 +8,8 @@
    goes round through several kinds of neighbourhood until the gap is reached or nothing helps any more.
 5. What is left goes to HiGHS as a whole, from the incumbent.
 
-Everything stops at the asked gap. All choices come from a fixed seed and node limits, so the same problem gives the same
-plan unless the wall time runs out or somebody interrupts.
+All stops at the asked gap. Choices come from a fixed seed and node limits, so the same problem gives the same plan
+unless the wall time runs out or somebody interrupts.
 """
 
 from __future__ import annotations
@@ -153,10 +153,14 @@ class Search:
         return max(0.0, self.deadline - time.perf_counter())
 
     def _finished(self) -> bool:
-        return self.gap <= self.parts.problem.settings.relative_gap or self.stop() or self._left() <= 0.0
+        return self._reached() or self.stop() or self._left() <= 0.0
+
+    def _reached(self) -> bool:
+        """True when the asked gap is proven (to the solver's own tolerance)."""
+        return self.gap <= self.parts.problem.settings.relative_gap + WHOLE
 
     def _status(self) -> SolveStatus:
-        if self.gap <= self.parts.problem.settings.relative_gap:
+        if self._reached():
             return SolveStatus.OPTIMAL
         return SolveStatus.INTERRUPTED if self.stop() else SolveStatus.TIME_LIMIT
 
