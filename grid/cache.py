@@ -50,7 +50,7 @@ def cached(name: str, key: Mapping[str, str], build: Callable[[], Arrays], folde
 def _load(path: Path, identity: str) -> Arrays | None:
     """What the file holds, or None when it is absent, damaged or about something else (it is then made again)."""
     try:
-        with np.load(path, allow_pickle=False) as file:
+        with path.open("rb") as raw, np.load(raw, allow_pickle=False) as file:
             if str(file["_key"]) != identity:
                 return None
             return {name: file[name] for name in file.files if name != "_key"}

@@ -27,8 +27,8 @@ POWER_LAW_EXPONENT = 1.0 / 7.0
 MEASURED_AT_M = 10.0
 
 
-def turbine_types() -> tuple[str, ...]:
-    """Types of windpowerlib that have a power curve.
+def _library_table(name: str) -> dict[str, dict[str, str]]:
+    """A table of windpowerlib by turbine type.
 
     Raises:
         FeedError: windpowerlib is not installed.
@@ -36,9 +36,18 @@ def turbine_types() -> tuple[str, ...]:
     spec = importlib.util.find_spec("windpowerlib")
     if spec is None or not spec.submodule_search_locations:
         raise FeedError("the package windpowerlib is not installed")
-    path = Path(next(iter(spec.submodule_search_locations))) / "data" / "default_turbine_data" / "power_curves.csv"
+    path = Path(next(iter(spec.submodule_search_locations))) / "data" / "default_turbine_data" / name
     with path.open(encoding="utf-8", newline="") as file:
-        return tuple(row[0] for row in list(csv.reader(file))[1:])
+        return {row["turbine_type"]: row for row in csv.DictReader(file)}
+
+
+def turbine_types() -> tuple[str, ...]:
+    """Types of windpowerlib that have a power curve.
+
+    Raises:
+        FeedError: windpowerlib is not installed.
+    """
+    return tuple(_library_table("power_curves.csv"))
 
 
 def share_of_rating(
@@ -49,22 +58,22 @@ def share_of_rating(
     Raises:
         FeedError: windpowerlib has no power curve for this turbine (names the nearest), or the hub height is not positive.
     """
-    known = turbine_types()
-    if turbine not in known:
-        nearest = difflib.get_close_matches(turbine, known, 1, 0.3)
+    curves = _library_table("power_curves.csv")
+    if turbine not in curves:
+        nearest = difflib.get_close_matches(turbine, curves, 1, 0.3)
         hint = f" (did you mean {nearest[0]!r}?)" if nearest else ""
         raise FeedError(f"windpowerlib has no power curve of a turbine {turbine!r}{hint}")
     if not hub_height_m > 0:
         raise FeedError(f"hub height {hub_height_m} m is not above 0")
-    from windpowerlib import WindTurbine
     from windpowerlib.power_output import power_curve
     from windpowerlib.wind_speed import hellman
 
-    machine = WindTurbine(hub_height=hub_height_m, turbine_type=turbine)
+    # The table is read directly: the class WindTurbine refuses hubs below half the rotor of the big machine.
+    points = [(float(speed), float(watts)) for speed, watts in curves[turbine].items() if speed != "turbine_type" and watts]
     at_hub = hellman(wind_m_per_s, MEASURED_AT_M, hub_height_m, hellman_exponent=exponent)
-    curve = machine.power_curve
-    power = power_curve(np.asarray(at_hub), curve["wind_speed"], curve["value"])
-    share: FloatArray = np.asarray(power, dtype=np.float64) / float(machine.nominal_power)
+    power = power_curve(np.asarray(at_hub), np.array([v for v, _ in points]), np.array([w for _, w in points]))
+    rated_w = float(_library_table("turbine_data.csv")[turbine]["nominal_power"])
+    share: FloatArray = np.asarray(power, dtype=np.float64) / rated_w
     return share
 
 

@@ -64,12 +64,16 @@ def test_second_read_comes_from_the_cache_and_a_damaged_one_is_made_again(tmp_pa
 
 def test_neither_simbench_nor_pandas_is_imported(cache: Path) -> None:
     """Reading a profile must not cost the seconds that simbench takes to import."""
-    program = (
-        "import sys; from pathlib import Path; from datetime import *; from grid.horizon import Horizon;"
-        "from grid.feeds.simbench_profiles import renewable_profile as r;"
-        f"r({CODE!r}, 'PV4', Horizon(datetime(2023,5,10,tzinfo=timezone.utc), timedelta(hours=1), 4), '2016-05-12', cache=Path({str(cache)!r}));"
-        "sys.exit(any(name in sys.modules for name in ('simbench', 'pandapower', 'pandas')))"
-    )
+    program = f"""
+import sys
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from grid.feeds.simbench_profiles import renewable_profile
+from grid.horizon import Horizon
+day = Horizon(datetime(2023, 5, 10, tzinfo=UTC), timedelta(hours=1), 4)
+renewable_profile({CODE!r}, "PV4", day, "2016-05-12", cache=Path({str(cache)!r}))
+sys.exit(any(name in sys.modules for name in ("simbench", "pandapower", "pandas")))
+"""
     assert subprocess.run([sys.executable, "-c", program], check=False, timeout=120).returncode == 0
 
 
