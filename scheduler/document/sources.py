@@ -146,15 +146,17 @@ def _read_series(context: Context, sources: Sources, part: MeasuredPart | PriceP
         return
     clock = part.time_zone or context.document.time_zone
     try:
+        zone = ZoneInfo(clock)
+    except (KeyError, ValueError, OSError):
+        context.report((*place, "time_zone"), shown(clock), "an IANA time zone such as Europe/Amsterdam")
+        return
+    try:
         if kind == "table" and not isinstance(part, MeasuredPart):
             series = _table(context, path, part, horizon, where)
         else:
-            series = _cut(context, part, _reading(kind, path, part, clock), ZoneInfo(clock), where)
-    except (FeedError, SeriesError, OSError, ValueError, KeyError) as error:
-        if isinstance(error, KeyError | ValueError) and not isinstance(error, UnicodeError):
-            context.report((*place, "time_zone"), shown(clock), "an IANA time zone such as Europe/Amsterdam")
-        else:
-            context.report(where, str(error), f"a series in {part.UNIT} that can be read")
+            series = _cut(context, part, _reading(kind, path, part, clock), zone, where)
+    except (FeedError, SeriesError) as error:
+        context.report(where, str(error), f"a series in {part.UNIT} that can be read")
         return
     if series is not None:
         sources.series[part] = series if factor == 1.0 else series.scaled(factor, part.UNIT)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import os
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -178,8 +177,7 @@ def test_almere_loads() -> None:
 
 
 @pytest.mark.data
-@pytest.mark.skipif("OZZO_DATA" not in os.environ, reason="OZZO_DATA is not set")
-def test_surf_amsterdam_loads_real_jobs() -> None:
+def test_surf_amsterdam_loads_real_jobs(data: Path) -> None:
     """With the real data: at least 500 jobs on at least four sites, sun and wind from weather, jobs left out named."""
     scenario = load_scenario(CONFIGS / "surf_amsterdam.yaml")
     assert len(scenario.jobs) >= 500
@@ -191,10 +189,64 @@ def test_surf_amsterdam_loads_real_jobs() -> None:
 
 
 @pytest.mark.data
-@pytest.mark.skipif("OZZO_DATA" not in os.environ, reason="OZZO_DATA is not set")
-def test_real_prices_on_the_clock_change_are_refused_and_named(tmp_path: Path) -> None:
+def test_real_prices_on_the_clock_change_are_refused_and_named(tmp_path: Path, data: Path) -> None:
     """The real Dutch prices of 30 October 2022 lack the second 02:00; the finding names that hour."""
     (finding,) = check_file(written(tmp_path, "2022-10-30T00:00", "{market_prices: $OZZO_DATA/prices_eur/NL_2022.csv}"))
     assert "2022-10-30T02:00" in finding.found
     (gap,) = check_file(written(tmp_path, "2022-09-03T00:00", "{market_prices: $OZZO_DATA/prices_eur/NL_2022.csv}"))
     assert "24 rows" in gap.found
+
+
+def with_work(folder: Path, work: str) -> Path:
+    """The base document with another workload."""
+    path = written(folder)
+    lines = ["workload:" if line.startswith("workload") else line for line in path.read_text().splitlines()]
+    lines[lines.index("workload:") + 1] = f"  {work}"
+    path.write_text("\n".join(lines) + "\n")
+    return path
+
+
+def test_a_faulty_model_or_trace_is_found_when_loading(tmp_path: Path) -> None:
+    """A job model or a trace of another format is a finding of loading, in its line."""
+    for work, field in (
+        ("generator: {model: base.yaml, jobs: 3}", "workload.generator.model"),
+        ("trace: {opendc: base.yaml}", "workload.trace.opendc"),
+    ):
+        path = with_work(tmp_path, work)
+        assert check_file(path) == []
+        with pytest.raises(InputError) as caught:
+            load_scenario(path)
+        (finding,) = caught.value.findings
+        assert finding.field == field
+
+
+def test_generated_jobs_follow_the_seed_and_their_classes(tmp_path: Path) -> None:
+    """The same seed gives the same jobs, another one others; classes decide kind, slack and sites."""
+    model = CONFIGS / "data" / "surf_job_model.json"
+    classes = "[{name: night, kind: interruptible, slack_h: 6, sites: [b]}]"
+    path = with_work(tmp_path, f"generator: {{model: {model}, jobs: 12, longest_minutes: 2 h, classes: {classes}}}")
+    first, second = load_scenario(path), load_scenario(path)
+    path.write_text(path.read_text().replace("name: base", "name: base\nseed: 2"))
+    other = load_scenario(path)
+    assert first.jobs == second.jobs
+    assert first.jobs != other.jobs
+    assert len(first.jobs) + len(first.beyond_horizon) == 12
+    for job in first.jobs:
+        assert (job.kind, job.sites, job.origin) == (JobKind.INTERRUPTIBLE, ("b",), "generator")
+        assert job.duration <= timedelta(hours=2)
+        assert job.deadline <= min(job.release + job.duration + timedelta(hours=6), first.horizon.end)
+
+
+@pytest.mark.data
+def test_a_trace_of_another_day_is_moved_to_the_horizon(tmp_path: Path, data: Path) -> None:
+    """Real jobs of 5 July land on 1 July, at the same time of day, and the provenance says so."""
+    there = load_scenario(with_work(tmp_path, "trace: {opendc: $OZZO_DATA/jobs/surf_2022_tasks.parquet, limit: 20, sites: [a]}"))
+    moved = load_scenario(
+        with_work(
+            tmp_path, "trace: {opendc: $OZZO_DATA/jobs/surf_2022_tasks.parquet, from: 2022-07-05T00:00, limit: 20, sites: [a]}"
+        )
+    )
+    assert there.horizon == moved.horizon
+    assert {job.name for job in there.jobs}.isdisjoint(job.name for job in moved.jobs)
+    assert all(moved.horizon.start <= job.release < moved.horizon.end for job in moved.jobs)
+    assert any("moved by -4 days" in sentence for sentence in moved.provenance)
