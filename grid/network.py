@@ -14,7 +14,7 @@ from __future__ import annotations
 import difflib
 import importlib.metadata
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from datetime import datetime
 from functools import cached_property
 from pathlib import Path
@@ -26,7 +26,7 @@ import numpy.typing as npt
 from grid.ac_flow import Admittance, ComplexArray, IntArray, branch_currents_pu, slack_power_mva, solve
 from grid.cache import Arrays, cached
 from grid.errors import PowerFlowError
-from grid.feeds.simbench_profiles import PROFILE_STEP_S, profile_moments_s, scenario_of
+from grid.feeds.simbench_profiles import profile_means, profile_moments_s, scenario_of
 from grid.horizon import FloatArray, Horizon
 from grid.network_result import NetworkResult
 
@@ -107,9 +107,9 @@ class Network:
         moments = profile_moments_s(horizon, profile_start)
         load = 1e3 * household_scale
         return (
-            load * _means(self.load_p_mw, moments),
-            load * _means(self.load_q_mvar, moments),
-            1e3 * _means(self.sgen_p_mw, moments),
+            load * profile_means(self.load_p_mw, moments),
+            load * profile_means(self.load_q_mvar, moments),
+            1e3 * profile_means(self.sgen_p_mw, moments),
         )
 
     def worst_slots(
@@ -306,21 +306,6 @@ def _gathered(values: ComplexArray, places: IntArray, size: int) -> ComplexArray
     return sums.T
 
 
-def _means(columns: FloatArray, moments_s: FloatArray) -> FloatArray:
-    """Exact time-weighted means of 15-minute columns between neighbouring moments, ``[len(moments) - 1, columns]``."""
-    position = moments_s / PROFILE_STEP_S
-    first = int(np.floor(position[0]))
-    rows = columns[first : int(np.ceil(position[-1]))]
-    if np.array_equal(position, np.rint(position)) and (np.diff(position) == 1).all():
-        return rows.copy()
-    cumulative = np.vstack([np.zeros(columns.shape[1]), np.cumsum(rows, axis=0)])
-    whole = np.minimum(np.floor(position).astype(np.int64) - first, len(rows) - 1)
-    part = (position - first - whole)[:, None]
-    at = cumulative[whole] + part * rows[whole]
-    means: FloatArray = np.diff(at, axis=0) / np.diff(position)[:, None]
-    return means
-
-
 def load_network(code: str, *, cache: Path | None = None) -> Network:
     """The SimBench network ``code`` with its year of profiles, from the cache or freshly built (seconds).
 
@@ -350,36 +335,11 @@ def _from_arrays(code: str, arrays: Arrays) -> Network:
     def names(key: str) -> tuple[str, ...]:
         return tuple(str(name) for name in arrays[key])
 
-    admittance = Admittance(
-        size=int(arrays["size"]),
-        bus_rows=arrays["bus_rows"],
-        bus_columns=arrays["bus_columns"],
-        bus_values=arrays["bus_values"],
-        branch_rows=arrays["branch_rows"],
-        branch_columns=arrays["branch_columns"],
-        from_values=arrays["from_values"],
-        to_values=arrays["to_values"],
-        branches=int(arrays["branches"]),
-        slack=arrays["slack"],
-        slack_voltage=arrays["slack_voltage"],
-        base_mva=float(arrays["base_mva"]),
-    )
-    return Network(
-        code=code,
-        bus_names=names("bus_names"),
-        line_names=names("line_names"),
-        transformer_names=names("transformer_names"),
-        transformer_buses=names("transformer_buses"),
-        load_buses=arrays["load_buses"],
-        load_p_mw=arrays["load_p_mw"],
-        load_q_mvar=arrays["load_q_mvar"],
-        sgen_buses=arrays["sgen_buses"],
-        sgen_p_mw=arrays["sgen_p_mw"],
-        bus_nodes=arrays["bus_nodes"],
-        admittance=admittance,
-        line_branches=arrays["line_branches"],
-        transformer_branches=arrays["transformer_branches"],
-        line_pct=arrays["line_pct"],
-        transformer_pct=arrays["transformer_pct"],
-        grid_json=str(arrays["grid_json"]),
-    )
+    def parts(kind: type[Admittance | Network]) -> dict[str, Any]:
+        return {part.name: arrays[part.name] for part in fields(kind) if part.name in arrays}
+
+    scalars = {"size": int(arrays["size"]), "branches": int(arrays["branches"]), "base_mva": float(arrays["base_mva"])}
+    admittance = Admittance(**{**parts(Admittance), **scalars})
+    told = {name: names(name) for name in ("bus_names", "line_names", "transformer_names", "transformer_buses")}
+    rest = {"code": code, "admittance": admittance, "grid_json": str(arrays["grid_json"])}
+    return Network(**{**parts(Network), **told, **rest})

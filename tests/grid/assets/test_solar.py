@@ -22,7 +22,7 @@ ALMERE = (52.37, 5.22)
 
 def weather(cloud: float = 0.0, temperature_c: float = 20.0, wind: float = 3.0, hours: int = 25) -> Weather:
     """Constant weather in Almere."""
-    times = START.timestamp() + 3600.0 * np.arange(hours)
+    times = START.timestamp() + 3600.0 * np.arange(hours, dtype=np.float64)
     return Weather(
         times,
         np.full(hours, temperature_c),
@@ -122,6 +122,6 @@ def test_weather_that_is_missing_or_senseless_parameters() -> None:
     with pytest.raises(FeedError, match="repair"):
         solar_power(holed, DAY, peak_kw=1)
     assert solar_power(holed, DAY, peak_kw=1, repair="interpolate").mean(DAY).sum() > 0
-    for wrong in ({"peak_kw": 0.0}, {"peak_kw": 1.0, "tilt_deg": 120.0}, {"peak_kw": 1.0, "inverter_kw": -1.0}):
+    for peak_kw, tilt_deg, inverter_kw in ((0.0, 35.0, None), (1.0, 120.0, None), (1.0, 35.0, -1.0)):
         with pytest.raises(FeedError, match="solar"):
-            solar_power(weather(), DAY, **wrong)
+            solar_power(weather(), DAY, peak_kw=peak_kw, tilt_deg=tilt_deg, inverter_kw=inverter_kw)

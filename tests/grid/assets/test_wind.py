@@ -21,7 +21,7 @@ DAY = Horizon(START, timedelta(hours=1), 24)
 def weather(wind: np.ndarray) -> Weather:
     """Weather with this wind at 10 m, hour by hour."""
     zeros = np.zeros(len(wind))
-    times = START.timestamp() + 3600.0 * np.arange(len(wind))
+    times = START.timestamp() + 3600.0 * np.arange(len(wind), dtype=np.float64)
     return Weather(times, zeros, zeros, zeros, wind, 52.0, 5.0, elevation_m=0.0, source="test")
 
 
