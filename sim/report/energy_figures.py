@@ -134,7 +134,7 @@ def limit_figure(record: RunRecord, clock: Clock) -> Figure:
         if mine:
             first = not any(trace["name"] == "event limit" for trace in traces)
             traces.append(_event_limits(mine, clock) | {"yaxis": f"y{axis}", "showlegend": first, "legendgroup": "event limit"})
-        axes[f"yaxis{axis}"] = value_axis("kW", domain=[top - tall, top], zeroline=True, rangemode="tozero")
+        axes[f"yaxis{axis}"] = value_axis("kW", domain=[max(0.0, top - tall), top], zeroline=True, rangemode="tozero")
         notes += _row_title(name, far, top)
     shapes = [
         band(clock, event.start, event.end, f"y{names.index(event.site) + 1 if names.index(event.site) else ''} domain")

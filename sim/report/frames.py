@@ -227,7 +227,7 @@ def placement_after(record: RunRecord) -> Mapping[str, tuple[str, ...]]:
     """
     after = {dataset.name: list(dataset.sites) for dataset in record.scenario.datasets}
     for transfer, _, _ in transfers(record):
-        held = after[transfer.dataset]
+        held = after.setdefault(transfer.dataset, [])  # an altered plan may name a dataset that is not there
         if transfer.target not in held:
             held.append(transfer.target)
         if transfer.migration == transfer.dataset and transfer.source in held and len(held) > 1:

@@ -79,6 +79,12 @@ def gantt_figure(record: RunRecord, clock: Clock) -> Figure | None:
     return _rows_figure(record, clock) if few else _lanes_figure(record, clock)
 
 
+def _known_pieces(record: RunRecord) -> list[Piece]:
+    """Pieces of jobs and sites that the scenario knows (an altered plan may name others; its verdict says so)."""
+    jobs, sites = {job.name for job in record.scenario.jobs}, set(site_names(record))
+    return [piece for piece in pieces(record) if piece.job in jobs and piece.site in sites]
+
+
 def _missed(record: RunRecord) -> dict[str, datetime]:
     """End (or deadline, when it never ended) of each job that missed its deadline."""
     jobs = record.outcome.jobs if record.outcome else ()
@@ -101,7 +107,7 @@ def _marker(name: str, symbol: str, colour: str, points: list[tuple[datetime, fl
 def _rows_figure(record: RunRecord, clock: Clock) -> Figure:
     horizon, names = record.scenario.horizon, site_names(record)
     known, why = {job.name: job for job in record.scenario.jobs}, {d.name: d for d in decisions(record)}
-    found = pieces(record)
+    found = _known_pieces(record)
     first = {piece.job: piece for piece in reversed(found)}
     order = sorted(first.values(), key=lambda piece: (names.index(piece.site), piece.start, piece.job))
     order_names = [piece.job for piece in order] + [job.name for job in record.scenario.jobs if job.name not in first]
@@ -127,10 +133,11 @@ def _rows_figure(record: RunRecord, clock: Clock) -> Figure:
             traces.append(_bars(site, site_colour(s), mine, clock, known, why))
     deadlines = [(known[n].deadline, row[n], n) for n in order_names if begin <= known[n].deadline <= end]
     traces.append(_marker("deadline", "line-ns", "var(--ink)", deadlines, clock))
-    ended = [(job.finished, row[job.job], job.job) for job in (record.outcome.jobs if record.outcome else ()) if job.finished]
+    results = record.outcome.jobs if record.outcome else ()
+    ended = [(job.finished, row[job.job], job.job) for job in results if job.finished and job.job in row]
     if ended:
         traces.append(_marker("realised end", "circle-open", "var(--ink)", ended, clock) | {"marker": _dot("var(--ink)")})
-    missed = [(moment, row[name], name) for name, moment in _missed(record).items()]
+    missed = [(moment, row[name], name) for name, moment in _missed(record).items() if name in row]
     if missed:
         traces.append(_marker("deadline missed", "x-thin", "var(--bad)", missed, clock))
     labels = [name if name in first else f"{name} (not done)" for name in order_names]
@@ -152,7 +159,7 @@ def _dot(colour: str) -> dict[str, Any]:
 def _lanes_figure(record: RunRecord, clock: Clock) -> Figure:
     names = site_names(record)
     known, why = {job.name: job for job in record.scenario.jobs}, {d.name: d for d in decisions(record)}
-    found, offset = pieces(record), 0
+    found, offset = _known_pieces(record), 0
     traces: list[dict[str, Any]] = []
     ticks: list[tuple[float, str]] = []
     edges: list[float] = []

@@ -32,7 +32,7 @@ TOTAL_KEYS: dict[str, str] = {
 POLICY_KEYS: dict[str, str] = {
     "policy": "name of the policy that made the plan",
     "status": "how the solve ended (optimal, time_limit, infeasible, heuristic, interrupted, unknown)",
-    "gap": "(objective - bound) / |objective| as planned, of the first plan; null when nothing was proven",
+    "gap": "objective minus bound, over the absolute objective, as planned, of the first plan; null when nothing was proven",
     "bound_eur": "EUR; proven lower bound on the planned objective of the first plan; null when nothing was proven",
     "planned_objective_eur": "EUR; the weighted objective as planned (first plan)",
     "verdict": "passed or failed; not_rehearsed for a baseline; null when no plan was made",
