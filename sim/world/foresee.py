@@ -1,7 +1,8 @@
 """What a controller may know of a simulated world: finished things for certain, later ones by the plan in force.
 
 True run times are hidden, so the work that is left is estimated as a planner does: asked run time plus margin, rounded up to
-slots, less what was worked. A job that began a little late (a command delay) is not given another slot for that.
+slots, less what was worked. A job that will find its nodes taken or broken is not foreseen to begin; one that lost its work to
+a failure counts as not begun. A job that began a little late (a command delay) is not given another slot for that.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from scheduler.scenario import Scenario
 from scheduler.workload import Job, JobKind
 from scheduler.world import JobState, Observation
 from sim.world.migrations import MBIT_PER_TB
+from sim.world.nodes import SLACK
 
 if TYPE_CHECKING:
     from sim.world.simulated import SimulatedWorld
@@ -40,36 +42,52 @@ def foresee(world: SimulatedWorld, slot: int) -> Observation:
     if not 0 <= slot <= horizon.slots or then_s < world.env.now:
         raise ValueError(f"slot {slot} ({moment}) cannot be observed any more at {world.now()}")
     finished = set(world.finished())
-    started: list[JobState] = []
-    for name, job in world.jobs.items():
-        if name in finished:
-            continue
-        state = _job_state(world, job, then_s)
-        if state is None:
-            continue
-        if state.remaining_slots == 0:
-            finished.add(name)
-        else:
-            started.append(state)
+    states = [_job_state(world, job, then_s) for name, job in world.jobs.items() if name not in finished]
+    started = [state for state in states if state is not None and state.remaining_slots > 0]
+    finished |= {state.job for state in states if state is not None and state.remaining_slots == 0}
     moved_tb, moved_to = _moved(world, then_s)
     return Observation(
         slot=slot,
         moment=moment,
         finished=frozenset(finished),
-        started=tuple(started),
+        started=_that_fit(world, started),
         soc_kwh=_soc_kwh(world, then_s),
         peak_kw=_peak_kw(world, then_s),
         moved_tb=moved_tb,
         moved_to=moved_to,
-        failed_nodes=frozenset(node for pool in world.pools.values() for node in pool.down_nodes()),
+        failed_nodes=world.failed_nodes(),
     )
+
+
+def _that_fit(world: SimulatedWorld, states: list[JobState]) -> tuple[JobState, ...]:
+    """The states without jobs that will find their nodes still taken: those are not going to begin as planned."""
+    room = {
+        name: [node.group.cores, node.group.gpus, node.group.memory_gb]
+        for pool in world.pools.values()
+        for name, node in pool.nodes.items()
+    }
+    fitting = set()
+    for state in sorted(states, key=lambda state: world.jobs[state.job].started_s is None):  # those that began, first
+        simulated = world.jobs[state.job]
+        if not state.running:
+            fitting.add(state.job)
+            continue
+        need = (simulated.job.cores, simulated.job.gpus, simulated.job.memory_gb - SLACK)
+        left = [[have - use for have, use in zip(room[node], need, strict=True)] for node in state.nodes]
+        if simulated.started_s is None and any(min(parts) < 0 for parts in left):
+            continue
+        room.update(zip(state.nodes, left, strict=True))
+        fitting.add(state.job)
+    return tuple(state for state in states if state.job in fitting)
 
 
 def _job_state(world: SimulatedWorld, job: SimulatedJob, then_s: float) -> JobState | None:
     """State of a job at ``then_s``; None when it will not have begun, 0 slots left when the plan has it done by then."""
     now_s, step_s = world.env.now, world.horizon.step_s
     pieces = _pieces(world, job.job.name, now_s, then_s)
-    if job.started_s is None and not pieces:
+    if job.lost_its_work or (job.started_s is None and not pieces):
+        return None
+    if job.started_s is None and world.failed_nodes().intersection(node for _, _, run in pieces for node in run.nodes):
         return None
     work_s = needed_slots(world.scenario, job.job) * step_s
     begun_from = world.begun_from

@@ -183,6 +183,10 @@ class SimulatedWorld:
         before = self.begun_from.finished if self.begun_from else frozenset[str]()
         return before | {name for name, job in self.jobs.items() if job.is_done(self.env.now)}
 
+    def failed_nodes(self) -> frozenset[str]:
+        """Names of the nodes that are out of order now."""
+        return frozenset[str]().union(*(pool.down_nodes() for pool in self.pools.values()))
+
     def plan_at(self, moment_s: float) -> Plan | None:
         """Plan in force at an instant (seconds after the world's start)."""
         return next((plan for begin_s, plan in reversed(self.plans) if begin_s <= moment_s), None)

@@ -8,8 +8,9 @@
      +------ command to pause --+-------------------------------+   (a rigid job that runs is never paused)
 
 A job whose node fails loses its work and begins again: at once on free nodes of the same site that no other planned run
-needs in that time, else on its own nodes when they are repaired. From then on it runs in one go until it is done, whatever
-pieces the plan had for it. A job that is still not done at the end of its last planned piece keeps its nodes until it is.
+needs in that time, else on its own nodes when they are repaired. Once it runs again it runs in one go until it is done,
+whatever pieces the plan had for it; while it waits, a new plan may put it anywhere. A job that is still not done at the end
+of its last planned piece keeps its nodes until it is.
 """
 
 from __future__ import annotations
@@ -63,7 +64,8 @@ class SimulatedJob:
 
     Attributes:
         job: the job; true_s: its true run time; left_s: of that, still to be worked off at ``since_s``.
-        site: where it began, or None; started_s, finished_s: first start and end, or None.
+        site: where it last ran, or None; bound_to: site that it may not leave any more, or None.
+        started_s, finished_s: first start and end, or None.
         restarts: times it lost its work; energy_kwh: IT energy above idle until ``since_s``.
         power_kw: IT power that it adds now; held: nodes it runs on now.
         unbroken: it began again after a failure and is not paused any more.
@@ -74,6 +76,7 @@ class SimulatedJob:
         self.job = job
         self.true_s = self.left_s = true_s
         self.site: str | None = None
+        self.bound_to: str | None = None
         self.started_s: float | None = None
         self.finished_s: float | None = None
         self.restarts = 0
@@ -96,20 +99,29 @@ class SimulatedJob:
 
     def begin_running(self, wish: Wish) -> None:
         """Command: run there (nothing changes for a job that is done, or rigid and running)."""
-        if self.finished_s is not None or self.unbroken or (self.running and self.job.kind is JobKind.RIGID):
+        if self.finished_s is not None or self._goes_on():
             return
-        if self.site is not None and wish.site != self.site:
-            self._around.note(f"{self.job.name} was told to run at {wish.site}, but it belongs to {self.site} since it began")
+        if self.bound_to is not None and wish.site != self.bound_to:
+            self._around.note(f"{self.job.name} was told to run at {wish.site}, but it belongs to {self.bound_to}")
             return
-        self.wish = wish
+        self.wish, self.unbroken = wish, False
         self._poke()
 
     def pause(self) -> None:
-        """Command: stop working (a rigid job that runs, or one that makes up for a failure, does not)."""
-        if self.unbroken or (self.running and self.job.kind is JobKind.RIGID):
+        """Command: stop working (a rigid job that runs, or one that runs to make up for a failure, does not)."""
+        if self._goes_on():
             return
         self.wish = None
         self._poke()
+
+    @property
+    def lost_its_work(self) -> bool:
+        """Its node failed and it has not begun again: it may be planned anew, anywhere."""
+        return self.unbroken and not self.running
+
+    def _goes_on(self) -> bool:
+        """It runs, and no command stops it."""
+        return self.running and (self.unbroken or self.job.kind is JobKind.RIGID)
 
     def node_failed(self, node: str) -> None:
         """Its node has failed: all work is lost."""
@@ -126,7 +138,7 @@ class SimulatedJob:
 
     def resume_from_observation(self, site: str, nodes: tuple[str, ...], *, running: bool) -> None:
         """It had begun before this world did."""
-        self.site, self.started_s = site, 0.0
+        self.site, self.bound_to, self.started_s = site, site, 0.0
         if running:
             self.begin_running(Wish(site, nodes))
 
@@ -171,7 +183,7 @@ class SimulatedJob:
         env, pool = self._around.env, self._around.pools[wish.site]
         self.held, self.since_s = request.held, env.now
         self.power_kw = pool.core_kw(request.held, self.job)
-        self.site = wish.site
+        self.site = self.bound_to = wish.site
         if self.started_s is None:
             self.started_s = env.now
         self._around.power_changed(wish.site)
@@ -188,7 +200,7 @@ class SimulatedJob:
             self._around.note(f"{self.job.name} lost {worked / 60:.0f} min of work at {wish.site}: {self._failed} failed")
             self.restarts += 1
             self.failures_hit.append(self._failed)
-            self.left_s, self.unbroken = self.true_s, True
+            self.left_s, self.unbroken, self.bound_to = self.true_s, True, None
             self.wish = Wish(wish.site, request.held)
         self._failed = None
 

@@ -16,6 +16,7 @@ from scheduler.workload import JobKind
 from sim.plan_check import check_plan
 from sim.rehearsal import realise
 from sim.world import SimulatedWorld
+from sim.world.truth import Failure
 from tests.factory import START, job, small_scenario
 from tests.sim.hand import EXACT, exact, good_plan, good_transfers, hand_plan
 
@@ -188,3 +189,41 @@ def test_battery_helps_an_event_that_is_known() -> None:
     (item,) = outcome.deliveries
     assert item.shortfall_kwh == pytest.approx(0.5 * idle_kw)  # only the half hour before it was known
     assert outcome.energy.discharge_kwh[0].sum() == pytest.approx(1.5 * idle_kw)
+
+
+def test_a_job_that_will_find_its_node_taken_is_not_foreseen_to_begin() -> None:
+    """An overrunning job keeps its node, so the next one on it counts as not begun and may be planned elsewhere."""
+    errors = replace(EXACT, duration_low=2.0, duration_high=2.0)
+    scenario = small_scenario(jobs=(job("long", duration_h=2), job("next", duration_h=1)), errors=errors)
+    runs = (Run("long", "hall", 2, 4, ("hall.rack-0",)), Run("next", "hall", 4, 5, ("hall.rack-0",)))
+    world = SimulatedWorld(scenario, seed=1, stressed=False)
+    world.command(hand_plan(scenario, runs, good_transfers()))
+    world.advance(START + timedelta(hours=4.25))
+    (state,) = world.observe(5).started
+    assert (state.job, state.remaining_slots, state.running) == ("long", 1, True)
+
+
+def test_a_job_that_lost_its_work_may_be_planned_anywhere() -> None:
+    """While a job waits for a repair it counts as not begun, and a new plan takes it to another site."""
+    others = tuple(job(f"other{i}", duration_h=15) for i in range(3))
+    scenario = small_scenario(jobs=(job("work", duration_h=2, sites=("hall", "cabinet")), *others), errors=EXACT)
+    busy = tuple(Run(f"other{i}", "hall", 3, 18, (f"hall.rack-{i + 1}",)) for i in range(3))
+    world = SimulatedWorld(scenario, seed=1, stressed=False)
+    start_s = scenario.horizon.start_s
+    world.env.process(world._fail(Failure("hall.rack-0", start_s + 5 * 3600.0, start_s + 20 * 3600.0)))
+    world.command(hand_plan(scenario, (*busy, Run("work", "hall", 4, 6, ("hall.rack-0",))), good_transfers()))
+    world.advance(START + timedelta(hours=5.5))
+    seen = world.observe(7)
+    assert seen.failed_nodes == {"hall.rack-0"}
+    assert {state.job for state in seen.started} == {"other0", "other1", "other2"}
+    pinned = tuple(replace(run, start=0, end=11) for run in busy)
+    rest = hand_plan(
+        scenario,
+        (*pinned, Run("work", "cabinet", 1, 3, ("cabinet.rack-0",))),
+        tuple(replace(item, start=item.start - 7, end=item.end - 7) for item in good_transfers()),
+        horizon=scenario.horizon.tail(7),
+    )
+    assert check_plan(scenario, rest, seen) == ()
+    world.command(rest)
+    work = next(item for item in world.outcome().jobs if item.job == "work")
+    assert (work.site, work.finished, work.restarts) == ("cabinet", START + timedelta(hours=10), 1)
