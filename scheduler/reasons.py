@@ -303,20 +303,21 @@ def _slots_short(problem: Problem, task: MigrationTask, site: int | None = None)
 
 
 def _too_little_room(problem: Problem, task: JobTask) -> Reason:
-    """Reason of a job that is larger than what its sites have while its window lasts."""
-    worst: tuple[float, str, float, float] | None = None
+    """Reason of a job that is larger than what its sites have while its window lasts: told for the site that lacks least."""
+    lacks: list[tuple[float, str, dict[str, float]]] = []
     for option in task.options:
-        room = problem.capacity[:, option.site, task.release : task.deadline]
-        for r, need in enumerate(task.resources):
-            best = float(np.sort(room[r])[-task.work])
-            if need > best and (worst is None or need - best < worst[0]):
-                words = f"{need:g} {RESOURCE_WORDS[RESOURCES[r]]}, {problem.sites[option.site]} has {best:g} free"
-                worst = (need - best, words, need, best)
-    if worst is None:
+        site, first = problem.sites[option.site], max(task.release, option.earliest)
+        room = np.sort(problem.capacity[:, option.site, first : task.deadline], axis=1)[:, -task.work]
+        short = [(r, need, float(room[r])) for r, need in enumerate(task.resources) if need > room[r]]
+        if short:
+            told = ", ".join(f"{need:g} {RESOURCE_WORDS[RESOURCES[r]]} (free: {free:g})" for r, need, free in short)
+            numbers = {f"missing_{RESOURCES[r]}": need - free for r, need, free in short}
+            lacks.append((sum((need - free) / need for _, need, free in short), f"{told} at {site}", numbers))
+    if not lacks:
         text = f"{task.name} needs {task.work} slots in a row with room for it; its window has none."
-        return Reason(ReasonKind.CONFLICT, text, {"needed_slots": task.work})
-    text = f"{task.name} needs {worst[1]}: {worst[0]:g} more would do."
-    return Reason(ReasonKind.CONFLICT, text, {"needed": worst[2], "free": worst[3]})
+        return Reason(ReasonKind.CONFLICT, text, {"needed_slots": float(task.work)})
+    _, told, numbers = min(lacks, key=lambda lack: lack[0])
+    return Reason(ReasonKind.CONFLICT, f"{task.name} needs {told}, more than there ever is in its window.", numbers)
 
 
 def _undone(problem: Problem, task: MigrationTask) -> Reason:

@@ -76,9 +76,9 @@ def places(task: JobTask) -> list[tuple[int, tuple[int, ...]] | None]:
     found: list[tuple[int, tuple[int, ...]] | None] = [None]
     for e, option in enumerate(task.options):
         window = range(max(task.release, option.earliest), task.deadline)
-        for slots in itertools.combinations(window, task.work):
-            if task.kind is JobKind.INTERRUPTIBLE or slots[-1] - slots[0] == task.work - 1:
-                found.append((e, slots))
+        loose = task.kind is JobKind.INTERRUPTIBLE
+        pieces = itertools.combinations(window, task.work)
+        found += [(e, slots) for slots in pieces if loose or slots[-1] - slots[0] == task.work - 1]
     return found
 
 
