@@ -8,30 +8,23 @@ import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 
-from grid.errors import TransportError
 from ozzo.agent.child import process_state
-from ozzo.clock import AcceleratedClock
 from ozzo.commands import Hello, RefusalCode, Stage
-from ozzo.fleet import LocalAgents, nodes_of, specs_of
-from ozzo.live import NodeFleet
+from ozzo.fleet import LocalAgents
 from ozzo.store import Journal
-from scheduler.plan import Dropped, Plan, Reason, ReasonKind, Run
-from scheduler.scenario import Scenario
+from scheduler.plan import Dropped, Reason, ReasonKind, Run
 from tests.factory import small_scenario
 from tests.live.conftest import NODES
 from tests.ozzo.rig import Rig, alive, eventually, pause, run, stop
+from tests.ozzo.test_fleet import FAST, FIRST, fleet_scenario, running_fleet
 from tests.ozzo.test_orders import plan_of
 
 pytestmark = pytest.mark.live
-FAST = 24 * 3600.0 / 2.0  # a day in two seconds
 
 CONTROLLER = """
 import json, sys, time
@@ -41,6 +34,7 @@ from ozzo.live import NodeFleet
 from ozzo.store import Journal
 from scheduler.plan import Run
 from tests.factory import small_scenario
+from tests.ozzo.test_fleet import FAST, FIRST, fleet_scenario, running_fleet
 from tests.ozzo.test_orders import plan_of
 folder = Path(sys.argv[1])
 scenario = small_scenario()
@@ -115,51 +109,22 @@ def test_the_agents_end_with_everything(agents: tuple[LocalAgents, Rig]) -> None
     assert sorted(path.name for path in local.folder.glob("*.sqlite")) == [f"{name}.sqlite" for name in NODES]
 
 
-def fleet_scenario() -> Scenario:
-    """The small scenario with jobs that keep their own time."""
-    scenario = small_scenario()
-    return replace(scenario, jobs=tuple(replace(job, command=("work", "{seconds}", "0.1")) for job in scenario.jobs))
-
-
-@contextmanager
-def running_fleet(scenario: Scenario, folder: Path, *, memory: bool = False) -> Iterator[tuple[NodeFleet, Journal]]:
-    """A fleet whose clock starts with the plan."""
-    clock = AcceleratedClock(scenario.horizon.start, FAST)
-    clock.pause()
-    with (
-        Journal.open(folder / "journal.sqlite") as journal,
-        NodeFleet.local(scenario, journal, folder / "agents", clock, memory=memory) as fleet,
-    ):
-        clock.resume()
-        yield fleet, journal
-
-
-FIRST = (
-    Run("index", "cabinet", 0, 2, ("cabinet.rack-0",)),
-    Run("render", "hall", 1, 4, ("hall.rack-0", "hall.rack-1")),
-    Run("train", "hall", 2, 5, ("hall.rack-2",)),
-    Run("train", "hall", 18, 20, ("hall.rack-2",)),
-    Run("backup", "hall", 16, 17, ("hall.rack-3",)),
-)
-
-
-@pytest.mark.parametrize("memory", [False, True])
-def test_a_plan_is_carried_out(mosquitto: str, tmp_path: Path, memory: bool) -> None:
+def test_a_plan_is_carried_out(mosquitto: str, tmp_path: Path) -> None:
     """Every order is accepted and applied, all four jobs end well, and the journal holds each command and answer."""
     assert mosquitto
-    with running_fleet(fleet_scenario(), tmp_path, memory=memory) as (fleet, journal):
+    with running_fleet(fleet_scenario(), tmp_path) as (fleet, journal):
         result = fleet.carry_out(plan_of(*FIRST))
         assert (result.commands, result.accepted, result.applied) == (7, 7, 7)
         assert (result.failed, result.late, result.jobs_run, result.nodes) == (0, 0, 4, 7)
-        assert result.transport.startswith("memory" if memory else "mqtt (mosquitto")
-        assert ("No broker" in result.note) == memory
+        assert result.transport.startswith("mqtt (mosquitto")
+        assert result.note == ""
         commands, answers = journal.commands(), journal.acknowledgements()
     assert [command.sequence for command in commands] == sorted(command.sequence for command in commands)
     assert {answer.command for answer in answers} == {command.id for command in commands}
     assert {command.epoch for command in commands} == {1}
     assert {command.plan_id for command in commands} == {"plan"}
     trained = [answer for answer in answers if answer.stage is Stage.ENDED and answer.node == "hall.rack-2"]
-    assert trained[0].measured["ran_s"] == pytest.approx(5 * 3600 / FAST, abs=0.25)
+    assert trained[0].measured["ran_s"] >= 5 * 3600 / FAST - 0.05  # its own time, the pause not counted
 
 
 def test_a_new_plan_takes_over(mosquitto: str, tmp_path: Path) -> None:
@@ -192,29 +157,6 @@ def test_waking_up_for_an_event(mosquitto: str, tmp_path: Path) -> None:
         assert fleet.advance(small_scenario().horizon.end, rung.is_set) < small_scenario().horizon.end
 
 
-def test_a_failing_command_is_told(mosquitto: str, tmp_path: Path) -> None:
-    """A job whose program is not allowed, and one that ends with an error, are not counted as run."""
-    assert mosquitto
-    scenario = fleet_scenario()
-    argv = {"index": ("rm", "-rf", "nothing"), "backup": ("work", "no number")}
-    scenario = replace(scenario, jobs=tuple(replace(j, command=argv.get(j.name, j.command)) for j in scenario.jobs))
-    with running_fleet(scenario, tmp_path) as (fleet, journal):
-        result = fleet.carry_out(plan_of(*FIRST))
-        codes = {answer.code for answer in journal.acknowledgements()}
-    assert (result.failed, result.jobs_run) == (1, 2)
-    assert RefusalCode.PROGRAM_NOT_ALLOWED in codes
-
-
-def test_a_plan_with_unknown_nodes_is_refused(mosquitto: str, tmp_path: Path) -> None:
-    """Nodes without an agent are named; runs without nodes are told in the note."""
-    assert mosquitto
-    with running_fleet(fleet_scenario(), tmp_path, memory=True) as (fleet, _):
-        with pytest.raises(TransportError, match=r"hall\.rack-9"):
-            fleet.replace(plan_of(Run("train", "hall", 0, 5, ("hall.rack-9",))))
-        fleet.replace(plan_of(Run("train", "hall", 0, 5)))
-        assert "1 runs" in fleet.commanding().note
-
-
 @pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGINT, signal.SIGTERM])
 def test_nothing_outlives_the_controller(mosquitto: str, tmp_path: Path, how: signal.Signals) -> None:
     """However the controller ends: jobs, agents, broker and passwords are gone; the journal holds the commands so far."""
@@ -235,14 +177,3 @@ def test_nothing_outlives_the_controller(mosquitto: str, tmp_path: Path, how: si
     with Journal.open(tmp_path / "journal.sqlite") as journal:
         assert len(journal.commands()) == 2
         assert journal.next_epoch() == 2
-
-
-def test_specs_and_nodes_of_a_plan() -> None:
-    """The nodes of a scenario with their powers, all or the named ones; the nodes that a plan uses."""
-    scenario, plan = small_scenario(), plan_of(*FIRST)
-    assert isinstance(plan, Plan)
-    assert len(specs_of(scenario)) == 7
-    assert [(spec.name, spec.failsafe_kw, spec.peak_kw) for spec in specs_of(scenario, ["vault.rack-0"])] == [
-        ("vault.rack-0", 0.2, 0.5)
-    ]
-    assert nodes_of(plan) == ("cabinet.rack-0", "hall.rack-0", "hall.rack-1", "hall.rack-2", "hall.rack-3")

@@ -1,0 +1,157 @@
+"""The fleet without a broker: agents as threads, real processes; and the ledger of what was sent and answered."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+from grid.errors import TransportError
+from ozzo.clock import AcceleratedClock
+from ozzo.commands import RefusalCode, Stage, answer
+from ozzo.fleet import nodes_of, specs_of
+from ozzo.ledger import RETRY_S, Ledger
+from ozzo.live import NodeFleet
+from ozzo.store import Journal
+from scheduler.plan import Run
+from scheduler.scenario import Scenario
+from tests.factory import small_scenario
+from tests.ozzo.test_commands import command
+from tests.ozzo.test_orders import plan_of
+
+FAST = 24 * 3600.0 / 2.0  # a day in two seconds
+FIRST = (
+    Run("index", "cabinet", 0, 2, ("cabinet.rack-0",)),
+    Run("render", "hall", 1, 4, ("hall.rack-0", "hall.rack-1")),
+    Run("train", "hall", 2, 5, ("hall.rack-2",)),
+    Run("train", "hall", 18, 20, ("hall.rack-2",)),
+    Run("backup", "hall", 16, 17, ("hall.rack-3",)),
+)
+
+
+def fleet_scenario() -> Scenario:
+    """The small scenario with jobs that keep their own time."""
+    scenario = small_scenario()
+    return replace(scenario, jobs=tuple(replace(job, command=("work", "{seconds}", "0.1")) for job in scenario.jobs))
+
+
+@contextmanager
+def running_fleet(scenario: Scenario, folder: Path, *, memory: bool = False) -> Iterator[tuple[NodeFleet, Journal]]:
+    """A fleet whose clock starts when everything is there."""
+    clock = AcceleratedClock(scenario.horizon.start, FAST)
+    clock.pause()
+    with (
+        Journal.open(folder / "journal.sqlite") as journal,
+        NodeFleet.local(scenario, journal, folder / "agents", clock, memory=memory) as fleet,
+    ):
+        clock.resume()
+        yield fleet, journal
+
+
+def test_without_mosquitto_it_works_in_memory_and_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The plan is carried out by real processes, every order is applied, and the note tells that there was no broker."""
+    monkeypatch.setattr("ozzo.fleet.find_mosquitto", lambda: None)
+    with running_fleet(fleet_scenario(), tmp_path) as (fleet, journal):
+        result = fleet.carry_out(plan_of(*FIRST))
+        answers = journal.acknowledgements()
+    assert (result.commands, result.accepted, result.applied, result.failed, result.late) == (7, 7, 7, 0, 0)
+    assert (result.jobs_run, result.nodes, result.transport) == (4, 7, "memory")
+    assert "mosquitto is not installed" in result.note
+    pids = {int(item.measured["pid"]) for item in answers if "pid" in item.measured}
+    assert len(pids) == 5  # one process a job and node
+
+
+def test_a_failing_command_is_told(tmp_path: Path) -> None:
+    """A job whose program is not allowed, and one that ends with an error, are not counted as run."""
+    scenario = fleet_scenario()
+    argv = {"index": ("rm", "-rf", "nothing"), "backup": ("work", "no number")}
+    scenario = replace(scenario, jobs=tuple(replace(job, command=argv.get(job.name, job.command)) for job in scenario.jobs))
+    with running_fleet(scenario, tmp_path, memory=True) as (fleet, journal):
+        result = fleet.carry_out(plan_of(*FIRST))
+        codes = {item.code for item in journal.acknowledgements()}
+    assert (result.failed, result.jobs_run) == (1, 2)
+    assert RefusalCode.PROGRAM_NOT_ALLOWED in codes
+
+
+def test_a_plan_with_unknown_nodes_is_refused(tmp_path: Path) -> None:
+    """Nodes without an agent are named; runs without nodes are told in the note."""
+    with running_fleet(fleet_scenario(), tmp_path, memory=True) as (fleet, _):
+        with pytest.raises(TransportError, match=r"hall\.rack-9"):
+            fleet.replace(plan_of(Run("train", "hall", 0, 5, ("hall.rack-9",))))
+        fleet.replace(plan_of(Run("train", "hall", 0, 5)))
+        assert "1 runs" in fleet.commanding().note
+
+
+def test_an_interrupted_fleet_leaves_its_commands_in_the_journal(tmp_path: Path) -> None:
+    """Ctrl-C in mid-run goes through; what was sent stands in the journal, and the next life has a higher epoch."""
+
+    def pressed() -> bool:
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt), running_fleet(fleet_scenario(), tmp_path, memory=True) as (fleet, _):
+        fleet.carry_out(plan_of(Run("train", "hall", 0, 20, ("hall.rack-2",))), wake=pressed)
+    with Journal.open(tmp_path / "journal.sqlite") as journal:
+        assert [sent.node for sent in journal.commands()] == ["hall.rack-2"]
+        assert journal.next_epoch() == 2
+
+
+def test_specs_and_nodes_of_a_plan() -> None:
+    """The nodes of a scenario with their powers, all or the named ones; the nodes that a plan uses."""
+    scenario = small_scenario()
+    assert tuple(spec.name for spec in specs_of(scenario)) == tuple(n for site in scenario.sites for n in site.node_names())
+    assert [(spec.name, spec.failsafe_kw, spec.peak_kw) for spec in specs_of(scenario, ["vault.rack-0"])] == [
+        ("vault.rack-0", 0.2, 0.5)
+    ]
+    assert nodes_of(plan_of(*FIRST)) == ("cabinet.rack-0", "hall.rack-0", "hall.rack-1", "hall.rack-2", "hall.rack-3")
+
+
+def test_unanswered_commands_are_repeated_and_then_given_up() -> None:
+    """A command without final answer is due again after the retry time; after its not-after it is given up, once."""
+    wall = [0.0]
+    ledger = Ledger(lambda: wall[0])
+    now = datetime.now(UTC)
+    fresh = command(issued_at=now, not_after=now + timedelta(hours=1))
+    dead = command(issued_at=now - timedelta(hours=2), not_after=now - timedelta(hours=1))
+    done = command(issued_at=now, not_after=now + timedelta(hours=1))
+    for item in (fresh, dead, done):
+        ledger.add(item, item.encode())
+    ledger.answered(answer(fresh, Stage.ACCEPTED, now))
+    wall[0] += 0.25
+    ledger.answered(answer(done, Stage.APPLIED, now))
+    assert ledger.due() == ([], [])
+    wall[0] += RETRY_S
+    again, lost = ledger.due()
+    assert ([entry.command for entry in again], [entry.command for entry in lost]) == ([fresh], [dead])
+    assert ledger.due() == ([], [])  # not again before the next retry time
+    assert ledger.is_open()
+    ledger.answered(answer(fresh, Stage.REFUSED, now, code=RefusalCode.EXPIRED))
+    assert not ledger.is_open()
+    counts = ledger.counts()
+    assert (counts.commands, counts.accepted, counts.applied, counts.failed, counts.late, counts.silent) == (3, 1, 1, 0, 1, 1)
+    assert counts.worst_ack_s == 0.25
+
+
+def test_answers_to_nothing_are_not_booked() -> None:
+    """An answer to a command that was never sent is given back as unknown."""
+    assert Ledger().answered(answer(command(), Stage.APPLIED, datetime.now(UTC))) is None
+
+
+@pytest.mark.parametrize(
+    ("module", "heavy"),
+    [
+        ("ozzo.agent.__main__", {"numpy", "pandas", "fastapi", "scheduler", "sim", "yaml", "typer"}),
+        ("ozzo.web.events", {"fastapi", "uvicorn", "pydantic"}),
+        ("ozzo.guard", {"pydantic", "paho", "numpy"}),
+    ],
+)
+def test_imports_stay_light(module: str, heavy: set[str]) -> None:
+    """What runs on every node, beside every broker, or is imported by the command line pulls in nothing heavy."""
+    code = f"import sys, {module}; print(' '.join(sys.modules))"
+    loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split()
+    assert not heavy & {name.partition(".")[0] for name in loaded}
