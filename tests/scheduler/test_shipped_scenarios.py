@@ -33,13 +33,13 @@ def test_almere_is_the_district_that_its_comments_tell(almere: Scenario) -> None
     misplaced = [dataset.name for dataset in almere.datasets if any(tier_of[site] is not dataset.tier for site in dataset.sites)]
     assert misplaced == ["clinic-aged", "scans-2021", "tv-archive"]
     assert [site.name for site in almere.sites if site.connection.bus is None] == ["vault"]
-    assert {text.split(":")[0].lower() for text in almere.provenance} or almere.provenance
+    assert len(almere.provenance) > 10  # real, derived and assumed, sentence by sentence
 
 
 def test_almere_evening_limits_are_lower(almere: Scenario) -> None:
-    """From 17:00 to 20:00 local a cabinet may import 3 kW instead of 17."""
+    """From 17:00 to 20:00 local a cabinet may import 1 kW instead of 17."""
     limit = almere.site("cabinet-a").connection.import_limit_kw.mean(almere.horizon)
-    assert set(limit[68:80]) == {3.0}
+    assert set(limit[68:80]) == {1.0}
     assert set(np.delete(limit, np.arange(68, 80))) == {17.0}
 
 
@@ -49,8 +49,8 @@ def test_almere_has_sun_wind_and_real_shaped_prices(almere: Scenario) -> None:
     wind = almere.site("hall").wind_kw
     assert sun is not None
     assert wind is not None
-    assert sun.mean(almere.horizon).sum() / 4 / 12 == pytest.approx(3.8, abs=0.05)
-    assert 0 < wind.mean(almere.horizon).max() <= 15
+    assert sun.mean(almere.horizon).sum() / 4 / 5 == pytest.approx(3.8, abs=0.05)
+    assert 0 < wind.mean(almere.horizon).max() <= 10
     price = almere.site("hall").tariff.import_eur_per_mwh.mean(almere.horizon)
     assert (int(price.argmin() // 4), int(price.argmax() // 4)) == (14, 20)
 
