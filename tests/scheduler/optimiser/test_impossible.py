@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import timedelta
+from typing import Any
 
 import pytest
 
@@ -18,7 +19,7 @@ from tests.factory import START, job, small_scenario
 from tests.scheduler.checks import check_plan
 
 
-def solved(**changes: object) -> tuple[Scenario, Plan]:
+def solved(**changes: Any) -> tuple[Scenario, Plan]:
     """The small scenario with changes, planned and checked."""
     scenario = small_scenario(**changes)
     problem = build_problem(scenario)
