@@ -10,9 +10,11 @@ from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 from datetime import datetime
+from functools import partial
 from pathlib import Path
 from typing import Any
 
+from grid.errors import InputError
 from grid.response.event import CapacityEvent
 from grid.response.openadr import parse_event
 from ozzo.clock import AcceleratedClock
@@ -125,9 +127,9 @@ def carry_out(order: Order, journal: Journal, say: Callable[[str], None]) -> Car
         if order.nodes:
             clock = AcceleratedClock(scenario.horizon.start, 86400.0 / order.day_seconds)
             clock.pause()
-            fleet = NodeFleet.local(scenario, journal, order.folder, clock, progress=say)
+            fleet = NodeFleet.local(scenario, journal, order.folder / "agents", clock, progress=say)
             stack.enter_context(fleet)
-            server = stack.enter_context(EventServer(order.folder, port=order.port, check=lambda body: _check(scenario, body)))
+            server = stack.enter_context(EventServer(order.folder, port=order.port, check=partial(_check, scenario, clock)))
             say(f"POST OpenADR events to {server.url}/events (bearer token in {server.token_file})")
         world = PilotWorld(twin, fleet, clock)
 
@@ -148,7 +150,11 @@ def carry_out(order: Order, journal: Journal, say: Callable[[str], None]) -> Car
             world.advance(until, wake=server.inbox.waiting if server is not None else lambda: False)
             arrived = [waiting.pop(0)] if waiting and world.now() >= waiting[0][0].received else []
             while server is not None and server.inbox.waiting():
-                arrived.append(_understood(scenario, server.inbox.queue.get().body, world.now()))
+                try:
+                    arrived.append(_understood(scenario, server.inbox.queue.get().body, world.now()))
+                except InputError as error:  # its period ended between the check at the door and now
+                    notes.append(f"A posted event came too late: {error}")
+                    say(notes[-1])
             for group in arrived:
                 _react(controller, group, world, plans, notes, say)
         commanding = None
@@ -160,7 +166,7 @@ def carry_out(order: Order, journal: Journal, say: Callable[[str], None]) -> Car
     return Carried(tuple(plans), outcome, controller.scenario, commanding, tuple(notes))
 
 
-def _understood(scenario: Scenario, body: Mapping[str, Any], now: datetime | None = None) -> tuple[CapacityEvent, ...]:
+def _understood(scenario: Scenario, body: Mapping[str, Any], now: datetime) -> tuple[CapacityEvent, ...]:
     """The capacity events of a posted object, received at scenario instant ``now``.
 
     Raises:
@@ -168,12 +174,12 @@ def _understood(scenario: Scenario, body: Mapping[str, Any], now: datetime | Non
     """
     sites = tuple(site.name for site in scenario.sites)
     events = parse_event(body, sites=sites, horizon=scenario.horizon, seed=scenario.seed, file="posted event", now=now)
-    return events if now is None else tuple(replace(event, received=now) for event in events)
+    return tuple(replace(event, received=now) for event in events)
 
 
-def _check(scenario: Scenario, body: Mapping[str, Any]) -> None:
-    """Refuse a posted object that is not understood (InputError with all findings)."""
-    _understood(scenario, body)
+def _check(scenario: Scenario, clock: AcceleratedClock, body: Mapping[str, Any]) -> None:
+    """Refuse a posted object at the door (InputError with all findings)."""
+    _understood(scenario, body, clock.now())
 
 
 def _react(

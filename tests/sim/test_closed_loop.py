@@ -1,0 +1,134 @@
+"""The controller in simulated time: observe, plan, rehearse, command, record."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from datetime import datetime, timedelta
+
+import pytest
+
+from grid.errors import RehearsalRefused
+from grid.response.event import CapacityEvent
+from scheduler.build import build_problem
+from scheduler.controller import Controller
+from scheduler.outcome import Verdict
+from scheduler.placement import assign_nodes
+from scheduler.plan import Plan
+from scheduler.policies.fifo import Fifo
+from scheduler.scenario import Scenario
+from scheduler.world import Observation
+from sim.rehearsal import rehearse
+from sim.world.simulated import SimulatedWorld
+from tests.factory import START, small_scenario
+
+
+class Notes:
+    """A journal in a list."""
+
+    def __init__(self) -> None:
+        self.kinds: list[str] = []
+
+    def __call__(self, kind: str, at: datetime, payload: Mapping[str, object]) -> None:
+        """Take one entry."""
+        assert at.tzinfo is not None
+        assert payload
+        self.kinds.append(kind)
+
+
+def judged(scenario: Scenario, plan: Plan, observation: Observation | None) -> Verdict:
+    """The real rehearsal."""
+    return rehearse(scenario, plan, observation=observation).verdict
+
+
+def event(start_h: float, end_h: float, limit_kw: float, received_h: float) -> CapacityEvent:
+    """A limit on the hall; hours count from the start of the day."""
+    hour = timedelta(hours=1)
+    return CapacityEvent("peak", "hall", START + start_h * hour, START + end_h * hour, limit_kw, 2.0, START + received_h * hour)
+
+
+def test_first_plan_is_rehearsed_commanded_and_recorded() -> None:
+    """A plan that passes is in force at once, and the journal holds plan, verdict and command in this order."""
+    scenario, notes = small_scenario(), Notes()
+    world = SimulatedWorld(scenario, seed=scenario.seed, stressed=False)
+    decision = Controller(scenario, Fifo(), world, judged, notes).first_plan()
+    assert decision.commanded
+    assert notes.kinds == ["plan", "verdict", "commanded"]
+    outcome = world.outcome()
+    assert outcome.plan_id == decision.plan.id
+    assert all(job.finished is not None for job in outcome.jobs)
+
+
+def test_refused_plan_commands_nothing() -> None:
+    """When the rehearsal fails, the world never hears of the plan."""
+    scenario, notes = small_scenario(), Notes()
+    world = SimulatedWorld(scenario, seed=scenario.seed, stressed=False)
+
+    def refused(_: Scenario, plan: Plan, __: Observation | None) -> Verdict:
+        return Verdict(False, plan.id, ())
+
+    decision = Controller(scenario, Fifo(), world, refused, notes).first_plan()
+    assert not decision.commanded
+    assert "commanded" not in notes.kinds
+    assert world.plans == []
+
+
+def test_only_a_plan_with_its_own_passed_verdict_is_adopted() -> None:
+    """A failed verdict, or one of another plan, never commands anything."""
+    scenario = small_scenario()
+    world = SimulatedWorld(scenario, seed=scenario.seed, stressed=False)
+    controller = Controller(scenario, Fifo(), world, judged, Notes())
+    problem = build_problem(scenario)
+    plan = assign_nodes(scenario, Fifo().plan(problem))
+    for verdict in (Verdict(False, plan.id, ()), Verdict(True, "another plan", ())):
+        with pytest.raises(RehearsalRefused):
+            controller.adopt(problem, plan, verdict, "test")
+    assert world.plans == []
+    assert controller.adopt(problem, plan, Verdict(True, plan.id, ()), "test").commanded
+
+
+def test_event_makes_a_second_plan_that_keeps_what_runs() -> None:
+    """An event received at 9:30 is planned for from slot 11 on (lead of one slot); running rigid jobs go on where they are."""
+    scenario, notes = small_scenario(), Notes()
+    world = SimulatedWorld(scenario, seed=scenario.seed, stressed=False)
+    controller = Controller(scenario, Fifo(), world, judged, notes)
+    first = controller.first_plan()
+    moment = START + timedelta(hours=9.5)
+    world.advance(moment)
+    second = controller.on_event((event(14, 16, 1.0, 9.5),), moment)
+    assert second.slot == 11
+    assert second.commanded
+    assert second.plan.horizon.start == scenario.horizon.time(11)
+    assert [limit.limit_kw for limit in second.problem.events] == [1.0]
+    assert not first.problem.events
+    running = {run.job: run.site for run in first.plan.runs if run.start < 11 < run.end}
+    assert all(second.plan.runs_of(job)[0].site == site for job, site in running.items())
+    outcome = world.outcome()
+    assert len({item.job for item in outcome.jobs}) == len(scenario.jobs)
+    assert sum(item.restarts for item in outcome.jobs) == 0
+
+
+def test_event_after_the_last_slot_is_refused_in_words() -> None:
+    """Nothing is left to plan in the last hour of the day: the controller says so and the old plan stays."""
+    scenario = small_scenario()
+    world = SimulatedWorld(scenario, seed=scenario.seed, stressed=False)
+    controller = Controller(scenario, Fifo(), world, judged, Notes())
+    controller.first_plan()
+    moment = START + timedelta(hours=23.5)
+    world.advance(moment)
+    with pytest.raises(ValueError, match="no slot is left"):
+        controller.on_event((event(23.6, 24, 1.0, 23.5),), moment)
+    assert len(world.plans) == 1
+
+
+def test_undisturbed_loop_equals_the_rehearsal() -> None:
+    """What the twin meters without events is exactly the rehearsed nominal outcome, to the last digit."""
+    scenario = small_scenario()
+    plan = assign_nodes(scenario, Fifo().plan(build_problem(scenario)))
+    rehearsed = rehearse(scenario, plan).nominal
+    assert rehearsed is not None
+    world = SimulatedWorld(replace(scenario), seed=scenario.seed, stressed=False)
+    world.command(plan)
+    for hour in range(1, 24):
+        world.advance(START + timedelta(hours=hour))
+    assert world.outcome().totals == rehearsed.totals
