@@ -71,6 +71,10 @@ class Clock:
         """An instant in local time, for people; empty for None."""
         return moment.astimezone(ZoneInfo(self.zone)).strftime("%a %-d %b %H:%M") if moment else ""
 
+    def short(self, moment: datetime | None) -> str:
+        """An instant in local time for tables about days close to each other: weekday and time; empty for None."""
+        return moment.astimezone(ZoneInfo(self.zone)).strftime("%a %H:%M") if moment else ""
+
     def sortable(self, moment: datetime | None) -> str:
         """An instant in local time that sorts, ``YYYY-MM-DD HH:MM``."""
         return moment.astimezone(ZoneInfo(self.zone)).strftime("%Y-%m-%d %H:%M") if moment else ""

@@ -105,7 +105,7 @@ def limit_figure(record: RunRecord, clock: Clock) -> Figure:
     rows, traces = len(names), list[dict[str, Any]]()
     axes: dict[str, Any] = {}
     notes: list[dict[str, Any]] = []
-    gap = 0.055 if rows < 8 else 0.02
+    gap = 32 / (165 * rows)
     tall = (1 - gap * (rows - 1)) / rows
     for s, name in enumerate(names):
         axis = "" if s == 0 else str(s + 1)
@@ -173,9 +173,10 @@ def _row_title(name: str, far: list[str], top: float) -> list[dict[str, Any]]:
 def charge_figure(record: RunRecord, clock: Clock) -> Figure | None:
     """State of charge of every battery, per cent of its capacity; None without a battery."""
     horizon = record.scenario.horizon
+    by_policy = realised_by_policy(record)
     shown: list[tuple[Flows | None, str, dict[str, Any]]] = [
         (planned_in_force(record), "planned", {"dash": "dash", "width": 1.4}),
-        (realised_by_policy(record).get(PLAN), "realised", {}),
+        (by_policy.get(PLAN), "realised", {}),
     ]
     traces: list[dict[str, Any]] = []
     for s, site in enumerate(record.scenario.sites):
@@ -187,11 +188,16 @@ def charge_figure(record: RunRecord, clock: Clock) -> Figure | None:
             kwh = np.concatenate(([site.battery.initial_soc_kwh], flows["soc_kwh"][s]))
             trace = steps(clock, horizon, kwh[:-1], f"{site.name} {label}", site_colour(s), line={"shape": "linear"} | style)
             trace |= {"y": numbers(100 * kwh / site.battery.energy_kwh), "customdata": numbers(kwh)}
+            trace |= {"legendgroup": site.name, "showlegend": label == "realised" or PLAN not in by_policy}
             traces.append(trace | {"hovertemplate": "%{y:.0f} % = %{customdata:.2f} kWh"})
         if site.battery.reserve_soc_kwh > 0:
             reserve = np.full(horizon.slots, 100 * site.battery.reserve_soc_kwh / site.battery.energy_kwh)
             dotted = {"dash": "dot", "width": 1.2}
-            traces.append(steps(clock, horizon, reserve, f"{site.name} reserve", "var(--bad)", line=dotted, hoverinfo="skip"))
+            traces.append(steps(clock, horizon, reserve, "reserve", "var(--bad)", line=dotted, hoverinfo="skip"))
+            traces[-1] |= {
+                "legendgroup": "reserve",
+                "showlegend": not any(t.get("legendgroup") == "reserve" for t in traces[:-1]),
+            }
     if not traces:
         return None
     return {
@@ -199,7 +205,7 @@ def charge_figure(record: RunRecord, clock: Clock) -> Figure | None:
         "layout": layout(
             330,
             xaxis=time_axis(clock, horizon),
-            yaxis=value_axis("state of charge (% of capacity)", range=[0, 104]),
+            yaxis=value_axis("charge (% of capacity)", range=[0, 104]),
             shapes=[band(clock, event.start, event.end) for event in events(record)],
         ),
     }
@@ -235,12 +241,15 @@ def event_figure(record: RunRecord, event: CapacityEvent, clock: Clock) -> Figur
         traces.append(level | {"hovertemplate": "%{y:.2f}"})
     margin = timedelta(hours=3)
     window = [clock.axis(max(horizon.start, event.start - margin)), clock.axis(min(horizon.end, event.end + margin))]
+    inside = slice(max(0, horizon.floor_slot(event.start - margin)), max(1, horizon.ceil_slot(event.end + margin)))
+    seen = [y for t in traces for y in (t["y"][inside] if len(t["y"]) > horizon.slots else t["y"]) if y is not None]
+    room = 0.06 * (max(seen) - min(seen)) + 0.05
     return {
         "data": traces,
         "layout": layout(
             320,
             xaxis=time_axis(clock, horizon, range=window),
-            yaxis=value_axis(f"net import of {event.site} (kW)", zeroline=True),
+            yaxis=value_axis("net import (kW)", zeroline=True, range=[round(min(seen) - room, 3), round(max(seen) + room, 3)]),
             shapes=[band(clock, event.start, event.end)],
         ),
     }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import numpy as np
@@ -121,6 +122,7 @@ def job_rows(record: RunRecord) -> list[dict[str, Any]]:
                     "energy_kwh": result.energy_kwh if result else None,
                     "reason": str(reason.kind) if reason else None,
                     "why": reason.text if reason else None,
+                    "why_numbers": json.dumps(reason.numbers) if reason else None,
                 }
             )
     return rows

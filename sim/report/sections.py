@@ -48,13 +48,14 @@ class Page:
         return figure(name, label, caption)
 
 
-def _gain_words(figures: dict[str, Any]) -> str:
-    """What the plan gained against the baselines, in words."""
+def gain_words(figures: dict[str, Any]) -> str:
+    """What the plan gained against the baselines, in words; a share only of a baseline that costs something."""
     parts = []
     for name, gain in figures["better_than"].items():
-        word = "less" if gain["eur"] >= 0 else "more"
-        share = "" if gain["percent"] is None else f" ({abs(gain['percent']):.1f}\u00a0%)"
-        parts.append(f"EUR {number(abs(gain['eur']), 2)}{share} {word} than {policy_words(name)}")
+        word = "better" if gain["eur"] >= 0 else "worse"
+        costs = figures["baselines"][name]["objective_eur"] > 0
+        share = f" ({abs(gain['percent']):.1f}\u00a0%)" if costs and gain["percent"] is not None else ""
+        parts.append(f"EUR\u00a0{number(abs(gain['eur']), 2)}{share} {word} than {policy_words(name)}")
     return " and ".join(parts)
 
 
@@ -67,15 +68,8 @@ def headline_words(figures: dict[str, Any]) -> str:
     name = policy_words(figures["policy"])
     if figures["verdict"] == "failed":
         return f"The {name} failed its rehearsal: nothing may be commanded with it"
-    gains = [f"{gain['percent']:.1f}\u00a0% below {policy_words(other)}" for other, gain in _gains(figures)]
-    if gains:
-        return f"The {name} passed its rehearsal and costs {' and '.join(gains)}"
-    return f"The {name} passed its rehearsal"
-
-
-def _gains(figures: dict[str, Any]) -> list[tuple[str, dict[str, float]]]:
-    found = [(name, gain) for name, gain in figures["better_than"].items() if gain["percent"] is not None]
-    return found if all(gain["eur"] >= 0 for _, gain in found) else []
+    gains = gain_words(figures)
+    return f"The {name} passed its rehearsal and is {gains}" if gains else f"The {name} passed its rehearsal"
 
 
 def header(page: Page) -> str:
@@ -86,8 +80,8 @@ def header(page: Page) -> str:
     lead = []
     if figures["objective_eur"] is not None and figures["better_than"]:
         lead.append(
-            f"On the weighted objective (energy, carbon, peak, wear, work not done), as realised in the simulation on the same "
-            f"input and seed, it costs {_gain_words(figures)}."
+            "The comparison is on the weighted objective (energy, carbon, peak, wear, work not done), as realised in the "
+            "simulation on the same input and seed; a negative objective earns money."
         )
     if figures["gap"] is not None:
         lead.append(f"The first plan is proven to lie within {100 * figures['gap']:.2f} % of the best possible one.")
@@ -189,7 +183,7 @@ def charge_section(page: Page) -> str:
     spec = charge_figure(page.record, page.clock)
     if spec is None:
         return ""
-    words = "Energy in the cells of each battery at the end of every slot; the dotted reserve is never undercut."
+    words = "Energy in the cells of each battery: realised (full line) and planned (dashed); the dotted reserve stays."
     return section("State of charge", note(words) + page.picture("charge", spec, "state of charge of every battery"))
 
 
@@ -245,7 +239,7 @@ def events_section(page: Page) -> str:
         figures = [
             proof[key] if proof else None for key in ("baseline_kw", "actual_kw", "worst_kw", "delivered_kw", "shortfall_kwh")
         ]
-        period = f"{clock.words(event.start)} to {clock.words(event.end)}"
+        period = f"{clock.short(event.start)} to {clock.short(event.end)}"
         cells = [number(value, 2) for value in (figures[0], event.limit_kw, *figures[1:])]
         rows.append([event.name, event.site, period, *cells])
         methods.append(f"Baseline: {proof['baseline_method']}." if proof else "Nothing was realised in this period.")

@@ -58,7 +58,7 @@ def placement_section(page: Page) -> str:
 
 
 def _numbers_words(decision: Decision) -> str:
-    return "; ".join(f"{key.replace('_', ' ')} {value:.4g}" for key, value in decision.numbers.items())
+    return "; ".join(f"{_unit_words(key)}: {value:.4g}" for key, value in decision.numbers.items())
 
 
 def _moved_words(decision: Decision) -> str:
@@ -80,7 +80,7 @@ def _row(decision: Decision, page: Page) -> str:
     clock, shift = page.clock, decision.shift_h
     state = "dropped" if decision.site is None else "moved" if decision.moved else "same"
     numbers = _numbers_words(decision)
-    figures = f' <span class="figures">({text(numbers)})</span>' if numbers else ""
+    hint = f' title="{text(numbers)}"' if numbers else ""
     kind = decision.kind.replace("_", " ")
 
     def moment(key: str, words: str) -> str:
@@ -89,11 +89,11 @@ def _row(decision: Decision, page: Page) -> str:
     return (
         f'<tr data-state="{state}" data-site="{text(decision.site or "")}" data-kind="{text(decision.kind)}">'
         f"<td>{text(decision.name)}</td><td>{text(decision.site or '–')}</td>"  # noqa: RUF001
-        + moment(f"{1e6 + (shift or 0.0):.4f}", _moved_words(decision))
-        + moment(clock.sortable(decision.start), clock.words(decision.start))
-        + moment(clock.sortable(decision.end), clock.words(decision.end))
-        + moment(clock.sortable(decision.deadline), clock.words(decision.deadline))
-        + f"<td>{text(kind)}</td><td class='why'>{text(decision.text)}{figures}</td></tr>\n"
+        f'<td data-key="{1e6 + (shift or 0.0):.4f}">{text(_moved_words(decision))}</td>'
+        + moment(clock.sortable(decision.start), clock.short(decision.start))
+        + moment(clock.sortable(decision.end), clock.short(decision.end))
+        + moment(clock.sortable(decision.deadline), clock.short(decision.deadline))
+        + f"<td>{text(kind)}</td><td class='why'{hint}>{text(decision.text)}</td></tr>\n"
     )
 
 
@@ -121,7 +121,7 @@ def why_section(page: Page) -> str:
     moved, dropped = sum(item.moved for item in found), sum(item.site is None for item in found)
     words = (
         f"Jobs and data moves: {len(found)}. At another time or place than run-at-once would have them: {moved}. "
-        f"Not done: {dropped}. Click a heading to sort."
+        f"Not done: {dropped}. Click a heading to sort; point at a reason for the figures behind it."
     )
     filters = _filters({item.site or "" for item in found}, {item.kind for item in found})
     heads = ("job or dataset", "site", "against run-at-once", "start", "end", "deadline", "reason", "why")
@@ -153,6 +153,15 @@ def dropped_section(page: Page) -> str:
         for name in sorted(names)
     ]
     return section("Not done", table(["job or dataset", "limit that binds", "why", "figures"], rows), long=True)
+
+
+UNITS = {"pct": "%", "kwh": "kWh", "kw": "kW", "pu": "pu", "eur": "EUR", "s": "s", "h": "h"}
+
+
+def _unit_words(name: str) -> str:
+    """A name that ends with its unit, in words: ``voltage_low_pu`` is ``voltage low (pu)``."""
+    words, _, unit = name.rpartition("_")
+    return f"{words.replace('_', ' ')} ({UNITS[unit]})" if unit in UNITS else name.replace("_", " ")
 
 
 def rehearsal_section(page: Page) -> str:
@@ -188,9 +197,12 @@ def rehearsal_section(page: Page) -> str:
         body += "<h3>Executions</h3>\n"
         head = ["execution", "seed", "objective EUR", "deadline misses", "restarts", "broken rules"]
         body += table(head, cells, numeric=range(1, 6))
-    if record.plans[-1].verdict.worst:
-        body += "<h3>Worst values</h3>\n"
-        body += facts((name.replace("_", " "), f"{value:,.4g}") for name, value in record.plans[-1].verdict.worst.items())
+    names = list(dict.fromkeys(name for entry in record.plans for name in entry.verdict.worst))
+    if names:
+        body += "<h3>Worst values of each rehearsal</h3>\n"
+        found = [entry.verdict.worst for entry in record.plans]
+        lines = [[_unit_words(name), *(f"{worst[name]:,.4g}" if name in worst else "" for worst in found)] for name in names]
+        body += table(["", *(f"plan {k + 1}" for k in range(len(found)))], lines, numeric=range(1, len(found) + 1))
     broken = page.figures["violations"]
     if broken:
         body += "<h3>Broken rules, and what to change</h3>\n"

@@ -51,19 +51,19 @@ def summary_table(figures: dict[str, Any]) -> Table:
     title = f"{figures['title']} (as realised in the simulation, seed {figures['seed']})"
     table = Table(title=escape(title), title_justify="left")
     table.add_column("")
-    table.add_column("unit")
     table.add_column(policy_words(figures["policy"]), justify="right", style="bold")
     for name in figures["baselines"]:
         table.add_column(policy_words(name), justify="right")
     for key, label, unit, decimals in ROWS:
         others = (number(entry[key], decimals) for entry in figures["baselines"].values())
-        table.add_row(label, unit, number(figures[key], decimals), *others)
+        table.add_row(f"{label} ({unit})", number(figures[key], decimals), *others)
     return table
 
 
 def _lines(figures: dict[str, Any]) -> Iterable[str]:
     for name, gain in figures["better_than"].items():
-        share = "" if gain["percent"] is None else f" ({abs(gain['percent']):.1f} %)"
+        costs = figures["baselines"][name]["objective_eur"] > 0  # a share of what a baseline earns would mislead
+        share = f" ({abs(gain['percent']):.1f} %)" if costs and gain["percent"] is not None else ""
         word = "better" if gain["eur"] >= 0 else "WORSE"
         yield f"{number(abs(gain['eur']), 2)} EUR{share} {word} than {policy_words(name)} on the weighted objective"
     if figures["gap"] is not None:

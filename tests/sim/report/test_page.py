@@ -109,10 +109,11 @@ def test_headline_says_the_gain(record: RunRecord, page: str, parsed: Parsed) ->
     """The headline and the lead carry gains, gap and verdict of the summary."""
     figures = summary(record)
     headline = page.split("<h1>")[1].split("</h1>", maxsplit=1)[0]
-    assert f"{figures['better_than']['fifo']['percent']:.1f}\u00a0% below run at once" in headline
+    gain = figures["better_than"]["fifo"]
+    assert f"EUR\u00a0{gain['eur']:.2f} ({gain['percent']:.1f}\u00a0%) better than run at once" in headline
+    assert f"EUR\u00a0{figures['better_than']['wait_for_sun']['eur']:.2f}" in headline
     assert "passed its rehearsal" in headline
     assert f"within {100 * figures['gap']:.2f} %" in page
-    assert f"EUR {figures['better_than']['wait_for_sun']['eur']:.2f}" in page
     assert parsed.tiles[:2] == ["passed", f"{figures['objective_eur']:.2f} EUR"]
 
 
@@ -159,7 +160,7 @@ def test_stacks_of_the_balance_are_equal(record: RunRecord) -> None:
     for name, spec in pictures(record).items():
         if not name.startswith("balance"):
             continue
-        sums = dict.fromkeys(("supply", "use"), 0.0)
+        sums: dict[str, Any] = dict.fromkeys(("supply", "use"), np.zeros(1))
         for trace in spec["data"]:
             if "stackgroup" in trace:
                 sums[trace["stackgroup"]] = sums[trace["stackgroup"]] + np.array(trace["y"])
