@@ -27,8 +27,8 @@ STATUS: dict[str, SolveStatus] = {
     "kInterrupt": SolveStatus.INTERRUPTED,
     "kHighsInterrupt": SolveStatus.INTERRUPTED,
 }
-"""``HighsModelStatus`` by name. ``kSolutionLimit`` is also what a node limit reports. ``kObjectiveTarget``: never asked for,
-but then the target was met."""
+"""``HighsModelStatus`` by name. ``kSolutionLimit`` is also what a node limit reports. ``kObjectiveTarget``:
+as good as was asked for; whether that closes the gap is for the caller to compute."""
 
 SEED = 20_22
 """Random seed of the solver: fixed, so that the same input gives the same plan."""
@@ -44,11 +44,13 @@ class Limits:
         time_s: wall time; a safety only, because it is not reproducible.
         gap: relative gap.
         nodes: branch-and-bound nodes, or None.
+        target_eur: an objective that is good enough, or None.
     """
 
     time_s: float
     gap: float = 0.0
     nodes: int | None = None
+    target_eur: float | None = None
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -194,6 +196,8 @@ def _load(model: Compiled, limits: Limits, stop: StopAsked, *, whole: bool) -> A
     }
     if limits.nodes is not None:
         options["mip_max_nodes"] = limits.nodes
+    if limits.target_eur is not None and whole:
+        options["objective_target"] = limits.target_eur
     for name, value in options.items():
         solver.setOptionValue(name, value)
     if solver.passModel(lp) == highspy.HighsStatus.kError:

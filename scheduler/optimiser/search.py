@@ -3,10 +3,11 @@
 1. The relaxation gives the bound, reduced costs and a load that is nearly right.
 2. Incumbents: both baselines, and what the relaxation decided whole with the rest placed at least cost; each is
    evaluated exactly (jobs fixed, energy optimised) and improved by re-placing single jobs.
-3. Columns whose reduced cost exceeds incumbent - bound can be in no better plan and are left out (exact).
-4. Some classes are freed, all others stay where they are, and HiGHS solves that small model from the incumbent; this
+3. All classes together, over the few columns that cost next to nothing beyond the relaxation.
+4. Columns whose reduced cost exceeds incumbent - bound can be in no better plan and are left out (exact).
+5. Some classes are freed, all others stay where they are, and HiGHS solves that small model from the incumbent; this
    goes round through several kinds of neighbourhood until the gap is reached or nothing helps any more.
-5. What is left goes to HiGHS as a whole, from the incumbent.
+6. What is left goes to HiGHS as a whole, from the incumbent.
 
 All stops at the asked gap. Choices come from a fixed seed and node limits, so the same problem gives the same plan
 unless the wall time runs out or somebody interrupts.
@@ -52,6 +53,12 @@ PROMISING = 0.1
 
 NODES = 10
 """Branch-and-bound nodes of a neighbourhood; most of the gain comes at the root."""
+
+NEARLY_FREE_COLUMNS = 3_600
+"""Whole columns of least reduced cost with which all classes are solved together."""
+
+NEARLY_FREE_NODES = 50
+"""Branch-and-bound nodes of that solve."""
 
 GROWTH = 1.5
 """A neighbourhood that was searched through without gain makes the next ones larger by this factor."""
@@ -113,6 +120,8 @@ class Search:
         relaxed = self._relax()
         if relaxed is not None and relaxed.values is not None and not self._finished():
             self._from_relaxation(relaxed)
+        if relaxed is not None and not self._finished():
+            self._nearly_free(relaxed)
         if relaxed is not None and not self._finished():
             self._neighbourhoods(relaxed)
         if not self._finished():
@@ -245,6 +254,23 @@ class Search:
         gone: BoolArray = self.model.integer & at_zero & (relaxed.column_dual > room)
         return ~gone
 
+    def _nearly_free(self, relaxed: Answer) -> None:
+        """Solve over all classes with the columns that cost next to nothing beyond the relaxation.
+
+        A tight relaxation has good plans among them, and they are few enough for branch and bound.
+        """
+        if relaxed.column_dual is None:
+            return
+        dual = relaxed.column_dual
+        choices = np.flatnonzero(self._tasks & self.model.integer)
+        if len(choices) <= SMALL_COLUMNS:
+            return
+        most = np.sort(dual[choices])[min(NEARLY_FREE_COLUMNS, len(choices)) - 1]
+        free = ~self._tasks | (dual <= most) | (self._values() > 0.5)
+        for family in ("drop", "chosen", "undone"):
+            free[list(self.model.columns.get(family, {}).values())] = True
+        self._solve_part(free, "columns that cost next to nothing", NEARLY_FREE_NODES)
+
     def _neighbourhoods(self, relaxed: Answer) -> None:
         """Free some classes, solve exactly, keep what is better; until nothing helps for a while."""
         idle, columns_allowed = 0, float(SMALL_COLUMNS)
@@ -266,11 +292,12 @@ class Search:
             else:
                 idle, columns_allowed = idle + 1, min(columns_allowed * GROWTH, LARGE_COLUMNS)
 
-    def _solve_part(self, free: BoolArray, origin: str) -> bool:
+    def _solve_part(self, free: BoolArray, origin: str, nodes: int = NODES) -> bool:
         """Solve over ``free`` with everything else as in the incumbent; True when it got better."""
         values = self._values()
         target = self.parts.problem.settings.relative_gap
-        limits = Limits(self._left(), gap=min(1e-3, target / 4), nodes=NODES)
+        enough = self.bound / (1.0 - target) if self.bound > 0 else None
+        limits = Limits(self._left(), gap=min(1e-3, target / 4), nodes=nodes, target_eur=enough)
         answer = solve_integer(restrict(self.model, values, free), limits, values[free], self.stop)
         if answer.values is None or answer.objective is None:
             return False
