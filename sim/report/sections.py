@@ -232,7 +232,10 @@ def events_section(page: Page) -> str:
     if not found:
         return ""
     delivered = {(entry["event"], entry["site"], entry["start"]): entry for entry in page.figures["events"]}
-    body = note("A limit on the net import of one site for a period. Delivery is the baseline minus what was realised, as means.")
+    body = note(
+        "A limit on the net import of one site for a period. Delivery is the baseline minus what was realised, as means; "
+        "worst is the highest 15-minute mean."
+    )
     rows, methods = [], []
     for event in found:
         proof = delivered.get((event.name, event.site, f"{event.start:%Y-%m-%dT%H:%M:%SZ}"))
@@ -250,9 +253,9 @@ def events_section(page: Page) -> str:
         "baseline kW",
         "target kW",
         "realised kW",
-        "worst 15 min kW",
+        "worst kW",
         "delivered kW",
-        "short by kWh",
+        "short kWh",
     ]
     body += table(head, rows, numeric=range(3, 9), firm=[0, 2])
     for k, event in enumerate(found[:EVENTS_DRAWN]):

@@ -88,7 +88,7 @@ def _row(decision: Decision, page: Page) -> str:
 
     return (
         f'<tr data-state="{state}" data-site="{text(decision.site or "")}" data-kind="{text(decision.kind)}">'
-        f"<td>{text(decision.name)}</td><td>{text(decision.site or '–')}</td>"  # noqa: RUF001
+        f'<td>{text(decision.name)}</td><td class="when">{text(decision.site or "–")}</td>'  # noqa: RUF001
         f'<td data-key="{1e6 + (shift or 0.0):.4f}">{text(_moved_words(decision))}</td>'
         + moment(clock.sortable(decision.start), clock.short(decision.start))
         + moment(clock.sortable(decision.end), clock.short(decision.end))
