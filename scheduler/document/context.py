@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from zoneinfo import ZoneInfo
 
@@ -32,6 +32,7 @@ class Context:
         horizon: its horizon, or None when that is wrong.
         environment: environment variables that paths may name.
         notes: sentences on what was repaired while reading.
+        told: findings of these checks, so that none is told twice.
     """
 
     tree: Tree
@@ -42,6 +43,7 @@ class Context:
     zone: ZoneInfo
     horizon: Horizon | None
     notes: list[str]
+    told: set[Finding] = field(default_factory=set)
 
     def place(self, *keys: Key) -> Place:
         """Place in the file of what stands at ``keys`` in the document."""
@@ -62,7 +64,8 @@ class Context:
             return
         written = original(place, self.origins)
         finding = Finding(self.tree.file, line or self.tree.line(written), dotted(written), found, expected, near)
-        if finding not in self.tree.findings:
+        if finding not in self.told:
+            self.told.add(finding)
             self.tree.findings.append(finding)
 
     def written(self, place: Place, default: object = None) -> str:

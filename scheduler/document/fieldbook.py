@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import Any, get_args, get_origin
 
 from pydantic import BaseModel, TypeAdapter
@@ -53,6 +54,11 @@ def fields_at(place: Place) -> list[str]:
 
 def choices_at(place: Place) -> list[str]:
     """Values that the field at ``place`` may have."""
+    return _choices_at(tuple(key for key in place if isinstance(key, str)))
+
+
+@lru_cache(maxsize=1000)
+def _choices_at(place: tuple[str, ...]) -> list[str]:
     schema = TypeAdapter(annotation_at(place)).json_schema()
     values = schema.get("enum") or [schema.get("const")]
     for definition in schema.get("$defs", {}).values():

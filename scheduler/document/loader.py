@@ -99,7 +99,7 @@ def _sorted(tree: Tree) -> list[Finding]:
         rest = len(findings) - MAX_FINDINGS
         findings = [
             *findings[:MAX_FINDINGS],
-            Finding(tree.file, None, "", f"{rest} more findings", "to be seen once these are mended"),
+            Finding(tree.file, None, "", f"at least {rest} more findings", "to be seen once these are mended"),
         ]
     return findings
 

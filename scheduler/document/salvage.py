@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Annotated, Any
 
 from pydantic import BaseModel, Field, TypeAdapter, ValidationError
@@ -11,6 +13,7 @@ from pydantic.fields import FieldInfo
 
 from scheduler.document.fieldbook import annotation_at, field_of, model_in
 from scheduler.document.model import Document
+from scheduler.document.templates import plain_copy
 from scheduler.document.tree import Place
 
 
@@ -27,6 +30,7 @@ class Checked:
     document: Document | None
     doubtful: set[Place] = field(default_factory=set)
     kept: dict[Place, list[int]] = field(default_factory=dict)
+    _around: set[Place] = field(default_factory=set)
 
     def place(self, *keys: str | int) -> Place:
         """Place in the file of what stands at ``keys`` in ``document``."""
@@ -39,13 +43,16 @@ class Checked:
                 place = (*place, key)
         return place
 
+    def mistrust(self, place: Place) -> None:
+        """Note that the value at ``place`` is wrong."""
+        self.doubtful.add(place)
+        self._around.update(place[:length] for length in range(len(place) + 1))
+
     def trusts(self, *places: Place) -> bool:
         """True when nothing at, above or below these places was taken out."""
-        for wrong in self.doubtful:
-            for place in places:
-                shorter = min(len(wrong), len(place))
-                if wrong[:shorter] == place[:shorter]:
-                    return False
+        for place in places:
+            if place in self._around or any(place[:length] in self.doubtful for length in range(len(place))):
+                return False
         return True
 
 
@@ -56,7 +63,7 @@ def take_out(data: dict[str, Any], faults: Sequence[tuple[Place, Any]], checked:
         if error["type"] == "extra_forbidden":
             wrong.add(place)
             continue
-        checked.doubtful.add(place)
+        checked.mistrust(place)
         stand_in = _stand_in(place)
         if stand_in is not None and _put(data, place, stand_in, checked):
             continue
@@ -76,8 +83,13 @@ _CANDIDATES: tuple[Any, ...] = (1, 0, "x", "2016-01-01T00:00", "hot", ["x"], ["x
 
 def _stand_in(place: Place) -> Any:
     """A valid value for the required field at ``place``, so that the rest can be checked; None when it is not required."""
+    return None if isinstance(place[-1], int) else plain_copy(_stand_in_at(tuple(key for key in place if isinstance(key, str))))
+
+
+@lru_cache(maxsize=1000)
+def _stand_in_at(place: tuple[str, ...]) -> Any:
     model = model_in(annotation_at(place[:-1]))
-    info = None if model is None or isinstance(place[-1], int) else field_of(model, place[-1])
+    info = None if model is None else field_of(model, place[-1])
     return None if info is None or not info.is_required() else _valid(info)
 
 
@@ -102,14 +114,20 @@ def _put(data: dict[str, Any], place: Place, value: Any, checked: Checked) -> bo
     for depth, key in enumerate(place[:-1]):
         positions = checked.kept.get(place[:depth])
         if isinstance(here, list) and isinstance(key, int):
-            index = key if positions is None else positions.index(key) if key in positions else len(here)
-            here = here[index] if index < len(here) else None
+            index = key if positions is None else _position(positions, key)
+            here = here[index] if index is not None and index < len(here) else None
         else:
             here = here.get(key) if isinstance(here, dict) else None
     if not isinstance(here, dict) or here.get(str(place[-1])) == value:
         return False
     here[str(place[-1])] = value
     return True
+
+
+def _position(positions: list[int], key: int) -> int | None:
+    """Where the original position ``key`` is now."""
+    index = bisect_left(positions, key)
+    return index if index < len(positions) and positions[index] == key else None
 
 
 def _remove(data: dict[str, Any], place: Place, checked: Checked) -> None:
@@ -119,9 +137,9 @@ def _remove(data: dict[str, Any], place: Place, checked: Checked) -> None:
         last = depth == len(place) - 1
         if isinstance(here, list) and isinstance(key, int):
             positions = checked.kept.setdefault(place[:depth], list(range(len(here))))
-            if key not in positions:
+            index = _position(positions, key)
+            if index is None:
                 return
-            index = positions.index(key)
             if last:
                 del here[index], positions[index]
             else:

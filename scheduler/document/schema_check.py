@@ -16,6 +16,8 @@ from scheduler.document.tree import Place, Tree
 from scheduler.document.wording import finding_of
 
 ROUNDS = 50
+MANY_FAULTS = 1000
+"""A document with more faults than this is told the first ones and not checked further."""
 
 
 def check_schema(tree: Tree, data: dict[str, Any], origins: Mapping[Place, Place]) -> Checked:
@@ -29,14 +31,17 @@ def check_schema(tree: Tree, data: dict[str, Any], origins: Mapping[Place, Place
             checked.document = Document.model_validate(data)
             break
         except ValidationError as problem:
-            faults = [(checked.place(*_clean(error["loc"], data)), error) for error in problem.errors(include_url=False)]
+            faults = [
+                (checked.place(*_clean(error["loc"], data)), error)
+                for error in problem.errors(include_url=False)[: MANY_FAULTS + 1]
+            ]
             for place, error in faults:
                 written = original(place, origins)
                 follows = round_ > 0 and not checked.trusts(place)
                 if (written, error["type"]) not in seen and not follows:
                     seen.add((written, error["type"]))
                     tree.findings.append(finding_of(tree, written, error))
-            if not take_out(data, faults, checked):
+            if len(faults) > MANY_FAULTS or not take_out(data, faults, checked):
                 break
     _check_unused_templates(tree)
     return checked

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import random
+from copy import deepcopy
 from pathlib import Path
 from typing import Any
 
@@ -71,8 +73,6 @@ def places_of(value: Any, place: tuple[str | int, ...] = ()) -> list[tuple[str |
 @given(st.sampled_from([MINIMAL, FULL]), st.integers(0, 2**32), st.integers(1, 4))
 def test_any_value_anywhere(tmp_path: Path, text: str, seed: int, times: int) -> None:
     """Values replaced, removed or doubled at random places give findings or a scenario."""
-    import json
-
     path = tmp_path / "mutant.yaml"
     path.write_text(text, encoding="utf-8")
     data = read_tree(path).data
@@ -86,11 +86,11 @@ def test_any_value_anywhere(tmp_path: Path, text: str, seed: int, times: int) ->
             case 0:
                 del here[place[-1]]
             case 1 if isinstance(here, list):
-                here.append(here[int(place[-1])])
+                here.append(deepcopy(here[int(place[-1])]))
             case 2 if isinstance(here, dict):
-                here[chance.choice(["site_templates", "sites", "like", "extra", "name"])] = chance.choice(JUNK)
+                here[chance.choice(["site_templates", "sites", "like", "extra", "name"])] = deepcopy(chance.choice(JUNK))
             case _:
-                here[place[-1]] = chance.choice(JUNK)
+                here[place[-1]] = deepcopy(chance.choice(JUNK))
         if not places_of(data):
             break
     path.write_text(json.dumps(data, indent=1).replace("NaN", ".nan"), encoding="utf-8")
