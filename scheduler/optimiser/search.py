@@ -16,28 +16,23 @@ unless the wall time runs out or somebody interrupts.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
 import numpy as np
-import numpy.typing as npt
 
-from grid.chance import stream
 from grid.errors import SolverError
 from grid.horizon import FloatArray
 from scheduler.optimiser.codec import cells, decode, encode, task_columns
 from scheduler.optimiser.compiled import Compiled
-from scheduler.optimiser.highs import SEED, Answer, Limits, StopAsked, solve_integer, solve_linear
+from scheduler.optimiser.highs import Answer, Limits, StopAsked, solve_integer, solve_linear
 from scheduler.optimiser.improve import place_rest, reinsert
 from scheduler.optimiser.model import ModelParts
+from scheduler.optimiser.neighbourhoods import WHOLE, Neighbourhoods
 from scheduler.optimiser.restrict import BoolArray, restrict, without_columns
 from scheduler.optimiser.settle import settle
 from scheduler.plan import EnergySchedule, SolveStatus
 from scheduler.policies import Progress
 from scheduler.policies.schedule import Schedule, it_power_kw
-
-WHOLE = 1e-6
-"""A value this near to a whole number is whole."""
 
 LEAST_SECONDS = 5.0
 """An exact evaluation of the energy side may always take this long, so that there is a plan at all."""
@@ -54,7 +49,7 @@ PROMISING = 0.1
 NODES = 10
 """Branch-and-bound nodes of a neighbourhood; most of the gain comes at the root."""
 
-NEARLY_FREE_COLUMNS = 3_600
+NEARLY_FREE_COLUMNS = 2_000
 """Whole columns of least reduced cost with which all classes are solved together."""
 
 NEARLY_FREE_NODES = 50
@@ -274,13 +269,14 @@ class Search:
     def _neighbourhoods(self, relaxed: Answer) -> None:
         """Free some classes, solve exactly, keep what is better; until nothing helps for a while."""
         idle, columns_allowed = 0, float(SMALL_COLUMNS)
-        for origin, order in self._kinds(relaxed):
+        around = Neighbourhoods(self.parts, self.model, self._class_columns, self._values)
+        for origin, order in around.kinds(relaxed):
             if self._finished() or idle >= IDLE_ROUNDS:
                 return
             if int((self._useful(relaxed) & self.model.integer).sum()) <= SMALL_COLUMNS:
                 return  # the whole model is as small as a neighbourhood
             useful = self._useful(relaxed, PROMISING) | (self._values() > 0.5)
-            classes = self._within(order, np.array([useful[columns].sum() for columns in self._class_columns]), columns_allowed)
+            classes = around.within(order, np.array([useful[columns].sum() for columns in self._class_columns]), columns_allowed)
             free = ~self._tasks
             for family in ("chosen", "undone"):
                 free[list(self.model.columns.get(family, {}).values())] = True
@@ -304,70 +300,6 @@ class Search:
         better = values.copy()
         better[free] = answer.values
         return self._keep(better, answer.objective, origin)
-
-    def _kinds(self, relaxed: Answer) -> Iterator[tuple[str, FloatArray]]:
-        """Neighbourhoods in turn, each the order in which classes enter: left open by the relaxation, slots, sites, chance."""
-        rng = stream(SEED, "neighbourhoods")
-        open_classes = self._open(relaxed)
-        size = len(self.parts.classes)
-        makers: tuple[tuple[str, Callable[[], FloatArray]], ...] = (
-            ("neighbourhood of some slots", lambda: self._by_slots(rng)),
-            ("neighbourhood of two sites", lambda: self._by_sites(rng)),
-            ("neighbourhood by chance", lambda: rng.random(size)),
-        )
-        if open_classes.any():
-            yield "what the relaxation left open", np.where(open_classes, rng.random(size), np.inf)
-        while True:
-            for name, maker in makers:
-                order = maker()
-                yield name, np.where(self._dropped(), order - size, order)
-
-    @staticmethod
-    def _within(order: FloatArray, weight: npt.NDArray[np.int64], most: float) -> list[int]:
-        """Classes in ascending ``order`` (infinite: never) as long as their columns stay within what solves quickly."""
-        ranked = [int(c) for c in np.argsort(order, kind="stable") if np.isfinite(order[c])]
-        total = 0
-        taken: list[int] = []
-        for c in ranked:
-            total += int(weight[c])
-            if taken and total > most:
-                break
-            taken.append(c)
-        return taken
-
-    def _open(self, relaxed: Answer) -> BoolArray:
-        """Classes that the relaxation did not decide whole."""
-        values = relaxed.values
-        if values is None:
-            return np.zeros(len(self.parts.classes), dtype=bool)
-        away = np.abs(values - np.round(values)) > WHOLE
-        return np.array([away[columns].any() for columns in self._class_columns], dtype=bool)
-
-    def _dropped(self) -> BoolArray:
-        """Classes of which a job is dropped in the incumbent."""
-        columns, values = self.model.columns.get("drop", {}), self._values()
-        return np.array([c in columns and values[columns[c]] > 0.5 for c in range(len(self.parts.classes))], dtype=bool)
-
-    def _by_slots(self, rng: np.random.Generator) -> FloatArray:
-        """Order by distance in time from a random slot."""
-        centre = rng.integers(self.parts.problem.horizon.slots)
-        mean = self._centres(lambda key: float(key[2]), 0.0)
-        return np.abs(mean - centre) + rng.random(len(mean))
-
-    def _by_sites(self, rng: np.random.Generator) -> FloatArray:
-        """Classes that run at one of two random sites first."""
-        pair = rng.choice(len(self.parts.problem.sites), size=min(2, len(self.parts.problem.sites)), replace=False)
-        site = self._centres(lambda key: float(self.parts.classes[key[0]].task.options[key[1]].site), -1.0)
-        return np.where(np.isin(site, pair), rng.random(len(site)), 1.0 + rng.random(len(site)))
-
-    def _centres(self, value: Callable[[tuple[int, int, int]], float], default: float) -> FloatArray:
-        """For each class ``value(key)`` of one column that the incumbent uses."""
-        found, values = np.full(len(self.parts.classes), default), self._values()
-        for family in ("start", "run"):
-            for key, column in self.model.columns.get(family, {}).items():
-                if values[column] > 0.5:
-                    found[key[0]] = value(key)
-        return found
 
     def _whole(self, relaxed: Answer | None) -> None:
         """HiGHS on the whole model from the incumbent, without the columns that cannot be in a better plan."""
