@@ -81,6 +81,7 @@ def _stats() -> tuple[Spec, ...]:
     from ozzo.influxql import of_policy, one_value
 
     def stat(k: int, title: str, name: str, unit: str, decimals: int, description: str, **more: Any) -> Spec:
+        """A single figure of the plan's result, the ``k``-th from the left."""
         lines = (Line(one_value(name, "result", of_policy("plan"))),)
         return Spec("stat", title, unit, description, lines, (4 * k, 0, 4, 4), decimals, more)
 

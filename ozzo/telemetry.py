@@ -203,6 +203,7 @@ def write_sqlite(found: Iterable[Point], path: Path) -> int:
         by_kind.setdefault(point.measurement, []).append(point)
 
     def fill(part: Path) -> None:
+        """Make the whole file beside its place."""
         with closing(sqlite3.connect(part)) as store:
             with store:
                 for kind, rows in by_kind.items():

@@ -67,6 +67,7 @@ def balance_figure(record: RunRecord, flows: Flows, clock: Clock, site: int | No
     """Supply stacked above zero, use below it; the two are equal in every slot. ``site`` None: all sites together."""
 
     def of(name: str) -> FloatArray:
+        """The flow ``name`` of the site, or of all sites together."""
         values = flows[name] if name != "base_kw" else flows["load_kw"] - flows["it_kw"]
         total: FloatArray = values.sum(axis=0) if site is None else values[site]
         return total
@@ -120,12 +121,15 @@ def limit_figure(record: RunRecord, clock: Clock) -> Figure:
         if PLAN in by_policy:
             lines.append(("realised", (by_policy[PLAN]["import_kw"] - by_policy[PLAN]["export_kw"])[s], "var(--ink)", {}))
         far: list[str] = []
+        span = [0.0, *(float(bound) for _, values, _, _ in lines for bound in (np.nanmin(values), np.nanmax(values)))]
         reach = max((float(np.nanmax(np.abs(values))) for _, values, _, _ in lines), default=1.0) or 1.0
         for label, values in (("import limit", limits["import_limit_kw"][s]), ("export limit", -limits["export_limit_kw"][s])):
-            if np.abs(values).min() <= 3 * reach:
+            near = np.abs(values) <= 3 * reach
+            if near.any():
                 lines.append((label, values, "var(--bad)", {"width": 1.4}))
-            else:
-                far.append(f"{label} {float(np.abs(values).min()):g} kW")
+                span += [float(values[near].min()), float(values[near].max())]
+            if not near.all():
+                far.append(f"{label} {float(np.abs(values).max()):g} kW")
         for label, values, colour, style in lines:
             first = not any(trace["name"] == label for trace in traces)
             place = {"yaxis": f"y{axis}", "legendgroup": label, "showlegend": first, "connectgaps": False}
@@ -134,7 +138,8 @@ def limit_figure(record: RunRecord, clock: Clock) -> Figure:
         if mine:
             first = not any(trace["name"] == "event limit" for trace in traces)
             traces.append(_event_limits(mine, clock) | {"yaxis": f"y{axis}", "showlegend": first, "legendgroup": "event limit"})
-        axes[f"yaxis{axis}"] = value_axis("kW", domain=[max(0.0, top - tall), top], zeroline=True, rangemode="tozero")
+            span += [event.limit_kw for event in mine]
+        axes[f"yaxis{axis}"] = value_axis("kW", domain=[max(0.0, top - tall), top], zeroline=True, range=_room(span))
         notes += _row_title(name, far, top)
     shapes = [
         band(clock, event.start, event.end, f"y{names.index(event.site) + 1 if names.index(event.site) else ''} domain")
@@ -158,6 +163,13 @@ def _event_limits(found: list[CapacityEvent], clock: Clock) -> dict[str, Any]:
     line = {"color": "var(--eventline)", "width": 2.5}
     trace = {"type": "scatter", "mode": "lines", "name": "event limit", "x": x, "y": y, "line": line}
     return trace | {"hovertemplate": "%{y:.2f} kW", "connectgaps": False}
+
+
+def _room(span: list[float]) -> list[float]:
+    """A range that holds all of ``span`` with a little room around it."""
+    low, high = min(span), max(span)
+    room = 0.08 * (high - low) or 1.0
+    return [round(low - room, 4) if low < 0 else 0.0, round(high + room, 4)]
 
 
 def _row_title(name: str, far: list[str], top: float) -> list[dict[str, Any]]:

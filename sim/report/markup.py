@@ -54,6 +54,7 @@ def table(
     """A plain table; cells are texts, columns in ``numeric`` stand right, ``firm`` do not wrap, column ``own`` is emphasised."""
 
     def kind(column: int) -> str:
+        """Class attribute of a cell in ``column``."""
         names = [name for name, is_so in (("n", column in numeric), ("when", column in firm), ("own", column == own)) if is_so]
         return f' class="{" ".join(names)}"' if names else ""
 

@@ -52,6 +52,7 @@ def timeseries_columns(record: RunRecord) -> dict[str, Any]:
     columns: dict[str, list[FloatArray]] = {}
 
     def add(name: str, values: FloatArray) -> None:
+        """Append the rows of one policy to a column."""
         columns.setdefault(name, []).append(values.ravel())
 
     for policy in policies:

@@ -84,6 +84,7 @@ def _row(decision: Decision, page: Page) -> str:
     kind = decision.kind.replace("_", " ")
 
     def moment(key: str, words: str) -> str:
+        """A cell with an instant, sorted by ``key``."""
         return f'<td class="when" data-key="{text(key)}">{text(words)}</td>'
 
     return (
