@@ -25,7 +25,8 @@ def read_carbon(path: str | Path) -> Reading:
     import pyarrow.parquet as pq
 
     try:
-        table = pq.read_table(path, columns=["timestamp", "carbon_intensity"])
+        with pq.ParquetFile(path) as file:  # pq.read_table would import the dataset machinery: 0.1 s for nothing
+            table = file.read(columns=["timestamp", "carbon_intensity"])
     except (OSError, pa.ArrowException) as error:
         raise FeedError(f"{path}: not a Parquet file of timestamp and carbon_intensity: {error}") from error
     if table.column_names != ["timestamp", "carbon_intensity"]:
