@@ -63,7 +63,7 @@ class Console:
         if isinstance(self._status, Status):
             self._status.update(f"{self._phase}: {text}")
         else:
-            self._err.print(f"  {text}", markup=False)
+            self._err.print(f"  {text}", markup=False, soft_wrap=True)
 
     def tables(self, record: RunRecord, folder: Path) -> None:
         """The summary for people."""
@@ -72,4 +72,4 @@ class Console:
         from sim.report.tables import print_tables
 
         print_tables(record, RichConsole(file=sys.stdout, highlight=False))
-        self._err.print(f"Report: {folder / 'report.html'}", markup=False)
+        self._err.print(f"Report: {folder / 'report.html'}", markup=False, soft_wrap=True)

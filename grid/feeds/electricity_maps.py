@@ -37,6 +37,7 @@ def read_carbon(path: str | Path) -> Reading:
     if any(column.null_count for column in table.columns):
         raise FeedError(f"{path}: holds rows without a value")
     # pyarrow's own to_numpy would import pandas: half a second
-    times = np.from_dlpack(table["timestamp"].combine_chunks().cast(pa.timestamp("ms", tz=stamp.tz)).view(pa.int64())) / 1000.0
-    values = np.from_dlpack(table["carbon_intensity"].combine_chunks().cast(pa.float64())).copy()
+    millis = table["timestamp"].combine_chunks().cast(pa.timestamp("ms", tz=stamp.tz)).view(pa.int64())
+    times = np.asarray(np.from_dlpack(millis), dtype=np.float64) / 1000.0
+    values = np.array(np.from_dlpack(table["carbon_intensity"].combine_chunks().cast(pa.float64())), dtype=np.float64)
     return regular(times, values, "g/kWh", f"{Path(path).name}, average, life cycle", step_s=3600.0)
