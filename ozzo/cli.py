@@ -138,6 +138,20 @@ def run(
 
 
 @app.command()
+def examples(
+    out: Annotated[Path | None, typer.Option("--out", help="Folder to copy them to, with the data that they name.")] = None,
+) -> None:
+    """List the scenarios that ship with ozzo, or copy them into a folder."""
+    from ozzo.examples import names, write_examples
+
+    if out is None:
+        _emit("\n".join(names()), None)
+        return
+    for path in write_examples(out):
+        _say(f"wrote {path}")
+
+
+@app.command()
 def dashboards(out: Annotated[Path, typer.Option("--out", help="Folder to write to.")] = Path("dashboards")) -> None:
     """Write the Grafana dashboards and provisioning files, generated from code."""
     from ozzo.dashboards import write_dashboards
