@@ -6,20 +6,22 @@ Whatever a person interrupts, what was done so far is in the run folder, and pro
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from grid.errors import Finding, InputError, Interrupted
+from grid.errors import Finding, InputError, Interrupted, OzzoError
 from grid.response.event import CapacityEvent
 from ozzo.commands_plan import read_json
 from ozzo.console import Console
+from ozzo.influx import InfluxSettings
 from ozzo.store import Journal
 from ozzo.version import __version__
 from scheduler.build import build_problem
@@ -119,10 +121,11 @@ def run_scenario(options: RunOptions, *, quiet: bool = False) -> RunResult:
         quiet: progress lines only, no tables (for ``--json``).
 
     Raises:
-        InputError: scenario or event files are wrong; nothing was started.
+        InputError: scenario, event files or the environment's InfluxDB settings are wrong; nothing was started.
         Interrupted: a person pressed Ctrl-C; the run folder holds what was done.
     """
     began = time.monotonic()
+    InfluxSettings.from_environment(os.environ)  # half a configuration is told now, not after the work
     console = Console(quiet=quiet)
     events = [(path, read_json(path)) for path in options.events]
     with console.phase("load"):
@@ -140,27 +143,18 @@ def run_scenario(options: RunOptions, *, quiet: bool = False) -> RunResult:
         journal.append(
             "run", datetime.now(UTC), {"command_line": state.command_line, "version": __version__, "seed": scenario.seed}
         )
-        phase = "load"
+        phases = _Phases(state, journal, console)
+        trouble = _guarded(phases, lambda: _work(state, arrivals, journal, console, phases))
+        summary: dict[str, Any] = {}
 
-        @contextmanager
-        def timed(name: str) -> Iterator[None]:
-            nonlocal phase
-            phase = name
-            start = time.monotonic()
-            journal.append("phase", datetime.now(UTC), {"name": name})
-            try:
-                with console.phase(name):
-                    yield
-            finally:
-                state.phases_s[name] = time.monotonic() - start
+        def report() -> None:
+            with phases("report") if state.interrupted is None else nullcontext():
+                summary.update(_report(state, folder, console))
 
-        try:
-            _work(state, arrivals, journal, console, timed)
-        except (KeyboardInterrupt, Interrupted):
-            state.interrupted = phase
-            journal.append("interrupted", datetime.now(UTC), {"phase": phase})
-        with timed("report") if state.interrupted is None else _quietly():
-            summary = _report(state, folder, console)
+        trouble = _guarded(phases, report) or trouble
+    if trouble is not None:
+        console.line(f"what was done is in {folder}")
+        raise trouble
     if state.interrupted is not None:
         raise Interrupted(f"interrupted while in phase '{state.interrupted}'; what was done is in {folder}")
     if not quiet:
@@ -171,10 +165,38 @@ def run_scenario(options: RunOptions, *, quiet: bool = False) -> RunResult:
     return RunResult(summary, folder, 0 if passed else 1)
 
 
-@contextmanager
-def _quietly() -> Iterator[None]:
-    """No phase of its own: the report of an interrupted run."""
-    yield
+class _Phases:
+    """``with phases(name):`` a phase of the run: shown, timed and in the journal; ``current`` is the latest."""
+
+    def __init__(self, state: _State, journal: Journal, console: Console) -> None:
+        self.state, self.journal, self.current = state, journal, "load"
+        self._console = console
+
+    @contextmanager
+    def __call__(self, name: str) -> Iterator[None]:
+        self.current = name
+        start = time.monotonic()
+        self.journal.append("phase", datetime.now(UTC), {"name": name})
+        try:
+            with self._console.phase(name):
+                yield
+        finally:
+            self.state.phases_s[name] = time.monotonic() - start
+
+
+def _guarded(phases: _Phases, work: Callable[[], None]) -> OzzoError | None:
+    """Do ``work``; whatever ends it early is kept in state and journal, so that the report can still be written."""
+    state, journal = phases.state, phases.journal
+    try:
+        work()
+    except (KeyboardInterrupt, Interrupted):
+        state.interrupted = state.interrupted or phases.current
+        journal.append("interrupted", datetime.now(UTC), {"phase": phases.current})
+    except OzzoError as error:
+        state.notes.append(f"The run broke off in phase '{phases.current}': {error}")
+        journal.append("error", datetime.now(UTC), {"phase": phases.current, "error": str(error)})
+        return error
+    return None
 
 
 def _arrivals(scenario: Scenario, files: list[tuple[Path, Any]]) -> list[tuple[CapacityEvent, ...]]:
@@ -198,7 +220,7 @@ def _arrivals(scenario: Scenario, files: list[tuple[Path, Any]]) -> list[tuple[C
     return sorted(arrivals, key=lambda group: group[0].received)
 
 
-Timed = Callable[[str], Any]
+Timed = Callable[[str], AbstractContextManager[None]]
 
 
 def _work(state: _State, arrivals: list[tuple[CapacityEvent, ...]], journal: Journal, console: Console, timed: Timed) -> None:

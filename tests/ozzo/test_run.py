@@ -216,3 +216,22 @@ def test_interrupt_keeps_what_was_done_and_leaves_nothing_running(phase: str, tm
     while any(Path(f"/proc/{pid}").exists() for pid in family) and time.monotonic() < deadline:
         time.sleep(0.1)
     assert not [pid for pid in family if Path(f"/proc/{pid}").exists()]
+
+
+def test_broker_that_does_not_start_leaves_plan_and_report(tmp_path: Path) -> None:
+    """An error of the world (exit code 1) names itself; plan, verdict and report of what was done are in the run folder."""
+    fake = tmp_path / "bin" / "mosquitto"
+    fake.parent.mkdir()
+    fake.write_text("#!/bin/sh\nexit 1\n")
+    fake.chmod(0o755)
+    command = [*MAIN, "run", "configs/minimal.yaml", "--runs", str(tmp_path / "runs"), "--json"]
+    environment = os.environ | {"PATH": f"{fake.parent}:{os.environ['PATH']}"}
+    done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=ROOT, env=environment, timeout=120)
+    assert done.returncode == 1
+    assert "mosquitto" in done.stderr
+    assert "Traceback" not in done.stderr
+    (folder,) = (tmp_path / "runs").iterdir()
+    assert {"plan.json", "verdict.json", "report.html", "summary.json"} <= {path.name for path in folder.iterdir()}
+    summary = json.loads((folder / "summary.json").read_text())
+    assert summary["verdict"] == "passed"
+    assert any("broke off in phase 'command'" in note for note in summary["notes"])
