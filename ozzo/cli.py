@@ -6,7 +6,11 @@ world (broker, disk); 2 the input is wrong (every finding printed at once); 130 
 
 from __future__ import annotations
 
+import csv
+import json
 import sys
+from collections.abc import Iterable
+from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated
 
@@ -44,6 +48,15 @@ def _emit(text: str, out: Path | None) -> None:
         out.write_text(text if text.endswith("\n") else text + "\n", encoding="utf-8")
 
 
+def _wrote(paths: Iterable[Path], *, as_json: bool) -> None:
+    """Name the files that were written."""
+    names = [str(path) for path in paths]
+    if as_json:
+        _emit(json.dumps({"wrote": names}), None)
+    for name in [] if as_json else names:
+        _say(f"wrote {name}")
+
+
 @app.callback(invoke_without_command=True)
 def root(version: Annotated[bool, typer.Option("--version", help="Print the version and leave.")] = False) -> None:
     """Energy-aware datacenter scheduler and grid-coupling controller."""
@@ -66,19 +79,19 @@ def check(
 
 
 @app.command()
-def schema(out: Out = None) -> None:
-    """Print the JSON Schema of scenario documents (for editors)."""
+def schema(out: Out = None, as_json: AsJson = False) -> None:  # noqa: ARG001 - it is JSON either way
+    """Print the JSON Schema of scenario documents (for editors); JSON with or without --json."""
     from ozzo.commands_check import schema as schema_text
 
     _emit(schema_text(), out)
 
 
 @app.command()
-def reference(out: Out = None) -> None:
-    """Print the reference page of scenario documents (Markdown)."""
+def reference(out: Out = None, as_json: AsJson = False) -> None:
+    """Print the reference page of scenario documents (Markdown, or every field as JSON)."""
     from ozzo.commands_check import reference as reference_text
 
-    _emit(reference_text(), out)
+    _emit(reference_text(as_json=as_json), out)
 
 
 @app.command()
@@ -140,32 +153,34 @@ def run(
 @app.command()
 def examples(
     out: Annotated[Path | None, typer.Option("--out", help="Folder to copy them to, with the data that they name.")] = None,
+    as_json: AsJson = False,
 ) -> None:
     """List the scenarios that ship with ozzo, or copy them into a folder."""
     from ozzo.examples import names, write_examples
 
     if out is None:
-        _emit("\n".join(names()), None)
+        _emit(json.dumps({"examples": names()}) if as_json else "\n".join(names()), None)
         return
-    for path in write_examples(out):
-        _say(f"wrote {path}")
+    _wrote(write_examples(out), as_json=as_json)
 
 
 @app.command()
-def dashboards(out: Annotated[Path, typer.Option("--out", help="Folder to write to.")] = Path("dashboards")) -> None:
+def dashboards(
+    out: Annotated[Path, typer.Option("--out", help="Folder to write to.")] = Path("dashboards"), as_json: AsJson = False
+) -> None:
     """Write the Grafana dashboards and provisioning files, generated from code."""
     from ozzo.dashboards import write_dashboards
 
-    for path in write_dashboards(out):
-        _say(f"wrote {path}")
+    _wrote(write_dashboards(out), as_json=as_json)
 
 
 @fit_app.command("jobs")
 def fit_jobs(
     tasks: Annotated[Path, typer.Argument(help="OpenDC task table (Parquet), for example the SURF trace.")],
     out: Out = None,
+    as_json: AsJson = False,  # noqa: ARG001 - it is JSON either way
 ) -> None:
-    """Fit the job generator's distributions to a real trace."""
+    """Fit the job generator's distributions to a real trace; JSON with or without --json."""
     from ozzo.fit import fit_jobs_text
 
     _emit(fit_jobs_text(tasks), out)
@@ -177,11 +192,16 @@ def fit_table(
     carbon: Annotated[Path, typer.Option(help="Average carbon intensity (Parquet, UTC).")],
     year: Annotated[int, typer.Option(help="Year to take.")] = 2023,
     out: Out = None,
+    as_json: AsJson = False,
 ) -> None:
-    """Make the hour-by-month table of prices and carbon intensity."""
+    """Make the hour-by-month table of prices and carbon intensity (CSV with its source in comments, or rows as JSON)."""
     from ozzo.fit import hour_by_month_text
 
-    _emit(hour_by_month_text(prices, carbon, year), out)
+    text = hour_by_month_text(prices, carbon, year)
+    if as_json:
+        rows = csv.DictReader(line for line in text.splitlines() if not line.startswith("#"))
+        text = json.dumps({"rows": list(rows)}, indent=1)
+    _emit(text, out)
 
 
 def main() -> None:
@@ -191,6 +211,8 @@ def main() -> None:
     except InputError as error:
         for finding in error.findings:
             _say(str(finding))
+        if "--json" in sys.argv:
+            _emit(json.dumps({"findings": [asdict(finding) for finding in error.findings]}, indent=2), None)
         code = 2
     except (Interrupted, KeyboardInterrupt) as error:
         _say(str(error) or "interrupted")

@@ -48,8 +48,9 @@ def schema() -> str:
     return json.dumps(json_schema(), indent=2, ensure_ascii=False)
 
 
-def reference() -> str:
-    """The reference page of the scenario document, in Markdown."""
+def reference(*, as_json: bool = False) -> str:
+    """The reference page of the scenario document, in Markdown, or its fields as JSON."""
+    from scheduler.document.reference import field_rows
     from scheduler.document.reference import reference as page
 
-    return page()
+    return json.dumps({"fields": field_rows()}, indent=2, ensure_ascii=False) if as_json else page()

@@ -80,15 +80,31 @@ def _first_paragraph(model: type[BaseModel]) -> str:
     return " ".join((model.__doc__ or "").strip().split("\n\n")[0].split())
 
 
-def _table(model: type[BaseModel]) -> str:
-    rows = ["| field | type | unit | default | meaning |", "|---|---|---|---|---|"]
+def field_rows() -> list[dict[str, str]]:
+    """Every field of the document as data: place, field, type, unit, default, description (plain text)."""
+    found = []
+    for model, places in _models().items():
+        for row in _rows(model):
+            found.append({"places": ", ".join(places), **{key: text.strip("`*") for key, text in row.items()}})
+    return found
+
+
+def _rows(model: type[BaseModel]) -> list[dict[str, str]]:
     schema = model.model_json_schema(by_alias=True)
+    found = []
     for name, info in model.model_fields.items():
         key = info.alias or name
         unit = next((f"`{mark.name}`" for mark in info.metadata if isinstance(mark, Unit)), "")
         words = _type(schema["properties"][key], schema, is_moment=_is_moment(info.annotation))
-        rows.append(f"| `{key}` | {words} | {unit} | {_default(info)} | {info.description} |")
-    return "\n".join(rows)
+        meaning = info.description or ""
+        found.append({"field": f"`{key}`", "type": words, "unit": unit, "default": _default(info), "meaning": meaning})
+    return found
+
+
+def _table(model: type[BaseModel]) -> str:
+    lines = ["| field | type | unit | default | meaning |", "|---|---|---|---|---|"]
+    lines += ["| " + " | ".join(row.values()) + " |" for row in _rows(model)]
+    return "\n".join(lines)
 
 
 def _is_moment(annotation: Any) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -12,10 +13,12 @@ import pytest
 ROOT = Path(__file__).parent.parent.parent
 
 
-def ozzo(*arguments: str, cwd: Path = ROOT) -> subprocess.CompletedProcess[str]:
-    """Run the command line as a user does."""
+def ozzo(*arguments: str, cwd: Path = ROOT, **environment: str) -> subprocess.CompletedProcess[str]:
+    """Run the command line as a user does, with ``environment`` besides the one there is."""
     command = [sys.executable, "-c", "from ozzo.cli import main; main()", *arguments]
-    return subprocess.run(command, capture_output=True, text=True, check=False, cwd=cwd, timeout=240)
+    return subprocess.run(
+        command, capture_output=True, text=True, check=False, cwd=cwd, timeout=240, env=os.environ | environment
+    )
 
 
 def test_help_names_every_command() -> None:
@@ -44,6 +47,18 @@ def test_wrong_arguments_give_one_clear_error(arguments: tuple[str, ...], says: 
     done = ozzo(*arguments, *(("--runs", str(tmp_path)) if arguments[0] == "run" else ()))
     assert done.returncode == 2, done.stderr
     assert says in done.stdout + done.stderr
+    assert "Traceback" not in done.stderr
+    assert not list(tmp_path.iterdir())
+
+
+def test_half_an_influxdb_configuration_stops_a_run_before_it_starts(tmp_path: Path) -> None:
+    """An InfluxDB address without organisation and bucket is an input error: all that is missing, no secret, nothing made."""
+    names = {"OZZO_INFLUX_URL": "http://127.0.0.1:9", "OZZO_INFLUX_TOKEN": "secret-token", "OZZO_INFLUX_BUCKET": ""}
+    done = ozzo("run", "configs/minimal.yaml", "--runs", str(tmp_path / "runs"), **names, OZZO_INFLUX_ORG="")
+    assert done.returncode == 2, done.stderr
+    assert "OZZO_INFLUX_ORG" in done.stderr
+    assert "OZZO_INFLUX_BUCKET" in done.stderr
+    assert "secret-token" not in done.stdout + done.stderr
     assert "Traceback" not in done.stderr
     assert not list(tmp_path.iterdir())
 
@@ -88,3 +103,46 @@ def test_broken_plan_file_names_its_line(tmp_path: Path) -> None:
     done = ozzo("rehearse", "configs/minimal.yaml", "--plan", str(file))
     assert done.returncode == 2
     assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("arguments", "key"),
+    [
+        (("check", "configs/minimal.yaml"), "findings"),
+        (("schema",), "$defs"),
+        (("reference",), "fields"),
+        (("examples",), "examples"),
+        (("plan", "configs/minimal.yaml"), "gap"),
+    ],
+)
+def test_every_command_speaks_json(arguments: tuple[str, ...], key: str) -> None:
+    """With --json, standard output is one JSON object with the documented keys."""
+    done = ozzo(*arguments, "--json")
+    assert done.returncode == 0, done.stderr
+    assert key in json.loads(done.stdout)
+
+
+def test_files_that_are_written_are_named_in_json(tmp_path: Path) -> None:
+    """Examples and dashboards list what they wrote, and it is there."""
+    for command in ("examples", "dashboards"):
+        wrote = json.loads(ozzo(command, "--out", str(tmp_path / command), "--json").stdout)["wrote"]
+        assert wrote
+        assert all(Path(path).is_file() for path in wrote)
+
+
+def test_wrong_input_is_json_too() -> None:
+    """With --json, findings of any command are on standard output as JSON."""
+    done = ozzo("run", "no/such/file.yaml", "--json")
+    assert done.returncode == 2
+    (finding,) = json.loads(done.stdout)["findings"]
+    assert finding["file"] == "no/such/file.yaml"
+
+
+def test_tables_are_fitted_from_real_data(data: Path) -> None:
+    """``ozzo fit table`` gives 288 rows as JSON, and ``ozzo fit jobs`` a model that names its source."""
+    prices, carbon = data / "prices_eur" / "NL_2023.csv", data / "carbon" / "NL_2021-2024.parquet"
+    done = ozzo("fit", "table", "--prices", str(prices), "--carbon", str(carbon), "--json")
+    assert done.returncode == 0, done.stderr
+    assert len(json.loads(done.stdout)["rows"]) == 12 * 24
+    model = json.loads(ozzo("fit", "jobs", str(data / "jobs" / "surf_2022_tasks.parquet"), "--json").stdout)
+    assert "source" in json.dumps(model)
