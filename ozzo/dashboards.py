@@ -292,6 +292,17 @@ def overview() -> dict[str, Any]:
     for number, spec in enumerate(specs(), start=1):
         made.with_panel(_panel(spec, number))
     value: dict[str, Any] = json.loads(json.dumps(made.build(), cls=JSONEncoder))
+    return _as_grafana_types(value)
+
+
+def _as_grafana_types(value: dict[str, Any]) -> dict[str, Any]:
+    """Without the fields that the SDK writes and Grafana's own types do not know (docs/decisions/0005)."""
+    for variable in value["templating"]["list"]:
+        for name in ("auto", "auto_min", "auto_count"):
+            variable.pop(name, None)
+    for panel in value["panels"]:
+        if panel["type"] == "table":
+            panel["options"].pop("footer", None)
     return value
 
 

@@ -75,6 +75,13 @@ class Clock:
         """An instant in local time for tables about days close to each other: weekday and time; empty for None."""
         return moment.astimezone(ZoneInfo(self.zone)).strftime("%a %H:%M") if moment else ""
 
+    def period(self, start: datetime | None, end: datetime | None) -> str:
+        """A period in local time for tables, the weekday of the end only when it is another; empty without one."""
+        if start is None or end is None:
+            return self.short(start or end)
+        first, last = self.short(start), self.short(end)
+        return f"{first} to {last.removeprefix(first.split()[0]).strip()}"
+
     def sortable(self, moment: datetime | None) -> str:
         """An instant in local time that sorts, ``YYYY-MM-DD HH:MM``."""
         return moment.astimezone(ZoneInfo(self.zone)).strftime("%Y-%m-%d %H:%M") if moment else ""
@@ -121,7 +128,7 @@ def time_axis(clock: Clock, horizon: Horizon, **more: Any) -> dict[str, Any]:
 def value_axis(title: str, **more: Any) -> dict[str, Any]:
     """An axis of values; ``title`` carries the unit."""
     return {
-        "title": {"text": title, "standoff": 6},
+        "title": {"text": title, "standoff": 12},
         "gridcolor": "var(--rule)",
         "zerolinecolor": "var(--axis)",
         "automargin": True,
@@ -133,7 +140,7 @@ def layout(height: int, **more: Any) -> dict[str, Any]:
     """Layout that all pictures share."""
     return {
         "height": height,
-        "margin": {"l": 56, "r": 16, "t": 12, "b": 56},
+        "margin": {"l": 68, "r": 16, "t": 12, "b": 56},
         "paper_bgcolor": "var(--paper)",
         "plot_bgcolor": "var(--paper)",
         "font": {

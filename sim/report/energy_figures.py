@@ -129,7 +129,7 @@ def limit_figure(record: RunRecord, clock: Clock) -> Figure:
                 lines.append((label, values, "var(--bad)", {"width": 1.4}))
                 span += [float(values[near].min()), float(values[near].max())]
             if not near.all():
-                far.append(f"{label} {float(np.abs(values).max()):g} kW")
+                far.append(f"{float(np.abs(values).max()):g} kW {'in' if label == 'import limit' else 'out'}")
         for label, values, colour, style in lines:
             first = not any(trace["name"] == label for trace in traces)
             place = {"yaxis": f"y{axis}", "legendgroup": label, "showlegend": first, "connectgaps": False}
@@ -177,7 +177,7 @@ def _row_title(name: str, far: list[str], top: float) -> list[dict[str, Any]]:
     place = {"xref": "paper", "yref": "paper", "y": top, "yanchor": "bottom", "showarrow": False}
     notes = [place | {"x": 0, "xanchor": "left", "text": f"<b>{name}</b>"}]
     if far:
-        words = f"{' and '.join(far)}: outside the picture"
+        words = f"limits off scale: {', '.join(far)}"  # short: it stands beside the name on a telephone too
         notes.append(place | {"x": 1, "xanchor": "right", "text": words, "font": {"size": 11, "color": "var(--bad)"}})
     return notes
 
@@ -198,18 +198,17 @@ def charge_figure(record: RunRecord, clock: Clock) -> Figure | None:
             if flows is None:
                 continue
             kwh = np.concatenate(([site.battery.initial_soc_kwh], flows["soc_kwh"][s]))
-            trace = steps(clock, horizon, kwh[:-1], f"{site.name} {label}", site_colour(s), line={"shape": "linear"} | style)
+            shown_once = label == "realised" or PLAN not in by_policy
+            name = site.name if shown_once else f"{site.name}, {label}"
+            trace = steps(clock, horizon, kwh[:-1], name, site_colour(s), line={"shape": "linear"} | style)
             trace |= {"y": numbers(100 * kwh / site.battery.energy_kwh), "customdata": numbers(kwh)}
-            trace |= {"legendgroup": site.name, "showlegend": label == "realised" or PLAN not in by_policy}
+            trace |= {"legendgroup": site.name, "showlegend": shown_once}
             traces.append(trace | {"hovertemplate": "%{y:.0f} % = %{customdata:.2f} kWh"})
         if site.battery.reserve_soc_kwh > 0:
             reserve = np.full(horizon.slots, 100 * site.battery.reserve_soc_kwh / site.battery.energy_kwh)
             dotted = {"dash": "dot", "width": 1.2}
-            traces.append(steps(clock, horizon, reserve, "reserve", "var(--bad)", line=dotted, hoverinfo="skip"))
-            traces[-1] |= {
-                "legendgroup": "reserve",
-                "showlegend": not any(t.get("legendgroup") == "reserve" for t in traces[:-1]),
-            }
+            traces.append(steps(clock, horizon, reserve, f"{site.name}, reserve", site_colour(s), line=dotted, hoverinfo="skip"))
+            traces[-1] |= {"legendgroup": site.name, "showlegend": False}
     if not traces:
         return None
     return {

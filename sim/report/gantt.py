@@ -71,6 +71,10 @@ def _bars(
     }
 
 
+def _count_words(count: int) -> str:
+    return "1 job" if count == 1 else f"{count} jobs"
+
+
 def gantt_figure(record: RunRecord, clock: Clock) -> Figure | None:
     """Every piece of every job of the plan in force, coloured by site; None without a plan."""
     if not record.plans:
@@ -172,7 +176,7 @@ def _lanes_figure(record: RunRecord, clock: Clock) -> Figure:
             placed = [(piece, float(offset + count - 1 - lane)) for piece, lane in zip(mine, chosen, strict=True)]
             rows |= {piece.job: where for piece, where in placed}
             traces.insert(0, _bars(site, site_colour(s), placed, clock, known, why))
-        ticks.append((offset + (count - 1) / 2, f"{site}<br>{len({piece.job for piece in mine})} jobs"))
+        ticks.append((offset + (count - 1) / 2, f"{site}<br>{_count_words(len({piece.job for piece in mine}))}"))
         offset += count + 1
         edges.append(offset - 1.0)
     missed = [(moment, rows[name], name) for name, moment in _missed(record).items() if name in rows]

@@ -71,7 +71,7 @@ def voltage_figure(record: RunRecord, clock: Clock) -> Figure | None:
         "layout": layout(
             320,
             xaxis=time_axis(clock, record.scenario.horizon),
-            yaxis=value_axis("voltage (per unit of nominal)", tickformat=".2f"),
+            yaxis=value_axis("voltage (per unit)", tickformat=".2f"),
         ),
     }
 
@@ -97,7 +97,7 @@ def loading_figure(record: RunRecord, clock: Clock) -> Figure | None:
         "layout": layout(
             320,
             xaxis=time_axis(clock, record.scenario.horizon),
-            yaxis=value_axis("loading (% of rated current)", rangemode="tozero"),
+            yaxis=value_axis("loading (% of rated)", rangemode="tozero"),
             shapes=[band(clock, event.start, event.end) for event in events(record)],
         ),
     }

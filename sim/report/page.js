@@ -13,7 +13,7 @@
     const spec = themed(specs[element.dataset.figure], getComputedStyle(root));
     if (element.clientWidth < 560) {
       spec.layout.font.size = 11;
-      spec.layout.margin = { l: 44, r: 6, t: 8, b: 60 };
+      spec.layout.margin = { l: 56, r: 6, t: 8, b: 60 };
       for (const [name, axis] of Object.entries(spec.layout)) if (name.startsWith("xaxis")) axis.nticks = 6;
     }
     const config = { responsive: true, displayModeBar: false };

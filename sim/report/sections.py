@@ -15,7 +15,8 @@ from sim.report.frames import event_limit_kw, events, site_names
 from sim.report.markup import figure, note, section, table, tabs, text
 from sim.report.network_figures import loading_figure, voltage_figure
 from sim.report.summary import summary
-from sim.report.tables import ROWS, number, policy_words
+from sim.report.tables import ROWS, gain_word, number, policy_words, without_penalty
+from sim.report.words import PARTS, part_words
 
 EVENTS_DRAWN = 6
 """At most so many events get a picture of their own; all are in the table."""
@@ -49,14 +50,35 @@ class Page:
 
 
 def gain_words(figures: dict[str, Any]) -> str:
-    """What the plan gained against the baselines, in words; a share only of a baseline that costs something."""
+    """What the plan gained against the baselines, in words; a share only of a baseline that costs something.
+
+    What is event penalty is named, because a baseline cannot react to an event.
+    """
     parts = []
     for name, gain in figures["better_than"].items():
-        word = "better" if gain["eur"] >= 0 else "worse"
         costs = figures["baselines"][name]["objective_eur"] > 0
         share = f" ({abs(gain['percent']):.1f}\u00a0%)" if costs and gain["percent"] is not None else ""
-        parts.append(f"EUR\u00a0{number(abs(gain['eur']), 2)}{share} {word} than {policy_words(name)}")
+        words = f"EUR\u00a0{number(abs(gain['eur']), 2)}{share} {gain_word(gain['eur'])} than {policy_words(name)}"
+        rest = without_penalty(gain)
+        if rest is not None and 0 <= rest < gain["eur"]:
+            words += f" (EUR\u00a0{number(gain['event_penalty_eur'], 2)} of it event penalty)"
+        elif rest is not None:
+            words += f" (without event penalties EUR\u00a0{number(abs(rest), 2)} {gain_word(rest)})"
+        parts.append(words)
     return " and ".join(parts)
+
+
+def penalty_words(figures: dict[str, Any]) -> str:
+    """The gains without event penalty, in a sentence; empty when there is no penalty in them."""
+    rests = {name: without_penalty(gain) for name, gain in figures["better_than"].items()}
+    found = [
+        f"EUR\u00a0{number(abs(rest), 2)} {gain_word(rest)} than {policy_words(name)}"
+        for name, rest in rests.items()
+        if rest is not None
+    ]
+    if not found:
+        return ""
+    return f"The baselines do not react to events and so pay their penalties; without them the plan is {' and '.join(found)}."
 
 
 def headline_words(figures: dict[str, Any]) -> str:
@@ -83,6 +105,7 @@ def header(page: Page) -> str:
             "The comparison is on the weighted objective (energy, carbon, peak, wear, work not done), as realised in the "
             "simulation on the same input and seed; a negative objective earns money."
         )
+        lead += [words] if (words := penalty_words(figures)) else []
     if figures["gap"] is not None:
         lead.append(f"The first plan is proven to lie within {100 * figures['gap']:.2f} % of the best possible one.")
     if figures["violations"]:
@@ -129,11 +152,12 @@ def summary_section(page: Page) -> str:
     head = ["", policy_words(figures["policy"]), *(policy_words(name) for name in names)]
     body = note("Same input, same seed; every figure is what the simulation realised, not what was planned.")
     body += table(head, rows, numeric=range(1, len(head)), own=1)
-    parts = sorted({part for entry in (figures, *figures["baselines"].values()) for part in entry["breakdown_eur"] or {}})
+    found = {part for entry in (figures, *figures["baselines"].values()) for part in entry["breakdown_eur"] or {}}
+    parts = [part for part in PARTS if part in found] + sorted(found - set(PARTS))
     if parts:
         money = [
             [
-                part.replace("_", " "),
+                part_words(part),
                 *(number((entry["breakdown_eur"] or {}).get(part), 2) for entry in (figures, *figures["baselines"].values())),
             ]
             for part in parts
@@ -183,7 +207,10 @@ def charge_section(page: Page) -> str:
     spec = charge_figure(page.record, page.clock)
     if spec is None:
         return ""
-    words = "Energy in the cells of each battery: realised (full line) and planned (dashed); the dotted reserve stays."
+    words = "Energy in the cells of each battery: realised (full line) and planned (dashed)."
+    if any(site.battery and site.battery.reserve_soc_kwh > 0 for site in page.record.scenario.sites):
+        words += " The dotted reserves stay."
+    words += " Click a site in the legend to hide it, twice to see it alone."
     return section("State of charge", note(words) + page.picture("charge", spec, "state of charge of every battery"))
 
 

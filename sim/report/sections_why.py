@@ -9,6 +9,10 @@ from sim.report.network_figures import placement_figure
 from sim.report.reasons import Decision, decisions, reasons_in_force
 from sim.report.sections import Page
 from sim.report.tables import number, policy_words
+from sim.report.words import unit_words, worst_number, worst_words
+
+HEADS = ("job or dataset", "site", "against run-at-once", "planned", "deadline", "reason", "why")
+"""Columns of the table of decisions; page.css gives the last one the most room."""
 
 
 def jobs_section(page: Page) -> str:
@@ -58,7 +62,7 @@ def placement_section(page: Page) -> str:
 
 
 def _numbers_words(decision: Decision) -> str:
-    return "; ".join(f"{_unit_words(key)}: {value:.4g}" for key, value in decision.numbers.items())
+    return "; ".join(f"{unit_words(key)}: {value:.4g}" for key, value in decision.numbers.items())
 
 
 def _moved_words(decision: Decision) -> str:
@@ -83,18 +87,22 @@ def _row(decision: Decision, page: Page) -> str:
     hint = f' title="{text(numbers)}"' if numbers else ""
     kind = decision.kind.replace("_", " ")
 
-    def moment(key: str, words: str) -> str:
-        """A cell with an instant, sorted by ``key``."""
-        return f'<td class="when" data-key="{text(key)}">{text(words)}</td>'
+    def cell(head: str, words: str, key: str | None = None, more: str = "") -> str:
+        """A cell that carries the heading of its column, for narrow screens; sorted by ``key`` when there is one."""
+        order = f' data-key="{text(key)}"' if key is not None else ""
+        return f'<td data-head="{text(head)}"{order}{more}>{text(words)}</td>'
 
+    period = clock.period(decision.start, decision.end)
     return (
         f'<tr data-state="{state}" data-site="{text(decision.site or "")}" data-kind="{text(decision.kind)}">'
-        f'<td>{text(decision.name)}</td><td class="when">{text(decision.site or "–")}</td>'  # noqa: RUF001
-        f'<td data-key="{1e6 + (shift or 0.0):.4f}">{text(_moved_words(decision))}</td>'
-        + moment(clock.sortable(decision.start), clock.short(decision.start))
-        + moment(clock.sortable(decision.end), clock.short(decision.end))
-        + moment(clock.sortable(decision.deadline), clock.short(decision.deadline))
-        + f"<td>{text(kind)}</td><td class='why'{hint}>{text(decision.text)}</td></tr>\n"
+        + cell(HEADS[0], decision.name)
+        + cell(HEADS[1], decision.site or "–")  # noqa: RUF001
+        + cell(HEADS[2], _moved_words(decision), f"{1e6 + (shift or 0.0):.4f}")
+        + cell(HEADS[3], period, clock.sortable(decision.start))
+        + cell(HEADS[4], clock.short(decision.deadline), clock.sortable(decision.deadline))
+        + cell(HEADS[5], kind)
+        + cell(HEADS[6], decision.text, more=f' class="why"{hint}')
+        + "</tr>\n"
     )
 
 
@@ -125,11 +133,10 @@ def why_section(page: Page) -> str:
         f"Not done: {dropped}. Click a heading to sort; point at a reason for the figures behind it."
     )
     filters = _filters({item.site or "" for item in found}, {item.kind for item in found})
-    heads = ("job or dataset", "site", "against run-at-once", "start", "end", "deadline", "reason", "why")
-    head = "".join(f'<th scope="col"><button type="button">{text(name)}</button></th>' for name in heads)
+    head = "".join(f'<th scope="col"><button type="button">{text(name)}</button></th>' for name in HEADS)
     rows = "".join(_row(item, page) for item in found)
     grid = (
-        f'<div class="scroll tall"><table class="sortable" id="decisions"><thead><tr>{head}</tr></thead>'
+        f'<div class="tall"><table class="sortable" id="decisions"><thead><tr>{head}</tr></thead>'
         f"<tbody>\n{rows}</tbody></table></div>\n"
     )
     return section("Why each thing is where and when it is", note(words) + filters + grid, long=True)
@@ -149,20 +156,11 @@ def dropped_section(page: Page) -> str:
             name,
             str(reasons[name].kind).replace("_", " "),
             reasons[name].text,
-            "; ".join(f"{k} {v:g}" for k, v in reasons[name].numbers.items()),
+            "; ".join(f"{unit_words(k)}: {v:.4g}" for k, v in reasons[name].numbers.items()),
         ]
         for name in sorted(names)
     ]
     return section("Not done", table(["job or dataset", "limit that binds", "why", "figures"], rows), long=True)
-
-
-UNITS = {"pct": "%", "kwh": "kWh", "kw": "kW", "pu": "pu", "eur": "EUR", "s": "s", "h": "h"}
-
-
-def _unit_words(name: str) -> str:
-    """A name that ends with its unit, in words: ``voltage_low_pu`` is ``voltage low (pu)``."""
-    words, _, unit = name.rpartition("_")
-    return f"{words.replace('_', ' ')} ({UNITS[unit]})" if unit in UNITS else name.replace("_", " ")
 
 
 def rehearsal_section(page: Page) -> str:
@@ -202,7 +200,9 @@ def rehearsal_section(page: Page) -> str:
     if names:
         body += "<h3>Worst values of each rehearsal</h3>\n"
         found = [entry.verdict.worst for entry in record.plans]
-        lines = [[_unit_words(name), *(f"{worst[name]:,.4g}" if name in worst else "" for worst in found)] for name in names]
+        lines = [
+            [worst_words(name), *(worst_number(name, worst[name]) if name in worst else "" for worst in found)] for name in names
+        ]
         body += table(["", *(f"plan {k + 1}" for k in range(len(found)))], lines, numeric=range(1, len(found) + 1))
     broken = page.figures["violations"]
     if broken:

@@ -66,7 +66,8 @@ KEYS: dict[str, str] = (
         "seeds": "seeds of the rehearsal of the first plan, nominal first",
         "baselines": "by policy name: the same figures of each baseline on the same input and seed",
         "better_than": "by policy name: eur and percent by which objective_eur is below that baseline's (negative: above); "
-        "percent is null when the baseline's objective is 0",
+        "percent is null when the baseline's objective is 0; event_penalty_eur is how much of eur is event penalty that the "
+        "baseline pays and the plan does not",
         "commanding": "what commanding the nodes came to (transport, nodes, commands, accepted, applied, failed, late, jobs_run, "
         "worst_ack_s, speed, note); null when nothing was commanded",
         "phases_s": "s; wall time of each phase before the report was written",
@@ -146,15 +147,24 @@ def verdict_of(record: RunRecord) -> str | None:
 
 
 def better_than(record: RunRecord) -> dict[str, dict[str, float | None]]:
-    """By how much the realised objective lies below each baseline's; empty without a realised execution."""
+    """By how much the realised objective lies below each baseline's, and how much of that is event penalty.
+
+    Baselines never react to an event, so a penalty that they pay says little about how they plan. Empty without a realised
+    execution.
+    """
     if record.outcome is None:
         return {}
-    mine = record.outcome.totals.objective_eur
+    mine, paid = record.outcome.totals.objective_eur, _penalty_eur(record.outcome)
     gains: dict[str, dict[str, float | None]] = {}
     for name, outcome in record.baselines.items():
         theirs = outcome.totals.objective_eur
-        gains[name] = {"eur": theirs - mine, "percent": 100 * (theirs - mine) / abs(theirs) if theirs else None}
+        share = 100 * (theirs - mine) / abs(theirs) if theirs else None
+        gains[name] = {"eur": theirs - mine, "percent": share, "event_penalty_eur": _penalty_eur(outcome) - paid}
     return gains
+
+
+def _penalty_eur(outcome: Outcome) -> float:
+    return outcome.totals.breakdown_eur.get("event_penalty", 0.0)
 
 
 def _commanding(commanding: Commanding | None) -> dict[str, Any] | None:

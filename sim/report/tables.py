@@ -43,6 +43,17 @@ def number(value: float | None, decimals: int) -> str:
     return text.removeprefix("-") if float(text.replace(",", "")) == 0 else text
 
 
+def without_penalty(gain: dict[str, Any]) -> float | None:
+    """EUR of a gain that is not event penalty, or None when no cent of it is."""
+    penalty: float = gain["event_penalty_eur"]
+    return None if abs(penalty) < 0.005 else gain["eur"] - penalty
+
+
+def gain_word(eur: float, bad: str = "worse") -> str:
+    """How a difference of objectives is called."""
+    return "better" if eur >= 0 else bad
+
+
 def summary_table(figures: dict[str, Any]) -> Table:
     """The plan beside the baselines as a rich table."""
     from rich.markup import escape
@@ -64,8 +75,14 @@ def _lines(figures: dict[str, Any]) -> Iterable[str]:
     for name, gain in figures["better_than"].items():
         costs = figures["baselines"][name]["objective_eur"] > 0  # a share of what a baseline earns would mislead
         share = f" ({abs(gain['percent']):.1f} %)" if costs and gain["percent"] is not None else ""
-        word = "better" if gain["eur"] >= 0 else "WORSE"
+        word, rest = gain_word(gain["eur"], "WORSE"), without_penalty(gain)
         yield f"{number(abs(gain['eur']), 2)} EUR{share} {word} than {policy_words(name)} on the weighted objective"
+        if rest is not None:
+            yield (
+                f"  without event penalties {number(abs(rest), 2)} EUR {gain_word(rest, 'WORSE')}: the baseline pays "
+                f"{number(abs(gain['event_penalty_eur']), 2)} EUR {'more' if gain['event_penalty_eur'] > 0 else 'less'} of them, "
+                "for it does not react to events"
+            )
     if figures["gap"] is not None:
         yield f"Proven within {100 * figures['gap']:.2f} % of the best possible plan; solver: {figures['status']}"
     for event in figures["events"]:

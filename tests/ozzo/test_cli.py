@@ -6,14 +6,18 @@ import json
 import os
 import subprocess
 import sys
+from collections.abc import Mapping
 from pathlib import Path
+from types import MappingProxyType
 
 import pytest
 
 ROOT = Path(__file__).parent.parent.parent
 
 
-def ozzo(*arguments: str, cwd: Path = ROOT, **environment: str) -> subprocess.CompletedProcess[str]:
+def ozzo(
+    *arguments: str, cwd: Path = ROOT, environment: Mapping[str, str] = MappingProxyType({})
+) -> subprocess.CompletedProcess[str]:
     """Run the command line as a user does, with ``environment`` besides the one there is."""
     command = [sys.executable, "-c", "from ozzo.cli import main; main()", *arguments]
     return subprocess.run(
@@ -53,8 +57,9 @@ def test_wrong_arguments_give_one_clear_error(arguments: tuple[str, ...], says: 
 
 def test_half_an_influxdb_configuration_stops_a_run_before_it_starts(tmp_path: Path) -> None:
     """An InfluxDB address without organisation and bucket is an input error: all that is missing, no secret, nothing made."""
-    names = {"OZZO_INFLUX_URL": "http://127.0.0.1:9", "OZZO_INFLUX_TOKEN": "secret-token", "OZZO_INFLUX_BUCKET": ""}
-    done = ozzo("run", "configs/minimal.yaml", "--runs", str(tmp_path / "runs"), **names, OZZO_INFLUX_ORG="")
+    values = {"URL": "http://127.0.0.1:9", "TOKEN": "secret-token", "ORG": "", "BUCKET": ""}
+    names = {f"OZZO_INFLUX_{name}": value for name, value in values.items()}
+    done = ozzo("run", "configs/minimal.yaml", "--runs", str(tmp_path / "runs"), environment=names)
     assert done.returncode == 2, done.stderr
     assert "OZZO_INFLUX_ORG" in done.stderr
     assert "OZZO_INFLUX_BUCKET" in done.stderr

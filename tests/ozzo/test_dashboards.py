@@ -46,6 +46,12 @@ def test_uid_and_panel_ids(dashboard: dict[str, Any]) -> None:
     assert all(panel["title"] and panel["description"] for panel in dashboard["panels"])
 
 
+def test_no_field_that_grafana_does_not_know(dashboard: dict[str, Any]) -> None:
+    """Fields that the SDK writes and @grafana/schema does not have are gone (docs/decisions/0005)."""
+    assert [name for item in dashboard["templating"]["list"] for name in item if name.startswith("auto")] == []
+    assert [panel["title"] for panel in dashboard["panels"] if panel["type"] == "table" and "footer" in panel["options"]] == []
+
+
 def test_every_panel_has_a_unit(dashboard: dict[str, Any]) -> None:
     """A number without a unit is no information."""
     assert [panel["title"] for panel in dashboard["panels"] if not panel["fieldConfig"]["defaults"].get("unit")] == []

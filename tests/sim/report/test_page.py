@@ -15,11 +15,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from grid.horizon import Horizon
+from scheduler.outcome import Outcome
 from scheduler.plan import Run
 from sim.record import RunRecord
 from sim.report.axes import Clock
 from sim.report.gantt import ROWS_AT_MOST, gantt_figure, lanes
 from sim.report.page import report_html
+from sim.report.sections import headline_words
 from sim.report.summary import summary
 from sim.report.tables import ROWS, number
 from tests.factory import START, job
@@ -115,6 +117,42 @@ def test_headline_says_the_gain(record: RunRecord, page: str, parsed: Parsed) ->
     assert "passed its rehearsal" in headline
     assert f"within {100 * figures['gap']:.2f} %" in page
     assert parsed.tiles[:2] == ["passed", f"{figures['objective_eur']:.2f} EUR"]
+
+
+def penalised(fifo_eur: float, own_eur: float = 0.0) -> RunRecord:
+    """A record in which run-at-once and the plan pay these event penalties."""
+    record = example_record()
+    assert record.outcome is not None
+
+    def paying(outcome: Outcome, eur: float) -> Outcome:
+        """``outcome`` with a penalty on top."""
+        totals = outcome.totals
+        parts = totals.breakdown_eur | {"event_penalty": eur}
+        return replace(outcome, totals=replace(totals, objective_eur=totals.objective_eur + eur, breakdown_eur=parts))
+
+    baselines = record.baselines | {"fifo": paying(record.baselines["fifo"], fifo_eur)}
+    return replace(record, outcome=paying(record.outcome, own_eur), baselines=baselines)
+
+
+def test_event_penalty_in_a_gain_is_named() -> None:
+    """The headline names how much of a gain is event penalty; the lead gives the gain without it; others stay silent."""
+    plain = summary(example_record())["better_than"]["fifo"]
+    assert plain["event_penalty_eur"] == 0
+    record = penalised(5.0)
+    gain = summary(record)["better_than"]["fifo"]
+    assert (gain["eur"], gain["event_penalty_eur"]) == (pytest.approx(plain["eur"] + 5), 5)
+    words = headline_words(summary(record))
+    assert "run at once (EUR\u00a05.00 of it event penalty)" in words
+    assert words.count("penalty") == 1
+    assert f"without them the plan is EUR\u00a0{plain['eur']:.2f} better than run at once." in report_html(record)
+    assert "penalt" not in headline_words(summary(example_record()))
+
+
+def test_penalty_that_hides_or_makes_a_gain_is_turned_the_right_way() -> None:
+    """When the plan pays the penalty, or only the penalty makes the gain, the words give the gain without penalties."""
+    plain = summary(example_record())["better_than"]["fifo"]["eur"]
+    words = headline_words(summary(penalised(0.0, own_eur=100.0)))
+    assert f"worse than run at once (without event penalties EUR\u00a0{plain:.2f} better)" in words
 
 
 def test_nothing_is_loaded_from_outside(page: str, parsed: Parsed) -> None:
