@@ -48,11 +48,11 @@ def placement_section(page: Page) -> str:
         if not pieces and set(after[dataset.name]) == set(dataset.sites) and len(record.scenario.datasets) > 30:
             same += 1
             continue
-        when = f"{clock.words(pieces[0][1])} to {clock.words(pieces[-1][2])}" if pieces else "stays"
+        when = clock.period(pieces[0][1], pieces[-1][2]) if pieces else "stays"
         rate = f"{max(transfer.rate_mbit_per_s for transfer, _, _ in pieces):,.0f} Mbit/s" if pieces else ""
         places = ", ".join(dataset.sites), ", ".join(after[dataset.name])
         rows.append(
-            [dataset.name, str(dataset.tier), f"{dataset.size_tb:,.2f}", *places, when, rate, clock.words(dataset.move_by)]
+            [dataset.name, str(dataset.tier), f"{dataset.size_tb:,.2f}", *places, when, rate, clock.short(dataset.move_by)]
         )
     head = ["dataset", "tier", "TB", "before", "after", "moved", "highest rate", "move by"]
     body += table(head, rows, numeric=[2, 6], firm=[5, 7])
