@@ -67,7 +67,16 @@ class FeedError(OzzoError):
 
 
 class PowerFlowError(OzzoError):
-    """The AC power flow did not converge, or the network cannot be used; names bus and slot."""
+    """The AC power flow did not converge, or the network cannot be used; names bus and slot.
+
+    Attributes:
+        bus: name of the worst bus, or None.
+        slot: slot without a solution, or None.
+    """
+
+    def __init__(self, message: str, *, bus: str | None = None, slot: int | None = None) -> None:
+        super().__init__(message)
+        self.bus, self.slot = bus, slot
 
 
 class SolverError(OzzoError):

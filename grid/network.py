@@ -214,7 +214,10 @@ class Network:
             progress(f"slot {slots[row]}: the fast power flow did not converge, asking pandapower")
             lowest = int(np.argmin(np.abs(solution.linear[row])[self.bus_nodes]))
             where = f"slot {slots[row]} ({horizon.time(int(slots[row])):%Y-%m-%dT%H:%MZ}), worst bus {self.bus_names[lowest]}"
-            vm, va = self._newton(injection_mva[row], where)
+            try:
+                vm, va = self._newton(injection_mva[row], where)
+            except PowerFlowError as error:
+                raise PowerFlowError(str(error), bus=self.bus_names[lowest], slot=int(slots[row])) from error
             solution.voltage[row, self.bus_nodes] = vm * np.exp(1j * np.deg2rad(va))
         return solution.voltage
 
@@ -281,7 +284,9 @@ class Network:
             if not (difference <= AGREEMENT_PU).all():
                 bus = self.bus_names[int(np.argmax(difference))]
                 raise PowerFlowError(
-                    f"network {self.code}: fast flow and pandapower differ by {difference.max():.2e} pu at {bus} in slot {slot}"
+                    f"network {self.code}: fast flow and pandapower differ by {difference.max():.2e} pu at {bus} in slot {slot}",
+                    bus=bus,
+                    slot=slot,
                 )
 
 

@@ -3,6 +3,8 @@
 Rules that a reader must know:
 
 - Work is rounded up to whole slots after ``duration_margin``; releases are rounded up and deadlines down to slot edges.
+- A job whose slots hold nothing but its asked run time would end a command delay after its last slot. Its last slot therefore
+  ends ``COMMAND_DELAYS`` mean command delays before its deadline, where its window has a slot to spare.
 - A site can hold a job when one of its node groups can: enough nodes for the gang, each with the cores, GPUs and memory.
   The job's power is that of the group with the dearest core among those that fit, so it is never understated.
 - Capacity is the pool of all nodes of a site. ``scheduler.placement`` then gives every run its nodes.
@@ -15,6 +17,8 @@ Rules that a reader must know:
 
 from __future__ import annotations
 
+from datetime import timedelta
+
 import numpy as np
 
 from grid.horizon import FloatArray, Horizon
@@ -26,6 +30,9 @@ from scheduler.problem import RESOURCES, EventLimit, JobOption, JobTask, Problem
 from scheduler.scenario import Scenario
 from scheduler.workload import Job, JobKind
 from scheduler.world import JobState, Observation
+
+COMMAND_DELAYS = 10.0
+"""Room before a deadline, in mean command delays: an exponential delay is longer once in 22,000 commands."""
 
 
 def build_problem(scenario: Scenario, observation: Observation | None = None) -> Problem:
@@ -170,17 +177,28 @@ def _waiting_task(scenario: Scenario, horizon: Horizon, job: Job, data: DataTask
             continue
         earliest = max(release, data.earliest(reach, s))
         options.append(JobOption(s, _power_kw(groups, job), 0.0, earliest, reach))
+    work = horizon.slots_for(job.duration * (1.0 + scenario.planning.duration_margin))
     return JobTask(
         name=job.name,
         kind=job.kind,
-        work=horizon.slots_for(job.duration * (1.0 + scenario.planning.duration_margin)),
+        work=work,
         release=release,
-        deadline=min(max(0, horizon.floor_slot(job.deadline)), horizon.slots),
+        deadline=_deadline(scenario, horizon, job, work, min((option.earliest for option in options), default=release)),
         resources=_use(job),
         options=tuple(options),
         drop_eur=job.drop_eur,
         obstacles=tuple(obstacles),
     )
+
+
+def _deadline(scenario: Scenario, horizon: Horizon, job: Job, work: int, earliest: int) -> int:
+    """Slot by which a job ends, so that the delay of its commands does not make it late where that can be helped."""
+    latest = min(max(0, horizon.floor_slot(job.deadline)), horizon.slots)
+    room = timedelta(seconds=COMMAND_DELAYS * scenario.errors.command_delay_s)
+    if work * horizon.step - job.duration >= room:
+        return latest
+    early = min(max(0, horizon.floor_slot(job.deadline - room)), horizon.slots)
+    return early if early - earliest >= work else latest
 
 
 def _started_task(scenario: Scenario, horizon: Horizon, job: Job, state: JobState) -> JobTask:
@@ -190,7 +208,7 @@ def _started_task(scenario: Scenario, horizon: Horizon, job: Job, state: JobStat
     groups = fitting_groups(site, job) or site.nodes
     work = min(max(1, state.remaining_slots), horizon.slots)
     rigid = job.kind is JobKind.RIGID
-    deadline = min(max(work, horizon.floor_slot(job.deadline)), horizon.slots)
+    deadline = max(work, _deadline(scenario, horizon, job, work, 0))
     return JobTask(
         name=job.name,
         kind=job.kind,

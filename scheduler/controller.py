@@ -84,7 +84,8 @@ class Controller:
     def on_event(self, events: tuple[CapacityEvent, ...], moment: datetime) -> Decision:
         """Take in events that became known at ``moment`` and plan the rest of the horizon anew.
 
-        The new plan decides from the first slot that begins after ``moment`` plus the lead time. When it does not
+        The new plan decides from the first slot after ``moment`` plus the lead time that begins on a metering
+        period. When it does not
         pass its rehearsal, the plan in force stays, and the decision says so (``commanded`` False).
 
         Raises:
@@ -94,13 +95,21 @@ class Controller:
         self._world.announce(self.scenario.events)
         for event in events:
             self._record("event", moment, {"name": event.name, "site": event.site, "limit_kw": event.limit_kw})
-        slot = max(0, self.scenario.horizon.ceil_slot(moment)) + self.scenario.planning.lead_slots
+        slot = self._first_slot(moment)
         if slot >= self.scenario.horizon.slots:
             names = ", ".join(event.name for event in events)
             raise ValueError(f"event {names} became known at {moment:%Y-%m-%d %H:%M} UTC: no slot is left to plan")
         observation = self._world.observe(slot)
         cause = "event " + ", ".join(sorted({f"{event.name} at {event.site}" for event in events}))
         return self._decide(observation, cause)
+
+    def _first_slot(self, moment: datetime) -> int:
+        """First slot that a plan made at ``moment`` may change; it begins a metering period, as the rest must be whole ones."""
+        horizon = self.scenario.horizon
+        slot = max(0, horizon.ceil_slot(moment)) + self.scenario.planning.lead_slots
+        while slot < horizon.slots and (horizon.time(slot) - horizon.start) % self.scenario.settlement:
+            slot += 1
+        return slot
 
     def _decide(self, observation: Observation | None, cause: str) -> Decision:
         problem = build_problem(self.scenario, observation)

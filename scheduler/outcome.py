@@ -38,6 +38,8 @@ class ViolationKind(StrEnum):
     VOLTAGE_BAND = "voltage_band"
     LINE_LOADING = "line_loading"
     TRANSFORMER_LOADING = "transformer_loading"
+    POWER_FLOW = "power_flow"
+    """the AC power flow has no solution: the grid cannot carry this"""
 
 
 @dataclass(frozen=True, slots=True)

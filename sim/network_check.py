@@ -14,6 +14,7 @@ from typing import Protocol
 import numpy as np
 import numpy.typing as npt
 
+from grid.errors import PowerFlowError
 from grid.horizon import FloatArray, Horizon
 from grid.network_result import NetworkResult
 from scheduler.outcome import Outcome, Violation, ViolationKind
@@ -177,6 +178,7 @@ class NetworkCheck:
 def with_power_flow(scenario: Scenario, outcome: Outcome, network: PowerFlow | None, *, every_slot: bool = True) -> Outcome:
     """``outcome`` with the AC power flow on its realised injections and the violations found there.
 
+    A power flow without a solution is a violation too: it says that the grid cannot carry these injections.
     Unchanged when the scenario has no network or none of its sites is on a bus.
 
     Args:
@@ -186,13 +188,24 @@ def with_power_flow(scenario: Scenario, outcome: Outcome, network: PowerFlow | N
         every_slot: False solves only the slots with the highest and the lowest net import.
 
     Raises:
-        PowerFlowError: unknown bus, or no convergence (names slot and bus).
+        PowerFlowError: the network does not exist or cannot be used.
     """
     if scenario.network is None or all(site.connection.bus is None for site in scenario.sites):
         return outcome
     check = NetworkCheck(scenario, scenario.network, network or load(scenario.network), outcome)
-    result = check.solve(every_slot=every_slot)
-    return replace(outcome, network=result, violations=(*outcome.violations, *check.violations(result)))
+    try:
+        result = check.solve(every_slot=every_slot)
+        found = tuple(check.violations(result))
+    except PowerFlowError as error:
+        return replace(outcome, violations=(*outcome.violations, _no_solution(scenario.network, outcome, error)))
+    return replace(outcome, network=result, violations=(*outcome.violations, *found))
+
+
+def _no_solution(spec: NetworkSpec, outcome: Outcome, error: PowerFlowError) -> Violation:
+    """The violation that says why the power flow could not be solved, with slot and bus as far as they are known."""
+    when = None if error.slot is None else outcome.horizon.time(error.slot)
+    advice = f"{error}. Import or export less there and then, use a stronger network or another household_scale."
+    return Violation(ViolationKind.POWER_FLOW, error.bus or spec.simbench, 1.0, 0.0, "unsolved slots", when, outcome.seed, advice)
 
 
 def load(spec: NetworkSpec) -> PowerFlow:

@@ -12,6 +12,11 @@ Signs: battery power is charge - discharge at the terminal (charging positive); 
 3. *Unplanned surplus* is charged when it would be curtailed, and when it exceeds the planned export while the plan has
    import later that is dearer than today's export (after both efficiencies and the wear).
 4. *Energy ahead of the plan* is given back into local deficit in the dearest of the remaining slots with planned import.
+5. *Planned curtailment* is no surplus: the battery leaves it alone unless it is behind the plan. Where the plan curtails
+   although it imports or discharges (a negative price), the site really leaves that sun and wind unused. Power above the
+   forecast, and what more load than planned needs, is used all the same.
+6. *Planned overshoot* of a demand-response event that the plan knew (exceeding it was worth its penalty) and planned export at
+   a negative price (to meet an event) are carried out and go no further than planned.
 Both obey a floor: no discharge below the state of charge from which the plan's later charging still restores what the plan
 leaves at the end, so that a battery that fell behind its plan does not end empty (without a plan: the reserve).
 
@@ -22,7 +27,7 @@ refused (limit, or negative price), and charge less or discharge more while net 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -34,6 +39,15 @@ from scheduler.plan import BatteryControl, Plan
 TINY_KWH = 1e-9
 """Differences of state of charge below this do not count."""
 
+BEHIND_KWH = 1e-6
+"""A battery that is less than this behind its plan is on its plan."""
+
+TINY_KW = 1e-6
+"""Planned powers below this are a solver's rounding."""
+
+NO_BATTERY = Battery(1.0, 0.0, 0.0)
+"""Stands for the battery of a site that has none: it can carry no power."""
+
 
 @dataclass(frozen=True, slots=True)
 class Intent:
@@ -43,7 +57,9 @@ class Intent:
         charge_kw, discharge_kw: planned powers.
         from_grid_kw: part of the charging that the plan meant to import.
         to_grid_kw: part of the discharging that the plan meant to export.
-        export_kw: planned export.
+        load_kw, used_kw, curtailed_kw: planned facility load, planned use of sun and wind, and what is left of the forecast.
+        net_kw, export_kw: planned net import (import - export) and planned export.
+        leaves_unused: the plan curtails although it imports or discharges.
         buys_back: unplanned surplus is worth more in the battery than exported.
         wait_kwh: energy ahead of plan that dearer remaining slots can take (in the cells).
         floor_kwh: state of charge from which the plan's later charging restores what it leaves at the end.
@@ -54,7 +70,12 @@ class Intent:
     discharge_kw: float
     from_grid_kw: float
     to_grid_kw: float
+    load_kw: float
+    used_kw: float
+    curtailed_kw: float
+    net_kw: float
     export_kw: float
+    leaves_unused: bool
     buys_back: bool
     wait_kwh: float
     floor_kwh: float
@@ -65,6 +86,11 @@ class Intent:
     def planned_kwh(self, moment_s: float) -> float:
         """Planned state of charge at an instant of the slot."""
         return self.start_kwh + self.rate_kw * (moment_s - self.start_s) / 3600.0
+
+    def held_kw(self, now: Instant) -> float:
+        """Sun and wind that the plan leaves alone (rule 5)."""
+        wanted = max(self.used_kw + now.load_kw - self.load_kw, now.available_kw - self.curtailed_kw)
+        return max(0.0, now.available_kw - max(0.0, wanted)) if self.curtailed_kw > 0 else 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,30 +110,32 @@ class Setting:
     Attributes:
         power_kw: charging positive.
         lowest_kwh: state of charge down to which it holds.
-        until_ahead_kwh: energy ahead of the plan down to which it holds, or None.
+        until_ahead_kwh: energy ahead of the plan to which it holds (from above or below), or None.
+        unused_kw: available sun and wind that the site leaves unused on purpose.
     """
 
     power_kw: float
     lowest_kwh: float
     until_ahead_kwh: float | None = None
+    unused_kw: float = 0.0
 
 
 def intents(site: Site, plan: Plan, origin_s: float) -> tuple[Intent, ...]:
-    """What ``plan`` means for the battery of ``site``, by slot of the plan; empty for a site without battery.
+    """What ``plan`` means for ``site``, by slot of the plan; a site without battery has plans for its sun and wind only.
 
     Args:
         site: the site.
         plan: the plan.
         origin_s: Unix second from which the intents count their seconds.
     """
-    battery = site.battery
-    if battery is None:
-        return ()
     s, energy, step_h = plan.sites.index(site.name), plan.energy, plan.horizon.step_h
+    battery = site.battery or NO_BATTERY
     charge, discharge = energy.charge_kw[s], energy.discharge_kw[s]
     surplus = energy.renewable_used_kw[s] - energy.load_kw[s]
     rate = charge * battery.charge_efficiency - discharge / battery.discharge_efficiency
     ends = energy.soc_kwh[s]
+    curtailed = np.maximum(0.0, energy.renewable_kw[s] - energy.renewable_used_kw[s])
+    curtailed[curtailed < TINY_KW] = 0.0
     gains = charge * battery.charge_efficiency * step_h
     floors = ends[-1] - (gains.sum() - np.cumsum(gains))
     buys_back, wait = _worth(site, battery, plan, s)
@@ -118,7 +146,12 @@ def intents(site: Site, plan: Plan, origin_s: float) -> tuple[Intent, ...]:
             discharge_kw=float(discharge[t]),
             from_grid_kw=float(max(0.0, charge[t] - max(0.0, surplus[t]))),
             to_grid_kw=float(max(0.0, discharge[t] - max(0.0, -surplus[t]))),
+            load_kw=float(energy.load_kw[s, t]),
+            used_kw=float(energy.renewable_used_kw[s, t]),
+            curtailed_kw=float(curtailed[t]),
+            net_kw=float(energy.import_kw[s, t] - energy.export_kw[s, t]),
             export_kw=float(energy.export_kw[s, t]),
+            leaves_unused=bool(curtailed[t] > 0 and max(energy.import_kw[s, t], discharge[t]) > TINY_KW),
             buys_back=bool(buys_back[t]),
             wait_kwh=float(wait[t]),
             floor_kwh=float(max(battery.reserve_soc_kwh, floors[t])),
@@ -153,8 +186,14 @@ def battery_power(
 ) -> Setting:
     """What the battery does now (see the module's rules); holds until something measured changes."""
     until: float | None = None
+    unused = 0.0
     if control is BatteryControl.FOLLOW_PLAN and intent is not None:
-        power, until = _follow(intent, soc_kwh - intent.planned_kwh(moment_s), now)
+        ahead, held = soc_kwh - intent.planned_kwh(moment_s), intent.held_kw(now)
+        if held > 0 and not intent.leaves_unused and ahead < -BEHIND_KWH:
+            held, until = 0.0, 0.0
+        power, until_ahead = _follow(intent, ahead, replace(now, available_kw=now.available_kw - held))
+        until = until_ahead if until_ahead is not None else until
+        unused = held if intent.leaves_unused else 0.0
     else:
         power = now.available_kw - now.load_kw
     floor = battery.reserve_soc_kwh if intent is None else intent.floor_kwh
@@ -162,16 +201,18 @@ def battery_power(
     if power < 0 and soc_kwh <= floor + TINY_KWH:
         power = 0.0
     deficit = now.load_kw - now.available_kw
+    unused = max(0.0, min(unused, now.net_limit_kw - deficit - power))
+    deficit += unused
     power = min(power, now.net_limit_kw - deficit)
     power = battery.limited_kw(max(power, -max(0.0, deficit + now.export_room_kw)))
     if (power > 0 and soc_kwh >= battery.energy_kwh - TINY_KWH) or (power < 0 and soc_kwh <= battery.reserve_soc_kwh + TINY_KWH):
         power = 0.0
     lowest = floor if soc_kwh > floor + TINY_KWH else battery.reserve_soc_kwh
-    return Setting(power, lowest, until)
+    return Setting(power, lowest, until, unused)
 
 
 def _follow(intent: Intent, ahead_kwh: float, now: Instant) -> tuple[float, float | None]:
-    """Rules 1 to 4: battery power wanted, and the level ahead of plan down to which that holds."""
+    """Rules 1 to 4 for what is not held back: battery power wanted, and the level ahead of plan until which it holds."""
     surplus, deficit = max(0.0, now.available_kw - now.load_kw), max(0.0, now.load_kw - now.available_kw)
     until: float | None = None
     from_grid = intent.from_grid_kw

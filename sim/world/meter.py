@@ -23,7 +23,7 @@ from grid.response.event import CapacityEvent
 from grid.series import Series
 from scheduler.facility import Site
 from scheduler.plan import BatteryControl, Plan
-from sim.world.battery_control import Instant, Intent, Setting, battery_power, intents
+from sim.world.battery_control import NO_BATTERY, Instant, Intent, Setting, battery_power, intents
 
 TINY_S = 1e-7
 """Pieces shorter than this are not made."""
@@ -162,18 +162,18 @@ class SiteMeter:
     def _constant(self, until_s: float) -> None:
         """Meter ``[now_s, until_s)``, in which nothing given changes."""
         middle = (self.now_s + until_s) / 2
-        piece = self._piece(middle)
-        control, intent = self._intent(middle)
+        control, intent, planned_s = self._intent(middle)
+        piece = self._piece(middle, intent if control is BatteryControl.FOLLOW_PLAN else None, planned_s)
         battery = self.site.battery
+        measured = Instant(piece.load_kw, piece.available_kw, piece.net_limit_kw, piece.export_room_kw)
         while self.now_s < until_s:
+            setting = battery_power(battery or NO_BATTERY, control, self.soc_kwh, measured, intent, self.now_s)
             if battery is None:
-                self._record(piece, 0.0, until_s)
+                self._record(piece, 0.0, setting.unused_kw, until_s)
                 continue
-            measured = Instant(piece.load_kw, piece.available_kw, piece.net_limit_kw, piece.export_room_kw)
-            setting = battery_power(battery, control, self.soc_kwh, measured, intent, self.now_s)
             rate = battery.soc_rate_kw(setting.power_kw)
             end_s, soc = self._reach(setting, rate, intent, until_s)
-            self._record(piece, setting.power_kw, end_s)
+            self._record(piece, setting.power_kw, setting.unused_kw, end_s)
             self._socs[-1] = self.soc_kwh = soc
 
     def _reach(self, setting: Setting, rate_kw: float, intent: Intent | None, until_s: float) -> tuple[float, float]:
@@ -186,7 +186,7 @@ class SiteMeter:
         bound = battery.energy_kwh if rate_kw > 0 else setting.lowest_kwh
         if rate_kw != 0 and (bound - self.soc_kwh) / rate_kw < hold_h:
             hold_h, soc = (bound - self.soc_kwh) / rate_kw, bound
-        if setting.until_ahead_kwh is not None and intent is not None and rate_kw < intent.rate_kw:
+        if setting.until_ahead_kwh is not None and intent is not None and rate_kw != intent.rate_kw:
             ahead = self.soc_kwh - intent.planned_kwh(self.now_s) - setting.until_ahead_kwh
             cross_h = ahead / (intent.rate_kw - rate_kw)
             if 0 <= cross_h < hold_h:
@@ -195,36 +195,38 @@ class SiteMeter:
         end_s = min(until_s, self.now_s + hold_h * 3600.0)
         return (until_s, soc) if until_s - end_s < TINY_S else (max(end_s, self.now_s + TINY_S), soc)
 
-    def _piece(self, moment_s: float) -> _Piece:
-        """Constant powers around ``moment_s``."""
+    def _piece(self, moment_s: float, intent: Intent | None, planned_s: float) -> _Piece:
+        """Constant powers around ``moment_s``; ``intent`` is of a plan that knew what was received until ``planned_s``."""
         net_limit, export_limit, export_price, *available = (self._value(i, moment_s) for i in range(len(self._lookups)))
         for event in self._events:
             begin = max(event.start, event.received).timestamp() - self._origin_s
             if begin <= moment_s < event.end.timestamp() - self._origin_s:
-                net_limit = min(net_limit, event.limit_kw)
+                knew = intent is not None and event.received.timestamp() - self._origin_s <= planned_s
+                wanted = max(event.limit_kw, intent.net_kw) if intent is not None and knew else event.limit_kw
+                net_limit = min(net_limit, wanted)
         load = self.site.overhead_kw + self.site.pue * (self._idle_kw + self._it_kw)
-        room = export_limit if export_price >= 0 else 0.0
+        room = export_limit if export_price >= 0 else min(export_limit, intent.export_kw if intent is not None else 0.0)
         return _Piece(self._it_kw, load, sum(available), net_limit, room)
 
     def _value(self, lookup: int, moment_s: float) -> float:
         edges, values = self._lookups[lookup]
         return float(values[min(len(values) - 1, max(0, bisect_right(edges, moment_s) - 1))])
 
-    def _intent(self, moment_s: float) -> tuple[BatteryControl, Intent | None]:
-        """Control and planned slot in force at ``moment_s``; self-consumption while there is no plan."""
+    def _intent(self, moment_s: float) -> tuple[BatteryControl, Intent | None, float]:
+        """Control, planned slot and start of the plan in force at ``moment_s``; self-consumption while there is no plan."""
         for start_s, control, slots, step_s in reversed(self._plans):
             if moment_s >= start_s:
                 slot = int((moment_s - start_s) // step_s)
-                return control, slots[slot] if slot < len(slots) else None
-        return BatteryControl.SELF_CONSUMPTION, None
+                return control, slots[slot] if slot < len(slots) else None, start_s
+        return BatteryControl.SELF_CONSUMPTION, None, 0.0
 
-    def _record(self, piece: _Piece, battery_kw: float, end_s: float) -> None:
+    def _record(self, piece: _Piece, battery_kw: float, unused_kw: float, end_s: float) -> None:
         """Add a piece of constant powers from ``now_s`` to ``end_s``."""
         hours = (end_s - self.now_s) / 3600.0
-        net = piece.load_kw - piece.available_kw + battery_kw
+        net = piece.load_kw - (piece.available_kw - unused_kw) + battery_kw
         imported, spare = max(0.0, net), max(0.0, -net)
         exported = min(spare, piece.export_room_kw)
-        curtailed = spare - exported
+        curtailed = spare - exported + unused_kw
         unserved = imported if self._islanded else 0.0
         powers = (
             piece.it_kw,

@@ -16,18 +16,20 @@ from typing import Any
 
 import simpy
 
+from grid.chance import stream
 from grid.response.event import CapacityEvent
 from scheduler.outcome import Outcome
 from scheduler.plan import Plan, Run, Transfer
 from scheduler.scenario import Scenario
 from scheduler.workload import Job, JobKind
 from scheduler.world import Observation
+from sim.world.failures import Failure, draw_failures
 from sim.world.foresee import foresee
 from sim.world.meter import SiteMeter
 from sim.world.migrations import Library
 from sim.world.nodes import NodePool
 from sim.world.settle import settle
-from sim.world.truth import Failure, Truth
+from sim.world.truth import Truth
 from sim.world.work import SimulatedJob, Surroundings, Wish
 
 PATIENCE = timedelta(hours=24)
@@ -51,7 +53,8 @@ class SimulatedWorld:
     Args:
         scenario: the world; its horizon is what is simulated.
         seed: seed of the truth, which does not depend on the plan.
-        stressed: nodes fail (forecast error, run times and command delays differ from the plan in every world).
+        stressed: nodes fail while the first commanded plan works on them (forecast error, run times and command delays
+            differ from the plan in every world).
         events: demand-response events, those of the scenario when None; each is known to the sites from ``received`` on.
         observation: begin at this observation instead of the start of the scenario's horizon.
 
@@ -101,8 +104,9 @@ class SimulatedWorld:
             self.jobs[job.name] = SimulatedJob(job, self._true_s(job), around)
             self._delays[job.name] = self.truth.command_stream(job.name)
         self.announce(self.events)
-        for failure in self._failures():
-            self.env.process(self._fail(failure))
+        repair_s = scenario.errors.repair_h * 3600.0
+        for node in sorted(observation.failed_nodes) if observation else ():
+            self.env.process(self._fail(Failure(node, 0.0, repair_s)))
         for state in observation.started if observation else ():
             self.jobs[state.job].resume_from_observation(state.site, state.nodes, running=state.running)
 
@@ -136,6 +140,8 @@ class SimulatedWorld:
         if unknown:
             raise ValueError(f"plan {plan.id} runs unknown jobs: {', '.join(sorted(unknown))}")
         begin_s = max(self.env.now, (plan.horizon.start - self.horizon.start).total_seconds())
+        if self.truth.stressed and not self.plans:
+            self._draw_failures(plan, begin_s)
         self._epoch += 1
         self.plans.append((begin_s, plan))
         for meter in self.meters.values():
@@ -213,20 +219,21 @@ class SimulatedWorld:
             soc_kwh = self.begun_from.soc_kwh.get(name, soc_kwh)
         return SiteMeter(site, self.horizon, sources, soc_kwh, self.pools[name].idle_kw())
 
-    def _failures(self) -> tuple[Failure, ...]:
-        """Failures of this world: those of the truth, and nodes that were observed to be out of order."""
-        start_s = self.horizon.start_s
-        repair_s = start_s + self.scenario.errors.repair_h * 3600.0
-        seen = sorted(self.begun_from.failed_nodes) if self.begun_from else []
-        later = (failure for failure in self.truth.failures if failure.start_s >= start_s and failure.node not in seen)
-        return (*(Failure(node, start_s, repair_s) for node in seen), *later)
+    def _draw_failures(self, plan: Plan, begin_s: float) -> None:
+        """Let nodes fail while ``plan`` works on them, except nodes that are out of order already."""
+        seen = self.begun_from.failed_nodes if self.begun_from else frozenset[str]()
+        nodes = tuple(name for pool in self.pools.values() for name in pool.nodes if name not in seen)
+        true_s = {name: job.true_s for name, job in self.jobs.items()}
+        errors, rng = self.scenario.errors, stream(self.truth.seed, "failures")
+        for failure in draw_failures(rng, plan, true_s, nodes, errors.node_failures, errors.repair_h * 3600.0):
+            self.env.process(self._fail(Failure(failure.node, begin_s + failure.start_s, begin_s + failure.end_s)))
 
     # ---- processes -------------------------------------------------------------------------------------------------
 
     def _fail(self, failure: Failure) -> Generator[simpy.Event, Any, None]:
         site = next(name for name, pool in self.pools.items() if failure.node in pool.nodes)
         pool = self.pools[site]
-        yield self.env.timeout(failure.start_s - self.horizon.start_s)
+        yield self.env.timeout(failure.start_s - self.env.now)
         self._note(f"{failure.node} failed")
         for name in sorted(pool.fail(failure.node)):
             self.jobs[name].node_failed(failure.node)

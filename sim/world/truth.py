@@ -1,7 +1,8 @@
 """The truth that a simulated world hides from its controller; every draw is a named stream of the seed.
 
 A truth depends on the scenario and the seed only, never on the plan, so that every policy that is compared at one seed
-meets the same sun, the same wind, the same run times and the same failing node.
+meets the same sun, the same wind and the same run times. Only the failures of stressed worlds, which are never compared, look at
+the plan (``sim.world.failures``).
 
 ===================  ==============================================================================================
 stream               what it decides
@@ -11,14 +12,13 @@ stream               what it decides
 ``wind:<site>``      the same for wind
 ``duration:<job>``   true run time / asked run time, uniform
 ``command:<job>``    exponential delays of the commands to the job, in order
-``failures``         which nodes fail, and when (only in stressed worlds)
+``failures``         which of the nodes that the plan uses fail, and when (only in stressed worlds)
 ===================  ==============================================================================================
 """
 
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
 
 import numpy as np
 
@@ -29,15 +29,6 @@ from scheduler.scenario import Scenario
 
 PEAK_HEADROOM = 1.1
 """Assumption: real power never exceeds this times the highest forecast (a site does not say what its plant is rated at)."""
-
-
-@dataclass(frozen=True, slots=True)
-class Failure:
-    """A node that stops: which, when it stops and when it is back (Unix seconds)."""
-
-    node: str
-    start_s: float
-    end_s: float
 
 
 def realised_power(forecast: Series, horizon: Horizon, sigma: float, correlation_h: float, rng: np.random.Generator) -> Series:
@@ -72,7 +63,6 @@ class Truth:
     Attributes:
         seed: seed of every draw; stressed: whether nodes fail.
         solar_kw, wind_kw: realised available power by site (sites that have the source).
-        failures: nodes that fail, in order of time; empty unless stressed.
     """
 
     def __init__(self, scenario: Scenario, seed: int, *, stressed: bool) -> None:
@@ -93,18 +83,6 @@ class Truth:
             for site in scenario.sites
             if site.wind_kw is not None
         }
-        self.failures = self._failures(scenario) if stressed else ()
-
-    def _failures(self, scenario: Scenario) -> tuple[Failure, ...]:
-        nodes = [node for site in scenario.sites for node in site.node_names()]
-        rng = stream(self.seed, "failures")
-        chosen = rng.permutation(len(nodes))[: self._errors.node_failures]
-        starts_s = (
-            scenario.horizon.start_s + rng.uniform(0.0, 1.0, len(chosen)) * scenario.horizon.step_s * scenario.horizon.slots
-        )
-        repair_s = self._errors.repair_h * 3600.0
-        found = (Failure(nodes[int(i)], float(start), float(start) + repair_s) for i, start in zip(chosen, starts_s, strict=True))
-        return tuple(sorted(found, key=lambda failure: (failure.start_s, failure.node)))
 
     def duration_factor(self, job: str) -> float:
         """True run time of ``job`` over the run time that was asked for."""

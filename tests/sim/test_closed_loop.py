@@ -132,3 +132,15 @@ def test_undisturbed_loop_equals_the_rehearsal() -> None:
     for hour in range(1, 24):
         world.advance(START + timedelta(hours=hour))
     assert world.outcome().totals == rehearsed.totals
+
+
+def test_a_new_plan_begins_on_a_metering_period() -> None:
+    """With slots of five minutes an event received at 9:31 is planned for from 9:45 on, and the rest can be settled."""
+    scenario = small_scenario(288, 5)
+    world = SimulatedWorld(scenario, seed=scenario.seed, stressed=False)
+    controller = Controller(scenario, Fifo(), world, judged, Notes())
+    controller.first_plan()
+    moment = START + timedelta(hours=9, minutes=31)
+    world.advance(moment)
+    second = controller.on_event((event(14, 16, 1.0, 9.5),), moment)
+    assert second.plan.horizon.start == START + timedelta(hours=9, minutes=45)

@@ -104,6 +104,18 @@ def test_households_alone_are_named(network: Network) -> None:
     assert "households alone" in violation_of(outcome, ViolationKind.TRANSFORMER_LOADING)
 
 
+def test_a_power_flow_without_a_solution_is_a_verdict(network: Network) -> None:
+    """Households far beyond any solution: the rehearsal does not crash, its verdict names slot and bus."""
+    scenario = on_the_grid(network, households=900.0)
+    verdict = rehearse(scenario, idle(scenario), network=network).verdict
+    assert not verdict.passed
+    violation = next(violation for violation in verdict.violations if violation.kind is ViolationKind.POWER_FLOW)
+    assert violation.subject in network.bus_names
+    assert violation.when is not None
+    assert scenario.horizon.start <= violation.when < scenario.horizon.end
+    assert "does not converge in slot" in violation.advice
+
+
 def test_no_bus_no_power_flow(network: Network) -> None:
     """A scenario whose sites are on no bus is left as it is."""
     scenario = on_the_grid(network)

@@ -23,7 +23,12 @@ def intent(**changes: float) -> Intent:
         "discharge_kw": 0.0,
         "from_grid_kw": 0.0,
         "to_grid_kw": 0.0,
+        "load_kw": 1.0,
+        "used_kw": 0.0,
+        "curtailed_kw": 0.0,
+        "net_kw": 0.0,
         "export_kw": 0.0,
+        "leaves_unused": 0.0,
         "buys_back": 0.0,
         "wait_kwh": 0.0,
         "floor_kwh": 1.0,
@@ -60,6 +65,10 @@ def intent(**changes: float) -> Intent:
         (FOLLOW, 1.0, 4.0, 5.0, FAR, 1.0, {}, 2.0),  # what the grid refuses is charged
         (FOLLOW, 1.0, 4.0, 5.0, FAR, FAR, {"export_kw": 1.0}, 0.0),  # exported when it is worth no more later
         (FOLLOW, 1.0, 4.0, 5.0, FAR, FAR, {"export_kw": 1.0, "buys_back": 1.0}, 2.0),  # kept beyond the planned export when it is
+        # surplus that the plan leaves alone: 2 kW of 4 kW, load 1 kW and export 1 kW
+        (FOLLOW, 1.0, 4.0, 5.0, FAR, 1.0, {"used_kw": 2.0, "curtailed_kw": 2.0, "export_kw": 1.0}, 0.0),
+        (FOLLOW, 1.0, 5.0, 5.0, FAR, 1.0, {"used_kw": 2.0, "curtailed_kw": 2.0, "export_kw": 1.0}, 1.0),  # more sun: only that
+        (FOLLOW, 1.0, 4.0, 4.0, FAR, 1.0, {"used_kw": 2.0, "curtailed_kw": 2.0, "export_kw": 1.0}, 2.0),  # behind plan: takes it
         # energy ahead of the plan
         (FOLLOW, 2.0, 0.0, 6.0, FAR, FAR, {}, -2.0),  # given back into the deficit
         (FOLLOW, 2.0, 0.0, 6.0, FAR, FAR, {"wait_kwh": 3.0}, 0.0),  # dearer slots can still take it
@@ -105,4 +114,4 @@ def test_intents_split_planned_power() -> None:
     assert found[0].floor_kwh == pytest.approx(max(1.0, end - 2 * 0.95))  # later charging restores 1.9 kWh
     assert found[0].buys_back
     assert not found[23].buys_back  # nothing is bought after the last slot
-    assert intents(scenario.site("hall"), plan, 0.0) == ()
+    assert {(item.charge_kw, item.discharge_kw) for item in intents(scenario.site("hall"), plan, 0.0)} == {(0.0, 0.0)}

@@ -16,7 +16,7 @@ from scheduler.workload import JobKind
 from sim.plan_check import check_plan
 from sim.rehearsal import realise
 from sim.world import SimulatedWorld
-from sim.world.truth import Failure
+from sim.world.failures import Failure
 from tests.factory import START, job, small_scenario
 from tests.sim.hand import EXACT, exact, good_plan, good_transfers, hand_plan
 
@@ -209,8 +209,7 @@ def test_a_job_that_lost_its_work_may_be_planned_anywhere() -> None:
     scenario = small_scenario(jobs=(job("work", duration_h=2, sites=("hall", "cabinet")), *others), errors=EXACT)
     busy = tuple(Run(f"other{i}", "hall", 3, 18, (f"hall.rack-{i + 1}",)) for i in range(3))
     world = SimulatedWorld(scenario, seed=1, stressed=False)
-    start_s = scenario.horizon.start_s
-    world.env.process(world._fail(Failure("hall.rack-0", start_s + 5 * 3600.0, start_s + 20 * 3600.0)))
+    world.env.process(world._fail(Failure("hall.rack-0", 5 * 3600.0, 20 * 3600.0)))
     world.command(hand_plan(scenario, (*busy, Run("work", "hall", 4, 6, ("hall.rack-0",))), good_transfers()))
     world.advance(START + timedelta(hours=5.5))
     seen = world.observe(7)

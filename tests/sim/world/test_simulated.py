@@ -15,7 +15,7 @@ from scheduler.scenario import ErrorModel, Scenario
 from scheduler.workload import Job, JobKind
 from sim.rehearsal import realise
 from sim.world import SimulatedWorld
-from sim.world.truth import Failure
+from sim.world.failures import Failure
 from tests.factory import START, job, small_scenario
 from tests.sim.hand import EXACT, exact, good_plan, good_transfers, hand_plan
 
@@ -147,9 +147,7 @@ def test_node_failure_restarts_on_a_free_node() -> None:
     """A job whose node fails after one of its two hours begins again at once on a free node: three hours of energy."""
     scenario = hall_only(job("work", duration_h=2, deadline_h=12))
     world = SimulatedWorld(scenario, seed=1, stressed=True)
-    assert world.truth.failures == ()  # none drawn: this test injects its own
-    start_s = scenario.horizon.start_s
-    failing(world, Failure("hall.rack-0", start_s + 5 * 3600.0, start_s + 7 * 3600.0))
+    failing(world, Failure("hall.rack-0", 5 * 3600.0, 7 * 3600.0))
     world.command(hand_plan(scenario, (Run("work", "hall", 4, 6, ("hall.rack-0",)),), good_transfers()))
     outcome = world.outcome()
     done = result(outcome, "work")
@@ -166,8 +164,7 @@ def test_node_failure_waits_for_repair_when_nothing_is_free() -> None:
     others = tuple(job(f"other{i}", duration_h=9, deadline_h=24) for i in range(3))
     scenario = hall_only(job("work", duration_h=2, deadline_h=8), *others)
     world = SimulatedWorld(scenario, seed=1, stressed=True)
-    start_s = scenario.horizon.start_s
-    failing(world, Failure("hall.rack-0", start_s + 5 * 3600.0, start_s + 7 * 3600.0))
+    failing(world, Failure("hall.rack-0", 5 * 3600.0, 7 * 3600.0))
     busy = tuple(Run(f"other{i}", "hall", 3, 12, (f"hall.rack-{i + 1}",)) for i in range(3))
     world.command(hand_plan(scenario, (*busy, Run("work", "hall", 4, 6, ("hall.rack-0",))), good_transfers()))
     outcome = world.outcome()
@@ -182,8 +179,7 @@ def test_a_job_whose_node_is_broken_at_its_start_goes_elsewhere() -> None:
     """A planned node that is out of order is replaced by a free one that no other run needs."""
     scenario = hall_only(job("work", duration_h=2), job("other", duration_h=2))
     world = SimulatedWorld(scenario, seed=1, stressed=True)
-    start_s = scenario.horizon.start_s
-    failing(world, Failure("hall.rack-0", start_s + 3600.0, start_s + 20 * 3600.0))
+    failing(world, Failure("hall.rack-0", 3600.0, 20 * 3600.0))
     runs = (Run("work", "hall", 4, 6, ("hall.rack-0",)), Run("other", "hall", 5, 7, ("hall.rack-1",)))
     world.command(hand_plan(scenario, runs, good_transfers()))
     outcome = world.outcome()

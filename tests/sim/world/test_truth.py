@@ -1,4 +1,4 @@
-"""The hidden truth: streams, forecast errors on the series' own steps, failures."""
+"""The hidden truth: streams, forecast errors on the series' own steps."""
 
 from __future__ import annotations
 
@@ -58,14 +58,3 @@ def test_truth_depends_on_the_seed_and_not_on_the_step() -> None:
     assert not np.array_equal(one.solar_kw["hall"].values, other.solar_kw["hall"].values)
     assert one.duration_factor("render") == same.duration_factor("render") != other.duration_factor("render")
     assert 0.7 <= one.duration_factor("render") <= 1.0
-
-
-def test_failures_only_under_stress() -> None:
-    """A stressed truth has the asked number of failures inside the horizon, of different nodes; a nominal one has none."""
-    scenario = small_scenario(errors=ErrorModel(node_failures=3, repair_h=1.5))
-    assert Truth(scenario, 5, stressed=False).failures == ()
-    failures = Truth(scenario, 5, stressed=True).failures
-    assert len({failure.node for failure in failures}) == 3
-    assert all(scenario.horizon.start_s <= failure.start_s < scenario.horizon.end_s for failure in failures)
-    assert all(failure.end_s - failure.start_s == pytest.approx(1.5 * 3600) for failure in failures)
-    assert len(Truth(replace(scenario, errors=ErrorModel(node_failures=99)), 5, stressed=True).failures) == 7  # all there are
