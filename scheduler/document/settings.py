@@ -92,7 +92,12 @@ class RehearsalPart(Part):
     )
     deadline_miss_tolerance: Annotated[
         float,
-        about("Largest share of jobs late in a stressed run (none may be late in the nominal run).", ge=0, le=1),
+        about(
+            "Largest share of jobs late in a stressed run (none may be late in the nominal run); of jobs that lost their work"
+            " to a failed node, this share or one for each failed node may be late, whichever is more.",
+            ge=0,
+            le=1,
+        ),
         Unit("share"),
     ] = _REHEARSAL.deadline_miss_tolerance
     voltage_low_pu: Annotated[float, about("Lowest voltage (EN 50160: 10 % below nominal).", gt=0, le=1), Unit("pu")] = (
