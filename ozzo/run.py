@@ -135,8 +135,12 @@ def run_scenario(options: RunOptions, *, quiet: bool = False) -> RunResult:
     arrivals = _arrivals(scenario, events)
     from sim.report.files import run_folder
 
-    folder = run_folder(options.runs, scenario.name, datetime.now(UTC))
-    shutil.copyfile(options.scenario, folder / "scenario.yaml")
+    try:
+        folder = run_folder(options.runs, scenario.name, datetime.now(UTC))
+        shutil.copyfile(options.scenario, folder / "scenario.yaml")
+    except OSError as error:
+        expected = "a folder in which run folders can be made"
+        raise InputError([Finding("--runs", None, "", f"{options.runs} ({error.strerror})", expected)]) from error
     state = _State(scenario, options, folder, " ".join(["ozzo", *sys.argv[1:]]), began)
     state.phases_s["load"] = time.monotonic() - began
     with Journal.open(folder / "journal.sqlite") as journal:
@@ -152,6 +156,8 @@ def run_scenario(options: RunOptions, *, quiet: bool = False) -> RunResult:
                 summary.update(_report(state, folder, console))
 
         trouble = _guarded(phases, report) or trouble
+        if state.interrupted == "report":
+            _guarded(phases, report)  # what was done is still written; a second Ctrl-C ends that too
     if trouble is not None:
         console.line(f"what was done is in {folder}")
         raise trouble
@@ -291,6 +297,9 @@ def _baselines_with_events(state: _State, network: Any, console: Console) -> Non
     for name, plan in state.baseline_plans.items():
         console.line(f"carrying out baseline {name} under the same events")
         state.baselines[name] = realise(state.scenario, plan, state.scenario.seed, network=network, power_flow=True)
+        less_eur = (state.outcome.totals.objective_eur if state.outcome else 0.0) - state.baselines[name].totals.objective_eur
+        if state.outcome is not None and less_eur > 0:
+            state.notes.append(f"Under these events the baseline {name} would have come to {less_eur:.2f} EUR less.")
 
 
 def _network(scenario: Scenario, console: Console, timed: Timed) -> Any:

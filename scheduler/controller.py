@@ -10,12 +10,12 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
 
-from grid.errors import RehearsalRefused
+from grid.errors import Interrupted, RehearsalRefused
 from grid.response.event import CapacityEvent
 from scheduler.build import build_problem
 from scheduler.outcome import Verdict
 from scheduler.placement import assign_nodes
-from scheduler.plan import Plan
+from scheduler.plan import Plan, SolveStatus
 from scheduler.policies import Policy, Progress, silent
 from scheduler.problem import Problem
 from scheduler.scenario import Scenario
@@ -114,6 +114,8 @@ class Controller:
     def _decide(self, observation: Observation | None, cause: str) -> Decision:
         problem = build_problem(self.scenario, observation)
         plan = assign_nodes(self.scenario, self._policy.plan(problem, self._progress), observation)
+        if plan.status is SolveStatus.INTERRUPTED:
+            raise Interrupted(f"interrupted while planning for: {cause}")
         verdict = self._rehearse(self.scenario, plan, observation)
         slot = observation.slot if observation else 0
         return self._finish(slot, cause, problem, plan, verdict)

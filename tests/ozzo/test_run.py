@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import sqlite3
 import subprocess
@@ -187,28 +188,67 @@ def children_of(pid: int) -> set[int]:
         found |= more
 
 
+PRESS_CTRL_C = """
+import contextlib, os, signal, sys
+import ozzo.console
+wanted, phase = sys.argv.pop(1), ozzo.console.Console.phase
+@contextlib.contextmanager
+def pressed(self, name):
+    with phase(self, name):
+        if name == wanted:
+            os.kill(os.getpid(), signal.SIGINT)
+        yield
+ozzo.console.Console.phase = pressed
+from ozzo.cli import main
+main()
+"""
+
+
+@pytest.mark.parametrize("phase", ["load", "plan", "baselines", "network", "rehearse", "command", "report"])
+def test_ctrl_c_at_the_begin_of_each_phase(phase: str, tmp_path: Path) -> None:
+    """A real SIGINT as a phase begins: exit code 130, no traceback; the run folder names the phase and holds what was done."""
+    scenario = tmp_path / "configs" / "almere.yaml"
+    shutil.copytree(ROOT / "configs", scenario.parent)
+    scenario.write_text(
+        scenario.read_text().replace("relative_gap: 0.01", "relative_gap: 0.30")
+    )  # the plan need not be good here
+    command = [sys.executable, "-c", PRESS_CTRL_C, phase, "run", str(scenario), "--runs", str(tmp_path / "runs")]
+    command += ["--day-seconds", "2"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=ROOT, timeout=240)
+    assert done.returncode == 130, done.stderr
+    assert "Traceback" not in done.stderr
+    if phase == "load":
+        assert not (tmp_path / "runs").exists()
+        return
+    (folder,) = (tmp_path / "runs").iterdir()
+    assert json.loads((folder / "summary.json").read_text())["interrupted"] == phase
+    assert ("plan.json" in {path.name for path in folder.iterdir()}) == (
+        phase not in {"plan", "baselines", "network", "rehearse"}
+    )
+    assert not leftovers(folder)
+
+
 @pytest.mark.live
-@pytest.mark.parametrize("phase", ["Planning (MILP)", "Rehearsing", "Commanding"])
-def test_interrupt_keeps_what_was_done_and_leaves_nothing_running(phase: str, tmp_path: Path) -> None:
-    """Ctrl-C in a phase: exit code 130, the run folder says which phase, no agent or broker is left."""
-    command = [*MAIN, "run", "configs/almere.yaml", "--runs", str(tmp_path)]
+@pytest.mark.parametrize("moment", ["Planning (MILP)", "Rehearsing", "Commanding", "planning anew"])
+def test_ctrl_c_in_the_middle_leaves_nothing_running(moment: str, tmp_path: Path) -> None:
+    """Ctrl-C while the solver, the simulator or the nodes are at work: exit code 130, no agent or broker is left."""
+    command = [*MAIN, "run", "configs/almere.yaml", "--runs", str(tmp_path), "--event", "configs/events/evening_peak.json"]
     with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, cwd=ROOT) as process:
         assert process.stderr is not None
         for line in process.stderr:
-            if line.startswith(phase) and line.rstrip().endswith("..."):
+            if moment in line and (line.rstrip().endswith("...") or moment == "planning anew"):
                 break
-        time.sleep(3.0 if phase == "Commanding" else 0.7)
+        time.sleep(3.0 if moment == "Commanding" else 0.7)
         family = children_of(process.pid)
-        if phase == "Commanding":
+        if moment in {"Commanding", "planning anew"}:
             assert family, "agents and broker should be running"
         process.send_signal(signal.SIGINT)
         _, err = process.communicate(timeout=60)
     assert process.returncode == 130, err
     assert "Traceback" not in err
     (folder,) = tmp_path.iterdir()
-    summary = json.loads((folder / "summary.json").read_text())
-    words = {"Planning (MILP)": {"plan"}, "Rehearsing": {"rehearse"}, "Commanding": {"command"}}
-    assert summary["interrupted"] in words[phase]
+    words = {"Planning (MILP)": "plan", "Rehearsing": "rehearse", "Commanding": "command", "planning anew": "command"}
+    assert json.loads((folder / "summary.json").read_text())["interrupted"] == words[moment]
     with sqlite3.connect(folder / "journal.sqlite") as journal:
         assert journal.execute("select count(*) from entries where kind = 'interrupted'").fetchone() == (1,)
     journal.close()
@@ -216,6 +256,15 @@ def test_interrupt_keeps_what_was_done_and_leaves_nothing_running(phase: str, tm
     while any(Path(f"/proc/{pid}").exists() for pid in family) and time.monotonic() < deadline:
         time.sleep(0.1)
     assert not [pid for pid in family if Path(f"/proc/{pid}").exists()]
+
+
+@pytest.mark.parametrize("runs", ["README.md", "/proc/nope/runs"])
+def test_a_place_where_no_run_folder_can_be_made(runs: str) -> None:
+    """A file or an impossible place instead of a folder: one finding, exit code 2."""
+    done = ozzo("run", "configs/minimal.yaml", "--no-nodes", "--runs", runs)
+    assert done.returncode == 2, done.stderr
+    assert f"--runs: found {runs}" in done.stderr
+    assert "Traceback" not in done.stderr
 
 
 def test_broker_that_does_not_start_leaves_plan_and_report(tmp_path: Path) -> None:
