@@ -28,6 +28,7 @@ from typing import Self
 from grid.errors import TransportError
 from ozzo import guard
 from ozzo.commands import MAX_BYTES, Channel, label, topic
+from ozzo.environment import child_environment
 from ozzo.mqtt import Endpoint
 
 CONTROLLER = "controller"
@@ -42,7 +43,7 @@ def find_mosquitto() -> str | None:
 
 def mosquitto_version(program: str) -> str:
     """Version of the broker's program, ``unknown`` when it does not say."""
-    told = subprocess.run([program, "-h"], capture_output=True, text=True, check=False, timeout=10)  # noqa: S603
+    told = subprocess.run([program, "-h"], capture_output=True, text=True, check=False, timeout=10, env=child_environment())  # noqa: S603
     found = re.search(r"mosquitto version (\S+)", told.stdout)
     return found.group(1) if found else "unknown"
 
@@ -166,11 +167,12 @@ class Broker:
         return owner
 
     def _settings(self, *, as_root: bool) -> str:
-        """``autosave_on_changes true`` would drop the broker to some 220 messages/s (measured, see docs/decisions)."""
+        """What each setting is for, with measurements: docs/decisions/0007-broker-settings.md."""
         lines = [
             "per_listener_settings false",
             f"listener {self.port} 127.0.0.1",
             "allow_anonymous false",
+            "use_username_as_clientid true",  # nobody can take over the session of another user
             f"password_file {self.folder}/passwords",
             f"acl_file {self.folder}/access",
             "persistence true",
@@ -197,6 +199,7 @@ class Broker:
             stdout=subprocess.PIPE,
             text=True,
             start_new_session=True,
+            env=child_environment(),
         )
         argv = [self._program, "-c", str(self.folder / "mosquitto.conf")]
         self._order({"argv": argv, "folder": str(self.folder), "user": user})

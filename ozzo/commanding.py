@@ -17,6 +17,7 @@ from typing import Any
 from grid.errors import InputError
 from grid.response.event import CapacityEvent
 from grid.response.openadr import parse_event
+from ozzo.book import few
 from ozzo.clock import AcceleratedClock
 from ozzo.live import NodeFleet
 from ozzo.store import Journal
@@ -161,9 +162,27 @@ def carry_out(order: Order, journal: Journal, say: Callable[[str], None]) -> Car
         if fleet is not None:
             fleet.settle()
             commanding = fleet.commanding()
+            for note in _trouble(commanding):
+                notes.append(note)
+                say(note)
     baseline = order.expected if len(controller.scenario.events) > len(scenario.events) else None
     outcome = with_power_flow(controller.scenario, twin.outcome(baseline=baseline), order.network)
     return Carried(tuple(plans), outcome, controller.scenario, commanding, tuple(notes))
+
+
+def _trouble(commanding: Commanding) -> list[str]:
+    """What the nodes did not do of what was planned, in sentences for the report; empty when all is well."""
+    lost, failed = commanding.silent_nodes, commanding.jobs_failed
+    notes = []
+    if lost:
+        notes.append(
+            f"{len(lost)} of {commanding.nodes} nodes fell silent while the plan was carried out ({few(lost)}). Nothing was "
+            "planned around them: the figures of this run come from the simulated world, where these nodes kept working."
+        )
+    if failed:
+        all_jobs = failed + commanding.jobs_run
+        notes.append(f"{failed} of the {all_jobs} jobs that the nodes were to do did not end well on them, or never ran.")
+    return notes
 
 
 def _understood(scenario: Scenario, body: Mapping[str, Any], now: datetime) -> tuple[CapacityEvent, ...]:

@@ -19,8 +19,10 @@ from pathlib import Path
 from grid.errors import TransportError
 from ozzo.agent.config import AgentConfig, builtin_programs, write_config
 from ozzo.agent.node import NodeAgent
+from ozzo.book import few
 from ozzo.broker import CONTROLLER, Broker, find_mosquitto
 from ozzo.commands import label
+from ozzo.environment import child_environment
 from ozzo.transport import MemoryHub, Transport
 from scheduler.plan import Plan
 from scheduler.scenario import Scenario
@@ -178,7 +180,7 @@ class LocalAgents:
                 stdout=log,
                 stderr=log,
                 start_new_session=True,
-                env={**os.environ, "PYTHONPATH": search},
+                env=child_environment(PYTHONPATH=search),
             )
         self._broker.watch(self._process.pid)
 
@@ -225,6 +227,4 @@ class LocalAgents:
 
 def missing(nodes: Iterable[str], trouble: str, timeout_s: float) -> TransportError:
     """The error for agents that did not announce themselves."""
-    names = sorted(nodes)
-    few = ", ".join(names[:5]) + (f" and {len(names) - 5} more" if len(names) > 5 else "")
-    return TransportError(f"no word from node {few} in {timeout_s:.0f} s. {trouble}".strip())
+    return TransportError(f"no word from node {few(nodes)} in {timeout_s:.0f} s. {trouble}".strip())

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from uuid import UUID
@@ -90,10 +90,10 @@ class Ledger:
                 self._open.pop(acknowledgement.command, None)
             return entry
 
-    def is_open(self) -> bool:
-        """True while a command waits for a final answer."""
+    def is_open(self, silent: Collection[str] = ()) -> bool:
+        """True while a command waits for a final answer of a node that is not ``silent``."""
         with self._lock:
-            return bool(self._open)
+            return any(entry.command.node not in silent for entry in self._open.values())
 
     def waits_for(self, command: Command) -> bool:
         """True when another open command asks its node for the same state."""

@@ -22,6 +22,7 @@ from types import TracebackType
 from typing import Self
 
 from grid.errors import TransportError
+from ozzo.book import JobBook, few
 from ozzo.clock import AcceleratedClock
 from ozzo.commands import (
     Acknowledgement,
@@ -90,8 +91,8 @@ class NodeFleet:
         self._heart: threading.Thread | None = None
         self._epoch = self._sequence = 0
         self._pending: list[Order] = []
-        self._given: dict[tuple[str, str], Order] = {}
-        self._exit: dict[tuple[str, str], int] = {}
+        self._book = JobBook()
+        self._silent: set[str] = set()
         self._ledger = Ledger()
         self._needs_cap: set[str] = set()
         self._notes: list[str] = []
@@ -151,9 +152,9 @@ class NodeFleet:
         mute = without_nodes(plan)
         if mute:
             self._notes.append(f"{len(mute)} runs of plan {plan.id} name no node, so nobody was told to run them.")
-        if self._given or self._pending:
-            alive = {key: order for key, order in self._given.items() if key not in self._exit}
-            orders = transition(plan, self._brief, from_slot, alive, self._pending)
+            self._book.untold |= {run.job for run in mute}
+        if self._book.given or self._pending:
+            orders = transition(plan, self._brief, from_slot, self._book.alive(), self._pending)
         else:
             orders = orders_of(plan, self._brief, from_slot)
         unknown = {order.node for order in orders} - self._peak_kw.keys()
@@ -190,13 +191,13 @@ class NodeFleet:
             self._retry()
 
     def settle(self, timeout_s: float = 10.0) -> None:
-        """Wait (wall time) until all commands are answered and all processes that should end have ended."""
+        """Wait (wall time) until all commands are answered and all processes that should end have ended.
+
+        Nobody waits for a node that is silent: what was to happen there counts as not done.
+        """
         end = time.monotonic() + timeout_s
         while time.monotonic() < end:
-            ending = [
-                key for key, order in self._given.items() if order.desired.state is JobWish.RUNNING and key not in self._exit
-            ]
-            if not ending and not self._ledger.is_open():
+            if not self._book.ending(self._silent) and not self._ledger.is_open(self._silent):
                 return
             self._take(0.05)
             self._retry()
@@ -212,12 +213,12 @@ class NodeFleet:
     def commanding(self) -> Commanding:
         """What commanding has come to so far (heartbeats are not counted)."""
         counts = self._ledger.counts()
+        run, failed = self._book.outcome(self._clock.now())
         notes = [self._agents.note, *self._notes]
         if counts.silent:
             notes.append(f"{counts.silent} commands were not answered before their not-after.")
-        jobs: dict[str, list[int | None]] = {}
-        for key in self._given:
-            jobs.setdefault(key[0], []).append(self._exit.get(key))
+        if failed:
+            notes.append(f"Jobs that did not end well: {few(failed)}.")
         return Commanding(
             transport=self.description,
             nodes=len(self.states),
@@ -226,10 +227,12 @@ class NodeFleet:
             applied=counts.applied,
             failed=counts.failed,
             late=counts.late,
-            jobs_run=sum(all(code == 0 for code in codes) for codes in jobs.values()),
+            jobs_run=len(run),
             worst_ack_s=counts.worst_ack_s,
             speed=self._clock.speed,
             note=" ".join(note for note in notes if note),
+            jobs_failed=len(failed),
+            silent_nodes=tuple(sorted(self._silent)),
         )
 
     def close(self) -> None:
@@ -270,9 +273,7 @@ class NodeFleet:
 
     def _give(self, order: Order) -> None:
         """Journal first, then send."""
-        self._given[order.key] = order
-        if order.desired.state is JobWish.RUNNING and self._exit.get(order.key, 0) != 0:
-            del self._exit[order.key]  # it was stopped or failed, and starts again
+        self._book.give(order)
         self._send(order.node, order.desired, order, order.reason)
 
     def _send(self, node: str, desired: JobState | CapState, order: Order | None, reason: str) -> None:
@@ -331,10 +332,14 @@ class NodeFleet:
         before = self.states.get(node)
         if state.event == "death":
             if before is not None and before.pid == state.pid:
-                self._notes.append(f"Node {node} went silent.")
+                self._silent.add(node)
+                self._progress(f"node {node} went silent")
                 self._journal.append("node_gone", datetime.now(UTC), {"node": node, "pid": state.pid})
             return
         self.states[node] = state
+        if node in self._silent:
+            self._silent.discard(node)
+            self._notes.append(f"Node {node} went silent and came back.")
         if state.failsafe:
             self._needs_cap.add(node)
         if before is None or before.pid != state.pid:
@@ -342,13 +347,8 @@ class NodeFleet:
             if self._agents.broker is not None:
                 self._agents.watch(state.pid)
             if before is not None:
-                self._restate(node)
-
-    def _restate(self, node: str) -> None:
-        """A node came back with another process: its jobs are gone; state again what it should do now."""
-        for key, order in list(self._given.items()):
-            if key[1] == node and key not in self._exit and order.desired.state is not JobWish.STOPPED:
-                self._give(order)
+                for order in self._book.lost(node):  # its jobs went with its process: state again what it should do now
+                    self._give(order)
 
     def _answered(self, acknowledgement: Acknowledgement, node: str) -> None:
         if acknowledgement.node != node:
@@ -362,18 +362,18 @@ class NodeFleet:
         desired = entry.command.desired
         if isinstance(desired, JobState):
             if acknowledgement.stage is Stage.ENDED:
-                self._exit[desired.job, node] = int(acknowledgement.measured.get("exit_code", -1))
+                self._book.ended((desired.job, node), int(acknowledgement.measured.get("exit_code", -1)))
             elif acknowledgement.stage in {Stage.FAILED, Stage.REFUSED}:
                 self._failed(entry.command, acknowledgement, desired)
 
     def _failed(self, command: Command, acknowledgement: Acknowledgement, desired: JobState) -> None:
         """A refused job command: state it again when a later command overtook it, else remember the job as not run."""
         key = (desired.job, acknowledgement.node)
-        order = self._given.get(key)
+        order = self._book.given.get(key)
         overtaken = acknowledgement.code is RefusalCode.STALE_SEQUENCE and order is not None and order.desired == desired
         if overtaken and order is not None:
             if not self._ledger.waits_for(command):
                 self._give(order)
         elif desired.state is JobWish.RUNNING:
-            self._exit.setdefault(key, -1)
+            self._book.refused(key)
         self._progress(f"{acknowledgement.node}: {desired.job} {desired.state}: {acknowledgement.code} {acknowledgement.text}")

@@ -168,7 +168,12 @@ def run_scenario(options: RunOptions, *, quiet: bool = False) -> RunResult:
     else:
         console.line(f"run folder {folder}")
     passed = bool(state.plans) and all(entry.verdict.passed for entry in state.plans[:1])
-    return RunResult(summary, folder, 0 if passed else 1)
+    return RunResult(summary, folder, 0 if passed and _carried_out(state.commanding) else 1)
+
+
+def _carried_out(commanding: Commanding | None) -> bool:
+    """True unless nodes were commanded and did not do all that was to be done by now."""
+    return commanding is None or not (commanding.silent_nodes or commanding.failed or commanding.jobs_failed)
 
 
 class _Phases:

@@ -24,6 +24,8 @@ class Commanding:
         worst_ack_s: slowest acknowledgement, wall seconds.
         speed: scenario seconds per wall second.
         note: a sentence about anything that a reader must know.
+        jobs_failed: jobs that were to be done by now and whose process did not end well, those that never ran included.
+        silent_nodes: nodes that fell silent during the run and did not come back.
     """
 
     transport: str
@@ -37,6 +39,8 @@ class Commanding:
     worst_ack_s: float
     speed: float
     note: str = ""
+    jobs_failed: int = 0
+    silent_nodes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,7 +15,7 @@ import pytest
 
 from ozzo.agent.child import process_state
 from ozzo.commands import Hello, RefusalCode, Stage
-from ozzo.fleet import LocalAgents
+from ozzo.fleet import LocalAgents, NodeSpec
 from ozzo.store import Journal
 from scheduler.plan import Dropped, Reason, ReasonKind, Run
 from tests.factory import small_scenario
@@ -177,3 +177,47 @@ def test_nothing_outlives_the_controller(mosquitto: str, tmp_path: Path, how: si
     with Journal.open(tmp_path / "journal.sqlite") as journal:
         assert len(journal.commands()) == 2
         assert journal.next_epoch() == 2
+
+
+def test_killed_agents_are_told(mosquitto: str, tmp_path: Path) -> None:
+    """When all agents of a plan are killed in mid-run, the nodes are named, the jobs count as failed, and settling ends."""
+    assert mosquitto
+    scenario = fleet_scenario()
+    nodes = ("hall.rack-0", "hall.rack-1")
+    with running_fleet(scenario, tmp_path) as (fleet, journal):
+        fleet.replace(plan_of(Run("train", "hall", 0, 20, nodes), Run("backup", "hall", 22, 23, nodes[:1])))
+        fleet.advance(scenario.horizon.end, lambda: sum(a.stage == "applied" for a in journal.acknowledgements()) >= 2)
+        for node in nodes:
+            os.kill(fleet.states[node].pid, signal.SIGKILL)
+        fleet.advance(scenario.horizon.end)
+
+        def both_gone() -> bool:
+            fleet.settle(0.1)
+            return len(fleet.commanding().silent_nodes) == 2
+
+        eventually(both_gone, "the wills")
+        result = fleet.commanding()
+    assert result.silent_nodes == nodes
+    assert (result.jobs_run, result.jobs_failed) == (0, 2)
+    assert "backup, train" in result.note
+
+
+def test_a_secret_of_the_controller_reaches_no_child(mosquitto: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Neither agents nor their jobs, the broker nor its guard can read a token out of their environment."""
+    assert mosquitto
+    monkeypatch.setenv("OZZO_INFLUX_TOKEN", "s3cret-token")
+    local = LocalAgents("test", [NodeSpec(name, idle_kw=0.1, failsafe_kw=0.2, peak_kw=0.5) for name in NODES], tmp_path)
+    local.start()
+    try:
+        rig = Rig("test", local.transport)
+        local.launch()
+        pids = [rig.birth(name).pid for name in NODES]
+        pids.append(int(rig.ask(NODES[0], run("j")).measured["pid"]))
+        assert local.broker is not None
+        assert local.broker._guard is not None
+        pids += [local.broker.pid, local.broker._guard.pid]
+        environments = [Path(f"/proc/{pid}/environ").read_bytes() for pid in pids]
+    finally:
+        local.stop()
+    assert all(b"PATH=" in environment for environment in environments)
+    assert not any(b"s3cret-token" in environment for environment in environments)

@@ -10,7 +10,10 @@ import time
 from dataclasses import replace
 from pathlib import Path
 
+import paho.mqtt.client as paho
 import pytest
+from paho.mqtt.enums import CallbackAPIVersion
+from paho.mqtt.reasoncodes import ReasonCode
 
 from grid.errors import TransportError
 from ozzo.broker import CONTROLLER, Broker
@@ -196,3 +199,28 @@ def test_names_that_would_clash_are_refused(mosquitto: str) -> None:
     for nodes in (["a", "a"], [CONTROLLER]):
         with pytest.raises(TransportError):
             Broker("test", nodes, program=mosquitto)
+
+
+def test_a_node_cannot_take_over_the_controller(broker: Broker) -> None:
+    """With its own password and the controller's client id a node gets its own session: the controller's stays."""
+    controller = MqttTransport(broker.endpoint(CONTROLLER))
+    got: list[Delivery] = []
+    controller.subscribe(topic("test", "+", Channel.ACK), got.append)
+    lost: list[object] = []
+    controller._client.on_disconnect = lambda *about: lost.append(about)
+    own = broker.endpoint(NODES[0])
+    answers: list[ReasonCode] = []
+    thief = paho.Client(CallbackAPIVersion.VERSION2, client_id=CONTROLLER, protocol=paho.MQTTv5)
+    thief.username_pw_set(own.user, own.password)
+    thief.on_connect = lambda _client, _data, _flags, reason, _properties: answers.append(reason)
+    thief.connect(own.host, own.port)
+    thief.loop_start()
+    eventually(lambda: bool(answers), "the broker's answer")
+    assert not answers[0].is_failure
+    thief.publish(topic("test", NODES[0], Channel.ACK), b"own", qos=1)
+    eventually(lambda: bool(got), "a message to the controller, who is still there")
+    assert controller.connected
+    assert lost == []
+    thief.disconnect()
+    thief.loop_stop()
+    controller.close()

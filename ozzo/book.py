@@ -1,0 +1,77 @@
+"""The book of jobs on nodes: the last order of each, how its process ended, and what that came to. No input or output."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from ozzo.commands import JobWish
+from ozzo.orders import Order
+
+Key = tuple[str, str]
+"""Job and node."""
+
+
+def few(names: Iterable[str], most: int = 5) -> str:
+    """Names in order, the first ones only: ``a, b and 3 more``."""
+    known = sorted(names)
+    return ", ".join(known[:most]) + (f" and {len(known) - most} more" if len(known) > most else "")
+
+
+@dataclass(slots=True)
+class JobBook:
+    """Orders given and ends told.
+
+    Attributes:
+        given: last order of each job on each node.
+        exits: exit codes of processes that ended, -1 of those that could not be started.
+        untold: jobs of a plan that name no node, so nobody could be told.
+    """
+
+    given: dict[Key, Order] = field(default_factory=dict)
+    exits: dict[Key, int] = field(default_factory=dict)
+    untold: set[str] = field(default_factory=set)
+
+    def give(self, order: Order) -> None:
+        """An order is about to be sent."""
+        self.given[order.key] = order
+        if order.desired.state is JobWish.RUNNING and self.exits.get(order.key, 0) != 0:
+            del self.exits[order.key]  # it was stopped or failed, and starts again
+
+    def ended(self, key: Key, code: int) -> None:
+        """A process ended."""
+        self.exits[key] = code
+
+    def refused(self, key: Key) -> None:
+        """A node did not start it; an end that was told before stands."""
+        self.exits.setdefault(key, -1)
+
+    def alive(self) -> dict[Key, Order]:
+        """Orders whose process has not ended."""
+        return {key: order for key, order in self.given.items() if key not in self.exits}
+
+    def ending(self, silent: Collection[str]) -> bool:
+        """True while a process is to end by itself on a node that still speaks."""
+        return any(o.desired.state is JobWish.RUNNING and o.node not in silent for o in self.alive().values())
+
+    def lost(self, node: str) -> list[Order]:
+        """What a node should do that came back with another process."""
+        return [o for o in self.alive().values() if o.node == node and o.desired.state is not JobWish.STOPPED]
+
+    def outcome(self, now: datetime) -> tuple[tuple[str, ...], tuple[str, ...]]:
+        """Jobs that ended well on all their nodes, and jobs that did not although their planned end is past.
+
+        A job that a later plan took from a node is judged by its other nodes; one that it took from all counts as neither.
+        """
+        wanted: dict[str, list[Order]] = {}
+        for order in self.given.values():
+            if order.desired.state is not JobWish.STOPPED:
+                wanted.setdefault(order.desired.job, []).append(order)
+        run = {job for job, orders in wanted.items() if all(self.exits.get(order.key) == 0 for order in orders)}
+        failed = {
+            job
+            for job, orders in wanted.items()
+            if any(self.exits.get(order.key, 0 if order.until > now else -1) != 0 for order in orders)
+        }
+        return tuple(sorted(run)), tuple(sorted(failed | (self.untold - wanted.keys())))
