@@ -112,32 +112,6 @@ class Network:
             1e3 * profile_means(self.sgen_p_mw, moments),
         )
 
-    def worst_slots(
-        self,
-        horizon: Horizon,
-        profile_start: str | datetime,
-        site_import_kw: Mapping[str, npt.ArrayLike],
-        site_bus: Mapping[str, str],
-        *,
-        household_scale: float = 1.0,
-        count: int = 8,
-    ) -> tuple[int, ...]:
-        """The ``count`` slots with the highest and the lowest net import at the transformer (half each), in order of time.
-
-        For a quick check: losses are left out, which hardly changes the order.
-
-        Raises:
-            PowerFlowError, FeedError: as ``power_flow``.
-        """
-        load, _, sun = self.households_kw(horizon, profile_start, household_scale)
-        net = load.sum(axis=1) - sun.sum(axis=1)
-        for site in site_bus:
-            net = net + _site_import(site_import_kw, site, horizon)
-        order = np.argsort(net, kind="stable")
-        low = order[: count // 2]
-        high = order[max(len(low), horizon.slots - (count - count // 2)) :]
-        return tuple(sorted(int(slot) for slot in {*low, *high}))
-
     def power_flow(
         self,
         horizon: Horizon,
@@ -181,7 +155,7 @@ class Network:
                 for at in range(0, len(chosen), CHUNK)
             ]
         )
-        result = self._result(tuple(int(slot) for slot in chosen), voltage, injection, buses)
+        result = self._result(horizon, tuple(int(slot) for slot in chosen), voltage, injection, buses)
         self._confirm(result, injection, horizon, confirm, progress)
         return result
 
@@ -239,7 +213,12 @@ class Network:
         return net.res_bus["vm_pu"].to_numpy(np.float64), net.res_bus["va_degree"].to_numpy(np.float64)
 
     def _result(
-        self, slots: tuple[int, ...], voltage: ComplexArray, injection_mva: ComplexArray, buses: dict[str, int]
+        self,
+        horizon: Horizon,
+        slots: tuple[int, ...],
+        voltage: ComplexArray,
+        injection_mva: ComplexArray,
+        buses: dict[str, int],
     ) -> NetworkResult:
         """Loadings, slack power and losses from the voltages."""
         at_from, at_to = (np.abs(current) for current in branch_currents_pu(self.admittance, voltage))
@@ -250,6 +229,7 @@ class Network:
 
         slack_kw = 1e3 * slack_power_mva(self.admittance, voltage).real
         return NetworkResult(
+            horizon=horizon,
             slots=slots,
             bus_names=self.bus_names,
             line_names=self.line_names,

@@ -6,15 +6,16 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from grid.horizon import FloatArray
+from grid.horizon import FloatArray, Horizon
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class NetworkResult:
-    """AC power flow over the slots of the horizon (balanced), after the realised injections.
+    """AC power flow over the slots of a horizon (balanced), after the realised injections.
 
     Attributes:
-        slots: slots that were computed, ``[N]``.
+        horizon: time axis of the power flow, whose slots may be shorter than those of a plan or report.
+        slots: slots of it that were computed, ``[N]``.
         bus_names, line_names, transformer_names: element names.
         voltage_pu: ``[N, buses]``; line_loading_pct: ``[N, lines]``; transformer_loading_pct: ``[N, transformers]``
             (current over rated current).
@@ -23,6 +24,7 @@ class NetworkResult:
         losses_kw: active power lost in lines and transformers, ``[N]``; empty when not computed.
     """
 
+    horizon: Horizon
     slots: tuple[int, ...]
     bus_names: tuple[str, ...]
     line_names: tuple[str, ...]

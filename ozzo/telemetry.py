@@ -100,17 +100,18 @@ def _energy(record: RunRecord, run: str) -> Iterator[Point]:
 
 def _events(record: RunRecord, run: str) -> Iterator[Point]:
     for delivery in record.outcome.deliveries if record.outcome else ():
-        words = f"baseline {delivery.baseline_kw:.2f} kW, target {delivery.limit_kw:.2f} kW, realised {delivery.actual_kw:.2f} kW"
+        baseline = "not stated" if delivery.baseline_kw is None else f"{delivery.baseline_kw:.2f} kW"
+        words = f"baseline {baseline}, target {delivery.limit_kw:.2f} kW, realised {delivery.actual_kw:.2f} kW"
         fields: dict[str, Value] = {
             "limit_kw": delivery.limit_kw,
-            "baseline_kw": delivery.baseline_kw,
             "actual_kw": delivery.actual_kw,
             "worst_kw": delivery.worst_kw,
-            "delivered_kw": delivery.delivered_kw,
             "shortfall_kwh": delivery.shortfall_kwh,
             "hours": (delivery.end - delivery.start) / timedelta(hours=1),
             "text": f"{delivery.event} at {delivery.site}: {words}",
         }
+        if delivery.baseline_kw is not None and delivery.delivered_kw is not None:
+            fields |= {"baseline_kw": delivery.baseline_kw, "delivered_kw": delivery.delivered_kw}
         yield Point("events", {"run": run, "site": delivery.site, "event": delivery.event}, fields, delivery.start)
 
 

@@ -81,6 +81,7 @@ class JobOutcome:
         missed: finished after the deadline, or never.
         restarts: times it had to begin again after a node failure.
         energy_kwh: IT energy above idle that it used.
+        failures: nodes whose failure took its work or that it had to wait for.
     """
 
     job: str
@@ -91,6 +92,7 @@ class JobOutcome:
     missed: bool
     restarts: int
     energy_kwh: float
+    failures: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -126,16 +128,19 @@ class MeteredEnergy:
 
 @dataclass(frozen=True, slots=True)
 class EventDelivery:
-    """Proof of delivery of one demand-response event at one site (15-minute means).
+    """Proof of delivery of one demand-response event at one site.
+
+    Settled on 15-minute means of the net import; a quarter that the event covers in part counts with that share of its hours.
 
     Attributes:
         event, site: names.
         start, end: period, UTC.
         limit_kw: target: largest net import.
-        baseline_kw: net import without the event, mean over the period (a named method, see ``baseline_method``).
+        baseline_kw: net import without the event, mean over the period (a named method, see ``baseline_method``); None
+            when no plan without the event is known.
         actual_kw: realised net import, mean over the period.
-        worst_kw: highest 15-minute mean net import in the period.
-        delivered_kw: baseline - actual, mean.
+        worst_kw: highest 15-minute mean net import of a quarter that the event touches.
+        delivered_kw: baseline - actual, mean; None without a baseline.
         shortfall_kwh: energy above the limit.
         baseline_method: how the baseline was made.
     """
@@ -145,10 +150,10 @@ class EventDelivery:
     start: datetime
     end: datetime
     limit_kw: float
-    baseline_kw: float
+    baseline_kw: float | None
     actual_kw: float
     worst_kw: float
-    delivered_kw: float
+    delivered_kw: float | None
     shortfall_kwh: float
     baseline_method: str
 
@@ -158,7 +163,8 @@ class Totals:
     """Totals of an outcome; the keys of ``ozzo run --json``.
 
     Attributes:
-        cost_eur: energy cost: import, minus export revenue, plus peak charge, battery wear and event penalties.
+        cost_eur: energy cost: import, minus export revenue, plus peak charge, battery wear, event penalties and
+            refilling what a battery lacks at the end.
         carbon_kg: import times average carbon intensity.
         import_kwh, export_kwh, curtailed_kwh: sums over sites.
         self_used_kwh: sun and wind used at the sites (used minus exported, not below 0 in any site and slot).
@@ -197,6 +203,8 @@ class Outcome:
         violations: rules broken while it was carried out.
         network: AC power flow, or None when there is no network or it was not asked for.
         log: notable happenings in order of time, ``(instant UTC, text)``.
+        settlement: slots of 15 minutes on which peaks, events and the network are judged, or None when not known.
+        net_import_kw: mean import minus export on them, ``[S, settlement slots]``.
     """
 
     policy: str
@@ -212,6 +220,8 @@ class Outcome:
     violations: tuple[Violation, ...]
     network: NetworkResult | None
     log: tuple[tuple[datetime, str], ...] = ()
+    settlement: Horizon | None = None
+    net_import_kw: FloatArray | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -82,9 +82,10 @@ class RehearsalSettings:
         stressed_runs: rehearsals with forecast error, duration error, node failure and delays; each with its own seed, so its
             weather and run times are other than those of the nominal run.
         deadline_miss_tolerance: largest share of jobs that may miss their deadline in a stressed run (the nominal run
-            tolerates none). Jobs that lost their work to a failed node count apart: of them this share or one for each
-            failed node may be late, whichever is more, because no plan can promise those.
-        voltage_low_pu, voltage_high_pu: band of the 10-minute mean RMS voltage (EN 50160: +-10 %).
+            tolerates none). Jobs that an injected failure hit (it took their work, or they had to wait for the repair) do
+            not count: no plan can promise those.
+        voltage_low_pu, voltage_high_pu: band of the voltage (EN 50160: +-10 %), checked on 15-minute means (those of the
+            slot when it is shorter) in every slot: stricter than EN 50160's 95 % of the week, coarser than its 10 minutes.
         loading_limit_pct: largest loading of lines and transformers.
         battery_tolerance_kwh: how far a realised state of charge may leave its bounds (numerical only).
     """

@@ -20,9 +20,6 @@ from grid.network_result import NetworkResult
 from scheduler.outcome import Outcome, Violation, ViolationKind
 from scheduler.scenario import NetworkSpec, Scenario
 
-WORST_SLOTS = 8
-"""Slots that a stressed run solves: half with the highest, half with the lowest net import."""
-
 PER_UNIT_SLACK = 1e-9
 
 
@@ -41,18 +38,6 @@ class PowerFlow(Protocol):
         confirm: int = 2,
     ) -> NetworkResult:
         """AC power flow with the sites on their buses."""
-
-    def worst_slots(
-        self,
-        horizon: Horizon,
-        profile_start: str | datetime,
-        site_import_kw: dict[str, npt.ArrayLike],
-        site_bus: dict[str, str],
-        *,
-        household_scale: float = 1.0,
-        count: int = 8,
-    ) -> tuple[int, ...]:
-        """Slots with the highest and the lowest net import."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,40 +61,24 @@ class Element:
 
 
 class NetworkCheck:
-    """AC power flow behind one outcome."""
+    """AC power flow behind one outcome, on the slots of its energies or, when those are longer, on 15-minute means."""
 
     def __init__(self, scenario: Scenario, spec: NetworkSpec, network: PowerFlow, outcome: Outcome) -> None:
-        self._scenario, self._spec, self._network = scenario, spec, network
-        self._outcome, self._horizon = outcome, outcome.horizon
+        self._scenario, self._spec, self._network, self._outcome = scenario, spec, network, outcome
         self._bus = {site.name: site.connection.bus for site in scenario.sites if site.connection.bus is not None}
-        energy, step_h = outcome.energy, outcome.horizon.step_h
-        self._net_kw: dict[str, FloatArray] = {
-            name: (energy.import_kwh[s] - energy.export_kwh[s]) / step_h
-            for s, name in enumerate(outcome.sites)
-            if name in self._bus
-        }
+        self._horizon, net_kw = flow_powers(outcome)
+        self._net_kw: dict[str, FloatArray] = {name: net_kw[s] for s, name in enumerate(outcome.sites) if name in self._bus}
         # The profile runs along with the horizon: an outcome that begins later begins later in the profile too.
         shift = timedelta(seconds=outcome.horizon.start_s - scenario.horizon.start_s)
         self._profile_start = datetime.fromisoformat(spec.profile_start) + shift
 
-    def solve(self, *, every_slot: bool) -> NetworkResult:
-        """Power flow in every slot, or in the slots with the highest and lowest net import only.
+    def solve(self, *, confirm: int) -> NetworkResult:
+        """Power flow in every slot; pandapower solves ``confirm`` extreme ones again.
 
         Raises:
             PowerFlowError: unknown bus, or no convergence (names slot and bus).
         """
-        imports: dict[str, npt.ArrayLike] = dict(self._net_kw)
-        slots = None
-        if not every_slot:
-            slots = self._network.worst_slots(
-                self._horizon,
-                self._profile_start,
-                imports,
-                self._bus,
-                household_scale=self._spec.household_scale,
-                count=WORST_SLOTS,
-            )
-        return self._flow(imports, slots, confirm=2 if every_slot else 0)
+        return self._flow(dict(self._net_kw), None, confirm=confirm)
 
     def violations(self, result: NetworkResult) -> Iterator[Violation]:
         """Voltage band, line and transformer loading: the worst element and slot of each."""
@@ -175,7 +144,19 @@ class NetworkCheck:
         )
 
 
-def with_power_flow(scenario: Scenario, outcome: Outcome, network: PowerFlow | None, *, every_slot: bool = True) -> Outcome:
+def flow_powers(outcome: Outcome) -> tuple[Horizon, FloatArray]:
+    """Slots on which the network is judged and the mean net import of every site on them, ``[S, slots]`` kW.
+
+    These are the slots of the outcome's energies, or its 15-minute settlement slots when those are shorter, so that a long
+    slot does not average peaks away.
+    """
+    step_h, settlement, net_kw = outcome.horizon.step_h, outcome.settlement, outcome.net_import_kw
+    if settlement is None or net_kw is None or settlement.step_h >= step_h:
+        return outcome.horizon, (outcome.energy.import_kwh - outcome.energy.export_kwh) / step_h
+    return settlement, net_kw
+
+
+def with_power_flow(scenario: Scenario, outcome: Outcome, network: PowerFlow | None, *, confirm: int = 2) -> Outcome:
     """``outcome`` with the AC power flow on its realised injections and the violations found there.
 
     A power flow without a solution is a violation too: it says that the grid cannot carry these injections.
@@ -185,7 +166,7 @@ def with_power_flow(scenario: Scenario, outcome: Outcome, network: PowerFlow | N
         scenario: names the network and the buses.
         outcome: what was realised.
         network: the network when it is loaded already, else it is loaded (cached on disk).
-        every_slot: False solves only the slots with the highest and the lowest net import.
+        confirm: number of extreme slots that pandapower, the model of record, solves again.
 
     Raises:
         PowerFlowError: the network does not exist or cannot be used.
@@ -194,7 +175,7 @@ def with_power_flow(scenario: Scenario, outcome: Outcome, network: PowerFlow | N
         return outcome
     check = NetworkCheck(scenario, scenario.network, network or load(scenario.network), outcome)
     try:
-        result = check.solve(every_slot=every_slot)
+        result = check.solve(confirm=confirm)
         found = tuple(check.violations(result))
     except PowerFlowError as error:
         return replace(outcome, violations=(*outcome.violations, _no_solution(scenario.network, outcome, error)))
@@ -203,7 +184,7 @@ def with_power_flow(scenario: Scenario, outcome: Outcome, network: PowerFlow | N
 
 def _no_solution(spec: NetworkSpec, outcome: Outcome, error: PowerFlowError) -> Violation:
     """The violation that says why the power flow could not be solved, with slot and bus as far as they are known."""
-    when = None if error.slot is None else outcome.horizon.time(error.slot)
+    when = None if error.slot is None else flow_powers(outcome)[0].time(error.slot)
     advice = f"{error}. Import or export less there and then, use a stronger network or another household_scale."
     return Violation(ViolationKind.POWER_FLOW, error.bus or spec.simbench, 1.0, 0.0, "unsolved slots", when, outcome.seed, advice)
 

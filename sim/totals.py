@@ -12,8 +12,10 @@ from scheduler.objective import realised_breakdown_eur
 from scheduler.outcome import JobOutcome, MeteredEnergy, Totals
 from scheduler.scenario import Scenario
 
-COST_PARTS: tuple[str, ...] = ("energy_import", "energy_export", "peak", "battery_wear", "event_penalty")
-"""Parts of the objective that are money that somebody pays for energy; carbon, drops and lateness are priced, not paid."""
+COST_PARTS: tuple[str, ...] = ("energy_import", "energy_export", "peak", "battery_wear", "event_penalty", "soc_shortfall")
+"""Parts of the objective that are money that somebody pays for energy; carbon, drops and lateness are priced, not paid.
+
+An emptied battery is no saving: ``soc_shortfall`` is the money that refills it."""
 
 
 def totals(

@@ -235,6 +235,7 @@ def _network(scenario: Scenario, energy: Flows) -> NetworkResult:
     total = net.sum(axis=0)
     voltage = np.stack([1.02 - 0.004 * total, 1.015 - 0.005 * total, 1.01 - 0.006 * total], axis=1)
     return NetworkResult(
+        scenario.horizon,
         tuple(range(scenario.horizon.slots)),
         ("bus 1", "bus 2", "bus 3"),
         ("line 1", "line 2"),

@@ -93,19 +93,19 @@ class RehearsalPart(Part):
     deadline_miss_tolerance: Annotated[
         float,
         about(
-            "Largest share of jobs late in a stressed run (none may be late in the nominal run); of jobs that lost their work"
-            " to a failed node, this share or one for each failed node may be late, whichever is more.",
+            "Largest share of jobs late in a stressed run (none may be late in the nominal run); jobs that an injected failure"
+            " of a node hit do not count.",
             ge=0,
             le=1,
         ),
         Unit("share"),
     ] = _REHEARSAL.deadline_miss_tolerance
-    voltage_low_pu: Annotated[float, about("Lowest voltage (EN 50160: 10 % below nominal).", gt=0, le=1), Unit("pu")] = (
-        _REHEARSAL.voltage_low_pu
-    )
-    voltage_high_pu: Annotated[float, about("Highest voltage (EN 50160: 10 % above nominal).", ge=1, le=2), Unit("pu")] = (
-        _REHEARSAL.voltage_high_pu
-    )
+    voltage_low_pu: Annotated[
+        float, about("Lowest voltage, 15-minute mean (EN 50160: 10 % below nominal).", gt=0, le=1), Unit("pu")
+    ] = _REHEARSAL.voltage_low_pu
+    voltage_high_pu: Annotated[
+        float, about("Highest voltage, 15-minute mean (EN 50160: 10 % above nominal).", ge=1, le=2), Unit("pu")
+    ] = _REHEARSAL.voltage_high_pu
     loading_limit_pct: Annotated[float, about("Largest loading of lines and transformers.", gt=0, le=1000), Unit("pct")] = (
         _REHEARSAL.loading_limit_pct
     )

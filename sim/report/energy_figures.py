@@ -244,7 +244,7 @@ def event_figure(record: RunRecord, event: CapacityEvent, clock: Clock) -> Figur
     delivery = next(
         (d for d in (record.outcome.deliveries if record.outcome else ()) if (d.event, d.site) == (event.name, event.site)), None
     )
-    if delivery is not None:
+    if delivery is not None and delivery.baseline_kw is not None:
         levels.append(("baseline, mean", delivery.baseline_kw, "var(--bad)"))
     for label, value, colour in levels:
         level: dict[str, Any] = {"type": "scatter", "mode": "lines", "name": label, "x": ends, "y": numbers([value, value])}

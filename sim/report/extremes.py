@@ -7,7 +7,7 @@ from datetime import datetime
 
 import numpy as np
 
-from grid.horizon import FloatArray, Horizon
+from grid.horizon import FloatArray
 from grid.network_result import NetworkResult
 
 
@@ -24,28 +24,24 @@ class Extreme:
     when: datetime
 
 
-def _worst(
-    values: FloatArray, names: tuple[str, ...], network: NetworkResult, horizon: Horizon, *, lowest: bool
-) -> Extreme | None:
+def _worst(values: FloatArray, names: tuple[str, ...], network: NetworkResult, *, lowest: bool) -> Extreme | None:
     if values.size == 0 or np.isnan(values).all():
         return None
     position = int(np.nanargmin(values) if lowest else np.nanargmax(values))
     row, column = np.unravel_index(position, values.shape)
-    return Extreme(float(values[row, column]), names[column], horizon.time(network.slots[row]))
+    return Extreme(float(values[row, column]), names[column], network.horizon.time(network.slots[row]))
 
 
-def extremes(network: NetworkResult, horizon: Horizon) -> dict[str, Extreme]:
-    """Worst values of a power flow on the slots of ``horizon``.
+def extremes(network: NetworkResult) -> dict[str, Extreme]:
+    """Worst values of a power flow.
 
     Keys: ``voltage_low_pu``, ``voltage_high_pu``, ``line_loading_pct``, ``transformer_loading_pct``; a kind that the
     network has no element of is left out.
     """
     found = {
-        "voltage_low_pu": _worst(network.voltage_pu, network.bus_names, network, horizon, lowest=True),
-        "voltage_high_pu": _worst(network.voltage_pu, network.bus_names, network, horizon, lowest=False),
-        "line_loading_pct": _worst(network.line_loading_pct, network.line_names, network, horizon, lowest=False),
-        "transformer_loading_pct": _worst(
-            network.transformer_loading_pct, network.transformer_names, network, horizon, lowest=False
-        ),
+        "voltage_low_pu": _worst(network.voltage_pu, network.bus_names, network, lowest=True),
+        "voltage_high_pu": _worst(network.voltage_pu, network.bus_names, network, lowest=False),
+        "line_loading_pct": _worst(network.line_loading_pct, network.line_names, network, lowest=False),
+        "transformer_loading_pct": _worst(network.transformer_loading_pct, network.transformer_names, network, lowest=False),
     }
     return {name: extreme for name, extreme in found.items() if extreme is not None}

@@ -170,7 +170,7 @@ def site_voltage_pu(outcome: Outcome, horizon: Horizon, sites: tuple[str, ...]) 
     network = outcome.network
     if network is None or not network.slots:
         return voltage
-    slot = np.array([horizon.floor_slot(outcome.horizon.time(k)) for k in network.slots])
+    slot = np.array([horizon.floor_slot(network.horizon.time(k)) for k in network.slots])
     inside = (slot >= 0) & (slot < horizon.slots)
     flows = np.bincount(slot[inside], minlength=horizon.slots)
     for name, bus in network.site_bus.items():

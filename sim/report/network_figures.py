@@ -18,26 +18,19 @@ from sim.report.tables import policy_words
 TIER_COLOURS = {Tier.HOT: "var(--hot)", Tier.COLD: "var(--cold)", Tier.FROZEN: "var(--frozen)"}
 
 
-def _over_time(outcome: Outcome, values: FloatArray) -> FloatArray:
-    """Values of the computed slots on all slots of the outcome's horizon; NaN where none was computed."""
-    line = np.full(outcome.horizon.slots, np.nan)
-    if outcome.network is not None and len(values):
-        line[list(outcome.network.slots)] = values
-    return line
-
-
 def _lines(outcome: Outcome) -> dict[str, FloatArray]:
-    """Lowest and highest voltage and highest loadings in each slot."""
+    """Lowest and highest voltage and highest loadings on the slots of the power flow; NaN where none was computed."""
     network = outcome.network
     if network is None:
         return {}
-    lines = {
-        "low": _over_time(outcome, network.voltage_pu.min(axis=1)),
-        "high": _over_time(outcome, network.voltage_pu.max(axis=1)),
-    }
+    worst = {"low": network.voltage_pu.min(axis=1), "high": network.voltage_pu.max(axis=1)}
     for name, loading in (("line", network.line_loading_pct), ("transformer", network.transformer_loading_pct)):
         if loading.shape[1]:
-            lines[name] = _over_time(outcome, loading.max(axis=1))
+            worst[name] = loading.max(axis=1)
+    lines = {}
+    for name, values in worst.items():
+        lines[name] = np.full(network.horizon.slots, np.nan)
+        lines[name][list(network.slots)] = values
     return lines
 
 
@@ -52,17 +45,17 @@ def voltage_figure(record: RunRecord, clock: Clock) -> Figure | None:
     outcome = record.outcome
     if outcome is None or outcome.network is None:
         return None
-    horizon, rules, lines = outcome.horizon, record.scenario.rehearsal, _lines(outcome)
+    horizon, rules, lines = outcome.network.horizon, record.scenario.rehearsal, _lines(outcome)
     number = {"hovertemplate": "%{y:.4f}"}
     traces = [
         steps(clock, horizon, lines["high"], "highest voltage of all buses", "var(--site1)", **number),
         steps(clock, horizon, lines["low"], "lowest voltage of all buses", "var(--site0)", **number),
     ]
-    if "fifo" in record.baselines and record.baselines["fifo"].network is not None:
-        other = record.baselines["fifo"]
+    other = record.baselines.get("fifo")
+    if other is not None and other.network is not None:
         style = {"dash": "dot", "width": 1.2}
         label = f"lowest, {policy_words('fifo')}"
-        traces.append(steps(clock, other.horizon, _lines(other)["low"], label, "var(--faint)", line=style, **number))
+        traces.append(steps(clock, other.network.horizon, _lines(other)["low"], label, "var(--faint)", line=style, **number))
     low, high = rules.voltage_low_pu, rules.voltage_high_pu
     traces.append(_limit(clock, horizon, low, f"limits {low:g} and {high:g} pu", legend=True, hoverinfo="skip"))
     traces.append(_limit(clock, horizon, high, "limit", legend=False, hoverinfo="skip"))
@@ -81,17 +74,17 @@ def loading_figure(record: RunRecord, clock: Clock) -> Figure | None:
     outcome = record.outcome
     if outcome is None or outcome.network is None:
         return None
-    lines, traces = _lines(outcome), []
+    lines, traces, horizon = _lines(outcome), [], outcome.network.horizon
     compared = record.baselines.get("fifo")
     for kind, colour in (("transformer", "var(--site2)"), ("line", "var(--site0)")):
         if kind in lines:
-            traces.append(steps(clock, outcome.horizon, lines[kind], f"highest {kind} loading", colour))
-        if compared is not None and kind in _lines(compared):
+            traces.append(steps(clock, horizon, lines[kind], f"highest {kind} loading", colour))
+        if compared is not None and compared.network is not None and kind in _lines(compared):
             style = {"dash": "dot", "width": 1.2}
             label = f"{kind}, {policy_words('fifo')}"
-            traces.append(steps(clock, compared.horizon, _lines(compared)[kind], label, colour, line=style, opacity=0.7))
+            traces.append(steps(clock, compared.network.horizon, _lines(compared)[kind], label, colour, line=style, opacity=0.7))
     limit = record.scenario.rehearsal.loading_limit_pct
-    traces.append(_limit(clock, outcome.horizon, limit, f"limit {limit:g} %", legend=True, hoverinfo="skip"))
+    traces.append(_limit(clock, horizon, limit, f"limit {limit:g} %", legend=True, hoverinfo="skip"))
     return {
         "data": traces,
         "layout": layout(

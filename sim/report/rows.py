@@ -135,7 +135,7 @@ def _network(policy: str, outcome: Outcome) -> list[dict[str, Any]]:
         return []
     rows = []
     for k, slot in enumerate(network.slots):
-        row: dict[str, Any] = {"policy": policy, "time": outcome.horizon.time(slot)}
+        row: dict[str, Any] = {"policy": policy, "time": network.horizon.time(slot)}
         volts = network.voltage_pu[k]
         for name, index in (("low", int(volts.argmin())), ("high", int(volts.argmax()))):
             row |= {f"voltage_{name}_pu": float(volts[index]), f"voltage_{name}_bus": network.bus_names[index]}

@@ -226,7 +226,7 @@ def network_section(page: Page) -> str:
     outcome = record.outcome
     if outcome is None or outcome.network is None:
         return ""
-    worst, rules = extremes(outcome.network, outcome.horizon), record.scenario.rehearsal
+    worst, rules = extremes(outcome.network), record.scenario.rehearsal
     volts = (
         _worst_words("Lowest", worst.get("voltage_low_pu"), clock, unit="pu", decimals=4),
         _worst_words("highest", worst.get("voltage_high_pu"), clock, unit="pu", decimals=4),
@@ -237,7 +237,8 @@ def network_section(page: Page) -> str:
     )
     behind = f" ({record.scenario.network.simbench})" if record.scenario.network else ""
     body = note(
-        f"AC power flow over the electrical network{behind} on the realised injections, {len(outcome.network.bus_names)} buses, "
+        f"AC power flow over the electrical network{behind} on the realised injections, "
+        f"means of {outcome.network.horizon.step_s / 60:g} minutes, {len(outcome.network.bus_names)} buses, "
         f"{len(outcome.network.line_names)} lines. Limits: {rules.voltage_low_pu:g} to {rules.voltage_high_pu:g} pu "
         f"and {rules.loading_limit_pct:g} % of rated current."
     )
@@ -261,7 +262,7 @@ def events_section(page: Page) -> str:
     delivered = {(entry["event"], entry["site"], entry["start"]): entry for entry in page.figures["events"]}
     body = note(
         "A limit on the net import of one site for a period. Delivery is the baseline minus what was realised, as means; "
-        "worst is the highest 15-minute mean."
+        "worst is the highest 15-minute mean. Without a plan that did not know the event there is no baseline: not stated."
     )
     rows, methods = [], []
     for event in found:
@@ -271,6 +272,8 @@ def events_section(page: Page) -> str:
         ]
         period = f"{clock.short(event.start)} to {clock.short(event.end)}"
         cells = [number(value, 2) for value in (figures[0], event.limit_kw, *figures[1:])]
+        if proof and proof["baseline_kw"] is None:
+            cells[0] = cells[4] = "not stated"
         rows.append([event.name, event.site, period, *cells])
         methods.append(f"Baseline: {proof['baseline_method']}." if proof else "Nothing was realised in this period.")
     head = [

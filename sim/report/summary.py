@@ -10,14 +10,14 @@ from dataclasses import asdict
 from datetime import datetime
 from typing import Any
 
-from grid.horizon import Horizon
 from scheduler.outcome import EventDelivery, Outcome, Totals, Violation
 from scheduler.plan import Plan
 from sim.record import Commanding, RunRecord
 from sim.report.extremes import extremes
 
 TOTAL_KEYS: dict[str, str] = {
-    "cost_eur": "EUR; energy cost: import minus export revenue, plus peak charge, battery wear and event penalties",
+    "cost_eur": "EUR; energy cost: import minus export revenue, plus peak charge, battery wear, event penalties and "
+    "refilling what a battery lacks at the end",
     "carbon_kg": "kg; import times average carbon intensity",
     "import_kwh": "kWh; imported, sum over sites",
     "export_kwh": "kWh; exported, sum over sites",
@@ -37,8 +37,8 @@ POLICY_KEYS: dict[str, str] = {
     "planned_objective_eur": "EUR; the weighted objective as planned (first plan)",
     "verdict": "passed or failed; not_rehearsed for a baseline; null when no plan was made",
     "violations": "list of broken rules: kind, subject, value, limit, unit, when (UTC), seed, advice",
-    "events": "list, one for each event and site: start, end (UTC), limit_kw (target), baseline_kw, baseline_method, actual_kw, "
-    "worst_kw, delivered_kw, shortfall_kwh",
+    "events": "list, one for each event and site: start, end (UTC), limit_kw (target), baseline_kw and delivered_kw (null when "
+    "no plan without the event is known), baseline_method, actual_kw, worst_kw, shortfall_kwh",
     "network": "worst value, element and time (UTC) for voltage_low_pu, voltage_high_pu, line_loading_pct, "
     "transformer_loading_pct; null without a power flow",
     "solve_s": "s; wall time of building and solving, all plans of that policy together",
@@ -112,8 +112,7 @@ def _delivery(delivery: EventDelivery) -> dict[str, Any]:
 def _network(outcome: Outcome | None) -> dict[str, Any] | None:
     if outcome is None or outcome.network is None:
         return None
-    horizon: Horizon = outcome.horizon
-    found = extremes(outcome.network, horizon)
+    found = extremes(outcome.network)
     return {name: {"value": worst.value, "element": worst.element, "when": iso(worst.when)} for name, worst in found.items()}
 
 
@@ -168,7 +167,9 @@ def _penalty_eur(outcome: Outcome) -> float:
 
 
 def _commanding(commanding: Commanding | None) -> dict[str, Any] | None:
-    return asdict(commanding) if commanding is not None else None
+    if commanding is None:
+        return None
+    return {name: list(value) if isinstance(value, tuple) else value for name, value in asdict(commanding).items()}
 
 
 def summary(record: RunRecord) -> dict[str, Any]:

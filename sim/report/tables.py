@@ -86,8 +86,9 @@ def _lines(figures: dict[str, Any]) -> Iterable[str]:
     if figures["gap"] is not None:
         yield f"Proven within {100 * figures['gap']:.2f} % of the best possible plan; solver: {figures['status']}"
     for event in figures["events"]:
+        baseline = "not stated" if event["baseline_kw"] is None else f"{event['baseline_kw']:.2f} kW"
         yield (
-            f"Event {event['event']} at {event['site']}: baseline {event['baseline_kw']:.2f} kW, "
+            f"Event {event['event']} at {event['site']}: baseline {baseline}, "
             f"target {event['limit_kw']:.2f} kW, realised {event['actual_kw']:.2f} kW (worst quarter {event['worst_kw']:.2f} kW)"
         )
     for violation in figures["violations"]:

@@ -16,6 +16,7 @@ from grid.horizon import FloatArray, Horizon
 from grid.response.event import CapacityEvent
 from grid.series import Series
 from scheduler.facility import Site
+from scheduler.objective import overlap_h
 from scheduler.outcome import EventDelivery, JobOutcome, MeteredEnergy, Outcome, Violation, ViolationKind
 from scheduler.scenario import Scenario
 from sim.totals import totals
@@ -27,10 +28,13 @@ if TYPE_CHECKING:
     from sim.world.work import SimulatedJob
 
 DEADLINE_TOLERANCE = timedelta(seconds=1)
+HOUR = timedelta(hours=1)
 LIMIT_TOLERANCE_KW = 1e-6
 BALANCE_TOLERANCE_KWH = 1e-6
-BASELINE_METHOD = "rehearsed plan before the event, same seed"
-NO_BASELINE = "no plan without the event is known: delivery not stated"
+PLAN_BEFORE = "rehearsed plan before the event, same seed"
+PLAN_WITHOUT = "plan without the event, same seed"
+"""Baseline of an event that was known before the first plan was made (``sim.rehearsal.event_baseline``)."""
+NO_BASELINE = "not stated: no plan without the event is known"
 
 
 def metered(world: SimulatedWorld, horizon: Horizon) -> MeteredEnergy:
@@ -42,10 +46,18 @@ def metered(world: SimulatedWorld, horizon: Horizon) -> MeteredEnergy:
 
 
 def settle(world: SimulatedWorld, reporting: Horizon, baseline: Outcome | None) -> Outcome:
-    """The outcome of ``world``, which has reached its end."""
+    """The outcome of ``world``, which has reached its end.
+
+    Raises:
+        ValueError: ``baseline`` has another seed, or 15 minutes do not divide the horizon.
+    """
+    if baseline is not None and baseline.seed != world.truth.seed:
+        raise ValueError(f"a baseline of seed {baseline.seed} proves nothing about a world of seed {world.truth.seed}")
     scenario = replace(world.scenario, horizon=world.horizon, events=world.events, sites=_with_reached_peaks(world))
     settlement = world.horizon.with_step(world.scenario.settlement)
     energy = metered(world, settlement)
+    net_kw = (energy.import_kwh - energy.export_kwh) / settlement.step_h
+    index = {site.name: s for s, site in enumerate(scenario.sites)}
     jobs = tuple(_job_outcome(world, job) for job in world.jobs.values())
     dropped = _dropped(world)
     moves = required_moves(scenario)
@@ -65,11 +77,17 @@ def settle(world: SimulatedWorld, reporting: Horizon, baseline: Outcome | None) 
         sites=tuple(site.name for site in scenario.sites),
         energy=metered(world, reporting),
         jobs=jobs,
-        deliveries=tuple(_delivery(world, event, baseline) for event in world.events if _touches(event, world.horizon)),
+        deliveries=tuple(
+            _delivery(event, settlement, net_kw[index[event.site]], _baseline(world, event, baseline))
+            for event in world.events
+            if _touches(event, world.horizon)
+        ),
         totals=totals(scenario, settlement, energy, jobs, dropped, not_moved),
         violations=violations,
         network=None,
         log=tuple((_instant(world, moment_s), text) for moment_s, text in world.log),
+        settlement=settlement,
+        net_import_kw=net_kw,
     )
 
 
@@ -102,6 +120,7 @@ def _job_outcome(world: SimulatedWorld, job: SimulatedJob) -> JobOutcome:
         missed=finished is None or finished > job.job.deadline + DEADLINE_TOLERANCE,
         restarts=job.restarts,
         energy_kwh=job.energy_kwh + job.power_kw * worked_h,
+        failures=tuple(job.failures_hit),
     )
 
 
@@ -125,17 +144,40 @@ def _arrived_before(world: SimulatedWorld) -> frozenset[str]:
 
 def _late(world: SimulatedWorld, outcome: JobOutcome) -> Violation:
     """A missed deadline, with what caused it as far as the world knows."""
-    job = world.jobs[outcome.job]
-    hit = ", ".join(job.failures_hit)
-    waited = next((text for _, text in world.log if text.startswith(f"{outcome.job} waits at ")), "")
-    cause = f"Caused by the injected failure of {hit}. " if hit else (f"Caused by a failure: {waited}. " if waited else "")
-    if outcome.finished is None:
-        late_h = (world.now() - outcome.deadline).total_seconds() / 3600.0
-        advice = f"{cause}It never ended: plan it earlier, or drop it with a reason."
-    else:
-        late_h = (outcome.finished - outcome.deadline).total_seconds() / 3600.0
-        advice = f"{cause}Plan {outcome.job} at least one slot earlier, or raise planning.duration_margin."
-    return Violation(ViolationKind.DEADLINE, outcome.job, late_h, 0.0, "h late", outcome.finished, world.truth.seed, advice)
+    hit = ", ".join(outcome.failures)
+    cause = f"Caused by the injected failure of {hit}. " if hit else ""
+    end = world.now() if outcome.finished is None else outcome.finished
+    late = end - outcome.deadline
+    unit = "h late" if outcome.finished is not None else "h late and not done"
+    advice = cause + _advice(world, outcome, late)
+    seed = world.truth.seed
+    return Violation(ViolationKind.DEADLINE, outcome.job, late / HOUR, 0.0, unit, outcome.finished, seed, advice)
+
+
+def _advice(world: SimulatedWorld, outcome: JobOutcome, late: timedelta) -> str:
+    """What would bring a late job in, of what its release and the last plan that has it leave open."""
+    job = world.jobs[outcome.job].job
+    plan = next((plan for _, plan in reversed(world.plans) if plan.runs_of(job.name)), None)
+    if plan is None:
+        return "No plan ran it: plan it, or drop it with a reason."
+    first = max(0, plan.horizon.ceil_slot(job.release))
+    room = min(run.start for run in plan.runs_of(job.name)) - first
+    needed = plan.horizon.slots_for(late)
+    if room <= 0:
+        return f"{job.name} can begin no earlier than planned: give it a later deadline, or drop it with a reason."
+    if room < needed:
+        return (
+            f"{job.name} can begin {slots_words(room)} earlier at most, which does not make up for it: give it a later deadline "
+            "as well, or drop it with a reason."
+        )
+    longer = world.jobs[outcome.job].true_s > job.duration.total_seconds()
+    rest = ", or raise planning.duration_margin" if longer and not outcome.failures else ""
+    return f"Plan {job.name} {slots_words(needed)} earlier{rest}."
+
+
+def slots_words(count: int) -> str:
+    """``1 slot``, ``2 slots``."""
+    return f"{count} slot{'' if count == 1 else 's'}"
 
 
 def _energy_violations(world: SimulatedWorld, settlement: Horizon, energy: MeteredEnergy) -> tuple[Violation, ...]:
@@ -241,22 +283,42 @@ def _touches(event: CapacityEvent, horizon: Horizon) -> bool:
     return event.start < horizon.end and event.end > horizon.start
 
 
-def _delivery(world: SimulatedWorld, event: CapacityEvent, baseline: Outcome | None) -> EventDelivery:
-    """Proof of delivery: means of 15 minutes (cut at the event's ends) against the limit and the baseline."""
-    horizon = world.horizon
-    start_s, end_s = max(event.start.timestamp(), horizon.start_s), min(event.end.timestamp(), horizon.end_s)
-    inner = [edge for edge in horizon.with_step(world.scenario.settlement).edges_s if start_s < edge < end_s]
-    edges_s = np.array([start_s, *inner, end_s])
-    flows, _ = world.meters[event.site].energies(edges_s)
-    hours = np.diff(edges_s) / 3600.0
-    net_kwh = flows[FLOWS.index("import_kwh")] - flows[FLOWS.index("export_kwh")]
-    actual_kw = float(net_kwh.sum() / hours.sum())
-    baseline_kw, method = actual_kw, NO_BASELINE
-    if baseline is not None:
-        s, energy = baseline.sites.index(event.site), baseline.energy
-        net = Series.on(baseline.horizon, (energy.import_kwh[s] - energy.export_kwh[s]) / baseline.horizon.step_h, "kW")
-        between = net.integral([start_s, end_s])
-        baseline_kw, method = float(between[1] - between[0]) / (end_s - start_s), BASELINE_METHOD
+def _baseline(world: SimulatedWorld, event: CapacityEvent, baseline: Outcome | None) -> tuple[float | None, str]:
+    """Mean net import of ``event``'s period (inside the horizon) without it, and how that is known.
+
+    A baseline that knew the event itself passes on its own baseline of it.
+    """
+    if baseline is None:
+        return None, NO_BASELINE
+    for known in baseline.deliveries:
+        if (known.event, known.site, known.start) == (event.name, event.site, event.start):
+            return known.baseline_kw, known.baseline_method
+    start_s, end_s = _inside(event, world.horizon)
+    horizon, net_kw = baseline.settlement, baseline.net_import_kw
+    if horizon is None or net_kw is None or horizon.start_s > start_s or horizon.end_s < end_s:
+        return None, NO_BASELINE
+    between = Series.on(horizon, net_kw[baseline.sites.index(event.site)], "kW").integral([start_s, end_s])
+    method = PLAN_WITHOUT if event.received <= world.scenario.horizon.start else PLAN_BEFORE
+    return float(between[1] - between[0]) / (end_s - start_s), method
+
+
+def _inside(event: CapacityEvent, horizon: Horizon) -> tuple[float, float]:
+    """Unix seconds of the part of the event that lies in the horizon."""
+    return max(event.start.timestamp(), horizon.start_s), min(event.end.timestamp(), horizon.end_s)
+
+
+def _delivery(event: CapacityEvent, settlement: Horizon, net_kw: FloatArray, baseline: tuple[float | None, str]) -> EventDelivery:
+    """Proof of delivery against the limit and the baseline, settled as ``scheduler.objective`` prices it.
+
+    Args:
+        event: the event.
+        settlement: slots of 15 minutes.
+        net_kw: mean net import on them at the event's site.
+        baseline: mean net import without the event, and how that is known.
+    """
+    hours = overlap_h(settlement, *_inside(event, settlement))
+    actual_kw = float(hours @ net_kw / hours.sum())
+    baseline_kw, method = baseline
     return EventDelivery(
         event=event.name,
         site=event.site,
@@ -265,8 +327,8 @@ def _delivery(world: SimulatedWorld, event: CapacityEvent, baseline: Outcome | N
         limit_kw=event.limit_kw,
         baseline_kw=baseline_kw,
         actual_kw=actual_kw,
-        worst_kw=float((net_kwh / hours).max()),
-        delivered_kw=baseline_kw - actual_kw,
-        shortfall_kwh=float(np.maximum(0.0, net_kwh - event.limit_kw * hours).sum()),
+        worst_kw=float(net_kw[hours > 0].max()),
+        delivered_kw=None if baseline_kw is None else baseline_kw - actual_kw,
+        shortfall_kwh=float(hours @ np.maximum(0.0, net_kw - event.limit_kw)),
         baseline_method=method,
     )

@@ -69,7 +69,7 @@ class SimulatedJob:
         restarts: times it lost its work; energy_kwh: IT energy above idle until ``since_s``.
         power_kw: IT power that it adds now; held: nodes it runs on now.
         unbroken: it began again after a failure and is not paused any more.
-        failures_hit: nodes whose failure stopped it.
+        failures_hit: nodes whose failure took its work or that it had to wait for.
     """
 
     def __init__(self, job: Job, true_s: float, around: Surroundings) -> None:
@@ -173,6 +173,7 @@ class SimulatedJob:
         name = ", ".join(sorted(broken))
         if not other:
             self._around.note(f"{self.job.name} waits at {wish.site} for the repair of {name}")
+            self.failures_hit += sorted(broken.difference(self.failures_hit))
             return wish
         self._around.note(f"{self.job.name} goes to {', '.join(other)} because {name} is out of order")
         self.wish = Wish(wish.site, other)

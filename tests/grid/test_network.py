@@ -122,19 +122,6 @@ def test_import_lowers_and_export_lifts_the_voltage_at_the_site(network: Network
     assert (voltage[1] < voltage[2]).all()
 
 
-def test_worst_slots_hold_the_extremes(network: Network) -> None:
-    """Among eight chosen slots are those of the highest and the lowest grid import and of the highest transformer loading."""
-    imports = {"hall": 60 * np.sin(np.arange(96) / 7)}
-    sites = {"hall": SITES["hall"]}
-    chosen = network.worst_slots(DAY, START, imports, sites, count=8)
-    result = network.power_flow(DAY, START, imports, sites, confirm=0)
-    assert len(chosen) == 8
-    assert list(chosen) == sorted(chosen)
-    assert {int(result.grid_import_kw.argmax()), int(result.grid_import_kw.argmin())} <= set(chosen)
-    assert int(result.transformer_loading_pct.max(axis=1).argmax()) in chosen
-    assert network.worst_slots(DAY, START, imports, sites, count=200) == tuple(range(96))
-
-
 def test_a_slot_without_solution_names_itself_and_its_bus(network: Network) -> None:
     """Two megawatts at the end of a cable cannot be carried: an error with slot, time and bus, never a result."""
     told: list[str] = []

@@ -167,14 +167,15 @@ def test_delivery_against_the_plan_before_the_event() -> None:
     assert kept.actual_kw == pytest.approx(0.1 + 1.2 * 0.4)
     assert kept.delivered_kw == pytest.approx(1.2 * 0.4)
     assert kept.shortfall_kwh == 0
-    assert "before the event" in kept.baseline_method
+    assert kept.baseline_method == "plan without the event, same seed"
     broken = realise(with_event, before, 1, baseline=baseline)
     (item,) = broken.deliveries
     assert item.worst_kw == pytest.approx(1.06)
     assert item.shortfall_kwh == pytest.approx(0.36)
     assert broken.totals.breakdown_eur["event_penalty"] == pytest.approx(0.72)
     (unknown,) = realise(with_event, after, 1).deliveries
-    assert unknown.delivered_kw == 0
+    assert unknown.baseline_kw is None
+    assert unknown.delivered_kw is None
     assert "not stated" in unknown.baseline_method
 
 
