@@ -16,9 +16,10 @@ from scheduler.outcome import Verdict
 from scheduler.placement import assign_nodes
 from scheduler.plan import Plan
 from scheduler.policies.fifo import Fifo
+from scheduler.policies.registry import BASELINES, POLICIES
 from scheduler.scenario import Scenario
 from scheduler.world import Observation
-from sim.rehearsal import rehearse
+from sim.rehearsal import realise, rehearse
 from sim.world.simulated import SimulatedWorld
 from tests.factory import START, small_scenario
 
@@ -144,3 +145,21 @@ def test_a_new_plan_begins_on_a_metering_period() -> None:
     world.advance(moment)
     second = controller.on_event((event(14, 16, 1.0, 9.5),), moment)
     assert second.plan.horizon.start == START + timedelta(hours=9, minutes=45)
+
+
+@pytest.mark.parametrize(
+    "limited", [event(14, 16, 0.7, 9.5), event(12, 15, 0.2, 6.2), event(18, 21, 0.6, 12.0), event(2, 8, 0.7, 1.0)]
+)
+def test_after_an_event_no_baseline_would_have_done_better(limited: CapacityEvent) -> None:
+    """Planned anew in mid-run, the day's realised objective is not above that of either baseline under the same event."""
+    scenario = small_scenario()
+    world = SimulatedWorld(scenario, seed=scenario.seed, stressed=False)
+    controller = Controller(scenario, POLICIES["milp"](), world, judged, Notes())
+    assert controller.first_plan().commanded
+    world.advance(limited.received)
+    assert controller.on_event((limited,), limited.received).commanded
+    realised_eur = world.outcome().totals.objective_eur
+    told = replace(scenario, events=(limited,))
+    for name in BASELINES:
+        plan = assign_nodes(scenario, POLICIES[name]().plan(build_problem(scenario)))
+        assert realised_eur <= realise(told, plan, scenario.seed).totals.objective_eur
