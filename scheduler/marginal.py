@@ -13,6 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from grid.horizon import FloatArray
+from scheduler.last_resort import last_resorts
 from scheduler.plan import EnergySchedule
 from scheduler.problem import Problem
 
@@ -25,17 +26,20 @@ class Meter:
         problem: prices and limits.
         demand_kw: facility load plus charge minus discharge, ``[S, T]``; changed by ``add``.
         peak_kw: import that is paid for anyway, ``[S]``.
+        unserved_eur_per_kwh: price of last resort of unserved load, ``[S]``.
     """
 
     problem: Problem
     demand_kw: FloatArray
     peak_kw: FloatArray
+    unserved_eur_per_kwh: FloatArray
 
     @classmethod
     def of(cls, problem: Problem, energy: EnergySchedule) -> Meter:
         """The meter around a planned energy schedule."""
         demand = energy.load_kw + energy.charge_kw - energy.discharge_kw
-        return cls(problem, demand, np.maximum(problem.peak_reached_kw, energy.import_kw.max(axis=1)))
+        peak = np.maximum(problem.peak_reached_kw, energy.import_kw.max(axis=1))
+        return cls(problem, demand, peak, np.array([price.unserved_eur_per_kwh for price in last_resorts(problem)]))
 
     def add(self, site: int, slots: list[int], it_kw: float) -> None:
         """Add IT power (kW, may be negative) in some slots."""
@@ -57,7 +61,7 @@ class Meter:
         price = problem.export_eur_per_kwh[site]
         exported = np.where(price > 0, np.clip(-net, 0.0, problem.export_limit_kw[site]), 0.0)
         rate = problem.import_weight_eur_per_kwh[site] * imported - price * exported
-        rate = rate + problem.weights.unserved_eur_per_kwh * unserved
+        rate = rate + self.unserved_eur_per_kwh[site] * unserved
         for event in problem.events:
             if event.site == site:
                 over = np.maximum(0.0, (imported - exported)[event.start : event.end] - event.limit_kw)

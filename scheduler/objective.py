@@ -1,7 +1,8 @@
 """The one definition of the objective: EUR, by named parts, that sum to it.
 
 The planner (variables), the baselines (arrays) and the simulator (metered energy) all price energy here, so their
-figures can be compared. Signs: a cost is positive, export revenue is a negative ``energy_export``.
+figures can be compared. ``scheduler.last_resort`` holds the two prices of last resort. Signs: a cost is positive, export
+revenue is a negative ``energy_export``.
 
 ======================  ==================================================================================
 part                    meaning
@@ -12,8 +13,8 @@ part                    meaning
 ``peak``                charge per kW of the highest mean import above the peak that was already reached
 ``battery_wear``        price of wear, half on every kWh charged and half on every kWh discharged
 ``event_penalty``       net import (import - export) above the limit of a demand-response event
-``unserved``            facility load that no source served
-``soc_shortfall``       energy missing in the battery at the end, at the dearest price of refilling it
+``unserved``            facility load that no source served, at its price of last resort
+``soc_shortfall``       energy missing in the battery at the end, at its price of last resort
 ``dropped``             jobs and required migrations that are not done
 ``lateness``            hours after the deadline (only as realised; plans keep deadlines hard)
 ``fixed``               fixed costs of the chosen places and targets
@@ -26,10 +27,12 @@ from collections.abc import Iterable, Mapping, Sequence
 
 import numpy as np
 
-from grid.assets.battery import Battery
 from grid.horizon import FloatArray, Horizon
+from grid.response.event import CapacityEvent
 from grid.tariff import Carbon
 from scheduler.data import Dataset
+from scheduler.facility import Site
+from scheduler.last_resort import LastResort, last_resort, last_resorts, slots_touched
 from scheduler.outcome import JobOutcome, MeteredEnergy
 from scheduler.plan import EnergySchedule
 from scheduler.problem import Problem
@@ -68,18 +71,6 @@ def carbon_g_per_kwh(carbon: Carbon, weights: Weights, horizon: Horizon) -> Floa
     return carbon.average_g_per_kwh.mean(horizon)
 
 
-def soc_shortfall_eur_per_kwh(battery: Battery | None, import_weight_eur_per_kwh: FloatArray) -> float:
-    """Price of one kWh missing in the cells at the end: refilling it at the dearest import weight of the horizon.
-
-    The dearest, so that running a battery empty at the end never pays: what is saved with a kWh from the cells is at
-    most ``discharge_efficiency`` times that price.
-    """
-    if battery is None:
-        return 0.0
-    dearest = max(0.0, float(import_weight_eur_per_kwh.max()))
-    return dearest / battery.charge_efficiency + battery.wear_eur_per_kwh / 2
-
-
 def breakdown_eur(
     problem: Problem, energy: EnergySchedule, *, dropped_eur: float = 0.0, fixed_eur: float = 0.0
 ) -> dict[str, float]:
@@ -92,7 +83,6 @@ def breakdown_eur(
         fixed_eur: fixed costs of the chosen options.
     """
     step_h = problem.horizon.step_h
-    weight = problem.import_weight_eur_per_kwh
     wear = np.array([battery.wear_eur_per_kwh if battery else 0.0 for battery in problem.batteries])
     net_kw = energy.import_kw - energy.export_kw
     penalty = sum(
@@ -100,7 +90,9 @@ def breakdown_eur(
         for event in problem.events
     )
     shortfall = np.maximum(0.0, problem.final_soc_kwh - energy.soc_kwh[:, -1])
-    refill = np.array([soc_shortfall_eur_per_kwh(battery, weight[s]) for s, battery in enumerate(problem.batteries)])
+    prices = last_resorts(problem)
+    refill = np.array([price.missing_eur_per_kwh for price in prices])
+    unserved = np.array([price.unserved_eur_per_kwh for price in prices])
     peak_kw = np.maximum(0.0, energy.import_kw.max(axis=1) - problem.peak_reached_kw)
     return _checked(
         {
@@ -110,7 +102,7 @@ def breakdown_eur(
             "peak": (problem.peak_eur_per_kw * peak_kw).sum(),
             "battery_wear": step_h * (wear[:, None] * (energy.charge_kw + energy.discharge_kw)).sum() / 2,
             "event_penalty": penalty,
-            "unserved": step_h * problem.weights.unserved_eur_per_kwh * energy.unserved_kw.sum(),
+            "unserved": step_h * (unserved[:, None] * energy.unserved_kw).sum(),
             "soc_shortfall": (refill * shortfall).sum(),
             "dropped": dropped_eur,
             "lateness": 0.0,
@@ -136,8 +128,7 @@ def realised_breakdown_eur(
         jobs: what became of each job; one that never finished costs its ``drop_eur``, one that finished late its hours.
         dropped_migrations: datasets whose required migration was not finished.
 
-    An event is settled per metering period: the mean net import above the limit times the hours that the period shares
-    with the event.
+    An event is settled by ``overshoot_kwh``, as its proof of delivery is.
     """
     weights, step_h = scenario.weights, settlement.step_h
     parts = dict.fromkeys(PARTS, 0.0)
@@ -150,19 +141,18 @@ def realised_breakdown_eur(
         parts["carbon"] += float(imported @ carbon)
         peak_kw = float(imported.max()) / step_h
         parts["peak"] += site.tariff.peak_eur_per_kw * max(0.0, peak_kw - site.tariff.peak_reached_kw)
-        parts["unserved"] += weights.unserved_eur_per_kwh * float(energy.unserved_kwh[s].sum())
+        prices = _site_prices(scenario, site)
+        parts["unserved"] += prices.unserved_eur_per_kwh * float(energy.unserved_kwh[s].sum())
         if site.battery is not None:
             through = float(energy.charge_kwh[s].sum() + energy.discharge_kwh[s].sum())
             parts["battery_wear"] += site.battery.wear_eur_per_kwh * through / 2
             missing = max(0.0, site.battery.initial_soc_kwh - float(energy.soc_kwh[s, -1]))
-            plan_carbon = carbon_g_per_kwh(site.carbon, weights, scenario.horizon) / 1000.0 * weights.carbon_eur_per_kg
-            weight = site.tariff.import_eur_per_mwh.mean(scenario.horizon) / 1000.0 + plan_carbon
-            parts["soc_shortfall"] += missing * soc_shortfall_eur_per_kwh(site.battery, weight)
+            parts["soc_shortfall"] += missing * prices.missing_eur_per_kwh
         net_kw = (imported - exported) / step_h
         for event in scenario.events:
             if event.site == site.name:
-                hours = overlap_h(settlement, event.start.timestamp(), event.end.timestamp())
-                parts["event_penalty"] += event.penalty_eur_per_kwh * float(hours @ np.maximum(0.0, net_kw - event.limit_kw))
+                over_kwh = float(overshoot_kwh(settlement, event, net_kw).sum())
+                parts["event_penalty"] += event.penalty_eur_per_kwh * over_kwh
     price_of = {job.name: job.drop_eur for job in scenario.jobs}
     datasets = {dataset.name: dataset for dataset in scenario.datasets}
     for outcome in jobs:
@@ -175,11 +165,46 @@ def realised_breakdown_eur(
     return _checked(parts)
 
 
+def overshoot_kwh(settlement: Horizon, event: CapacityEvent, net_kw: FloatArray) -> FloatArray:
+    """Energy above an event's limit per metering period, ``[T]`` kWh.
+
+    The meter knows means of whole periods only, so a period that the event shares in part counts with its whole mean,
+    weighted with the hours that it shares with the event.
+
+    Args:
+        settlement: the metering periods.
+        event: limit and period.
+        net_kw: mean net import (import - export) of each metering period, ``[T]`` kW.
+    """
+    hours = overlap_h(settlement, event.start.timestamp(), event.end.timestamp())
+    over: FloatArray = hours * np.maximum(0.0, net_kw - event.limit_kw)
+    return over
+
+
 def overlap_h(horizon: Horizon, start_s: float, end_s: float) -> FloatArray:
     """Hours that each slot of ``horizon`` shares with ``[start_s, end_s)``, ``[T]``."""
     edges = horizon.edges_s
     shared: FloatArray = np.clip(np.minimum(edges[1:], end_s) - np.maximum(edges[:-1], start_s), 0.0, None) / 3600.0
     return shared
+
+
+def _site_prices(scenario: Scenario, site: Site) -> LastResort:
+    """Prices of last resort of a site over the whole scenario, as a plan that knows every event has them."""
+    horizon = scenario.horizon
+    carbon = carbon_g_per_kwh(site.carbon, scenario.weights, horizon) / 1000.0 * scenario.weights.carbon_eur_per_kg
+    return last_resort(
+        site.battery,
+        site.tariff.import_eur_per_mwh.mean(horizon) / 1000.0 + carbon,
+        site.tariff.export_eur_per_mwh.mean(horizon) / 1000.0,
+        [
+            (*slots_touched(horizon, event.start.timestamp(), event.end.timestamp()), event.penalty_eur_per_kwh)
+            for event in scenario.events
+            if event.site == site.name
+        ],
+        site.tariff.peak_eur_per_kw,
+        horizon.step_h,
+        scenario.weights.unserved_eur_per_kwh,
+    )
 
 
 def _checked(parts: Mapping[str, float]) -> dict[str, float]:

@@ -1,6 +1,7 @@
 """Constraint families of energy: IT power, balance, battery, connection, peak and events.
 
-Limits of import, export, renewables, battery power and state of charge are bounds of their variables.
+Limits of import, export, renewables, battery power and state of charge are bounds of their variables. Unserved load needs
+no row that keeps it at or below the load: its price of last resort is above all that energy can bring (``last_resort.py``).
 """
 
 from __future__ import annotations
@@ -56,26 +57,6 @@ def balance(parts: ModelParts) -> None:
             yield cell, parts.linear((coefs, variables)) == float(problem.fixed_kw[cell])
 
     add_rows(parts, "balance", rows())
-
-
-def unserved_is_load(parts: ModelParts) -> None:
-    """Only load can go unserved: ``unserved <= fixed + pue * it``.
-
-    Rows only where not serving could be turned into money: where the price of unserved load is below a price of energy.
-    """
-    model, problem = parts.model, parts.problem
-    dear = max(float(problem.export_eur_per_kwh.max()), float(problem.import_weight_eur_per_kwh.max()))
-    losses = min((b.charge_efficiency * b.discharge_efficiency for b in problem.batteries if b), default=1.0)
-    cells = list(model.it_kw) if problem.weights.unserved_eur_per_kwh <= dear / losses else []
-    rows = (
-        (
-            cell,
-            parts.linear(([1.0, -float(problem.pue[cell])], [model.unserved_kw[cell], model.it_kw[cell]]))
-            <= float(problem.fixed_kw[cell]),
-        )
-        for cell in cells
-    )
-    add_rows(parts, "unserved_is_load", rows)
 
 
 def state_of_charge(parts: ModelParts) -> None:
@@ -180,7 +161,6 @@ def event(parts: ModelParts) -> None:
 FAMILIES = (
     it_power,
     balance,
-    unserved_is_load,
     state_of_charge,
     final_soc,
     charge_or_discharge,

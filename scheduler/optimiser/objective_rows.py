@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from scheduler.objective import soc_shortfall_eur_per_kwh
+from scheduler.last_resort import last_resorts
 from scheduler.optimiser.model import ModelParts, Row
 
 
@@ -33,8 +33,8 @@ def _energy_parts(parts: ModelParts) -> dict[str, Row]:
     step_h, weights = problem.horizon.step_h, problem.weights
     carbon = step_h * weights.carbon_eur_per_kg / 1000.0
     wear = {s: step_h * unit.wear_eur_per_kwh / 2 for s, unit in enumerate(problem.batteries) if unit}
-    refill = {s: soc_shortfall_eur_per_kwh(problem.batteries[s], problem.import_weight_eur_per_kwh[s]) for s in wear}
-    imported, exported = model.import_kw, model.export_kw
+    prices = last_resorts(problem)
+    imported, exported, unserved = model.import_kw, model.export_kw, model.unserved_kw
     return {
         "energy_import": _row((step_h * problem.import_eur_per_kwh[cell], imported[cell]) for cell in imported),
         "energy_export": _row((-step_h * problem.export_eur_per_kwh[cell], exported[cell]) for cell in exported),
@@ -44,8 +44,8 @@ def _energy_parts(parts: ModelParts) -> dict[str, Row]:
         "event_penalty": _row(
             (step_h * problem.events[v].penalty_eur_per_kwh, model.overshoot_kw[v, t]) for v, t in model.overshoot_kw
         ),
-        "unserved": _row((step_h * weights.unserved_eur_per_kwh, model.unserved_kw[cell]) for cell in model.unserved_kw),
-        "soc_shortfall": _row((refill[s], model.soc_missing_kwh[s]) for s in model.soc_missing_kwh),
+        "unserved": _row((step_h * prices[s].unserved_eur_per_kwh, unserved[s, t]) for s, t in unserved),
+        "soc_shortfall": _row((prices[s].missing_eur_per_kwh, model.soc_missing_kwh[s]) for s in model.soc_missing_kwh),
     }
 
 

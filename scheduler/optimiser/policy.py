@@ -3,20 +3,25 @@
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
+from scheduler.objective import breakdown_eur
 from scheduler.optimiser.compiled import Compiled, compile_model
 from scheduler.optimiser.highs import StopAsked
 from scheduler.optimiser.interrupt import Interruption
 from scheduler.optimiser.model import ModelParts, build_model
-from scheduler.optimiser.search import Search
-from scheduler.plan import BatteryControl, Plan, SolveStatus
+from scheduler.optimiser.search import Search, enough_gap
+from scheduler.plan import BatteryControl, Plan, ReasonKind, SolveStatus
 from scheduler.policies import Progress, silent
 from scheduler.policies.assemble import make_plan
-from scheduler.policies.fifo import Fifo, fifo_schedule
-from scheduler.policies.schedule import Schedule
-from scheduler.policies.wait_for_sun import WaitForSun, wait_for_sun_schedule
+from scheduler.policies.dispatch import dispatch
+from scheduler.policies.fifo import fifo_schedule
+from scheduler.policies.schedule import Schedule, dropped_eur, fixed_eur, it_power_kw
+from scheduler.policies.wait_for_sun import wait_for_sun_schedule
 from scheduler.problem import Problem
+
+KINDS = {"fifo": ReasonKind.RUN_AT_ONCE, "wait_for_sun": ReasonKind.WAIT_FOR_SUN}
+"""Reason of everything in a plan of these baselines."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,9 +56,9 @@ class MilpPolicy:
         progress(
             f"model: {len(model.row_lower)} rows, {len(model.cost)} columns ({whole} whole), {len(parts.classes)} job classes"
         )
-        search = Search(parts, model, progress, stop, built + problem.settings.time_limit_s)
-        starts = {"fifo": fifo_schedule(problem), "wait_for_sun": wait_for_sun_schedule(problem), "nothing": _nothing(problem)}
-        status = search.run(starts)
+        search = Search(parts, model, progress, stop, begun + problem.settings.time_limit_s)
+        baselines = {"fifo": fifo_schedule(problem), "wait_for_sun": wait_for_sun_schedule(problem)}
+        search.run({**baselines, "nothing": _nothing(problem)})
         schedule = search.schedule()
         plan = make_plan(
             problem,
@@ -61,13 +66,24 @@ class MilpPolicy:
             search.energy(schedule),
             policy=self.name,
             control=BatteryControl.FOLLOW_PLAN,
-            status=status,
+            status=SolveStatus.UNKNOWN,
             solver=f"{search.words}; best plan from: {search.origin}",
             solve_s=time.perf_counter() - built,
             bound_eur=search.bound if search.bound > float("-inf") else None,
             build_s=built - begun,
         )
-        return _not_dearer(problem, plan)
+        plan = _not_dearer(problem, plan, baselines)
+        return replace(plan, status=_status(problem, plan, stop), solve_s=time.perf_counter() - built)
+
+
+def _status(problem: Problem, plan: Plan, stop: StopAsked) -> SolveStatus:
+    """How the solve of the finished plan ended: a person's wish to stop first, then what cannot be, then its own gap."""
+    if stop():
+        return SolveStatus.INTERRUPTED
+    if plan.status is SolveStatus.INFEASIBLE:
+        return SolveStatus.INFEASIBLE
+    proven = plan.gap is not None and plan.gap <= enough_gap(problem.settings)
+    return SolveStatus.OPTIMAL if proven else SolveStatus.TIME_LIMIT
 
 
 def _compiled(problem: Problem) -> tuple[ModelParts, Compiled]:
@@ -90,22 +106,26 @@ def _nothing(problem: Problem) -> Schedule:
     return board.schedule
 
 
-def _not_dearer(problem: Problem, plan: Plan) -> Plan:
+def _not_dearer(problem: Problem, plan: Plan, baselines: dict[str, Schedule]) -> Plan:
     """``plan``, or a baseline's in its place should that cost less (then ``solver`` says so)."""
-    from dataclasses import replace
-
     best = plan
-    for rule in (Fifo(), WaitForSun()):
-        other = rule.plan(problem)
-        if other.objective_eur < best.objective_eur - 1e-9 * max(1.0, abs(best.objective_eur)):
-            gap = None if plan.bound_eur is None else (other.objective_eur - plan.bound_eur) / max(abs(other.objective_eur), 1e-9)
-            status = plan.status if plan.status is not SolveStatus.OPTIMAL else SolveStatus.UNKNOWN
-            best = replace(
-                other,
+    for name, schedule in baselines.items():
+        energy = dispatch(problem, it_power_kw(problem, schedule))
+        priced = breakdown_eur(
+            problem, energy, dropped_eur=dropped_eur(problem, schedule), fixed_eur=fixed_eur(problem, schedule)
+        )
+        if sum(priced.values()) < best.objective_eur - 1e-9 * max(1.0, abs(best.objective_eur)):
+            best = make_plan(
+                problem,
+                schedule,
+                energy,
                 policy=plan.policy,
+                control=BatteryControl.SELF_CONSUMPTION,
+                status=SolveStatus.UNKNOWN,
+                solver=f"{plan.solver}; the baseline {name} was better",
+                solve_s=plan.solve_s,
+                kind=KINDS[name],
                 bound_eur=plan.bound_eur,
-                gap=gap,
-                status=status,
-                solver=f"{plan.solver}; the baseline {rule.name} was better",
+                build_s=plan.build_s,
             )
     return best

@@ -2,7 +2,7 @@
 
 1. The relaxation gives the bound, reduced costs and a load that is nearly right.
 2. Incumbents: both baselines, and what the relaxation decided whole with the rest placed at least cost; each is
-   evaluated exactly (jobs fixed, energy optimised) and improved by re-placing single jobs.
+   evaluated (jobs fixed, energy optimised: ``evaluate.py``) and improved by re-placing single jobs.
 3. All classes together, over the few columns that cost next to nothing beyond the relaxation.
 4. Columns whose reduced cost exceeds incumbent - bound can be in no better plan and are left out (exact).
 5. Some classes are freed, all others stay where they are, and HiGHS solves that small model from the incumbent; this
@@ -24,18 +24,26 @@ from grid.errors import SolverError
 from grid.horizon import FloatArray
 from scheduler.optimiser.codec import cells, decode, encode, task_columns
 from scheduler.optimiser.compiled import Compiled
+from scheduler.optimiser.evaluate import evaluate
 from scheduler.optimiser.highs import Answer, Limits, StopAsked, solve_integer, solve_linear
 from scheduler.optimiser.improve import place_rest, reinsert
 from scheduler.optimiser.model import ModelParts
 from scheduler.optimiser.neighbourhoods import WHOLE, Neighbourhoods
 from scheduler.optimiser.restrict import BoolArray, restrict, without_columns
 from scheduler.optimiser.settle import settle
-from scheduler.plan import EnergySchedule, SolveStatus
+from scheduler.plan import EnergySchedule
 from scheduler.policies import Progress
 from scheduler.policies.schedule import Schedule, it_power_kw
+from scheduler.scenario import PlanningSettings
 
-LEAST_SECONDS = 5.0
-"""An exact evaluation of the energy side may always take this long, so that there is a plan at all."""
+RELAXATION_SHARE = 0.8
+"""Share of the time that the relaxation may take, so that some is left for a plan."""
+
+EVALUATION_SHARE = 0.05
+"""Share of the time that the evaluation of one schedule may take."""
+
+EVALUATION_NODES = 50
+"""Branch-and-bound nodes of an evaluation."""
 
 SMALL_COLUMNS = 1_500
 """Whole columns that a neighbourhood or a model may have to be solved at once with little risk."""
@@ -62,6 +70,11 @@ IDLE_ROUNDS = 12
 """Neighbourhoods without gain after which the search goes on to the whole model."""
 
 
+def enough_gap(settings: PlanningSettings) -> float:
+    """The largest gap that counts as proven: the asked one, or the solver's own accuracy where that is coarser."""
+    return max(settings.relative_gap, WHOLE) + 1e-9
+
+
 @dataclass(slots=True)
 class Search:
     """State of one search.
@@ -70,7 +83,7 @@ class Search:
         parts, model: the model and its arrays.
         progress: told about every better incumbent.
         stop: True when somebody interrupted.
-        deadline: ``time.perf_counter`` value after which only the incumbent counts.
+        deadline: ``time.perf_counter`` value after which only the incumbent counts; the first one may come after it.
         incumbent: vector of the best known plan.
         objective: its value; bound: proven lower bound.
         origin: where the incumbent came from, in words.
@@ -88,10 +101,13 @@ class Search:
     origin: str = ""
     words: str = ""
     _tasks: BoolArray = field(init=False)
+    _modes: BoolArray = field(init=False)
     _class_columns: list[list[int]] = field(init=False)
 
     def __post_init__(self) -> None:
         self._tasks = task_columns(self.model)
+        self._modes = np.zeros(len(self.model.cost), dtype=bool)
+        self._modes[list(self.model.columns.get("charging", {}).values())] = True
         self._class_columns = [[] for _ in self.parts.classes]
         for family in ("start", "at_site", "run", "drop"):
             for key, column in self.model.columns.get(family, {}).items():
@@ -99,20 +115,23 @@ class Search:
 
     @property
     def gap(self) -> float:
-        """Relative gap of the incumbent."""
-        return (self.objective - self.bound) / max(abs(self.objective), 1e-9)
+        """Relative gap of the incumbent, not below 0; infinite while there is no incumbent or no bound."""
+        if not np.isfinite(self.objective):
+            return float("inf")
+        return max(0.0, (self.objective - self.bound) / max(abs(self.objective), 1e-9))
 
-    def run(self, starts: dict[str, Schedule]) -> SolveStatus:
+    def run(self, starts: dict[str, Schedule]) -> None:
         """Search from the given schedules; afterwards ``incumbent`` holds the best plan.
 
         Raises:
             SolverError: not even the given schedules could be evaluated.
         """
+        relaxed = None if self._finished() else self._relax()
         for name, schedule in starts.items():
-            self.consider(schedule, name)
+            if self.incumbent is None or not self._finished():
+                self.consider(schedule, name)
         if self.incumbent is None:
             raise SolverError("the solver could not evaluate any schedule")
-        relaxed = self._relax()
         if relaxed is not None and relaxed.values is not None and not self._finished():
             self._from_relaxation(relaxed)
         if relaxed is not None and not self._finished():
@@ -121,7 +140,6 @@ class Search:
             self._neighbourhoods(relaxed)
         if not self._finished():
             self._whole(relaxed)
-        return self._status()
 
     def schedule(self) -> Schedule:
         """Decisions of the incumbent."""
@@ -134,18 +152,21 @@ class Search:
         return self._settled(power, values)
 
     def consider(self, schedule: Schedule, origin: str) -> FloatArray | None:
-        """Evaluate a schedule exactly, keep it when it is better; its vector, or None when the model refuses it."""
+        """Evaluate a schedule, keep it when it is better; its vector, or None when the model refuses it.
+
+        The first one is evaluated whatever the time, quickly, so that there is a plan at all.
+        """
         values = encode(self.parts, self.model, schedule)
         if values is None:
             return None
         free = ~self._tasks
-        small = restrict(self.model, values, free)
-        limits = Limits(max(LEAST_SECONDS, self._left()), gap=1e-6)
-        answer = solve_integer(small, limits) if small.integer.any() else solve_linear(small, limits, method="simplex")
-        if answer.values is None or answer.objective is None:
+        settings = self.parts.problem.settings
+        limits = Limits(min(EVALUATION_SHARE * settings.time_limit_s, self._left()), settings.relative_gap / 4, EVALUATION_NODES)
+        found = evaluate(restrict(self.model, values, free), self._modes[free], limits, self.stop, must=self.incumbent is None)
+        if found is None:
             return None
-        values[free] = answer.values
-        self._keep(values, answer.objective, origin)
+        values[free], objective = found
+        self._keep(values, objective, origin)
         return values
 
     def _values(self) -> FloatArray:
@@ -160,13 +181,8 @@ class Search:
         return self._reached() or self.stop() or self._left() <= 0.0
 
     def _reached(self) -> bool:
-        """True when the asked gap is proven (to the solver's own tolerance)."""
-        return self.gap <= self.parts.problem.settings.relative_gap + WHOLE
-
-    def _status(self) -> SolveStatus:
-        if self._reached():
-            return SolveStatus.OPTIMAL
-        return SolveStatus.INTERRUPTED if self.stop() else SolveStatus.TIME_LIMIT
+        """True when the asked gap is proven."""
+        return self.gap <= enough_gap(self.parts.problem.settings)
 
     def _keep(self, values: FloatArray, objective: float, origin: str) -> bool:
         """Keep a better incumbent; True when it is better by more than rounding."""
@@ -179,15 +195,15 @@ class Search:
 
     def _relax(self) -> Answer | None:
         """Bound and prices from the relaxation; None when it could not be finished."""
-        answer = solve_linear(self.model, Limits(self._left()), self.stop)
+        answer = solve_linear(self.model, Limits(RELAXATION_SHARE * self._left()), self.stop)
         self.words = answer.words
-        if answer.bound is None and not self.stop() and self._left() > 0:
-            answer = solve_linear(self.model, Limits(self._left()), self.stop, method="simplex")
+        if answer.bound is None and not self._finished():
+            answer = solve_linear(self.model, Limits(RELAXATION_SHARE * self._left()), self.stop, method="simplex")
             self.words = answer.words
         if answer.bound is None:
             return None
         self.bound = max(self.bound, answer.bound)
-        self.progress(f"relaxation: bound {self.bound:.4f} EUR, gap {100 * self.gap:.2f} %")
+        self.progress(f"relaxation: bound {self.bound:.4f} EUR")
         return answer
 
     def _settled(self, it_kw: FloatArray, values: FloatArray) -> EnergySchedule:

@@ -53,15 +53,6 @@ def it_power_kw(problem: Problem, schedule: Schedule) -> FloatArray:
     return power
 
 
-def resource_use(problem: Problem, schedule: Schedule) -> FloatArray:
-    """Use of every resource, ``[R, S, T]``."""
-    use = np.zeros_like(problem.capacity)
-    for j, place in schedule.jobs.items():
-        task = problem.jobs[j]
-        use[:, task.options[place.option].site, list(place.slots)] += np.array(task.resources)[:, None]
-    return use
-
-
 def dropped_eur(problem: Problem, schedule: Schedule) -> float:
     """Price of the jobs and required migrations that are not in the schedule."""
     jobs = sum(task.drop_eur for j, task in enumerate(problem.jobs) if j not in schedule.jobs)

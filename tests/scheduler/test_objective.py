@@ -13,7 +13,15 @@ from grid.response.event import CapacityEvent
 from grid.series import Series
 from grid.tariff import Carbon
 from scheduler.build import build_problem
-from scheduler.objective import PARTS, breakdown_eur, carbon_g_per_kwh, migration_drop_eur, overlap_h, realised_breakdown_eur
+from scheduler.objective import (
+    PARTS,
+    breakdown_eur,
+    carbon_g_per_kwh,
+    migration_drop_eur,
+    overlap_h,
+    overshoot_kwh,
+    realised_breakdown_eur,
+)
 from scheduler.outcome import JobOutcome, MeteredEnergy
 from scheduler.plan import EnergySchedule
 from scheduler.policies.fifo import Fifo
@@ -55,6 +63,27 @@ def test_planned_and_realised_agree() -> None:
     assert tuple(realised) == PARTS
     assert plan.breakdown_eur["event_penalty"] > 0
     assert realised == pytest.approx(plan.breakdown_eur, abs=1e-9)
+
+
+def test_last_resort_is_priced_alike_as_planned_and_as_realised() -> None:
+    """A drained battery and unserved load cost the same in a plan and in a metered outcome, under an event and a peak charge."""
+    event = CapacityEvent("e", "cabinet", START + timedelta(hours=1, minutes=5), START + timedelta(hours=3), 0.2, 7.0, START)
+    scenario = small_scenario(events=(event,), jobs=(), datasets=())
+    energy = EnergySchedule.zeros(3, 24)
+    energy.soc_kwh[0], energy.unserved_kw[:, 5] = 2.0, 0.5
+    planned = breakdown_eur(build_problem(scenario), energy)
+    settlement = scenario.horizon.with_step(scenario.settlement)
+    realised = realised_breakdown_eur(scenario, settlement, metered(energy, 4, 1.0), ())
+    assert planned["soc_shortfall"] > 3.0 * 7.0
+    assert realised == pytest.approx(planned, abs=1e-9)
+
+
+def test_overshoot_is_the_mean_of_a_quarter_weighted_with_what_it_shares() -> None:
+    """An event from minute 10 to minute 35: thirds of the outer quarters and the whole inner one, each at its own mean."""
+    settlement = day_horizon(4, 15)
+    event = CapacityEvent("e", "hall", START + timedelta(minutes=10), START + timedelta(minutes=35), 1.0, 2.0, START)
+    over = overshoot_kwh(settlement, event, np.array([4.0, 2.0, 0.0, 9.0]))
+    assert over.tolist() == pytest.approx([3.0 * 5 / 60, 1.0 * 15 / 60, 0.0, 0.0])
 
 
 def test_jobs_late_or_lost_cost() -> None:

@@ -9,7 +9,7 @@ import numpy as np
 from scipy.optimize import linprog
 
 from grid.horizon import FloatArray
-from scheduler.objective import soc_shortfall_eur_per_kwh
+from scheduler.last_resort import last_resorts
 from scheduler.problem import JobTask, Problem
 from scheduler.workload import JobKind
 
@@ -24,9 +24,9 @@ def energy_cost(problem: Problem, site: int, it_kw: FloatArray) -> float:
     cost = np.zeros(size)
     cost[at["imp"]] = dt * problem.import_weight_eur_per_kwh[site]
     cost[at["exp"]] = -dt * problem.export_eur_per_kwh[site]
-    cost[at["uns"]] = dt * problem.weights.unserved_eur_per_kwh
+    cost[at["uns"]] = dt * last_resorts(problem)[site].unserved_eur_per_kwh
     cost[peak] = problem.peak_eur_per_kw[site]
-    cost[missing] = soc_shortfall_eur_per_kwh(unit, problem.import_weight_eur_per_kwh[site])
+    cost[missing] = last_resorts(problem)[site].missing_eur_per_kwh
     bounds: list[tuple[float, float | None]] = [(0.0, None)] * size
     for t in range(slots):
         bounds[at["imp"][t]] = (0.0, problem.import_limit_kw[site, t])
