@@ -13,10 +13,9 @@ The fleet is used by one thread; a second one only sends heartbeats, so that lea
 from __future__ import annotations
 
 import queue
-import threading
 import time
 from collections.abc import Callable, Iterable
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -26,10 +25,8 @@ from ozzo.book import JobBook, few
 from ozzo.clock import AcceleratedClock
 from ozzo.commands import (
     Acknowledgement,
-    CapState,
     Channel,
     Command,
-    Hello,
     JobState,
     JobWish,
     NodeState,
@@ -38,21 +35,16 @@ from ozzo.commands import (
     decode,
     node_of,
     topic,
-    uuid7,
 )
 from ozzo.fleet import LocalAgents, missing, specs_of
 from ozzo.ledger import Ledger
 from ozzo.orders import Brief, Order, orders_of, transition, without_nodes
+from ozzo.sender import Sender
 from ozzo.store import Journal
 from ozzo.transport import Delivery
 from scheduler.plan import Plan
 from scheduler.scenario import Scenario
 from sim.record import Commanding
-
-LEASE_S = 15.0
-"""For how long a command speaks for the controller."""
-NOT_AFTER_S = 5.0
-"""Wall seconds after which a node refuses a command."""
 
 
 class NodeFleet:
@@ -86,15 +78,11 @@ class NodeFleet:
         self._journal, self._agents, self._clock, self._progress = journal, agents, clock, progress
         self._peak_kw = {spec.name: spec.peak_kw for spec in agents.nodes}
         self._inbox: queue.SimpleQueue[Delivery] = queue.SimpleQueue()
-        self._send_lock = threading.Lock()
-        self._quiet = threading.Event()
-        self._heart: threading.Thread | None = None
-        self._epoch = self._sequence = 0
+        self._sender: Sender | None = None
         self._pending: list[Order] = []
         self._book = JobBook()
         self._silent: set[str] = set()
         self._ledger = Ledger()
-        self._needs_cap: set[str] = set()
         self._notes: list[str] = []
         self.states: dict[str, NodeState] = {}
 
@@ -119,22 +107,27 @@ class NodeFleet:
         """Transport in words."""
         return self._agents.description
 
+    @property
+    def _voice(self) -> Sender:
+        if self._sender is None:
+            raise TransportError("the fleet was not started")
+        return self._sender
+
     def start(self, timeout_s: float = 20.0) -> None:
         """Start broker and agents and wait until every node has announced itself.
 
         Raises:
             TransportError: the broker does not start, or a node stays silent.
         """
-        self._epoch = self._journal.next_epoch()
         try:
             self._agents.start()
             scenario = self._agents.scenario
+            self._sender = Sender(scenario, self._agents.transport, self._journal, self._ledger, self._peak_kw)
             for channel in (Channel.ACK, Channel.STATE):
                 self._agents.transport.subscribe(topic(scenario, "+", channel), self._inbox.put)
             self._agents.launch()
             self._await_births(timeout_s)
-            self._heart = threading.Thread(target=self._beat, name="heartbeats", daemon=True)
-            self._heart.start()
+            self._sender.begin_heartbeats()
         except BaseException:
             self.close()
             raise
@@ -188,7 +181,7 @@ class NodeFleet:
                 return now
             target = min(until, self._pending[0].due) if self._pending else until
             self._take(min(0.05, self._clock.wall_s_until(target)))
-            self._retry()
+            self._voice.repeat()
 
     def settle(self, timeout_s: float = 10.0) -> None:
         """Wait (wall time) until all commands are answered and all processes that should end have ended.
@@ -200,7 +193,7 @@ class NodeFleet:
             if not self._book.ending(self._silent) and not self._ledger.is_open(self._silent):
                 return
             self._take(0.05)
-            self._retry()
+            self._voice.repeat()
         self._notes.append(f"Not everything was answered {timeout_s:.0f} s after the end.")
 
     def carry_out(self, plan: Plan, from_slot: int = 0, *, wake: Callable[[], bool] = lambda: False) -> Commanding:
@@ -237,9 +230,8 @@ class NodeFleet:
 
     def close(self) -> None:
         """Stop heartbeats, agents and broker; twice does no harm."""
-        self._quiet.set()
-        if self._heart is not None:
-            self._heart.join()
+        if self._sender is not None:
+            self._sender.close()
         self._agents.stop()
 
     def __enter__(self) -> Self:
@@ -249,61 +241,9 @@ class NodeFleet:
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
         self.close()
 
-    def _command(self, node: str, desired: JobState | CapState | Hello, order: Order | None, reason: str) -> Command:
-        """The next command of this epoch; call it with the lock held, so that sequences leave in order."""
-        self._sequence += 1
-        now = datetime.now(UTC)
-        return Command(
-            id=uuid7(),
-            epoch=self._epoch,
-            sequence=self._sequence,
-            issued_at=now,
-            not_after=now + timedelta(seconds=NOT_AFTER_S),
-            lease_s=LEASE_S,
-            plan_id=order.plan_id if order else "",
-            node=node,
-            desired=desired,
-            reason=reason[:1000],
-            planned_for=order.due if order else None,
-        )
-
-    def _publish(self, node: str, payload: bytes) -> None:
-        name = topic(self._agents.scenario, node, Channel.COMMAND)
-        self._agents.transport.publish(name, payload, expiry_s=NOT_AFTER_S)
-
     def _give(self, order: Order) -> None:
-        """Journal first, then send."""
         self._book.give(order)
-        self._send(order.node, order.desired, order, order.reason)
-
-    def _send(self, node: str, desired: JobState | CapState, order: Order | None, reason: str) -> None:
-        with self._send_lock:
-            command = self._command(node, desired, order, reason)
-            payload = command.encode()
-            self._journal.record_command(command)
-            self._ledger.add(command, payload)
-            self._publish(node, payload)
-
-    def _beat(self) -> None:
-        """The heartbeat thread: renew every node's lease, and the cap of those that came out of failsafe."""
-        while not self._quiet.wait(LEASE_S / 3):
-            for node in self._peak_kw:
-                with self._send_lock:
-                    if self._quiet.is_set():
-                        return
-                    self._publish(node, self._command(node, Hello(), None, "").encode())
-                if node in self._needs_cap:
-                    self._send(node, CapState(cap_kw=self._peak_kw[node]), None, "the node may use its full power again")
-
-    def _retry(self) -> None:
-        """Send unanswered commands again, with the same id, until their not-after."""
-        again, lost = self._ledger.due()
-        for entry in again:
-            with self._send_lock:
-                self._publish(entry.command.node, entry.payload)
-        for entry in lost:
-            facts = {"command": str(entry.command.id), "node": entry.command.node}
-            self._journal.append("unanswered", datetime.now(UTC), facts)
+        self._voice.send(order.node, order.desired, order, order.reason)
 
     def _take(self, timeout_s: float) -> None:
         """Take all messages that are there, waiting at most ``timeout_s`` for the first."""
@@ -341,7 +281,7 @@ class NodeFleet:
             self._silent.discard(node)
             self._notes.append(f"Node {node} went silent and came back.")
         if state.failsafe:
-            self._needs_cap.add(node)
+            self._voice.needs_cap.add(node)
         if before is None or before.pid != state.pid:
             self._journal.append("node", datetime.now(UTC), {"node": node, "pid": state.pid, "epoch": state.epoch})
             if self._agents.broker is not None:

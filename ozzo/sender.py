@@ -1,0 +1,108 @@
+"""The controller's voice: commands in order of their sequence, the journal first, repeats, and heartbeats from a thread."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta
+
+from ozzo.commands import CapState, Channel, Command, Hello, JobState, topic, uuid7
+from ozzo.ledger import Ledger
+from ozzo.orders import Order
+from ozzo.store import Journal
+from ozzo.transport import Transport
+
+LEASE_S = 15.0
+"""For how long a command speaks for the controller."""
+NOT_AFTER_S = 5.0
+"""Wall seconds after which a node refuses a command."""
+
+
+class Sender:
+    """Sends commands of one epoch; may be used while its heartbeat thread runs.
+
+    Attributes:
+        needs_cap: nodes that came out of failsafe; each heartbeat renews their cap. Add to it, any time.
+    """
+
+    def __init__(
+        self, scenario: str, transport: Transport, journal: Journal, ledger: Ledger, peak_kw: Mapping[str, float]
+    ) -> None:
+        """Begin an epoch.
+
+        Args:
+            scenario: name in the topics.
+            transport: the controller's end.
+            journal: gives the epoch, keeps every command before it is sent.
+            ledger: waits for answers.
+            peak_kw: highest IT power by node; all these nodes get heartbeats.
+        """
+        self._scenario, self._transport, self._journal, self._ledger = scenario, transport, journal, ledger
+        self._peak_kw = peak_kw
+        self._epoch, self._sequence = journal.next_epoch(), 0
+        self._lock = threading.Lock()
+        self._quiet = threading.Event()
+        self._heart: threading.Thread | None = None
+        self.needs_cap: set[str] = set()
+
+    def begin_heartbeats(self) -> None:
+        """Start the thread."""
+        self._heart = threading.Thread(target=self._beat, name="heartbeats", daemon=True)
+        self._heart.start()
+
+    def close(self) -> None:
+        """End the thread; twice does no harm."""
+        self._quiet.set()
+        if self._heart is not None:
+            self._heart.join()
+
+    def send(self, node: str, desired: JobState | CapState, order: Order | None, reason: str) -> None:
+        """Journal first, then send; the ledger waits for the answer."""
+        with self._lock:
+            command = self._command(node, desired, order, reason)
+            payload = command.encode()
+            self._journal.record_command(command)
+            self._ledger.add(command, payload)
+            self._publish(node, payload)
+
+    def repeat(self) -> None:
+        """Send unanswered commands again, with the same id, until their not-after."""
+        again, lost = self._ledger.due()
+        for entry in again:
+            with self._lock:
+                self._publish(entry.command.node, entry.payload)
+        for entry in lost:
+            facts = {"command": str(entry.command.id), "node": entry.command.node}
+            self._journal.append("unanswered", datetime.now(UTC), facts)
+
+    def _command(self, node: str, desired: JobState | CapState | Hello, order: Order | None, reason: str) -> Command:
+        """The next command of this epoch; call it with the lock held, so that sequences leave in order."""
+        self._sequence += 1
+        now = datetime.now(UTC)
+        return Command(
+            id=uuid7(),
+            epoch=self._epoch,
+            sequence=self._sequence,
+            issued_at=now,
+            not_after=now + timedelta(seconds=NOT_AFTER_S),
+            lease_s=LEASE_S,
+            plan_id=order.plan_id if order else "",
+            node=node,
+            desired=desired,
+            reason=reason[:1000],
+            planned_for=order.due if order else None,
+        )
+
+    def _publish(self, node: str, payload: bytes) -> None:
+        self._transport.publish(topic(self._scenario, node, Channel.COMMAND), payload, expiry_s=NOT_AFTER_S)
+
+    def _beat(self) -> None:
+        """The heartbeat thread: renew every node's lease, and the cap of those that came out of failsafe."""
+        while not self._quiet.wait(LEASE_S / 3):
+            for node in self._peak_kw:
+                with self._lock:
+                    if self._quiet.is_set():
+                        return
+                    self._publish(node, self._command(node, Hello(), None, "").encode())
+                if node in self.needs_cap:
+                    self.send(node, CapState(cap_kw=self._peak_kw[node]), None, "the node may use its full power again")
