@@ -16,7 +16,7 @@ from grid.series import Series
 from scheduler.build import build_problem
 from scheduler.last_resort import MARGIN_EUR_PER_KWH, last_resort, last_resorts, slots_touched
 from scheduler.optimiser import evaluate as evaluation
-from scheduler.optimiser.highs import Answer, Limits, StopAsked
+from scheduler.optimiser.highs import Answer, Limits, StopAsked, solve_integer
 from scheduler.optimiser.policy import MilpPolicy, _status
 from scheduler.optimiser.search import enough_gap
 from scheduler.plan import SolveStatus
@@ -70,11 +70,10 @@ def test_a_day_of_negative_prices_has_a_bound_and_ends_by_its_gap() -> None:
 def test_evaluations_are_limited_and_heed_a_stop(monkeypatch: pytest.MonkeyPatch) -> None:
     """Branch and bound of an evaluation has a node limit, little time and the caller's ``stop``; stopped, none runs."""
     seen: list[tuple[Limits, StopAsked]] = []
-    real = evaluation.solve_integer
 
     def spied(model: object, limits: Limits, start: object, stop: StopAsked) -> Answer:
         seen.append((limits, stop))
-        return real(model, limits, start, stop)  # type: ignore[arg-type]
+        return solve_integer(model, limits, start, stop)  # type: ignore[arg-type]
 
     def stopped() -> bool:
         return True
