@@ -26,6 +26,7 @@ from scheduler.outcome import JobOutcome, MeteredEnergy
 from scheduler.plan import EnergySchedule
 from scheduler.policies.fifo import Fifo
 from scheduler.scenario import Weights
+from sim.rehearsal import realise
 from tests.factory import START, day_horizon, small_scenario
 
 
@@ -131,3 +132,14 @@ def test_overlap() -> None:
     horizon = day_horizon(3, 60)
     start = horizon.start_s
     assert overlap_h(horizon, start + 1800, start + 2 * 3600 + 900).tolist() == [0.5, 1.0, 0.25]
+
+
+def test_the_penalty_of_an_event_is_its_shortfall_times_its_price() -> None:
+    """An event that begins and ends inside quarters: what is charged is what the proof of delivery states as missing."""
+    begin = START + timedelta(hours=1, minutes=5)
+    event = CapacityEvent("e", "hall", begin, begin + timedelta(minutes=97), 0.2, 7.0, START)
+    scenario = small_scenario(events=(event,))
+    outcome = realise(scenario, Fifo().plan(build_problem(scenario)), scenario.seed)
+    (delivery,) = outcome.deliveries
+    assert delivery.shortfall_kwh > 0
+    assert outcome.totals.breakdown_eur["event_penalty"] == pytest.approx(7.0 * delivery.shortfall_kwh)
