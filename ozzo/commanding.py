@@ -165,8 +165,7 @@ def carry_out(order: Order, journal: Journal, say: Callable[[str], None]) -> Car
             for note in _trouble(commanding):
                 notes.append(note)
                 say(note)
-    baseline = order.expected if len(controller.scenario.events) > len(scenario.events) else None
-    outcome = with_power_flow(controller.scenario, twin.outcome(baseline=baseline), order.network)
+    outcome = with_power_flow(controller.scenario, twin.outcome(baseline=order.expected), order.network)
     return Carried(tuple(plans), outcome, controller.scenario, commanding, tuple(notes))
 
 

@@ -12,7 +12,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -20,42 +20,20 @@ from typing import Any
 from grid.errors import Finding, InputError, Interrupted, OzzoError
 from grid.response.event import CapacityEvent
 from ozzo.commands_plan import read_json
+from ozzo.compare import baselines_with_events, before_events, prefer_baseline
 from ozzo.console import Console
 from ozzo.influx import InfluxSettings
+from ozzo.run_state import BASELINES, OPTIMISER, RunOptions, RunState
 from ozzo.store import Journal
 from ozzo.version import __version__
 from scheduler.build import build_problem
 from scheduler.document import load_scenario
-from scheduler.outcome import Outcome, Verdict
+from scheduler.outcome import Verdict
 from scheduler.placement import assign_nodes
-from scheduler.plan import Plan, SolveStatus
+from scheduler.plan import SolveStatus
 from scheduler.policies.registry import POLICIES
-from scheduler.problem import Problem
 from scheduler.scenario import Scenario
-from sim.record import Commanding, PlanInForce, RunRecord
-
-BASELINES = ("fifo", "wait_for_sun")
-OPTIMISER = "milp"
-
-
-@dataclass(frozen=True, slots=True)
-class RunOptions:
-    """How to run.
-
-    Attributes:
-        scenario: document; events: files of OpenADR event objects that arrive during the run.
-        runs: folder that the run folder is made in; seed: another seed than the scenario's.
-        day_seconds: wall seconds that 24 hours take while nodes are commanded.
-        nodes: command node agents; port: loopback port of the event endpoint (0: a free one).
-    """
-
-    scenario: Path
-    events: tuple[Path, ...]
-    runs: Path
-    seed: int | None
-    day_seconds: float
-    nodes: bool
-    port: int
+from sim.record import Commanding, PlanInForce
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,47 +48,6 @@ class RunResult:
     def json(self) -> str:
         """The summary as JSON text."""
         return json.dumps(self.summary | {"folder": str(self.folder)}, indent=2)
-
-
-@dataclass
-class _State:
-    """What is done so far; a record can be made of it at any time."""
-
-    scenario: Scenario
-    options: RunOptions
-    folder: Path
-    command_line: str
-    began: float
-    known_events: tuple[CapacityEvent, ...] = ()
-    problem: Problem | None = None
-    plans: list[PlanInForce] = field(default_factory=list)
-    outcome: Outcome | None = None
-    stressed: tuple[Outcome, ...] = ()
-    baselines: dict[str, Outcome] = field(default_factory=dict)
-    baseline_plans: dict[str, Plan] = field(default_factory=dict)
-    commanding: Commanding | None = None
-    phases_s: dict[str, float] = field(default_factory=dict)
-    notes: list[str] = field(default_factory=list)
-    interrupted: str | None = None
-
-    def record(self) -> RunRecord:
-        """The record of what is done so far."""
-        return RunRecord(
-            scenario=self.scenario,
-            problem=self.problem if self.problem is not None else build_problem(self.scenario),
-            plans=tuple(self.plans),
-            outcome=self.outcome,
-            stressed=self.stressed,
-            baselines=self.baselines,
-            baseline_plans=self.baseline_plans,
-            commanding=self.commanding,
-            phases_s=dict(self.phases_s),
-            wall_s=time.monotonic() - self.began,
-            command_line=self.command_line,
-            version=__version__,
-            interrupted=self.interrupted,
-            notes=tuple(self.notes),
-        )
 
 
 def run_scenario(options: RunOptions, *, quiet: bool = False) -> RunResult:
@@ -141,7 +78,7 @@ def run_scenario(options: RunOptions, *, quiet: bool = False) -> RunResult:
     except OSError as error:
         expected = "a folder in which run folders can be made"
         raise InputError([Finding("--runs", None, "", f"{options.runs} ({error.strerror})", expected)]) from error
-    state = _State(scenario, options, folder, " ".join(["ozzo", *sys.argv[1:]]), began)
+    state = RunState(scenario, options, folder, " ".join(["ozzo", *sys.argv[1:]]), began)
     state.phases_s["load"] = time.monotonic() - began
     with Journal.open(folder / "journal.sqlite") as journal:
         journal.append(
@@ -173,13 +110,13 @@ def run_scenario(options: RunOptions, *, quiet: bool = False) -> RunResult:
 
 def _carried_out(commanding: Commanding | None) -> bool:
     """True unless nodes were commanded and did not do all that was to be done by now."""
-    return commanding is None or not (commanding.silent_nodes or commanding.failed or commanding.jobs_failed)
+    return commanding is None or not (commanding.silent_nodes or commanding.jobs_failed)
 
 
 class _Phases:
     """``with phases(name):`` a phase of the run: shown, timed and in the journal; ``current`` is the latest."""
 
-    def __init__(self, state: _State, journal: Journal, console: Console) -> None:
+    def __init__(self, state: RunState, journal: Journal, console: Console) -> None:
         self.state, self.journal, self.current = state, journal, "load"
         self._console = console
 
@@ -234,7 +171,7 @@ def _arrivals(scenario: Scenario, files: list[tuple[Path, Any]]) -> list[tuple[C
 Timed = Callable[[str], AbstractContextManager[None]]
 
 
-def _work(state: _State, arrivals: list[tuple[CapacityEvent, ...]], journal: Journal, console: Console, timed: Timed) -> None:
+def _work(state: RunState, arrivals: list[tuple[CapacityEvent, ...]], journal: Journal, console: Console, timed: Timed) -> None:
     """Everything between loading and reporting; leaves what it did in ``state``."""
     from sim.rehearsal import Rehearsal, realise, rehearse
 
@@ -255,15 +192,23 @@ def _work(state: _State, arrivals: list[tuple[CapacityEvent, ...]], journal: Jou
             state.baseline_plans[name] = assign_nodes(state.scenario, POLICIES[name]().plan(state.problem))
     network = _network(state.scenario, console, timed)
     with timed("rehearse"):
-        rehearsal: Rehearsal = rehearse(state.scenario, plan, network=network, progress=console.line)
+        before = before_events(state, console)
+        rehearsal: Rehearsal = rehearse(
+            state.scenario, plan, network=network, baseline=before.get(OPTIMISER), progress=console.line
+        )
         state.plans.append(PlanInForce(start, plan, rehearsal.verdict, "first plan"))
         state.outcome, state.stressed = rehearsal.nominal, rehearsal.stressed
         for name in BASELINES:
             console.line(f"carrying out baseline {name} in the same world")
             state.baselines[name] = realise(
-                state.scenario, state.baseline_plans[name], state.scenario.seed, network=network, power_flow=True
+                state.scenario,
+                state.baseline_plans[name],
+                state.scenario.seed,
+                network=network,
+                power_flow=True,
+                baseline=before.get(name),
             )
-        _prefer_baseline(state, network, console)
+        prefer_baseline(state, network, before, console)
     if not state.plans[0].verdict.passed or state.outcome is None:
         console.line("the verdict failed: nothing is commanded")
         return
@@ -290,21 +235,7 @@ def _work(state: _State, arrivals: list[tuple[CapacityEvent, ...]], journal: Jou
         state.plans = list(carried.plans)
         state.outcome, state.scenario, state.commanding = carried.outcome, carried.scenario, carried.commanding
         state.notes += carried.notes
-        _baselines_with_events(state, network, console)
-
-
-def _baselines_with_events(state: _State, network: Any, console: Console) -> None:
-    """Meter the baselines again when events arrived during the run, so that all policies pay the same bill."""
-    from sim.rehearsal import realise
-
-    if state.problem is None or len(state.scenario.events) == len(state.known_events):
-        return
-    for name, plan in state.baseline_plans.items():
-        console.line(f"carrying out baseline {name} under the same events")
-        state.baselines[name] = realise(state.scenario, plan, state.scenario.seed, network=network, power_flow=True)
-        less_eur = (state.outcome.totals.objective_eur if state.outcome else 0.0) - state.baselines[name].totals.objective_eur
-        if state.outcome is not None and less_eur > 0:
-            state.notes.append(f"Under these events the baseline {name} would have come to {less_eur:.2f} EUR less.")
+        baselines_with_events(state, network, console)
 
 
 def _network(scenario: Scenario, console: Console, timed: Timed) -> Any:
@@ -318,29 +249,7 @@ def _network(scenario: Scenario, console: Console, timed: Timed) -> Any:
         return load_network(scenario.network.simbench)
 
 
-def _prefer_baseline(state: _State, network: Any, console: Console) -> None:
-    """Command a baseline's plan when it realised a lower objective and passes its own rehearsal (decision 0003)."""
-    from sim.rehearsal import rehearse
-
-    if state.outcome is None:
-        return
-    best = min(state.baselines, key=lambda name: state.baselines[name].totals.objective_eur)
-    if state.baselines[best].totals.objective_eur >= state.outcome.totals.objective_eur:
-        return
-    rehearsal = rehearse(state.scenario, state.baseline_plans[best], network=network, progress=console.line)
-    if rehearsal.nominal is None or not rehearsal.verdict.passed:
-        return
-    note = (
-        f"The baseline {best} realised {state.baselines[best].totals.objective_eur:.2f} EUR against "
-        f"{state.outcome.totals.objective_eur:.2f} EUR of the optimised plan, so its plan is commanded instead."
-    )
-    console.line(note)
-    state.notes.append(note)
-    state.plans[0] = PlanInForce(state.scenario.horizon.start, state.baseline_plans[best], rehearsal.verdict, note)
-    state.outcome, state.stressed = rehearsal.nominal, rehearsal.stressed
-
-
-def _report(state: _State, folder: Path, console: Console) -> dict[str, Any]:
+def _report(state: RunState, folder: Path, console: Console) -> dict[str, Any]:
     """Write every file of the run folder; returns the summary."""
     from ozzo.telemetry import write_telemetry
     from sim.report.files import write_run

@@ -235,6 +235,8 @@ def commanding_section(page: Page) -> str:
         ("accepted, applied, failed", f"{done.accepted}, {done.applied}, {done.failed}"),
         ("refused as too late", done.late),
         ("jobs that ended well on a node", done.jobs_run),
+        ("jobs that did not", done.jobs_failed),
+        ("nodes that fell silent", ", ".join(done.silent_nodes) or "none"),
         ("slowest acknowledgement", f"{done.worst_ack_s:.3f} s (wall time)"),
         ("pace", f"{done.speed:,.0f} scenario seconds per wall second"),
     ]

@@ -69,7 +69,7 @@ KEYS: dict[str, str] = (
         "percent is null when the baseline's objective is 0; event_penalty_eur is how much of eur is event penalty that the "
         "baseline pays and the plan does not",
         "commanding": "what commanding the nodes came to (transport, nodes, commands, accepted, applied, failed, late, jobs_run, "
-        "worst_ack_s, speed, note); null when nothing was commanded",
+        "jobs_failed, silent_nodes, worst_ack_s, speed, note); null when nothing was commanded",
         "phases_s": "s; wall time of each phase before the report was written",
         "wall_s": "s; wall time of the run until the report was written",
         "interrupted": "phase in which a person pressed Ctrl-C; null when nobody did",

@@ -107,6 +107,19 @@ def test_event_from_a_file_changes_the_plan_and_is_delivered(tmp_path: Path) -> 
     assert delivery["delivered_kw"] == pytest.approx(delivery["baseline_kw"] - delivery["actual_kw"], abs=1e-6)
 
 
+def test_event_known_from_the_start_has_a_baseline_too(tmp_path: Path) -> None:
+    """An event created before the horizon is in the first plan; its baseline is the plan without it, in the same world."""
+    file = tmp_path / "event.json"
+    file.write_text(json.dumps(event("2022-07-01T10:00:00Z", "PT3H", 0.4, "2022-06-30T12:00:00Z")))
+    summary, _ = run("configs/minimal.yaml", "--no-nodes", "--event", str(file), runs=tmp_path / "runs")
+    assert len(summary["plans"]) == 1
+    (delivery,) = summary["events"]
+    assert delivery["baseline_kw"] > 0.4
+    assert "without the event" in delivery["baseline_method"]
+    assert delivery["delivered_kw"] == pytest.approx(delivery["baseline_kw"] - delivery["actual_kw"], abs=1e-6)
+    assert summary["baselines"]["fifo"]["events"][0]["baseline_kw"] is not None
+
+
 def test_wrong_event_is_refused_before_anything_starts(tmp_path: Path) -> None:
     """An event without a programme and for an unknown site: both findings, exit code 2, no run folder."""
     wrong = event("2022-07-01T10:00:00Z", "PT3H", 0.4, "2022-07-01T08:00:00Z", site="hal")
