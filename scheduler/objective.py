@@ -141,13 +141,14 @@ def realised_breakdown_eur(
         parts["carbon"] += float(imported @ carbon)
         peak_kw = float(imported.max()) / step_h
         parts["peak"] += site.tariff.peak_eur_per_kw * max(0.0, peak_kw - site.tariff.peak_reached_kw)
-        prices = _site_prices(scenario, site)
+        prices = _site_prices(scenario, site, scenario.events)
+        calm = _site_prices(scenario, site, ())  # a refill after the day meets no event of it
         parts["unserved"] += prices.unserved_eur_per_kwh * float(energy.unserved_kwh[s].sum())
         if site.battery is not None:
             through = float(energy.charge_kwh[s].sum() + energy.discharge_kwh[s].sum())
             parts["battery_wear"] += site.battery.wear_eur_per_kwh * through / 2
             missing = max(0.0, site.battery.initial_soc_kwh - float(energy.soc_kwh[s, -1]))
-            parts["soc_shortfall"] += missing * prices.missing_eur_per_kwh
+            parts["soc_shortfall"] += missing * calm.missing_eur_per_kwh
         net_kw = (imported - exported) / step_h
         for event in scenario.events:
             if event.site == site.name:
@@ -188,8 +189,8 @@ def overlap_h(horizon: Horizon, start_s: float, end_s: float) -> FloatArray:
     return shared
 
 
-def _site_prices(scenario: Scenario, site: Site) -> LastResort:
-    """Prices of last resort of a site over the whole scenario, as a plan that knows every event has them."""
+def _site_prices(scenario: Scenario, site: Site, events: Iterable[CapacityEvent]) -> LastResort:
+    """Prices of last resort of a site over the whole scenario, as a plan that knows ``events`` has them."""
     horizon = scenario.horizon
     carbon = carbon_g_per_kwh(site.carbon, scenario.weights, horizon) / 1000.0 * scenario.weights.carbon_eur_per_kg
     return last_resort(
@@ -198,7 +199,7 @@ def _site_prices(scenario: Scenario, site: Site) -> LastResort:
         site.tariff.export_eur_per_mwh.mean(horizon) / 1000.0,
         [
             (*slots_touched(horizon, event.start.timestamp(), event.end.timestamp()), event.penalty_eur_per_kwh)
-            for event in scenario.events
+            for event in events
             if event.site == site.name
         ],
         site.tariff.peak_eur_per_kw,

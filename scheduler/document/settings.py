@@ -35,9 +35,9 @@ class WeightsPart(Part):
     carbon_signal: Annotated[
         Literal["average", "marginal"], about("Carbon intensity that the objective uses; reports always state the average.")
     ] = "average"
-    unserved_eur_per_kwh: Annotated[float, about("Price of load that no source can serve.", ge=0), Unit("EUR/kWh")] = (
-        _WEIGHTS.unserved_eur_per_kwh
-    )
+    unserved_eur_per_kwh: Annotated[
+        float, about("Least price of load that no source can serve; never below any other price.", ge=0), Unit("EUR/kWh")
+    ] = _WEIGHTS.unserved_eur_per_kwh
     lateness_eur_per_h: Annotated[float, about("Price of each hour after a deadline, as realised.", ge=0), Unit("EUR/h")] = (
         _WEIGHTS.lateness_eur_per_h
     )
