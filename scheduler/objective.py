@@ -141,14 +141,14 @@ def realised_breakdown_eur(
         parts["carbon"] += float(imported @ carbon)
         peak_kw = float(imported.max()) / step_h
         parts["peak"] += site.tariff.peak_eur_per_kw * max(0.0, peak_kw - site.tariff.peak_reached_kw)
-        prices = _site_prices(scenario, site, scenario.events)
-        calm = _site_prices(scenario, site, ())  # a refill after the day meets no event of it
+        prices = _site_prices(scenario, site, scenario.events, site.tariff.peak_eur_per_kw)
+        refill = _site_prices(scenario, site, (), 0.0)  # a refill after the day meets no event of it and need not raise a peak
         parts["unserved"] += prices.unserved_eur_per_kwh * float(energy.unserved_kwh[s].sum())
         if site.battery is not None:
             through = float(energy.charge_kwh[s].sum() + energy.discharge_kwh[s].sum())
             parts["battery_wear"] += site.battery.wear_eur_per_kwh * through / 2
             missing = max(0.0, site.battery.initial_soc_kwh - float(energy.soc_kwh[s, -1]))
-            parts["soc_shortfall"] += missing * calm.missing_eur_per_kwh
+            parts["soc_shortfall"] += missing * refill.missing_eur_per_kwh
         net_kw = (imported - exported) / step_h
         for event in scenario.events:
             if event.site == site.name:
@@ -189,8 +189,8 @@ def overlap_h(horizon: Horizon, start_s: float, end_s: float) -> FloatArray:
     return shared
 
 
-def _site_prices(scenario: Scenario, site: Site, events: Iterable[CapacityEvent]) -> LastResort:
-    """Prices of last resort of a site over the whole scenario, as a plan that knows ``events`` has them."""
+def _site_prices(scenario: Scenario, site: Site, events: Iterable[CapacityEvent], peak_eur_per_kw: float) -> LastResort:
+    """Prices of last resort of a site over the whole scenario, as a plan that knows these events and this peak charge has them."""
     horizon = scenario.horizon
     carbon = carbon_g_per_kwh(site.carbon, scenario.weights, horizon) / 1000.0 * scenario.weights.carbon_eur_per_kg
     return last_resort(
@@ -202,7 +202,7 @@ def _site_prices(scenario: Scenario, site: Site, events: Iterable[CapacityEvent]
             for event in events
             if event.site == site.name
         ],
-        site.tariff.peak_eur_per_kw,
+        peak_eur_per_kw,
         horizon.step_h,
         scenario.weights.unserved_eur_per_kwh,
     )

@@ -66,10 +66,10 @@ def test_planned_and_realised_agree() -> None:
     assert realised == pytest.approx(plan.breakdown_eur, abs=1e-9)
 
 
-def test_missing_charge_is_billed_without_the_events_that_deterred_it() -> None:
-    """A plan prices missing charge above an event's penalty; the bill of what happened leaves the event out of that price.
+def test_missing_charge_is_billed_without_what_only_deters_a_plan() -> None:
+    """A plan prices missing charge above an event's penalty and the peak charge; the bill of what happened is a plain refill.
 
-    Everything else of the last resort costs the same as planned and as realised, and so does all of it without an event.
+    Everything else of the last resort costs the same as planned and as realised; all of it does without events and peak charge.
     """
     event = CapacityEvent("e", "cabinet", START + timedelta(hours=1, minutes=5), START + timedelta(hours=3), 0.2, 7.0, START)
     scenario = small_scenario(events=(event,), jobs=(), datasets=())
@@ -82,6 +82,7 @@ def test_missing_charge_is_billed_without_the_events_that_deterred_it() -> None:
     assert 0 < realised["soc_shortfall"] < 3.0 * 7.0
     assert realised | {"soc_shortfall": 0.0} == pytest.approx(planned | {"soc_shortfall": 0.0}, abs=1e-9)
     calm = small_scenario(jobs=(), datasets=())
+    calm = replace(calm, sites=tuple(replace(site, tariff=replace(site.tariff, peak_eur_per_kw=0.0)) for site in calm.sites))
     same = breakdown_eur(build_problem(calm), energy)
     assert realised_breakdown_eur(calm, settlement, metered(energy, 4, 1.0), ()) == pytest.approx(same, abs=1e-9)
     assert realised["soc_shortfall"] == pytest.approx(same["soc_shortfall"], abs=1e-9)
