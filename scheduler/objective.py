@@ -190,7 +190,7 @@ def overlap_h(horizon: Horizon, start_s: float, end_s: float) -> FloatArray:
 
 
 def _site_prices(scenario: Scenario, site: Site, events: Iterable[CapacityEvent], peak_eur_per_kw: float) -> LastResort:
-    """Prices of last resort of a site over the whole scenario, as a plan that knows these events and this peak charge has them."""
+    """Prices of last resort of a site over the scenario, as a plan that knows these events and this peak charge has them."""
     horizon = scenario.horizon
     carbon = carbon_g_per_kwh(site.carbon, scenario.weights, horizon) / 1000.0 * scenario.weights.carbon_eur_per_kg
     return last_resort(
