@@ -24,7 +24,6 @@ from ozzo.broker import CONTROLLER, Broker, find_mosquitto
 from ozzo.commands import label
 from ozzo.environment import child_environment
 from ozzo.transport import MemoryHub, Transport
-from scheduler.plan import Plan
 from scheduler.scenario import Scenario
 
 LEAVE_S = 8.0
@@ -56,11 +55,6 @@ def specs_of(scenario: Scenario, only: Iterable[str] | None = None) -> tuple[Nod
         for name in (f"{site.name}.{group.name}-{i}" for i in range(group.count))
         if wanted is None or name in wanted
     )
-
-
-def nodes_of(plan: Plan) -> tuple[str, ...]:
-    """Names of the nodes that a plan uses, sorted."""
-    return tuple(sorted({node for run in plan.runs for node in run.nodes}))
 
 
 class LocalAgents:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
-from grid.errors import Finding
 from sim.record import RunRecord
 from sim.report.summary import summary
 
@@ -108,15 +107,3 @@ def print_tables(record: RunRecord, console: Console) -> None:
     console.print(summary_table(figures))
     for line in _lines(figures):
         console.print(line, markup=False)
-
-
-def findings_table(findings: Iterable[Finding]) -> Table:
-    """Findings of a check, one a row."""
-    from rich.markup import escape
-    from rich.table import Table
-
-    table = Table("where", "field", "found", "expected", "did you mean")
-    for finding in findings:
-        place = finding.file if finding.line is None else f"{finding.file}:{finding.line}"
-        table.add_row(*(escape(text) for text in (place, finding.field, finding.found, finding.expected, finding.nearest or "")))
-    return table

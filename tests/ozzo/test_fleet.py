@@ -15,7 +15,7 @@ import pytest
 from grid.errors import TransportError
 from ozzo.clock import AcceleratedClock
 from ozzo.commands import RefusalCode, Stage, answer
-from ozzo.fleet import nodes_of, specs_of
+from ozzo.fleet import specs_of
 from ozzo.ledger import RETRY_S, Ledger
 from ozzo.live import NodeFleet
 from ozzo.store import Journal
@@ -101,14 +101,13 @@ def test_an_interrupted_fleet_leaves_its_commands_in_the_journal(tmp_path: Path)
         assert journal.next_epoch() == 2
 
 
-def test_specs_and_nodes_of_a_plan() -> None:
-    """The nodes of a scenario with their powers, all or the named ones; the nodes that a plan uses."""
+def test_specs_of_the_nodes_of_a_scenario() -> None:
+    """The nodes of a scenario with their powers, all or the named ones."""
     scenario = small_scenario()
     assert tuple(spec.name for spec in specs_of(scenario)) == tuple(n for site in scenario.sites for n in site.node_names())
     assert [(spec.name, spec.failsafe_kw, spec.peak_kw) for spec in specs_of(scenario, ["vault.rack-0"])] == [
         ("vault.rack-0", 0.2, 0.5)
     ]
-    assert nodes_of(plan_of(*FIRST)) == ("cabinet.rack-0", "hall.rack-0", "hall.rack-1", "hall.rack-2", "hall.rack-3")
 
 
 def test_unanswered_commands_are_repeated_and_then_given_up() -> None:

@@ -10,9 +10,8 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from grid.errors import Finding
 from sim.report.summary import BASELINE_KEYS, KEYS, TOTAL_KEYS, summary
-from sim.report.tables import findings_table, number, print_tables
+from sim.report.tables import print_tables
 from tests.records import example_record
 
 DOCS = Path(__file__).parents[3] / "docs" / "output.md"
@@ -108,20 +107,3 @@ def test_a_worse_plan_is_called_worse() -> None:
     console = Console(width=140, record=True, file=StringIO())
     print_tables(replace(record, outcome=dear), console)
     assert "WORSE than run at once" in console.export_text()
-
-
-def test_findings_table_has_all_columns() -> None:
-    """A finding's file, line, field, found, expected and nearest name all stand in its row."""
-    finding = Finding("a.yaml", 3, "sites[0].tier", "'hat'", "one of hot, cold, frozen", "hot")
-    console = Console(width=160, record=True, file=StringIO())
-    console.print(findings_table([finding]))
-    words = console.export_text()
-    assert all(part in words for part in ("a.yaml:3", "sites[0].tier", "'hat'", "one of hot, cold, frozen", "hot"))
-
-
-@pytest.mark.parametrize(
-    ("value", "decimals", "shown"), [(1234.5, 1, "1,234.5"), (-0.001, 2, "0.00"), (-1.5, 1, "-1.5"), (3, 0, "3")]
-)
-def test_numbers_read_well(value: float, decimals: int, shown: str) -> None:
-    """Thousands are grouped, and nothing is ever minus zero."""
-    assert number(value, decimals) == shown
