@@ -109,7 +109,7 @@ def run_scenario(options: RunOptions, *, quiet: bool = False) -> RunResult:
 
 
 def _carried_out(commanding: Commanding | None) -> bool:
-    """True unless nodes were commanded and did not do all that was to be done by now."""
+    """True unless a node fell silent or a job did not end well. A failed command may have been stated again, so jobs decide."""
     return commanding is None or not (commanding.silent_nodes or commanding.jobs_failed)
 
 
