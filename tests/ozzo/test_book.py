@@ -107,7 +107,7 @@ def test_trouble_is_a_note_and_an_exit_code(changes: dict[str, object], said: li
 
 
 def test_no_trouble_no_note() -> None:
-    """All well, or nothing commanded: exit code 0 and no note; a command that failed and was stated again is no failure of the run."""
+    """All well, or nothing commanded: exit code 0, no note; a command that failed and was stated again is no failed run."""
     assert _trouble(commanding()) == []
     assert _carried_out(commanding())
     assert _carried_out(None)
