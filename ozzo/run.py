@@ -5,6 +5,7 @@ Whatever a person interrupts, what was done so far is in the run folder, and pro
 
 from __future__ import annotations
 
+import importlib
 import json
 import os
 import shutil
@@ -66,6 +67,7 @@ def run_scenario(options: RunOptions, *, quiet: bool = False) -> RunResult:
     console = Console(quiet=quiet)
     events = [(path, read_json(path)) for path in options.events]
     with console.phase("load"):
+        _load_what_the_report_needs()
         scenario = load_scenario(options.scenario, progress=console.line)
     if options.seed is not None:
         scenario = replace(scenario, seed=options.seed)
@@ -111,6 +113,17 @@ def run_scenario(options: RunOptions, *, quiet: bool = False) -> RunResult:
 def _carried_out(commanding: Commanding | None) -> bool:
     """True unless a node fell silent or a job did not end well. A failed command may have been stated again, so jobs decide."""
     return commanding is None or not (commanding.silent_nodes or commanding.jobs_failed)
+
+
+def _load_what_the_report_needs() -> None:
+    """Import the report's libraries now: a Ctrl-C in the middle of a later import would leave them half loaded.
+
+    Then the report of the interrupted run, which is still to be written, would fail on them.
+    """
+    for name in ("concurrent.futures", "pandas", "pyarrow.pandas_compat", "pyarrow.parquet"):
+        importlib.import_module(name)
+    for name in ("ozzo.telemetry", "scheduler.plan_json", "sim.report.files", "sim.report.summary"):
+        importlib.import_module(name)
 
 
 class _Phases:
