@@ -18,6 +18,23 @@ RESOURCES: tuple[str, ...] = ("cores", "gpus", "memory_gb")
 
 
 @dataclass(frozen=True, slots=True)
+class Mode:
+    """One way to run a malleable job: a point of its power-cap curve.
+
+    Attributes:
+        speed: work done in a slot, as a share of that at full speed, in (0, 1].
+        power: IT power, as a share of that at full speed, in (0, 1].
+    """
+
+    speed: float
+    power: float
+
+
+FULL_SPEED = Mode(1.0, 1.0)
+"""The only mode of rigid and interruptible jobs."""
+
+
+@dataclass(frozen=True, slots=True)
 class JobOption:
     """One site where a job may run.
 
@@ -27,6 +44,7 @@ class JobOption:
         cost_eur: fixed cost of choosing it.
         earliest: first slot in which it may run there.
         migrations: indices of the migrations that must have delivered before it may run there.
+        copy: index into ``Problem.copies`` of the copy that must be bought, or -1.
     """
 
     site: int
@@ -34,6 +52,7 @@ class JobOption:
     cost_eur: float
     earliest: int
     migrations: tuple[int, ...] = ()
+    copy: int = -1
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,14 +61,23 @@ class JobTask:
 
     Attributes:
         name: name of the job.
-        kind: rigid (one block) or interruptible (any slots, one site).
-        work: slots of work, at least 1.
+        kind: rigid (one block), interruptible (any slots, one site) or malleable (shares of slots, one site).
+        work: slots of work at full speed, at least 1.
         release, deadline: it runs inside the half-open window ``[release, deadline)``.
         resources: use of each of ``RESOURCES`` while it runs (whole job).
         options: where it may run; empty when nothing is possible (then it is dropped with a reason).
         drop_eur: price of not running it.
         pinned: slots that are already commanded and must be in the plan (a running job), else empty.
         obstacles: for each site that cannot be an option, why, in words.
+        due, late_eur_per_slot: soft deadline and its price. Rigid: for each slot by which the end passes ``due``. Others: for
+            each slot (malleable: share of a slot) used at or after ``due``.
+        min_run, min_gap: least length of a piece and of a pause, slots; interruptible jobs only. The last piece too.
+        restart_eur: price of every piece after the first (checkpoint and restart); interruptible jobs only.
+        modes: ways to run a malleable job; shares of all modes in a slot sum to at most 1, resources are used for the
+            shares, work done is ``sum speed * share``, at least ``work``. Others: full speed only.
+        after: indices of jobs that must have ended before this one starts (workflow). When one of them is dropped, so is
+            this one.
+        tenant: index into ``Problem.tenants``, or -1.
     """
 
     name: str
@@ -62,6 +90,14 @@ class JobTask:
     drop_eur: float
     pinned: tuple[int, ...] = ()
     obstacles: tuple[str, ...] = ()
+    due: int | None = None
+    late_eur_per_slot: float = 0.0
+    min_run: int = 1
+    min_gap: int = 0
+    restart_eur: float = 0.0
+    modes: tuple[Mode, ...] = (FULL_SPEED,)
+    after: tuple[int, ...] = ()
+    tenant: int = -1
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,6 +166,57 @@ class EventLimit:
     penalty_eur_per_kwh: float
 
 
+@dataclass(frozen=True, slots=True)
+class Copy:
+    """A copy of a dataset that jobs may share and whose transfer is not planned slot by slot.
+
+    Attributes:
+        name: ``<dataset>@<site>``.
+        site: index of the target site.
+        cost_eur: price, paid once.
+        volume_gb: volume; all copies to a site must fit into ``Problem.copy_limit_gb``.
+    """
+
+    name: str
+    site: int
+    cost_eur: float
+    volume_gb: float
+
+
+@dataclass(frozen=True, slots=True)
+class Feeder:
+    """A chain of sites behind one transformer, linearised DistFlow (Baran and Wu 1989, without losses).
+
+    The flow through a site is the net import of itself and all sites behind it in the chain.
+
+    Attributes:
+        name: name of the feeder.
+        sites: indices of the sites, from the transformer outwards.
+        limit_kw: rating: flow through the first site lies within plus or minus this.
+        drop_pu_per_kw: voltage drop at each site per kW of flow through it, same length as ``sites``.
+        drop_limit_pu: the drop, accumulated from the transformer, lies within plus or minus this at every site.
+    """
+
+    name: str
+    sites: tuple[int, ...]
+    limit_kw: float
+    drop_pu_per_kw: tuple[float, ...]
+    drop_limit_pu: float
+
+
+@dataclass(frozen=True, slots=True)
+class TenantShare:
+    """The most that the jobs of one tenant may use together.
+
+    Attributes:
+        name: name of the tenant.
+        share: of each resource of each site in each slot, in (0, 1].
+    """
+
+    name: str
+    share: float
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Problem:
     """Everything that a solver may know.
@@ -152,6 +239,9 @@ class Problem:
         jobs, migrations, events: the tasks.
         weights, settings: of the scenario.
         time_zone: IANA name of the zone in which reasons tell times.
+        copies, copy_limit_gb: copies that can be bought, and the volume of them that each site can take, ``[S]``.
+        feeders: electrical limits that sites share.
+        tenants: tenants with a share of their own.
     """
 
     horizon: Horizon
@@ -178,6 +268,10 @@ class Problem:
     weights: Weights
     settings: PlanningSettings
     time_zone: str = "UTC"
+    copies: tuple[Copy, ...] = ()
+    copy_limit_gb: FloatArray | None = None
+    feeders: tuple[Feeder, ...] = ()
+    tenants: tuple[TenantShare, ...] = ()
 
     @property
     def import_weight_eur_per_kwh(self) -> FloatArray:

@@ -14,6 +14,8 @@ class JobKind(StrEnum):
     """in one piece"""
     INTERRUPTIBLE = "interruptible"
     """in pieces of whole slots, all at one site"""
+    MALLEABLE = "malleable"
+    """in shares of slots, each share in one of its modes (a power cap and the speed that is left), all at one site"""
 
 
 @dataclass(frozen=True, slots=True)
