@@ -1,0 +1,194 @@
+"""A planning problem as flat arrays, and its solution: what the compiled code works on.
+
+The arrays have the names of the benchmark format, so that its files are read as they are. Letters: ``S`` sites, ``T`` slots,
+``J`` jobs, ``R`` resources, ``N`` entries of eligibility (a job at a site), ``M`` copies of datasets. Powers kW, energies kWh,
+money EUR, times slots.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from grid.horizon import FloatArray
+
+IntArray = npt.NDArray[np.int64]
+
+RIGID, INTERRUPTIBLE, MALLEABLE = 0, 1, 2
+"""Values of ``Case.typ``."""
+
+ECO_SPEED, ECO_POWER = 0.7, 0.55
+"""The second mode of malleable jobs in the benchmark format: 70 % of the work for 55 % of the power."""
+
+UNSERVED_EUR_PER_KWH = 5.0
+"""Price of unserved load in the benchmark format."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Case:
+    """A problem in arrays.
+
+    Attributes:
+        name: of the file or scenario.
+        dt: length of a slot, hours.
+        cap: capacity for jobs, ``[R, S, T]``.
+        a: fixed facility power, ``[S, T]``; pue: facility kW per IT kW, ``[S, T]``; ren: sun and wind available, ``[S, T]``.
+        E, Pc, Pd, soc0: battery energy, charge and discharge power, state of charge at the start and at least at the end, ``[S]``;
+            eta_c, eta_d: efficiencies; wear: EUR per kWh moved, half on charge and half on discharge. ``[S]`` each.
+        soc_min: reserve, ``[S]``.
+        gmax, emax: import and export limit, ``[S, T]``.
+        pi, po: import price (carbon priced in) and export price, EUR/kWh, ``[S, T]``.
+        pk0, dc: peak already reached, kW, and price of each kW of import above it, EUR/kW, ``[S]``.
+        unserved: price of unserved facility load, EUR/kWh, ``[S]``.
+        dr_site, dr_start, dr_end, dr_limit_kw, dr_penalty: events on import minus export, ``[V]`` each, slots half-open.
+        fid: feeder of each site (-1: none), ``[S]``; sites of a feeder are a chain in index order from the transformer.
+        flim: limit of the flow through the head of each feeder, ``[F]``; vco: voltage drop per kW of flow, ``[S]``; vtol: limit.
+        typ, p, rel, dl, soft, wt, res, pw, drop: jobs: kind, work, window, due slot, lateness price per slot, use ``[J, R]``, IT kW
+            at full speed, price of not running it.
+        ep, es, ec, ea, em: eligibility: entries of job ``j`` are ``ep[j]:ep[j + 1]``; site, fixed cost, earliest slot, copy or -1.
+        ms, md, mc, mgb: copies: site, dataset, price, volume; gbmax: volume limit of each site, ``[S]``.
+    """
+
+    name: str
+    dt: float
+    cap: FloatArray
+    a: FloatArray
+    pue: FloatArray
+    ren: FloatArray
+    E: FloatArray
+    Pc: FloatArray
+    Pd: FloatArray
+    soc0: FloatArray
+    soc_min: FloatArray
+    eta_c: FloatArray
+    eta_d: FloatArray
+    wear: FloatArray
+    gmax: FloatArray
+    emax: FloatArray
+    pi: FloatArray
+    po: FloatArray
+    pk0: FloatArray
+    dc: FloatArray
+    unserved: FloatArray
+    dr_site: IntArray
+    dr_start: IntArray
+    dr_end: IntArray
+    dr_limit_kw: FloatArray
+    dr_penalty: FloatArray
+    fid: IntArray
+    flim: FloatArray
+    vco: FloatArray
+    vtol: float
+    typ: IntArray
+    p: IntArray
+    rel: IntArray
+    dl: IntArray
+    soft: IntArray
+    wt: FloatArray
+    res: FloatArray
+    pw: FloatArray
+    drop: FloatArray
+    ep: IntArray
+    es: IntArray
+    ec: FloatArray
+    ea: IntArray
+    em: IntArray
+    ms: IntArray
+    md: IntArray
+    mc: FloatArray
+    mgb: FloatArray
+    gbmax: FloatArray
+
+    @property
+    def J(self) -> int:  # noqa: N802 - the letter of the format
+        """Number of jobs."""
+        return len(self.p)
+
+    @property
+    def S(self) -> int:  # noqa: N802
+        """Number of sites."""
+        return int(self.cap.shape[1])
+
+    @property
+    def T(self) -> int:  # noqa: N802
+        """Number of slots."""
+        return int(self.cap.shape[2])
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Solution:
+    """Decisions of all jobs, in the form of the benchmark's solution files.
+
+    Attributes:
+        choice: entry of eligibility of each job, or -1 when it is dropped, ``[J]``.
+        run_ptr: job ``j`` runs in ``run_slot[run_ptr[j]:run_ptr[j + 1]]``, ``[J + 1]``.
+        run_slot: slots, ascending for each job.
+        run_full, run_eco: share of the slot at full speed and in the second mode.
+    """
+
+    choice: IntArray
+    run_ptr: IntArray
+    run_slot: IntArray
+    run_full: FloatArray
+    run_eco: FloatArray
+
+    def save(self, path: Path, bound: float | None) -> None:
+        """Write a solution file; ``bound`` is the lower bound that is claimed."""
+        claim = {} if bound is None else {"bound": np.float64(bound)}
+        np.savez_compressed(
+            path,
+            choice=self.choice,
+            run_ptr=self.run_ptr,
+            run_slot=self.run_slot,
+            run_full=self.run_full,
+            run_eco=self.run_eco,
+            **claim,
+        )
+
+
+def load_case(path: Path) -> Case:
+    """The instance in a benchmark file.
+
+    Raises:
+        ValueError: an array is missing or has the wrong shape, with its name.
+    """
+    with np.load(path) as file:
+        arrays = {key: file[key] for key in file.files}
+    missing = [key for key in _FORMAT if key not in arrays]
+    if missing:
+        raise ValueError(f"{path}: not an instance of the benchmark format, it has no {', '.join(missing)}")
+    sites, slots = arrays["cap"].shape[1:]
+
+    def whole(key: str) -> IntArray:
+        return np.ascontiguousarray(arrays[key], dtype=np.int64)
+
+    def real(key: str, shape: tuple[int, ...] | None = None) -> FloatArray:
+        array = np.asarray(arrays[key], dtype=np.float64)
+        if shape == (sites, slots) and array.shape == (sites,):
+            array = array[:, None]
+        return np.ascontiguousarray(array if shape is None else np.broadcast_to(array, shape))
+
+    grid, each = (sites, slots), (sites,)
+    return Case(
+        name=path.stem,
+        dt=float(arrays["dt"]),
+        cap=real("cap"),
+        **{key: real(key, grid) for key in ("a", "pue", "ren", "gmax", "emax", "pi", "po")},
+        **{key: real(key, each) for key in ("E", "Pc", "Pd", "soc0", "eta_c", "eta_d", "wear", "pk0", "dc", "vco", "gbmax")},
+        soc_min=np.zeros(sites),
+        unserved=np.full(sites, UNSERVED_EUR_PER_KWH),
+        **{key: whole(key) for key in ("dr_site", "dr_start", "dr_end", "fid", "typ", "p", "rel", "dl", "soft", "ep", "es", "ea", "em")},
+        **{key: real(key) for key in ("dr_limit_kw", "dr_penalty", "flim", "wt", "res", "pw", "drop", "ec", "mc", "mgb")},
+        vtol=float(arrays["vtol"]),
+        ms=whole("ms"),
+        md=whole("md"),
+    )
+
+
+_FORMAT = (
+    "dt cap a pue ren E Pc Pd eta_c eta_d soc0 wear gmax emax pi po pk0 dc dr_site dr_start dr_end dr_limit_kw dr_penalty fid flim vco "
+    "vtol typ p rel dl soft wt res pw drop ep es ec ea em ms md mc mgb gbmax"
+).split()
