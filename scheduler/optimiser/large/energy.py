@@ -115,6 +115,11 @@ class EnergyBlock:
             adder[through] -= coefficient * dual[rows]
         return adder
 
+    def theta(self) -> FloatArray:
+        """Value of stored energy in the last solve, ``[n, T]`` EUR/kWh."""
+        dual = self.duals()
+        return np.stack([-dual[rows] for rows in self.soc_rows])
+
     def both_ways(self, flows: dict[str, FloatArray]) -> bool:
         """True when a battery charges and discharges in one slot, which binaries must forbid."""
         return bool((np.minimum(flows["charge"], flows["discharge"]) > 1e-7).any())
@@ -177,6 +182,7 @@ class EnergyBlock:
         """Balance, state of charge, peak, events."""
         case, dt, at = self.case, self.case.dt, self.at
         self.balance: list[IntArray] = []
+        self.soc_rows: list[IntArray] = []
         for i, s in enumerate(self.sites):
             terms = [(at["import"][i], 1.0), (at["export"][i], -1.0), (at["renewable"][i], 1.0), (at["unserved"][i], 1.0)]
             terms += [(at["discharge"][i], 1.0), (at["charge"][i], -1.0), (at["load"][i], -case.pue[s])]
@@ -185,6 +191,7 @@ class EnergyBlock:
             start = np.zeros(case.T)
             start[0] = case.soc0[s]
             rows = build.add_rows(start, start, case.T, (at["soc"][i], 1.0), *moved)
+            self.soc_rows.append(rows)
             build.triplets.append((rows[1:], at["soc"][i][:-1], np.full(case.T - 1, -1.0)))
             peak = np.repeat(at["peak"][i], case.T)
             build.add_rows(-np.inf, 0.0, case.T, (at["import"][i], 1.0), (peak, -1.0))

@@ -20,7 +20,7 @@ def construct(jobs, grid, state, order, guide, opened, longest):
     touched = np.zeros(len(grid.dc), dtype=np.bool_)
     for j in order:
         if state.choice[j] < 0:
-            s = insert(jobs, grid, state, j, guide, opened, True, (reals, whole))
+            s = insert(jobs, grid, state, j, guide, 0.0, opened, (reals, whole))
             if s >= 0:
                 touched[s] = True
                 settle_peaks(grid, state, touched)
@@ -135,8 +135,11 @@ def anneal(jobs, grid, state, dataset, data_ptr, data_jobs, copies_ptr, copies, 
         guide = 0.0
         if np.random.random() < 0.3:
             guide = np.random.random()
+        noise = 0.0
+        if np.random.random() < 0.6:
+            noise = 0.6 * np.random.random() ** 2
         for i in np.argsort(keys[:n]):
-            s = insert(jobs, grid, state, out[i], guide, opened, True, scratch)
+            s = insert(jobs, grid, state, out[i], guide, noise, opened, scratch)
             if s >= 0:
                 touched[s] = True
         settle_peaks(grid, state, touched)

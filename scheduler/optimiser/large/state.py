@@ -1,6 +1,6 @@
 """A plan under construction in compiled code: who runs where, what every cell costs, and single insertions and removals.
 
-Everything is exact for a battery schedule that is given: a cell (site and slot) costs what its steps of supply cost at its demand, a
+Costs are exact for a given value of stored energy within the room that the battery is given: a cell (site and slot) costs what its steps of supply cost at its demand, a
 site pays for its highest import. ``Grid`` does not change while jobs are moved, ``Jobs`` never, ``State`` always.
 """
 
@@ -62,6 +62,21 @@ class Grid(NamedTuple):
     pk0: FloatArray
     over: FloatArray
     mu: FloatArray
+    lam: FloatArray
+    target: FloatArray
+    rho: FloatArray
+    stiff: FloatArray
+
+
+class Flex(NamedTuple):
+    """What the battery of each cell may do while jobs are moved.
+
+    ``least`` and ``most`` bound its power (charging positive, kW), ``theta`` is the value of stored energy, EUR/kWh, ``[S, T]`` each.
+    """
+
+    least: FloatArray
+    most: FloatArray
+    theta: FloatArray
 
 
 class State(NamedTuple):
@@ -97,39 +112,73 @@ def jobs_of(case: Case) -> Jobs:
     )  # fmt: skip
 
 
-def grid_of(case: Case, battery: FloatArray, limit: FloatArray, penalty: FloatArray, mu: FloatArray, adder: FloatArray) -> Grid:
-    """Steps of supply for a battery schedule ``[S, T]`` (charging positive, kW)."""
+def grid_of(case: Case, flex: Flex, limit: FloatArray, penalty: FloatArray, mu: FloatArray, adder: FloatArray) -> Grid:
+    """Steps of supply of every cell, with a battery that may leave its schedule a little at the value of stored energy."""
     shape = (case.S, case.T)
-    width, value = np.zeros((*shape, STEPS)), np.zeros((*shape, STEPS))
-    imports, steps, base = np.zeros((*shape, STEPS)), np.zeros(shape, dtype=np.int64), np.zeros(shape)
-    never = np.full(case.S, np.inf)
+    width, value = np.zeros((*shape, STEPS + 2)), np.zeros((*shape, STEPS + 2))
+    imports, steps, base = np.zeros((*shape, STEPS + 2)), np.zeros(shape, dtype=np.int64), np.zeros(shape)
     _all_steps(
         case.dt, case.ren, case.gmax, case.emax, case.pi + adder / case.dt, case.po + adder / case.dt, limit, penalty, case.unserved,
-        np.zeros(case.S), never, width, value, imports, steps, base,
+        flex.least, flex.most, flex.theta, case.eta_c, case.eta_d, case.wear, width, value, imports, steps, base,
     )  # fmt: skip
     return Grid(
-        case.cap, case.pue, case.a + battery, base, width, value, imports, steps, case.dc, case.pk0, PEAK_SHARE * case.dc, mu
-    )
+        case.cap, case.pue, case.a, base, width, value, imports, steps, case.dc, case.pk0, PEAK_SHARE * case.dc, mu,
+        np.zeros(shape), np.zeros(shape), np.zeros(case.S), np.zeros(case.cap.shape[:2]),
+    )  # fmt: skip
+
+
+def flexible(case: Case, battery: FloatArray, theta: FloatArray, part: float) -> Flex:
+    """A battery that may move by ``part`` of its power around ``battery`` (charging positive, kW, ``[S, T]``)."""
+    least = np.maximum(-case.Pd[:, None], battery - part * case.Pd[:, None])
+    most = np.minimum(case.Pc[:, None], battery + part * case.Pc[:, None])
+    has = (case.E > 0)[:, None]
+    return Flex(np.where(has, least, 0.0), np.where(has, np.maximum(least, most), 0.0), theta)
 
 
 @njit(cache=True, nogil=True)
-def _all_steps(dt, ren, gmax, emax, pi, po, limit, penalty, unserved, over, peak, width, value, imports, steps, base):
+def _step_in(n, width, value, imports, w, v):
+    """Insert a step by its value; returns the new number of steps."""
+    if w <= 0.0:
+        return n
+    k = n - 1
+    while k >= 0 and value[k] > v:
+        width[k + 1], value[k + 1], imports[k + 1] = width[k], value[k], imports[k]
+        k -= 1
+    width[k + 1], value[k + 1], imports[k + 1] = w, v, 0.0
+    return n + 1
+
+
+@njit(cache=True, nogil=True)
+def _all_steps(
+    dt, ren, gmax, emax, pi, po, limit, penalty, unserved, least, most, theta, eta_c, eta_d, wear, width, value, imports, steps, base
+):  # fmt: skip
     for s in range(ren.shape[0]):
         for t in range(ren.shape[1]):
             n, base[s, t] = supply_steps(
-                dt, ren[s, t], gmax[s, t], emax[s, t], pi[s, t], po[s, t], limit[s, t], penalty[s, t], unserved[s], over[s], peak[s],
+                dt, ren[s, t], gmax[s, t], emax[s, t], pi[s, t], po[s, t], limit[s, t], penalty[s, t], unserved[s], 0.0, np.inf,
                 width[s, t], value[s, t],
             )  # fmt: skip
-            steps[s, t] = n
             for i in range(n):
                 v = value[s, t, i]
                 imports[s, t, i] = 1.0 if (v == pi[s, t] or v == pi[s, t] + penalty[s, t]) and v != unserved[s] else 0.0
-                value[s, t, i] = v * dt
+            low, high = least[s, t], most[s, t]
+            if high > low or high != 0.0:
+                base[s, t] -= high
+                buy = theta[s, t] * eta_c[s] - wear[s] / 2.0
+                sell = max(buy, theta[s, t] / eta_d[s] + wear[s] / 2.0)
+                n = _step_in(n, width[s, t], value[s, t], imports[s, t], max(0.0, high) - max(0.0, low), buy)
+                n = _step_in(n, width[s, t], value[s, t], imports[s, t], min(0.0, high) - min(0.0, low), sell)
+            steps[s, t] = n
+            for i in range(n):
+                value[s, t, i] *= dt
 
 
 @njit(cache=True, nogil=True)
 def cell(grid, s, t, load):
     """Cost (EUR, up to a constant) and import (kW) of a cell at an IT load."""
+    if grid.rho[s] > 0.0:
+        off = load - grid.target[s, t]
+        return grid.lam[s, t] * load + 0.5 * grid.rho[s] * off * off, 0.0
     left = grid.fixed[s, t] + grid.pue[s, t] * load - grid.base[s, t]
     cost, bought = 0.0, 0.0
     for i in range(grid.steps[s, t]):
@@ -140,6 +189,28 @@ def cell(grid, s, t, load):
         bought += take * grid.imports[s, t, i]
         left -= take
     return cost, bought
+
+
+@njit(cache=True, nogil=True)
+def overload(grid, state, jobs, j, part, s, t):
+    """Price of capacity in a cell (EUR) with ``part`` of job ``j`` more on it; 0 where capacity is hard.
+
+    For each resource ``(max(0, mu + stiff (use - cap))^2 - mu^2) / (2 stiff)``.
+    """
+    total = 0.0
+    for r in range(grid.cap.shape[0]):
+        stiff = grid.stiff[r, s]
+        if stiff > 0.0:
+            use = state.use[r, s, t]
+            if part > 0.0:
+                use += part * jobs.res[j, r]
+            mu = grid.mu[r, s, t]
+            price = mu + stiff * (use - grid.cap[r, s, t])
+            if price > 0.0:
+                total += (price * price - mu * mu) / (2.0 * stiff)
+            else:
+                total -= mu * mu / (2.0 * stiff)
+    return total
 
 
 @njit(cache=True, nogil=True)
@@ -187,6 +258,7 @@ def recount(jobs, grid, state):
     for s in range(sites):
         for t in range(slots):
             state.cost[s, t], state.imported[s, t] = cell(grid, s, t, state.load[s, t])
+            state.cost[s, t] += overload(grid, state, jobs, 0, 0.0, s, t)
             total += state.cost[s, t]
         state.peak[s] = site_peak(grid, state, s)
         total += grid.dc[s] * (state.peak[s] - grid.pk0[s])
@@ -205,6 +277,7 @@ def _touch(jobs, grid, state, j, sign):
             state.use[r, s, t] += sign * jobs.res[j, r] * state.part[i]
         state.total[0] -= state.cost[s, t]
         state.cost[s, t], state.imported[s, t] = cell(grid, s, t, state.load[s, t])
+        state.cost[s, t] += overload(grid, state, jobs, 0, 0.0, s, t)
         state.total[0] += state.cost[s, t]
     m = jobs.em[e]
     if m >= 0:
@@ -259,19 +332,19 @@ def settle_peaks(grid, state, touched):
 
 
 @njit(cache=True, nogil=True)
-def insert(jobs, grid, state, j, guide, opened, dropping, scratch):
+def insert(jobs, grid, state, j, guide, noise, opened, scratch):
     """Put a dropped job where it costs least, if that is less than dropping it; returns the site or -1.
 
     Args:
         guide: weight of capacity prices in the choice (they are not paid).
         opened: copies that count as bought already when ``opened[m]`` is 1, and as impossible when -1.
-        dropping: dropping may be chosen when it is cheaper.
+        noise: relative noise on the cost of every slot and entry.
         scratch: eight arrays of twice the longest window, real, and one of whole numbers.
     """
     reals, order = scratch
     share_kw, share_use, best_kw, best_use = reals[0], reals[1], reals[2], reals[3]
     kw_price, use_price, values = reals[4], reals[5], reals[6]
-    best, best_entry, best_own, best_length = (jobs.drop[j] if dropping else np.inf), -1, 0.0, 0
+    best, best_entry, best_own, best_length = jobs.drop[j], -1, 0.0, 0
     kind, pw = jobs.typ[j], jobs.pw[j]
     for e in range(jobs.ep[j], jobs.ep[j + 1]):
         s, t0, m = jobs.es[e], jobs.ea[e], jobs.em[e]
@@ -293,7 +366,7 @@ def insert(jobs, grid, state, j, guide, opened, dropping, scratch):
             for r in range(grid.cap.shape[0]):
                 need = jobs.res[j, r]
                 if need > 0.0:
-                    free = grid.cap[r, s, t] - state.use[r, s, t]
+                    free = grid.cap[r, s, t] - (state.use[r, s, t] if grid.stiff[r, s] == 0.0 else 0.0)
                     if free < need - EPS:
                         hold = 0.0
                         break
@@ -303,10 +376,12 @@ def insert(jobs, grid, state, j, guide, opened, dropping, scratch):
                 kw_price[i] = 0.0
                 continue
             cost, bought = cell(grid, s, t, state.load[s, t] + pw)
-            cost -= state.cost[s, t]
+            cost += overload(grid, state, jobs, j, 1.0, s, t) - state.cost[s, t]
             above = bought - state.peak[s]
             if above > 0.0:
                 cost += above * grid.over[s]
+            if noise > 0.0:
+                cost *= 1.0 + noise * (np.random.random() - 0.5)
             kw_price[i] = cost
             use_price[i] = guide * scarce
         found, late = respond(
@@ -314,6 +389,8 @@ def insert(jobs, grid, state, j, guide, opened, dropping, scratch):
             share_kw, share_use, values, order,
         )  # fmt: skip
         found += extra
+        if noise > 0.0:
+            found *= 1.0 + 0.3 * noise * (np.random.random() - 0.5)
         if found < best - 1e-12:
             count = 0
             for i in range(length):
