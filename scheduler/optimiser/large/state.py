@@ -270,15 +270,41 @@ def _touch(jobs, grid, state, j, sign):
     """Add (sign 1) or take away (-1) the load of job ``j``; peaks are left to the caller."""
     e = state.choice[j]
     s = jobs.es[e]
+    cap, use, mu_all, stiff_all, load, cost = grid.cap, state.use, grid.mu, grid.stiff, state.load, state.cost
+    rho, lam, target, imported = grid.rho[s], grid.lam, grid.target, state.imported
+    fixed, pue, base, width, value, imports, steps = (
+        grid.fixed, grid.pue, grid.base, grid.width, grid.value, grid.imports, grid.steps,
+    )  # fmt: skip
+    change = 0.0
     for i in range(jobs.room[j], jobs.room[j] + state.length[j]):
         t = state.slot[i]
-        state.load[s, t] += sign * jobs.pw[j] * state.kw[i]
-        for r in range(grid.cap.shape[0]):
-            state.use[r, s, t] += sign * jobs.res[j, r] * state.part[i]
-        state.total[0] -= state.cost[s, t]
-        state.cost[s, t], state.imported[s, t] = cell(grid, s, t, state.load[s, t])
-        state.cost[s, t] += overload(grid, state, jobs, 0, 0.0, s, t)
-        state.total[0] += state.cost[s, t]
+        load[s, t] += sign * jobs.pw[j] * state.kw[i]
+        new, bought = 0.0, 0.0
+        for r in range(cap.shape[0]):
+            use[r, s, t] += sign * jobs.res[j, r] * state.part[i]
+            stiff = stiff_all[r, s]
+            if stiff > 0.0:
+                mu = mu_all[r, s, t]
+                price = mu + stiff * (use[r, s, t] - cap[r, s, t])
+                new -= mu * mu / (2.0 * stiff)
+                if price > 0.0:
+                    new += price * price / (2.0 * stiff)
+        if rho > 0.0:
+            off = load[s, t] - target[s, t]
+            new += lam[s, t] * load[s, t] + 0.5 * rho * off * off
+        else:
+            left = fixed[s, t] + pue[s, t] * load[s, t] - base[s, t]
+            for q in range(steps[s, t]):
+                if left <= 0.0:
+                    break
+                part = min(left, width[s, t, q])
+                new += part * value[s, t, q]
+                bought += part * imports[s, t, q]
+                left -= part
+        change += new - cost[s, t]
+        cost[s, t] = new
+        imported[s, t] = bought
+    state.total[0] += change
     m = jobs.em[e]
     if m >= 0:
         if sign > 0:
@@ -346,6 +372,13 @@ def insert(jobs, grid, state, j, guide, noise, opened, scratch):
     kw_price, use_price, values = reals[4], reals[5], reals[6]
     best, best_entry, best_own, best_length = jobs.drop[j], -1, 0.0, 0
     kind, pw = jobs.typ[j], jobs.pw[j]
+    resources = grid.cap.shape[0]
+    needs = jobs.res[j]
+    cap, use, mu_all, stiff_all, grid_rho = grid.cap, state.use, grid.mu, grid.stiff, grid.rho
+    lam, target, load, imported = grid.lam, grid.target, state.load, state.imported
+    fixed, pue, base, width, value, imports, steps = (
+        grid.fixed, grid.pue, grid.base, grid.width, grid.value, grid.imports, grid.steps,
+    )  # fmt: skip
     for e in range(jobs.ep[j], jobs.ep[j + 1]):
         s, t0, m = jobs.es[e], jobs.ea[e], jobs.em[e]
         length = jobs.dl[j] - t0
@@ -359,27 +392,61 @@ def insert(jobs, grid, state, j, guide, noise, opened, scratch):
                 extra += jobs.mc[m]
         if extra >= best:
             continue
+        rho, soft_capacity = grid_rho[s], stiff_all[0, s] > 0.0
+        pue_pw = pw
         for i in range(length):
             t = t0 + i
-            hold = 1.0
-            scarce = 0.0
-            for r in range(grid.cap.shape[0]):
-                need = jobs.res[j, r]
+            scarce, extra_cost = 0.0, 0.0
+            fits = True
+            for r in range(resources):
+                need = needs[r]
                 if need > 0.0:
-                    free = grid.cap[r, s, t] - (state.use[r, s, t] if grid.stiff[r, s] == 0.0 else 0.0)
-                    if free < need - EPS:
-                        hold = 0.0
-                        break
-                    scarce += need * grid.mu[r, s, t]
-            if hold == 0.0:
+                    mu = mu_all[r, s, t]
+                    if soft_capacity:
+                        if need > cap[r, s, t] + EPS:
+                            fits = False
+                            break
+                        stiff = stiff_all[r, s]
+                        before = mu + stiff * (use[r, s, t] - cap[r, s, t])
+                        after = before + stiff * need
+                        if after > 0.0:
+                            extra_cost += after * after / (2.0 * stiff)
+                            if before > 0.0:
+                                extra_cost -= before * before / (2.0 * stiff)
+                    else:
+                        if use[r, s, t] + need > cap[r, s, t] + EPS:
+                            fits = False
+                            break
+                        scarce += need * mu
+            if not fits:
                 use_price[i] = np.inf
                 kw_price[i] = 0.0
                 continue
-            cost, bought = cell(grid, s, t, state.load[s, t] + pw)
-            cost += overload(grid, state, jobs, j, 1.0, s, t) - state.cost[s, t]
-            above = bought - state.peak[s]
-            if above > 0.0:
-                cost += above * grid.over[s]
+            if rho > 0.0:
+                cost = pw * (lam[s, t] + rho * (load[s, t] - target[s, t] + 0.5 * pw))
+            else:
+                left = fixed[s, t] + pue[s, t] * load[s, t] - base[s, t]
+                more = pue[s, t] * pue_pw
+                cost, bought = 0.0, imported[s, t]
+                for q in range(steps[s, t]):
+                    w = width[s, t, q]
+                    if left >= w:
+                        left -= w
+                        continue
+                    take_kw = min(more, w - max(0.0, left))
+                    if left < 0.0:
+                        more = max(0.0, more + left)
+                        take_kw = min(more, w)
+                    left = 0.0
+                    cost += take_kw * value[s, t, q]
+                    bought += take_kw * imports[s, t, q]
+                    more -= take_kw
+                    if more <= 0.0:
+                        break
+                above = bought - state.peak[s]
+                if above > 0.0:
+                    cost += above * grid.over[s]
+            cost += extra_cost
             if noise > 0.0:
                 cost *= 1.0 + noise * (np.random.random() - 0.5)
             kw_price[i] = cost
