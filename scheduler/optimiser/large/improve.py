@@ -29,13 +29,14 @@ def construct(jobs, grid, state, order, guide, opened, longest):
 
 
 @njit(cache=True, nogil=True)
-def anneal(jobs, grid, state, dataset, data_ptr, data_jobs, copies_ptr, copies, bought, longest, rounds, hot, cold, seed, most_jobs):
+def anneal(jobs, grid, state, dataset, data_ptr, data_jobs, copies_ptr, copies, bought, longest, rounds, hot, cold, seed, most_jobs, focus):
     """``rounds`` of ruin and recreate at temperatures falling from ``hot`` to ``cold`` EUR; returns how many were accepted.
 
     Args:
         dataset: of each job, or -1; data_ptr, data_jobs: jobs of each dataset; copies_ptr, copies: its copies.
         bought: fraction of each copy that the fractional plan buys.
         most_jobs: most jobs taken out at once.
+        focus: jobs that are looked at more often (dropped, or in an overloaded cell).
     """
     np.random.seed(seed)
     reals, whole = np.empty((7, 2 * longest + 2)), np.empty(2 * longest + 2, dtype=np.int64)
@@ -55,12 +56,11 @@ def anneal(jobs, grid, state, dataset, data_ptr, data_jobs, copies_ptr, copies, 
     accepted = 0
     cooling = (cold / hot) ** (1.0 / max(1, rounds))
     temperature = hot
-    dropped = -1
     for _ in range(rounds):
         temperature *= cooling
         j0 = np.random.randint(n_jobs)
-        if dropped >= 0 and state.choice[dropped] < 0 and np.random.random() < 0.1:
-            j0 = dropped
+        if len(focus) and np.random.random() < 0.25:
+            j0 = focus[np.random.randint(len(focus))]
         n = 0
         kind = np.random.random()
         d = dataset[j0]
@@ -76,7 +76,6 @@ def anneal(jobs, grid, state, dataset, data_ptr, data_jobs, copies_ptr, copies, 
         else:
             e0 = state.choice[j0]
             if e0 < 0:
-                dropped = j0
                 span = jobs.ep[j0 + 1] - jobs.ep[j0]
                 if span == 0:
                     continue
@@ -149,9 +148,6 @@ def anneal(jobs, grid, state, dataset, data_ptr, data_jobs, copies_ptr, copies, 
         change = state.total[0] - before
         if change <= 0.0 or np.random.random() < np.exp(-change / temperature):
             accepted += 1
-            for i in range(n):
-                if state.choice[out[i]] < 0:
-                    dropped = out[i]
             continue
         for i in range(n):
             if state.choice[out[i]] >= 0:
