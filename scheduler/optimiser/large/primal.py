@@ -23,7 +23,7 @@ from scheduler.optimiser.large.prox import serve
 from scheduler.optimiser.large.state import State, flexible, grid_of, jobs_of, new_state, recount, take
 
 
-EXTRA_ROUNDS = 40
+EXTRA_ROUNDS = 8
 """Most rounds beyond the tracked phase's time while something is still overloaded."""
 
 
@@ -41,19 +41,19 @@ class Tuning:
         follow: share of the price error that the price takes over in each round.
     """
 
-    tracked: float = 0.6
-    hot: float = 0.03
+    tracked: float = 0.7
+    hot: float = 0.06
     cold: float = 0.0003
-    exact_hot: float = 0.01
+    exact_hot: float = 0.005
     exact_cold: float = 0.0005
-    soft: float = 0.1
-    stiff: float = 3.0
-    loose: float = 0.1
+    soft: float = 0.01
+    stiff: float = 1.0
+    loose: float = 0.03
     tight: float = 300.0
     jobs: int = 4
     flex: float = 0.0
     follow: float = 0.1
-    bump: float = 0.05
+    bump: float = 0.2
 
 
 class Primal:
