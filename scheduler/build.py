@@ -11,12 +11,16 @@ Rules that a reader must know:
 - ``limit_margin`` is taken off the connection limits, but never so far that the load which is always there would no
   longer fit: a margin must not make a feasible site infeasible.
 - Failed nodes are missing until the next observation, because nobody can promise when they are repaired.
-- A started rigid job is pinned to its site and its remaining slots from slot 0; a started interruptible one to its site.
+- A started rigid job is pinned to its site and its remaining slots from slot 0; any other started one to its site. Whatever it
+  comes after has ended; its least lengths of pieces and pauses count afresh from the observation.
+- A soft deadline is rounded down to a slot edge, least lengths of pieces and pauses are rounded up to whole slots.
+- Full speed is a mode of every malleable job, whatever its power caps.
 - A migrated dataset can be read at its old site until the end of the horizon: sources are deleted after the plan.
 """
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import timedelta
 
 import numpy as np
@@ -26,7 +30,7 @@ from grid.response.event import CapacityEvent
 from scheduler.data_tasks import DataTasks
 from scheduler.facility import NodeGroup, Site
 from scheduler.objective import carbon_g_per_kwh
-from scheduler.problem import RESOURCES, EventLimit, JobOption, JobTask, Problem
+from scheduler.problem import FULL_SPEED, RESOURCES, EventLimit, JobOption, JobTask, Mode, Problem, TenantShare
 from scheduler.scenario import Scenario
 from scheduler.workload import Job, JobKind
 from scheduler.world import JobState, Observation
@@ -77,6 +81,7 @@ def build_problem(scenario: Scenario, observation: Observation | None = None) ->
         weights=weights,
         settings=scenario.planning,
         time_zone=scenario.time_zone,
+        tenants=tuple(TenantShare(tenant.name, tenant.share) for tenant in scenario.tenants),
     )
 
 
@@ -149,15 +154,33 @@ def _job_tasks(scenario: Scenario, horizon: Horizon, observation: Observation | 
     """Every job that is not done, in the order of the scenario."""
     done = observation.finished if observation else frozenset[str]()
     started = {state.job: state for state in observation.started} if observation else {}
+    jobs = [job for job in scenario.jobs if job.name not in done]
+    index = {job.name: j for j, job in enumerate(jobs)}
     tasks = []
-    for job in scenario.jobs:
-        if job.name in done:
-            continue
+    for job in jobs:
         if job.name in started:
-            tasks.append(_started_task(scenario, horizon, job, started[job.name]))
+            task = _started_task(scenario, horizon, job, started[job.name])
         else:
-            tasks.append(_waiting_task(scenario, horizon, job, data))
+            waits = tuple(sorted(index[name] for name in job.after if name in index))
+            task = replace(_waiting_task(scenario, horizon, job, data), after=waits)
+        tasks.append(_with_terms(scenario, horizon, job, task))
     return tuple(tasks)
+
+
+def _with_terms(scenario: Scenario, horizon: Horizon, job: Job, task: JobTask) -> JobTask:
+    """The task with what the job's owner agreed on: soft deadline, pieces, power caps and tenant."""
+    due = None if job.due is None else horizon.floor_slot(job.due)
+    names = [tenant.name for tenant in scenario.tenants]
+    tenant = -1 if job.tenant is None else names.index(job.tenant)
+    task = replace(task, tenant=tenant)
+    if due is not None and due < task.deadline and job.late_eur_per_h > 0:
+        task = replace(task, due=due, late_eur_per_slot=job.late_eur_per_h * horizon.step_h)
+    if job.kind is JobKind.INTERRUPTIBLE:
+        gap = horizon.slots_for(job.min_gap) if job.min_gap else 0
+        return replace(task, min_run=min(task.work, horizon.slots_for(job.min_run)), min_gap=gap, restart_eur=job.restart_eur)
+    if job.kind is JobKind.MALLEABLE:
+        return replace(task, modes=tuple(dict.fromkeys((FULL_SPEED, *(Mode(cap.speed, cap.power) for cap in job.power_caps)))))
+    return task
 
 
 def _waiting_task(scenario: Scenario, horizon: Horizon, job: Job, data: DataTasks) -> JobTask:

@@ -12,7 +12,7 @@ from grid.horizon import Horizon
 from grid.response.event import CapacityEvent
 from scheduler.data import Dataset
 from scheduler.facility import Link, Site
-from scheduler.workload import Job
+from scheduler.workload import Job, Tenant
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,6 +123,7 @@ class Scenario:
         seed: the one seed of every random draw.
         horizon: planning horizon.
         sites, links, datasets, jobs, events: the world.
+        tenants: those who share it; jobs without one have no limit of their own.
         weights, planning, errors, rehearsal: settings by name.
         network: electrical network, or None for sites that share none.
         time_zone: IANA name for display at the edges.
@@ -147,6 +148,7 @@ class Scenario:
     time_zone: str = "Europe/Amsterdam"
     provenance: tuple[str, ...] = ()
     beyond_horizon: tuple[str, ...] = ()
+    tenants: tuple[Tenant, ...] = ()
 
     def site(self, name: str) -> Site:
         """The site of that name.

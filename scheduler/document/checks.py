@@ -12,7 +12,7 @@ PROFILE_YEAR = 2016
 
 def check_places(context: Context) -> None:
     """Names, settings, sites and links."""
-    for collection in (("sites",), ("links",), ("datasets",), ("workload", "jobs"), ("events",)):
+    for collection in (("sites",), ("links",), ("datasets",), ("tenants",), ("workload", "jobs"), ("events",)):
         context.unique(*collection)
     _settings(context)
     _network(context)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime, timedelta
 
+from scheduler.document.checks_terms import check_order, check_terms
 from scheduler.document.context import Context
 from scheduler.document.places import NodesPart
 from scheduler.document.tree import Place
@@ -30,9 +31,11 @@ def check_work(context: Context) -> None:
         place = context.place("workload", "jobs", index)
         known = [context.known((*place, "sites", at), name, "site", sites) for at, name in enumerate(job.sites or ())]
         _window(context, job, place)
+        check_terms(context, job, place)
         if all(known):
             _width(context, job, place)
             _inputs(context, job, place)
+    check_order(context)
     for index, event in enumerate(context.document.events):
         _event(context, event, context.place("events", index))
 

@@ -32,6 +32,7 @@ from scheduler.document.sources import Sources, read_sources
 from scheduler.document.templates import fill_templates
 from scheduler.document.tree import Tree, read_tree, shown
 from scheduler.facility import Link, NodeGroup, Site
+from scheduler.workload import Tenant
 
 MAX_FINDINGS = 200
 
@@ -134,6 +135,7 @@ def _build(context: Context, sources: Sources, horizon: Horizon, progress: Progr
         time_zone=document.time_zone,
         provenance=_provenance(context),
         beyond_horizon=beyond,
+        tenants=tuple(Tenant(part.name, part.share) for part in document.tenants),
     )
 
 

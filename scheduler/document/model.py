@@ -20,7 +20,7 @@ from scheduler.document.settings import (
     WeightsPart,
 )
 from scheduler.document.signals import SignalsPart
-from scheduler.document.work import DatasetPart, EventPart, WorkloadPart
+from scheduler.document.work import DatasetPart, EventPart, TenantPart, WorkloadPart
 
 ZONE_WORDS = "an IANA time zone such as Europe/Amsterdam"
 
@@ -57,6 +57,7 @@ class Document(Part):
     sites: Annotated[tuple[SitePart, ...], about("The sites, at least one.")]
     links: Annotated[tuple[LinkPart, ...], about("Data links between sites.")] = ()
     datasets: Annotated[tuple[DatasetPart, ...], about("Datasets.")] = ()
+    tenants: Annotated[tuple[TenantPart, ...], about("Tenants, each with the share of every site that its jobs may use.")] = ()
     workload: Annotated[WorkloadPart, about("Jobs.")] = WorkloadPart()
     events: Annotated[tuple[EventPart, ...], about("Demand-response events known from the start or received later.")] = ()
     provenance: Annotated[ProvenancePart, about("Which numbers are real, derived, assumed.")] = ProvenancePart()

@@ -14,8 +14,9 @@ from scheduler.build import build_problem
 from scheduler.data import Dataset, Tier
 from scheduler.data_tasks import find_way
 from scheduler.facility import Link, NodeGroup
+from scheduler.problem import Mode
 from scheduler.scenario import PlanningSettings, Scenario
-from scheduler.workload import JobKind
+from scheduler.workload import JobKind, PowerCap, Tenant
 from scheduler.world import JobState, Observation
 from tests.factory import START, job, small_scenario
 
@@ -177,3 +178,39 @@ def test_step_does_not_change_means() -> None:
     fine_scenario = small_scenario()
     fine = build_problem(replace(fine_scenario, horizon=fine_scenario.horizon.with_step(timedelta(minutes=15))))
     assert np.allclose(fine.renewable_kw.reshape(3, 24, 4).mean(axis=2), coarse.renewable_kw)
+
+
+def test_terms_of_jobs_become_slots_and_indices() -> None:
+    """Hours become slots (due down, least lengths up), prices follow them, names become indices; full speed stays a mode."""
+    terms = {
+        "train": {"min_run": timedelta(minutes=70), "min_gap": timedelta(minutes=30), "restart_eur": 0.4},
+        "backup": {"due": START + timedelta(hours=9.5), "late_eur_per_h": 2.0, "after": ("nightly", "index"), "tenant": "t"},
+        "transcode": {"kind": JobKind.MALLEABLE, "power_caps": (PowerCap(0.7, 0.55), PowerCap(1.0, 1.0))},
+    }
+    scenario = small_scenario(slots=48, minutes=30)
+    jobs = tuple(replace(item, **terms.get(item.name, {})) for item in scenario.jobs)  # type: ignore[arg-type]
+    problem = build_problem(replace(scenario, jobs=jobs, tenants=(Tenant("s", 0.5), Tenant("t", 0.25))))
+    tasks = {task.name: task for task in problem.jobs}
+    assert (tasks["train"].min_run, tasks["train"].min_gap, tasks["train"].restart_eur) == (3, 1, 0.4)
+    assert (tasks["backup"].due, tasks["backup"].late_eur_per_slot) == (19, 1.0)
+    assert [problem.jobs[j].name for j in tasks["backup"].after] == ["index", "nightly"]
+    assert (tasks["backup"].tenant, tasks["index"].tenant) == (1, -1)
+    assert [(tenant.name, tenant.share) for tenant in problem.tenants] == [("s", 0.5), ("t", 0.25)]
+    assert tasks["transcode"].modes == (Mode(1.0, 1.0), Mode(0.7, 0.55))
+    assert (tasks["index"].due, tasks["index"].min_run, tasks["index"].after) == (None, 1, ())
+
+
+def test_a_new_plan_knows_what_has_ended() -> None:
+    """Later, a job waits only for what is not done, one that has begun for nothing; a soft deadline may lie in the past."""
+    jobs = (
+        job("a", deadline_h=3),
+        job("b", deadline_h=12),
+        replace(job("c", kind=JobKind.INTERRUPTIBLE), after=("a",), due=START + timedelta(hours=2), late_eur_per_h=1.0),
+        replace(job("d"), after=("a", "b")),
+    )
+    scenario = small_scenario(jobs=jobs)
+    found = seen(scenario, 4, finished=frozenset({"a"}), started=(JobState("c", "hall", ("hall.rack-0",), 1, True),))
+    problem = build_problem(scenario, found)
+    assert [task.name for task in problem.jobs] == ["b", "c", "d"]
+    assert [task.after for task in problem.jobs] == [(), (), (0,)]
+    assert (problem.jobs[1].due, problem.jobs[1].min_run) == (-2, 1)
