@@ -16,8 +16,8 @@ part                    meaning
 ``unserved``            facility load that no source served, at its price of last resort
 ``soc_shortfall``       energy missing in the battery at the end, at its price of last resort
 ``dropped``             jobs and required migrations that are not done
-``lateness``            hours after the deadline (only as realised; plans keep deadlines hard)
-``fixed``               fixed costs of the chosen places and targets
+``lateness``            work after soft deadlines; as realised also hours after the hard deadline (plans keep that one)
+``fixed``               fixed costs of the chosen places and targets, of copies of data, of pieces after a job's first
 ======================  ==================================================================================
 """
 
@@ -72,7 +72,12 @@ def carbon_g_per_kwh(carbon: Carbon, weights: Weights, horizon: Horizon) -> Floa
 
 
 def breakdown_eur(
-    problem: Problem, energy: EnergySchedule, *, dropped_eur: float = 0.0, fixed_eur: float = 0.0
+    problem: Problem,
+    energy: EnergySchedule,
+    *,
+    dropped_eur: float = 0.0,
+    fixed_eur: float = 0.0,
+    lateness_eur: float = 0.0,
 ) -> dict[str, float]:
     """Objective parts of planned energy on the slots of ``problem``.
 
@@ -80,7 +85,8 @@ def breakdown_eur(
         problem: prices, limits and events.
         energy: planned mean powers, ``[S, T]`` kW each.
         dropped_eur: prices of everything that is not done.
-        fixed_eur: fixed costs of the chosen options.
+        fixed_eur: fixed costs of the chosen options, pieces and copies.
+        lateness_eur: price of what is done after soft deadlines.
     """
     step_h = problem.horizon.step_h
     wear = np.array([battery.wear_eur_per_kwh if battery else 0.0 for battery in problem.batteries])
@@ -105,7 +111,7 @@ def breakdown_eur(
             "unserved": step_h * (unserved[:, None] * energy.unserved_kw).sum(),
             "soc_shortfall": (refill * shortfall).sum(),
             "dropped": dropped_eur,
-            "lateness": 0.0,
+            "lateness": lateness_eur,
             "fixed": fixed_eur,
         }
     )
