@@ -290,7 +290,9 @@ class SimulatedWorld:
                 continue
             runs.sort(key=lambda run: run.start)
             for i, run in enumerate(runs):
-                steps.append(_Step(first_s + run.start * step_s, 3, name, Wish(run.site, run.nodes)))
+                steps.append(_Step(first_s + run.start * step_s, 3, name, Wish(run.site, run.nodes, run.speed, run.power)))
+                if i + 1 == len(runs) and run.speed < 1.0:  # what is not done by now goes on at full speed
+                    steps.append(_Step(first_s + run.end * step_s, 3, name, Wish(run.site, run.nodes)))
                 if i + 1 < len(runs) and runs[i + 1].start > run.end and self.jobs[name].job.kind is not JobKind.RIGID:
                     steps.append(_Step(first_s + run.end * step_s, 1, name))
         return sorted(steps, key=lambda step: (step.moment_s, step.order, step.job))

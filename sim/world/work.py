@@ -11,12 +11,15 @@ A job whose node fails loses its work and begins again: at once on free nodes of
 needs in that time, else on its own nodes when they are repaired. Once it runs again it runs in one go until it is done,
 whatever pieces the plan had for it; while it waits, a new plan may put it anywhere. A job that is still not done at the end
 of its last planned piece keeps its nodes until it is.
+
+A malleable job works at the pace of its last command: so much work in a time, and so much power, relative to full speed. It
+holds its nodes whole at any pace, changes pace without letting go of them, and after a failure goes on at full speed.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Generator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import simpy
@@ -27,13 +30,28 @@ from sim.world.nodes import NodePool, Request
 DONE_S = 1e-6
 """Work shorter than this is no work."""
 
+LEAST_SPEED = 1e-6
+"""No command makes a job slower than this."""
+
 
 @dataclass(frozen=True, slots=True)
 class Wish:
-    """What the last command wants: run at ``site`` on ``nodes`` (empty: any that fit)."""
+    """What the last command wants: run at ``site`` on ``nodes`` (empty: any that fit), at some pace.
+
+    Attributes:
+        site: where; nodes: on which nodes.
+        speed: work done in a time; power: IT power; both relative to full speed.
+    """
 
     site: str
     nodes: tuple[str, ...]
+    speed: float = 1.0
+    power: float = 1.0
+
+    @property
+    def pace(self) -> tuple[float, float]:
+        """Speed (never quite nothing, so that the job ends some day) and power."""
+        return max(self.speed, LEAST_SPEED), self.power
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,11 +81,11 @@ class SimulatedJob:
     """A job and what has become of it so far (times are seconds after the world's start).
 
     Attributes:
-        job: the job; true_s: its true run time; left_s: of that, still to be worked off at ``since_s``.
+        job: the job; true_s: its true run time at full speed; left_s: of that, still to be worked off at ``since_s``.
         site: where it last ran, or None; bound_to: site that it may not leave any more, or None.
         started_s, finished_s: first start and end, or None.
         restarts: times it lost its work; energy_kwh: IT energy above idle until ``since_s``.
-        power_kw: IT power that it adds now; held: nodes it runs on now.
+        power_kw: IT power that it adds now; held: nodes it runs on now; speed: work done in a time, relative to full speed.
         unbroken: it began again after a failure and is not paused any more.
         failures_hit: nodes whose failure took its work or that it had to wait for.
     """
@@ -82,6 +100,7 @@ class SimulatedJob:
         self.restarts = 0
         self.energy_kwh = 0.0
         self.power_kw = 0.0
+        self.speed = 1.0
         self.since_s = 0.0
         self.held: tuple[str, ...] = ()
         self.wish: Wish | None = None
@@ -129,8 +148,8 @@ class SimulatedJob:
         self._poke()
 
     def worked_s(self, now_s: float) -> float:
-        """Seconds of work done until ``now_s``, since the last restart."""
-        return self.true_s - self.left_s + (now_s - self.since_s if self.running else 0.0)
+        """Seconds of work at full speed done until ``now_s``, since the last restart."""
+        return self.true_s - self.left_s + ((now_s - self.since_s) * self.speed if self.running else 0.0)
 
     def is_done(self, now_s: float) -> bool:
         """It has ended, or ends at this instant (what happens at an instant is simulated after it was looked at)."""
@@ -169,44 +188,58 @@ class SimulatedJob:
         broken = self._around.pools[wish.site].down_nodes().intersection(wish.nodes)
         if not broken:
             return wish
-        other = self._around.other_nodes(self.job, wish.site, self.left_s)
+        other = self._around.other_nodes(self.job, wish.site, self.left_s / wish.pace[0])
         name = ", ".join(sorted(broken))
         if not other:
             self._around.note(f"{self.job.name} waits at {wish.site} for the repair of {name}")
             self.failures_hit += sorted(broken.difference(self.failures_hit))
             return wish
         self._around.note(f"{self.job.name} goes to {', '.join(other)} because {name} is out of order")
-        self.wish = Wish(wish.site, other)
+        self.wish = replace(wish, nodes=other)
         return self.wish
 
     def _run(self, wish: Wish, request: Request) -> Generator[simpy.Event, Any, None]:
         """Work until done, paused, moved or failed."""
         env, pool = self._around.env, self._around.pools[wish.site]
         self.held, self.since_s = request.held, env.now
-        self.power_kw = pool.core_kw(request.held, self.job)
         self.site = self.bound_to = wish.site
         if self.started_s is None:
             self.started_s = env.now
-        self._around.power_changed(wish.site)
-        done = env.timeout(self.left_s)
-        while not (done.processed or self._failed is not None or self._must_leave(request)):
-            yield done | self._poked
-        worked = env.now - self.since_s
-        self.energy_kwh += self.power_kw * worked / 3600.0
-        self.left_s = 0.0 if done.processed else self.left_s - worked
-        self.held, self.power_kw, self.since_s = (), 0.0, env.now
+        full_kw = pool.core_kw(request.held, self.job)
+        pace: tuple[float, float] | None = wish.pace
+        while pace is not None:
+            yield from self._keep_pace(wish, request, pace, full_kw)
+            over = self.left_s <= DONE_S or self._failed is not None or self.wish is None
+            pace = None if over or self.wish is None or self._must_leave(request, self.wish.pace) else self.wish.pace
+        self.held, self.power_kw, self.speed = (), 0.0, 1.0
         if self.left_s <= DONE_S:
             self.left_s, self.finished_s, self.wish = 0.0, env.now, None
         elif self._failed is not None:
-            self._around.note(f"{self.job.name} lost {worked / 60:.0f} min of work at {wish.site}: {self._failed} failed")
+            lost_min = (self.true_s - self.left_s) / 60.0
+            self._around.note(f"{self.job.name} lost {lost_min:.0f} min of work at {wish.site}: {self._failed} failed")
             self.restarts += 1
             self.failures_hit.append(self._failed)
             self.left_s, self.unbroken, self.bound_to = self.true_s, True, None
             self.wish = Wish(wish.site, request.held)
         self._failed = None
 
-    def _must_leave(self, request: Request) -> bool:
-        """The commands changed so that the job may not go on where it runs (only interruptible jobs do)."""
-        if self.wish is None:
+    def _keep_pace(
+        self, wish: Wish, request: Request, pace: tuple[float, float], full_kw: float
+    ) -> Generator[simpy.Event, Any, None]:
+        """Work at one pace until done, failed, or told otherwise; then the work and energy of that time are counted."""
+        env = self._around.env
+        self.speed, self.power_kw = pace[0], pace[1] * full_kw
+        self._around.power_changed(wish.site)
+        done = env.timeout(self.left_s / self.speed)
+        while not (done.processed or self._failed is not None or self._must_leave(request, pace)):
+            yield done | self._poked
+        passed_s = env.now - self.since_s
+        self.energy_kwh += self.power_kw * passed_s / 3600.0
+        self.left_s = 0.0 if done.processed else self.left_s - passed_s * self.speed
+        self.since_s = env.now
+
+    def _must_leave(self, request: Request, pace: tuple[float, float]) -> bool:
+        """The commands changed so that the job may not go on where it runs, or not at this pace (rigid jobs get no such ones)."""
+        if self.wish is None or self.wish.pace != pace:
             return True
         return bool(self.wish.nodes) and set(self.wish.nodes) != set(request.held)
