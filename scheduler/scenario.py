@@ -11,7 +11,7 @@ from datetime import timedelta
 from grid.horizon import Horizon
 from grid.response.event import CapacityEvent
 from scheduler.data import Dataset
-from scheduler.facility import Link, Site
+from scheduler.facility import FeederLine, Link, Site
 from scheduler.workload import Job, Tenant
 
 
@@ -124,6 +124,7 @@ class Scenario:
         horizon: planning horizon.
         sites, links, datasets, jobs, events: the world.
         tenants: those who share it; jobs without one have no limit of their own.
+        feeders: electrical limits that several sites share, each site in at most one.
         weights, planning, errors, rehearsal: settings by name.
         network: electrical network, or None for sites that share none.
         time_zone: IANA name for display at the edges.
@@ -149,6 +150,7 @@ class Scenario:
     provenance: tuple[str, ...] = ()
     beyond_horizon: tuple[str, ...] = ()
     tenants: tuple[Tenant, ...] = ()
+    feeders: tuple[FeederLine, ...] = ()
 
     def site(self, name: str) -> Site:
         """The site of that name.

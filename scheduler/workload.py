@@ -68,6 +68,8 @@ class Job:
         power_caps: how else than at full speed a malleable job may run.
         after: names of jobs that must have ended before it starts; when one of them is dropped, so is this one.
         tenant: name of its tenant, or None.
+        move_eur: price of moving it to another of its sites once it has begun, its work kept; None: it stays where it began
+            (rigid jobs always do).
     """
 
     name: str
@@ -92,3 +94,4 @@ class Job:
     power_caps: tuple[PowerCap, ...] = ()
     after: tuple[str, ...] = ()
     tenant: str | None = None
+    move_eur: float | None = None
