@@ -14,9 +14,17 @@ def check_terms(context: Context, job: JobPart, place: Place) -> None:
         context.known((*place, "tenant"), job.tenant, "tenant", context.names("tenants"))
     _due(context, job, place)
     _pieces(context, job, place)
+    _move(context, job, place)
     if job.power_caps and "kind" in job.model_fields_set and job.kind is not JobKind.MALLEABLE:
         expected = "malleable (or no kind at all) for a job with power_caps"
         context.report((*place, "kind"), f"'{job.kind}'", expected, needs=[(*place, "power_caps")])
+
+
+def _move(context: Context, job: JobPart, place: Place) -> None:
+    """What runs in one piece is not moved while it runs."""
+    if job.move_eur is not None and job.kind is JobKind.RIGID and not job.power_caps:
+        expected = "kind: interruptible or malleable, for a rigid job runs in one piece at one site"
+        context.report((*place, "move_eur"), f"{job.move_eur:g} EUR for a job of kind rigid", expected, needs=[(*place, "kind")])
 
 
 def check_order(context: Context) -> None:

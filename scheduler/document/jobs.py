@@ -78,6 +78,7 @@ def listed_jobs(context: Context, horizon: Horizon) -> list[Job]:
                 power_caps=tuple(PowerCap(cap.speed, cap.power) for cap in part.power_caps),
                 after=part.after,
                 tenant=part.tenant,
+                move_eur=part.move_eur,
             )
         )
     return jobs

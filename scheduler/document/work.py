@@ -86,6 +86,11 @@ class JobPart(Part):
     ] = 0.0
     power_caps: Annotated[tuple[PowerCapPart, ...], about("Ways to run it below full power; make it malleable.")] = ()
     after: Annotated[tuple[Name, ...], about("Listed jobs that must have ended first; it is dropped when one of them is.")] = ()
+    move_eur: Annotated[
+        float | None,
+        about("Price of moving it to another of its sites once it has begun, its work kept; it stays when left out.", ge=0),
+        Unit("EUR"),
+    ] = None
     tenant: Annotated[Name | None, about("Whose job it is; no limit beyond the site's own when left out.")] = None
     command: Annotated[
         tuple[Text, ...], about("Command and arguments for a node; {seconds} becomes the scaled run time.", min_length=1)
