@@ -131,7 +131,8 @@ def realised_breakdown_eur(
         settlement: slots of ``energy``: the scenario's horizon cut into metering periods of 15 minutes, so that peaks
             and events are settled on 15-minute means.
         energy: realised energy, ``[S, settlement slots]`` kWh each.
-        jobs: what became of each job; one that never finished costs its ``drop_eur``, one that finished late its hours.
+        jobs: what became of each job; one that never finished costs its ``drop_eur``, one that finished late its hours, after
+            the hard deadline as after the soft one; restarts and moves cost what they cost.
         dropped_migrations: datasets whose required migration was not finished.
 
     An event is settled by ``overshoot_kwh``, as its proof of delivery is.
@@ -160,14 +161,16 @@ def realised_breakdown_eur(
             if event.site == site.name:
                 over_kwh = float(overshoot_kwh(settlement, event, net_kw).sum())
                 parts["event_penalty"] += event.penalty_eur_per_kwh * over_kwh
-    price_of = {job.name: job.drop_eur for job in scenario.jobs}
+    asked = {job.name: job for job in scenario.jobs}
     datasets = {dataset.name: dataset for dataset in scenario.datasets}
     for outcome in jobs:
         if outcome.finished is None:
-            parts["dropped"] += price_of[outcome.job]
+            parts["dropped"] += asked[outcome.job].drop_eur
         else:
             late_h = max(0.0, (outcome.finished - outcome.deadline).total_seconds() / 3600.0)
-            parts["lateness"] += weights.lateness_eur_per_h * late_h
+            parts["lateness"] += weights.lateness_eur_per_h * late_h + asked[outcome.job].late_eur_per_h * outcome.late_h
+        parts["fixed"] += asked[outcome.job].restart_eur * max(0, outcome.pieces - 1)
+        parts["fixed"] += (asked[outcome.job].move_eur or 0.0) * outcome.moves
     parts["dropped"] += sum(migration_drop_eur(datasets[name]) for name in dropped_migrations)
     return _checked(parts)
 

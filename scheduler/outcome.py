@@ -93,7 +93,9 @@ class JobOutcome:
         missed: finished after the deadline, or never.
         restarts: times it had to begin again after a node failure.
         energy_kwh: IT energy above idle that it used.
-        failures: nodes whose failure took its work or that it had to wait for.
+        failures: nodes whose failure took its work or that it (or a job that it comes after) had to wait for.
+        late_h: hours of lateness against its soft deadline: rigid, of its end; others, of the time that they worked after it.
+        pieces: times it began to work after a pause, the first included; moves: times it changed its site.
     """
 
     job: str
@@ -105,6 +107,9 @@ class JobOutcome:
     restarts: int
     energy_kwh: float
     failures: tuple[str, ...] = ()
+    late_h: float = 0.0
+    pieces: int = 1
+    moves: int = 0
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -221,7 +221,7 @@ def _reachable(context: Context, event: EventPart, place: Place) -> None:
             windows = [window.export_limit_kw for window in site.connection.windows if window.export_limit_kw is not None]
             most = max([site.connection.export_limit_kw, *windows])
             if event.limit_kw < -most:
-                expected = f"at least {-most:g} kW: {site.name} may export {most:g} kW, so no plan can keep to less"
+                expected = f"at least {0.0 - most:g} kW: {site.name} may export {most:g} kW, so no plan can keep to less"
                 context.report((*place, "limit_kw"), f"{event.limit_kw:g} kW", expected, needs=[connection])
 
 

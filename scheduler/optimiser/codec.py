@@ -12,7 +12,7 @@ from scheduler.optimiser.compiled import Compiled
 from scheduler.optimiser.model import ModelParts
 from scheduler.optimiser.restrict import BoolArray
 from scheduler.policies.schedule import JobPlace, Schedule, copies_of, pieces
-from scheduler.problem import FULL_SPEED
+from scheduler.problem import FULL_SPEED, JobTask, Problem
 
 JOB_FAMILIES = ("start", "at_site", "run", "drop", "begin", "data_there", "ended")
 """Families of columns of a job class, by class first."""
@@ -121,7 +121,7 @@ def decode(parts: ModelParts, model: Compiled, values: FloatArray) -> Schedule:
     for (c, e), column in model.columns.get("at_site", {}).items():
         jobs = round(values[column])
         if jobs and parts.classes[c].malleable:
-            per_class[c] += [_malleable(parts.classes[c], model, values, c, e, jobs)] * jobs
+            per_class[c] += [_malleable(parts, model, values, c, e, jobs)] * jobs
         elif jobs:
             counts = runs[c, e]
             slots = sorted(counts)
@@ -145,8 +145,9 @@ def _take_moves(parts: ModelParts, model: Compiled, values: FloatArray, schedule
             schedule.shares[m][t] = min(1.0, max(0.0, values[column]))
 
 
-def _malleable(group: JobClass, model: Compiled, values: FloatArray, c: int, e: int, jobs: int) -> JobPlace:
+def _malleable(parts: ModelParts, model: Compiled, values: FloatArray, c: int, e: int, jobs: int) -> JobPlace:
     """Place of each of ``jobs`` malleable jobs of a class at one site: an equal part of what they do together."""
+    group = parts.classes[c]
     modes = range(len(group.task.modes))
     found = {}
     for t in group.slots[e]:
@@ -155,7 +156,32 @@ def _malleable(group: JobClass, model: Compiled, values: FloatArray, c: int, e: 
         row = [share if share > DUST else 0.0 for share in row]
         if any(row):
             found[t] = tuple(share / max(1.0, sum(row)) for share in row)
+    found = _without_surplus(parts.problem, group.task, group.task.options[e].site, found)
     return JobPlace(e, tuple(found), tuple(found.values()))
+
+
+def _without_surplus(
+    problem: Problem, task: JobTask, site: int, found: dict[int, tuple[float, ...]]
+) -> dict[int, tuple[float, ...]]:
+    """The shares of a malleable job, last ones first, without work beyond what is asked where that work earns nothing.
+
+    The rows ask for at least the work, and where energy is free a solver may do more for nothing. Where energy has a negative
+    price, doing more earns and stays.
+    """
+    surplus = sum(share * mode.speed for row in found.values() for share, mode in zip(row, task.modes, strict=True)) - task.work
+    kept = dict(found)
+    for t in sorted(found, reverse=True):
+        if problem.import_weight_eur_per_kwh[site, t] < 0 or problem.export_eur_per_kwh[site, t] < 0:
+            continue
+        row = []
+        for share, mode in zip(found[t], task.modes, strict=True):
+            cut = min(share, max(0.0, surplus) / mode.speed)
+            surplus -= cut * mode.speed
+            row.append(share - cut if share - cut > DUST else 0.0)
+        kept[t] = tuple(row)
+        if not any(row):
+            del kept[t]
+    return kept
 
 
 def cells(model: Compiled, family: str, values: FloatArray, shape: tuple[int, int]) -> FloatArray:

@@ -102,6 +102,8 @@ def _job_state(world: SimulatedWorld, job: SimulatedJob, then_s: float) -> JobSt
     last = pieces[-1] if pieces else None
     nodes = job.held or (last[2].nodes if last else ()) or (job.wish.nodes if job.wish else ())
     site = job.site or (last[2].site if last else "")
+    if last is not None and last[2].site != site and not whole:  # it will have been moved
+        site, nodes = last[2].site, last[2].nodes
     running = whole or (job.running and then_s == now_s) or (last is not None and last[1] >= then_s)
     return JobState(job.job.name, site, nodes, remaining, running)
 

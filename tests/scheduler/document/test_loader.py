@@ -18,6 +18,7 @@ from scheduler.document import check_file, load_scenario
 from scheduler.document.fields import Part
 from scheduler.document.jobs import with_those_before
 from scheduler.document.settings import ErrorsPart, PlanningPart, RehearsalPart, WeightsPart
+from scheduler.facility import FeederLine
 from scheduler.traces import fit_to_horizon
 from scheduler.workload import JobKind, PowerCap, Tenant
 
@@ -37,7 +38,7 @@ site_templates:
     pue: 1.1
     nodes: [{{name: n, count: 2, cores: 8, memory_gb: 32 GiB, idle_kw: 100 W, peak_kw: 0.3}}]
     battery: {{energy_kwh: 0.01 MWh, charge_kw: 5, discharge_kw: 5}}
-    connection: {{import_limit_kw: 10, windows: [{{from: "22:00", to: "02:30", import_limit_kw: 3}}]}}
+    connection: {{import_limit_kw: 10, export_limit_kw: 2, windows: [{{from: "22:00", to: "02:30", import_limit_kw: 3}}]}}
     tariff: {{import_fee_eur_per_mwh: 3 ct/kWh, export_fee_eur_per_mwh: 10}}
 sites:
   - {{name: a, like: place, battery: {{energy_kwh: 20, initial_soc_kwh: 1}}}}
@@ -89,6 +90,7 @@ def test_every_value_arrives_in_its_unit(tmp_path: Path) -> None:
 
 TERMS = """\
 tenants: [{name: physics, share: 25 %}]
+feeders: [{name: street, limit_kw: 0.02 MW, sites: [{site: a, drop_pu_per_kw: 2 pu/MW}]}]
 workload:
   jobs:
     - name: clean
@@ -98,6 +100,7 @@ workload:
       min_gap_minutes: 20
       restart_eur: 0.4
       tenant: physics
+      move_eur: 3
     - name: report
       duration_minutes: 120
       due: +6h
@@ -135,6 +138,8 @@ def test_terms_of_jobs_arrive(tmp_path: Path) -> None:
     assert (mail.due, mail.late_eur_per_h) == (start + timedelta(hours=8), 1.0)
     assert (clean.after, report.after, mail.after) == ((), ("clean",), ("clean", "report"))
     assert (clean.due, clean.late_eur_per_h) == (None, 0.0)
+    assert (clean.move_eur, report.move_eur) == (3.0, None)
+    assert scenario.feeders == (FeederLine("street", ("a",), 20.0, (0.002,), 0.05),)
 
 
 def test_what_comes_after_a_job_beyond_the_horizon_is_beyond_it_too(tmp_path: Path) -> None:
