@@ -209,8 +209,12 @@ class Search:
         return answer
 
     def _settled(self, it_kw: FloatArray, values: FloatArray) -> EnergySchedule:
-        families = ("charge_kw", "discharge_kw", "renewable_used_kw", "unserved_kw")
-        return settle(self.parts.problem, it_kw, *(cells(self.model, family, values, it_kw.shape) for family in families))
+        """Energy of ``values``; what ``it_kw`` takes less than they had (free work that earned nothing) is curtailed."""
+        problem = self.parts.problem
+        names = ("charge_kw", "discharge_kw", "renewable_used_kw", "unserved_kw", "it_kw")
+        charge, discharge, used, unserved, had = (cells(self.model, name, values, it_kw.shape) for name in names)
+        less = np.maximum(0.0, problem.pue * (had - it_kw))
+        return settle(problem, it_kw, charge, discharge, np.maximum(0.0, used - less), unserved)
 
     def _from_relaxation(self, relaxed: Answer) -> None:
         """Place what the relaxation decided whole, then the rest, then improve job by job."""

@@ -13,7 +13,7 @@ from grid.series import Series
 from scheduler.build import build_problem
 from scheduler.data import Dataset, Tier
 from scheduler.data_tasks import find_way
-from scheduler.facility import Link, NodeGroup
+from scheduler.facility import FeederLine, Link, NodeGroup
 from scheduler.problem import Mode
 from scheduler.scenario import PlanningSettings, Scenario
 from scheduler.workload import JobKind, PowerCap, Tenant
@@ -214,3 +214,39 @@ def test_a_new_plan_knows_what_has_ended() -> None:
     assert [task.name for task in problem.jobs] == ["b", "c", "d"]
     assert [task.after for task in problem.jobs] == [(), (), (0,)]
     assert (problem.jobs[1].due, problem.jobs[1].min_run) == (-2, 1)
+
+
+@pytest.mark.parametrize(
+    ("kind", "move_eur", "expected"),
+    [
+        (JobKind.INTERRUPTIBLE, None, [("hall", 0.0)]),
+        (JobKind.INTERRUPTIBLE, 4.0, [("hall", 0.0), ("cabinet", 4.0)]),
+        (JobKind.MALLEABLE, 4.0, [("hall", 0.0), ("cabinet", 4.0)]),
+        (JobKind.RIGID, 4.0, [("hall", 0.0)]),
+    ],
+)
+def test_a_started_job_moves_only_at_a_price(kind: JobKind, move_eur: float | None, expected: list[tuple[str, float]]) -> None:
+    """It goes on or pauses where it is for nothing; elsewhere among its sites at its price, its work kept; a rigid one never."""
+    item = replace(job("soft", duration_h=4, kind=kind, sites=("cabinet", "hall")), move_eur=move_eur)
+    scenario = small_scenario(jobs=(item,))
+    state = JobState("soft", "hall", ("hall.rack-0",), 3, running=True)
+    problem = build_problem(scenario, seen(scenario, 4, started=(state,)))
+    (task,) = problem.jobs
+    assert [(problem.sites[option.site], option.cost_eur) for option in task.options] == expected
+    assert task.work == 3
+    assert bool(task.pinned) == (kind is JobKind.RIGID)
+
+
+def test_feeders_keep_the_margin_free_but_not_of_the_fixed_load() -> None:
+    """A margin of 5 % is taken off rating and voltage band, down to what idle sites need and no further."""
+    scenario = small_scenario()
+    fixed = [site.idle_kw for site in scenario.sites]
+    for limit, expected in ((100.0, 95.0), (1.02 * (fixed[1] + fixed[2]), fixed[1] + fixed[2]), (0.5, 0.5)):
+        wide = FeederLine("street", ("hall", "vault"), limit, (0.01, 0.02), 0.5)
+        (feeder,) = build_problem(replace(scenario, feeders=(wide,))).feeders
+        assert (feeder.sites, feeder.drop_pu_per_kw) == ((1, 2), (0.01, 0.02))
+        assert feeder.limit_kw == pytest.approx(expected)
+        assert feeder.drop_limit_pu == pytest.approx(0.475)
+    drop = 0.01 * (fixed[1] + fixed[2]) + 0.02 * fixed[2]
+    tight = FeederLine("street", ("hall", "vault"), 100.0, (0.01, 0.02), 1.01 * drop)
+    assert build_problem(replace(scenario, feeders=(tight,))).feeders[0].drop_limit_pu == pytest.approx(drop)

@@ -262,3 +262,20 @@ def test_plans_with_malleable_jobs_and_feeders_are_sound(seed: int) -> None:
     plan = MilpPolicy().plan(problem)
     check_plan(problem, plan)
     check_feeders(problem, plan)
+
+
+def test_free_work_is_not_planned_and_not_exported_through_a_full_feeder() -> None:
+    """Sun beyond what the feeder takes is free, so a solver may work on for nothing: the plan holds just the work."""
+    job = task("j", JobKind.MALLEABLE, work=1, modes=(FULL_SPEED, ECO))
+    problem = flat_problem([50.0, 50.0, 50.0], job)
+    sunny = replace(
+        problem,
+        renewable_kw=np.full((1, 3), 5.0),
+        export_limit_kw=np.full((1, 3), 10.0),
+        export_eur_per_kwh=np.full((1, 3), 0.01),
+        feeders=(Feeder("f", (0,), 2.0, (0.0,), 1.0),),
+    )
+    plan = solved(sunny)
+    check_feeders(sunny, plan)
+    assert sum((run.end - run.start) * run.speed for run in plan.runs) == pytest.approx(1.0, abs=1e-6)
+    assert plan.objective_eur == pytest.approx(-3 * 2.0 * 0.01, abs=1e-6)
