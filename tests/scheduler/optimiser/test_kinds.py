@@ -10,11 +10,19 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from scheduler.build import build_problem
+from scheduler.optimiser.codec import decode, encode, task_columns
+from scheduler.optimiser.compiled import compile_model
+from scheduler.optimiser.model import build_model
 from scheduler.optimiser.policy import MilpPolicy
+from scheduler.optimiser.restrict import hold, rows_of
 from scheduler.plan import Plan, ReasonKind, SolveStatus
+from scheduler.policies.fifo import fifo_schedule
 from scheduler.policies.registry import BASELINES, POLICIES
+from scheduler.policies.schedule import JobPlace, Schedule, it_power_kw, task_eur
 from scheduler.problem import FULL_SPEED, Copy, Feeder, JobOption, JobTask, Mode, Problem, TenantShare
-from scheduler.workload import JobKind
+from scheduler.workload import JobKind, PowerCap
+from tests.factory import job, small_scenario
 from tests.scheduler.checks import check_feeders, check_plan
 from tests.scheduler.optimiser.reference import best_cost
 from tests.scheduler.optimiser.test_optimum import tiny
@@ -22,6 +30,7 @@ from tests.scheduler.problems import flat_problem, task
 
 EASY = settings(max_examples=12, deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow])
 ECO = Mode(0.7, 0.55)
+CAP = PowerCap(0.7, 0.55)
 
 
 def solved(problem: Problem) -> Plan:
@@ -182,13 +191,21 @@ def test_successor_of_an_impossible_job_is_a_conflict() -> None:
     assert [item.reason.kind for item in plan.dropped] == [ReasonKind.CONFLICT, ReasonKind.CONFLICT]
 
 
-def test_tenant_gets_no_more_than_its_share() -> None:
-    """Two nodes, half of them for the tenant: its two jobs run one after the other, the other's runs in the cheap slot."""
+@pytest.mark.parametrize(("share", "cost_eur"), [(0.25, 0.07), (0.5, 0.03)])
+def test_tenant_gets_no_more_than_its_share(share: float, cost_eur: float) -> None:
+    """Four nodes have room for all three jobs in the cheap slot; a tenant with a quarter of them runs its two in turn."""
     jobs = [task("a", work=1, tenant=0), task("b", work=1, tenant=0), task("c", work=1)]
-    problem = replace(flat_problem([10.0, 50.0], *jobs, cores=32), tenants=(TenantShare("t", 0.5),))
+    problem = replace(flat_problem([10.0, 50.0], *jobs, cores=64), tenants=(TenantShare("t", share),))
     plan = solved(problem)
-    assert sorted(run.start for run in plan.runs if run.job in "ab") == [0, 1]
+    assert plan.objective_eur == pytest.approx(cost_eur, abs=1e-6)
     assert spans(plan, "c") == [(0, 1)]
+
+
+def test_malleable_jobs_of_a_tenant_count_with_their_shares() -> None:
+    """Three malleable jobs share the room of one: together one slot of work in each of the three cheapest slots."""
+    jobs = [replace(task(name, JobKind.MALLEABLE, work=1, tenant=0), modes=(FULL_SPEED,)) for name in ("a", "b", "c")]
+    problem = replace(flat_problem([10.0, 20.0, 50.0, 90.0], *jobs, cores=64), tenants=(TenantShare("t", 0.25),))
+    assert solved(problem).objective_eur == pytest.approx(0.010 + 0.020 + 0.050, abs=1e-6)
 
 
 def test_tenant_share_below_one_job_is_a_conflict() -> None:
@@ -279,3 +296,55 @@ def test_free_work_is_not_planned_and_not_exported_through_a_full_feeder() -> No
     check_feeders(sunny, plan)
     assert sum((run.end - run.start) * run.speed for run in plan.runs) == pytest.approx(1.0, abs=1e-6)
     assert plan.objective_eur == pytest.approx(-3 * 2.0 * 0.01, abs=1e-6)
+
+
+def test_malleable_job_waits_for_all_of_its_data() -> None:
+    """A malleable job at the vault works in no share of a slot before the dataset that moves there has arrived whole."""
+    verify = replace(job("verify", sites=("vault",), inputs=("scans",), duration_h=2, kind=JobKind.MALLEABLE), power_caps=(CAP,))
+    problem = build_problem(small_scenario(jobs=(verify,)))
+    for policy in POLICIES.values():
+        plan = policy().plan(problem)
+        check_plan(problem, plan)
+        assert min(run.start for run in plan.runs) >= max(piece.end for piece in plan.transfers)
+
+
+def test_malleable_job_takes_what_is_left_of_a_site() -> None:
+    """Where half of its cores are free it works half of each slot; where that does not do by its deadline it is impossible."""
+    half = flat_problem([10.0, 20.0, 30.0], task("j", JobKind.MALLEABLE, work=1), cores=8)
+    plan = solved(half)
+    assert spans(plan, "j") == [(0, 2)]
+    assert plan.runs[0].use == pytest.approx(0.5)
+    assert plan.objective_eur == pytest.approx(0.5 * (0.010 + 0.020), abs=1e-6)
+    none = MilpPolicy().plan(flat_problem([10.0, 20.0, 30.0], task("j", JobKind.MALLEABLE, work=2), cores=8))
+    assert none.status is SolveStatus.INFEASIBLE
+
+
+@EASY
+@given(st.integers(0, 10_000))
+def test_a_schedule_survives_the_vector(seed: int) -> None:
+    """A baseline's schedule, made a vector of the model, keeps all rows of its columns, and is the same when read back."""
+    problem = varied(seed)
+    loose = replace(problem.jobs[0], kind=JobKind.MALLEABLE, modes=(FULL_SPEED, ECO), min_run=1, min_gap=0, restart_eur=0.0)
+    problem = replace(problem, jobs=(loose, *problem.jobs[1:]))
+    parts = build_model(problem)
+    model = compile_model(parts)
+    schedule = fifo_schedule(problem)
+    values = encode(parts, model, schedule)
+    assert values is not None
+    assert hold(model, values, rows_of(model, task_columns(model)))
+    again = decode(parts, model, values)
+    assert again.jobs.keys() == schedule.jobs.keys()
+    assert np.allclose(it_power_kw(problem, again), it_power_kw(problem, schedule))
+    assert task_eur(problem, again) == pytest.approx(task_eur(problem, schedule))
+
+
+def test_a_vector_that_breaks_an_order_is_refused() -> None:
+    """The rows of a schedule's own columns are looked at before it may become an incumbent."""
+    problem = flat_problem([10.0, 10.0, 10.0], task("a", work=1), task("b", work=1, after=(0,)))
+    parts = build_model(problem)
+    model = compile_model(parts)
+    rows = rows_of(model, task_columns(model))
+    for first, second, good in ((0, 1, True), (1, 1, False), (2, 0, False)):
+        values = encode(parts, model, Schedule({0: JobPlace(0, (first,)), 1: JobPlace(0, (second,))}))
+        assert values is not None
+        assert hold(model, values, rows) == good
