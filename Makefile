@@ -2,12 +2,16 @@
 SCENARIO ?= configs/almere.yaml
 export OZZO_DATA ?= $(if $(wildcard ../shared/data),$(abspath ../shared/data))
 export OZZO_SPEC ?= $(if $(wildcard ../shared/spec),$(abspath ../shared/spec))
+export OZZO_INSTANCES ?= $(if $(wildcard ../shared/instances),$(abspath ../shared/instances))
 # an empty value means unset
 ifeq ($(OZZO_DATA),)
 unexport OZZO_DATA
 endif
 ifeq ($(OZZO_SPEC),)
 unexport OZZO_SPEC
+endif
+ifeq ($(OZZO_INSTANCES),)
+unexport OZZO_INSTANCES
 endif
 
 .DEFAULT_GOAL := help
