@@ -2,12 +2,16 @@
 SCENARIO ?= configs/almere.yaml
 export OZZO_DATA ?= $(if $(wildcard ../shared/data),$(abspath ../shared/data))
 export OZZO_SPEC ?= $(if $(wildcard ../shared/spec),$(abspath ../shared/spec))
+export OZZO_INSTANCES ?= $(if $(wildcard ../shared/instances),$(abspath ../shared/instances))
 # an empty value means unset
 ifeq ($(OZZO_DATA),)
 unexport OZZO_DATA
 endif
 ifeq ($(OZZO_SPEC),)
 unexport OZZO_SPEC
+endif
+ifeq ($(OZZO_INSTANCES),)
+unexport OZZO_INSTANCES
 endif
 
 .DEFAULT_GOAL := help
@@ -41,8 +45,9 @@ test: .venv/.ozzo-dev servers check ## everything that CI runs: checks, tests wi
 	.venv/bin/coverage combine --quiet
 	.venv/bin/coverage report --fail-under=90
 
-bench: .venv/.ozzo-dev ## speed, as ratios against a baseline run beside it
+bench: .venv/.ozzo-dev ## speed, as ratios against a baseline run beside it; the optimiser beside HiGHS and CP-SAT
 	.venv/bin/python -m benchmarks
+	.venv/bin/ozzo bench optimiser $(if $(OZZO_INSTANCES),--instances $(OZZO_INSTANCES)) --size S,M
 
 docs: .venv/.ozzo-dev ## write again what is generated: reference, JSON Schema, dashboards
 	.venv/bin/ozzo reference --out docs/reference.md

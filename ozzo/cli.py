@@ -17,6 +17,7 @@ from typing import Annotated
 import typer
 
 from grid.errors import InputError, Interrupted, OzzoError
+from ozzo.cli_bench import bench_app
 from ozzo.version import __version__
 
 app = typer.Typer(
@@ -29,6 +30,7 @@ app = typer.Typer(
 )
 fit_app = typer.Typer(help="Fit the small tables in configs/data from real data.", no_args_is_help=True)
 app.add_typer(fit_app, name="fit")
+app.add_typer(bench_app, name="bench")
 
 ScenarioFile = Annotated[Path, typer.Argument(metavar="SCENARIO", help="Scenario document (YAML).", show_default=False)]
 AsJson = Annotated[bool, typer.Option("--json", help="Print machine-readable JSON on standard output.")]

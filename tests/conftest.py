@@ -39,3 +39,12 @@ def spec() -> Path:
     if not folder:
         pytest.skip("OZZO_SPEC is not set: interface descriptions are read in place and never shipped")
     return Path(folder)
+
+
+@pytest.fixture
+def instances() -> Path:
+    """Folder of the benchmark instances and their judge; skips with the reason when OZZO_INSTANCES is not set."""
+    folder = os.environ.get("OZZO_INSTANCES")
+    if not folder:
+        pytest.skip("OZZO_INSTANCES is not set: benchmark instances are read in place and never shipped")
+    return Path(folder)

@@ -29,7 +29,7 @@ def test_help_names_every_command() -> None:
     """Help lists the commands and exits with 0."""
     done = ozzo("--help")
     assert done.returncode == 0
-    for command in ("check", "schema", "reference", "plan", "rehearse", "run", "dashboards", "fit"):
+    for command in ("check", "schema", "reference", "plan", "rehearse", "run", "dashboards", "fit", "bench"):
         assert command in done.stdout
 
 

@@ -1,0 +1,143 @@
+"""A child process of the benchmark: fresh for every solver, watched line by line, gone when we are."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryFile
+
+from ozzo.environment import child_environment
+from ozzo.guard import die_with_parent
+
+GRACE_S = 3.0
+"""Time that a child gets to leave by itself."""
+TAIL = 2000
+"""Characters of its last words that are kept."""
+
+
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """How a process ended.
+
+    Attributes:
+        code: exit code, or None when it was ended at its limit.
+        output: standard output; words: the end of standard error.
+        wall_s: from its start to its end.
+    """
+
+    code: int | None
+    output: str
+    words: str
+    wall_s: float
+
+    @property
+    def last_word(self) -> str:
+        """The last line that it said on standard error."""
+        lines = self.words.strip().splitlines()
+        return lines[-1] if lines else ""
+
+
+def run_process(argv: Sequence[str], limit_s: float, tell: Callable[[str], None] | None = None) -> Ended:
+    """Run ``argv`` in a session of its own until it ends, its limit is over, or we are interrupted (then it is ended too).
+
+    Args:
+        argv: program and arguments.
+        limit_s: wall time after which it is ended.
+        tell: called with each line of standard output, from another thread.
+    """
+    began = time.perf_counter()
+    lines: list[str] = []
+    with (
+        TemporaryFile() as errors,
+        subprocess.Popen(  # noqa: S603
+            argv,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=errors,
+            text=True,
+            env=environment(),
+            start_new_session=True,
+            preexec_fn=die_with_parent,  # noqa: PLW1509
+        ) as child,
+    ):
+
+        def listen() -> None:
+            for line in child.stdout or ():
+                lines.append(line)
+                if tell is not None:
+                    tell(line.rstrip())
+
+        listener = threading.Thread(target=listen, daemon=True)
+        listener.start()
+        code: int | None = None
+        try:
+            code = child.wait(timeout=limit_s)
+        except subprocess.TimeoutExpired:
+            _end(child)
+        except BaseException:
+            _end(child)
+            raise
+        wall_s = time.perf_counter() - began
+        listener.join(GRACE_S)
+        errors.seek(0)
+        words = errors.read().decode(errors="replace")[-TAIL:]
+    return Ended(code, "".join(lines), words, wall_s)
+
+
+def _end(child: subprocess.Popen[str]) -> None:
+    """End a child and what it started."""
+    for number in (signal.SIGTERM, signal.SIGKILL):
+        try:
+            os.killpg(child.pid, number)
+            child.wait(timeout=GRACE_S)
+        except ProcessLookupError:
+            return
+        except subprocess.TimeoutExpired:
+            continue
+
+
+def environment() -> dict[str, str]:
+    """What a child gets to see: the usual short list, and where and how compiled code is cached."""
+    more = {name: value for name, value in os.environ.items() if name.startswith(("NUMBA_", "OMP_")) or name == "HOME"}
+    return child_environment(os.environ, **more)
+
+
+def program(script: Path, *arguments: str) -> list[str]:
+    """How a judge is called: a Python file by this Python (its libraries are here), anything else as it is."""
+    return [*((sys.executable,) if script.suffix == ".py" else ()), str(script), *arguments]
+
+
+def module(name: str, *arguments: str) -> list[str]:
+    """How a module of the product is called, without the working folder on its path."""
+    return [sys.executable, "-P", "-m", name, *arguments]
+
+
+def peak_memory_mb() -> float:
+    """Highest resident memory of this process so far, MB (10^6 bytes).
+
+    From ``VmHWM`` in ``/proc``: the usual ``ru_maxrss`` of a child also counts what its parent held when it was started.
+    """
+    try:
+        text = Path("/proc/self/status").read_text(encoding="utf-8")
+        return next(int(line.split()[1]) for line in text.splitlines() if line.startswith("VmHWM")) * 1024 / 1e6
+    except (OSError, StopIteration):
+        import resource
+
+        unit = 1 if sys.platform == "darwin" else 1024
+        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit / 1e6
+
+
+def free_memory_mb() -> float:
+    """Memory that could be had now, MB (10^6 bytes); infinite where that is not known."""
+    try:
+        text = Path("/proc/meminfo").read_text(encoding="utf-8")
+        return next(int(line.split()[1]) for line in text.splitlines() if line.startswith("MemAvailable")) * 1024 / 1e6
+    except (OSError, StopIteration):
+        return float("inf")

@@ -1,0 +1,98 @@
+"""``ozzo bench``: its options. Like ``ozzo.cli`` it imports heavy rooms inside the commands only."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from grid.errors import Finding, InputError
+
+bench_app = typer.Typer(help="Measure the optimiser beside other solvers.", no_args_is_help=True)
+
+
+@bench_app.callback()
+def bench() -> None:
+    """Measure the optimiser beside other solvers."""
+
+
+@bench_app.command("optimiser")
+def optimiser(
+    instances: Annotated[
+        Path | None, typer.Option(help="Folder of instances (.npz), or one file; without it they are made.", show_default=False)
+    ] = None,
+    size: Annotated[
+        list[str] | None, typer.Option(help="S, M, L or XL (or S,M): to make (S if not given), or to take from the folder.")
+    ] = None,
+    seed: Annotated[int, typer.Option(help="Seed of an instance that is made.", min=0)] = 0,
+    seeds: Annotated[str | None, typer.Option(help="Several seeds, such as 1,2,3.")] = None,
+    templates: Annotated[int | None, typer.Option(help="Distinct shapes of jobs in instances that are made.", min=1)] = None,
+    time_s: Annotated[
+        float | None,
+        typer.Option(
+            "--time", help="Seconds for build and solve of each solver; S 10, M 15, L 60, XL 600 if not given.", min=0.1
+        ),
+    ] = None,
+    gap: Annotated[float, typer.Option(help="Relative gap at which a solver may stop.", min=0.0)] = 0.0,
+    against: Annotated[
+        str | None, typer.Option(help="Rivals: highs,cpsat or none; both on S and M if not given.", show_default=False)
+    ] = None,
+    judge: Annotated[
+        Path | None, typer.Option(help="Program called as JUDGE INSTANCE SOLUTION, prints JSON; score.py beside the instances.")
+    ] = None,
+    write_solutions: Annotated[
+        Path | None, typer.Option(help="Folder for a solution file of each instance, under its name, with the claimed bound.")
+    ] = None,
+    keep_instances: Annotated[Path | None, typer.Option(help="Folder in which instances that are made are kept.")] = None,
+    solver: Annotated[
+        str, typer.Option(help="What to measure as ozzo: module:function beside LargeLimits (docs/researcher.md).")
+    ] = "scheduler.optimiser.large.solve:solve_case",
+    as_json: Annotated[bool, typer.Option("--json", help="Print machine-readable JSON on standard output.")] = False,
+) -> None:
+    """Objective, bound, gap, times and memory of the optimiser, beside plain HiGHS and CP-SAT with the same time.
+
+    Every solver runs in a process of its own, and every solution is checked by code that shares nothing with the optimiser.
+    """
+    from ozzo.bench.rows import as_json as rows_as_json
+    from ozzo.bench.rows import print_table
+    from ozzo.bench.run import BenchOptions, run_bench
+    from ozzo.console import Console
+
+    options = BenchOptions(
+        instances=instances,
+        sizes=tuple(word.upper() for entry in size or () for word in _words(entry)),
+        seeds=_numbers(seeds) if seeds is not None else (seed,),
+        templates=templates,
+        time_s=time_s,
+        gap=gap,
+        against=None if against is None else tuple(word for word in _words(against) if word != "none"),
+        judge=judge,
+        solutions=write_solutions,
+        made=keep_instances,
+        entry=solver,
+    )
+    result = run_bench(options, Console(quiet=as_json))
+    if as_json:
+        sys.stdout.write(rows_as_json(result.rows, interrupted=result.interrupted) + "\n")
+    else:
+        print_table(result.rows, sys.stdout)
+    raise typer.Exit(result.exit_code)
+
+
+def _words(text: str) -> list[str]:
+    return [word.strip() for word in text.split(",") if word.strip()]
+
+
+def _numbers(text: str) -> tuple[int, ...]:
+    """Seeds in a list.
+
+    Raises:
+        InputError: a word is no whole number of at least 0, or there is none.
+    """
+    words = _words(text)
+    wrong = [word for word in words if not word.isdecimal()]
+    if wrong or not words:
+        raise InputError([Finding("--seeds", None, "", ", ".join(wrong) or "nothing", "whole numbers, such as 1,2,3")])
+    return tuple(map(int, words))
