@@ -32,6 +32,9 @@ app.add_typer(fit_app, name="fit")
 
 ScenarioFile = Annotated[Path, typer.Argument(metavar="SCENARIO", help="Scenario document (YAML).", show_default=False)]
 AsJson = Annotated[bool, typer.Option("--json", help="Print machine-readable JSON on standard output.")]
+PlanFile = Annotated[
+    Path | None, typer.Option("--plan", help="Plan written by 'ozzo plan --out' (JSON); a new one is made when left out.")
+]
 Out = Annotated[Path | None, typer.Option("--out", help="Write to this file instead of standard output.")]
 
 
@@ -121,6 +124,21 @@ def rehearse(
     text, passed = rehearse_plan(scenario, plan_file, as_json=as_json, say=_say)
     _emit(text, None)
     raise typer.Exit(0 if passed else 1)
+
+
+@app.command()
+def why(
+    job: Annotated[str, typer.Argument(metavar="JOB", help="Name of a job of the scenario.", show_default=False)],
+    scenario: ScenarioFile,
+    plan_file: PlanFile = None,
+    as_json: AsJson = False,
+) -> None:
+    """Say why a job is where and when it is, what the next best costs, and what would let a job run that is left out."""
+    from ozzo.commands_answers import why_job
+
+    text, runs = why_job(job, scenario, plan_file=plan_file, as_json=as_json, say=_say)
+    _emit(text, None)
+    raise typer.Exit(0 if runs else 1)
 
 
 @app.command()
