@@ -198,4 +198,4 @@ def _why_text(problem: Problem, plan: Plan, answer: Why) -> str:
             shown.add_row(f"{other.site}: {other.label}", when, f"{other.extra_eur:+.4f}", f"{carbon:+.3f}", other.text)
         lines.append(shown)
     gap = "" if plan.gap is None else f" The whole plan is proven to within {plan.gap:.2%} of the best one."
-    return rendered(*lines, *answer.obstacles, " ".join(answer.notes) + gap)
+    return rendered(*lines, *answer.obstacles, f"{' '.join(answer.notes)}{gap}".strip())
