@@ -8,6 +8,7 @@ come from one small mixed-integer programme.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from itertools import pairwise
 
@@ -21,6 +22,8 @@ from scheduler.policies.placing import EPS, Board, board_of
 from scheduler.policies.schedule import JobPlace, Schedule
 from scheduler.problem import RESOURCES, JobTask, Problem
 from scheduler.workload import JobKind
+
+Allowed = Callable[[tuple[int, ...]], bool]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -139,13 +142,13 @@ class Places:
             self._known[key] = self._priced(option, slots, self._site(place.site).cost(extra))
         return self._known[key]
 
-    def best(self, option: int, free: FloatArray, other_than: tuple[int, ...] = ()) -> Priced | None:
+    def best(self, option: int, free: FloatArray, allowed: Allowed | None = None) -> Priced | None:
         """The cheapest place at an option among the slots ``free``; None when there is none.
 
         Args:
             option: index of the option.
             free: slots that may be used, ``[T]``.
-            other_than: slots of a place that does not count.
+            allowed: which places of a job in one piece count; all when left out.
         """
         task = self.task
         if task.kind is not JobKind.RIGID:
@@ -156,12 +159,10 @@ class Places:
                 late[task.due :] = task.late_eur_per_slot
             self.solved += 1
             place = task.options[option]
-            if other_than and (free > 0.5).sum() == task.work and set(np.flatnonzero(free > 0.5)) == set(other_than):
-                return None
-            found = self._site(place.site).cheapest_slots(place.power_kw, task.work, free, late, other_than)
+            found = self._site(place.site).cheapest_slots(place.power_kw, task.work, free, late)
             return self.price(option, found.chosen)
         blocks = [tuple(range(start, start + task.work)) for start in self.starts(free)]
-        blocks = [slots for slots in blocks if slots != other_than]
+        blocks = [slots for slots in blocks if allowed is None or allowed(slots)]
         best: Priced | None = None
         for least, slots in sorted((self._least(option, slots), slots) for slots in blocks):
             if best is not None and least >= best.cost_eur - 1e-9:

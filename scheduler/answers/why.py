@@ -1,211 +1,256 @@
-"""Why a job is where it is: its cost there, the best other places, and what keeps it from better ones.
+"""Why a job is where and when it is: its cost there, the second best here and elsewhere, and what stands in the way of better.
 
-Every place is priced exactly beside everything else of the plan (``scheduler.answers.places``).
+All figures are exact with everything else as planned (``scheduler.answers.places``): they are what moving this one job would
+change, not what another plan could reach by moving several.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from enum import StrEnum
+from dataclasses import dataclass, replace
 
+from grid.errors import Finding, InputError
 from scheduler.answers.places import Places, Priced, schedule_of
-from scheduler.answers.relaxation import Relaxation, relaxations
-from scheduler.answers.words import SAME_EUR, compared, eur, held_words, when
+from scheduler.answers.relaxation import Relaxation, relaxations, with_task
+from scheduler.document.units import nearest
 from scheduler.plan import Plan
-from scheduler.problem import FULL_SPEED, JobTask, Problem
-from scheduler.reasons import clock
+from scheduler.policies.schedule import Schedule, pieces
+from scheduler.problem import JobTask, Problem
+from scheduler.reasons import RESOURCE_WORDS, clock, span
 from scheduler.workload import JobKind
 
+WORTH_TELLING_EUR = 0.00005
+"""Differences below this are not told as a difference."""
 
-class Other(StrEnum):
-    """Kinds of another place."""
+GROUPS = {
+    "energy": ("energy_import", "energy_export"),
+    "carbon": ("carbon",),
+    "peak": ("peak",),
+    "event penalty": ("event_penalty",),
+    "battery": ("battery_wear", "soc_shortfall"),
+    "lateness": ("lateness",),
+    "fixed cost": ("fixed",),
+    "load not served": ("unserved",),
+}
+"""Parts of the objective as an operator calls them."""
 
-    NEXT_TIME = "next_time"
-    """second-best time at the planned site"""
-    CLEAR_TIME = "clear_time"
-    """best time at the planned site that shares no slot with the planned one"""
-    OTHER_SITE = "other_site"
-    """best time at another site"""
 
-
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, slots=True)
 class Alternative:
-    """Another place that the job could have, or why it cannot have one.
+    """Another place of the job.
 
     Attributes:
-        kind: which other place it is.
-        site: name of its site.
-        place: the best such place with all other jobs as planned, or None when there is none.
-        difference_eur: what it costs more than the planned place; None without a place.
-        words: what makes it worse, or what forbids it.
-        blocked: a cheaper place there that other jobs fill, or None; holders: by resource, the jobs that fill it.
+        label: what it is, in words; site: name of the site.
+        place: the place, or None when there is none.
+        extra_eur: what it costs more than the planned place; None without one.
+        text: what makes the difference, or why there is no place.
     """
 
-    kind: Other
+    label: str
     site: str
     place: Priced | None
-    difference_eur: float | None
-    words: str
-    blocked: Priced | None = None
-    holders: dict[str, tuple[str, ...]] | None = None
+    extra_eur: float | None
+    text: str
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, slots=True)
 class Why:
-    """The answer about one job.
+    """Everything about one job of a plan.
 
     Attributes:
-        job: its name.
-        planned: where it runs and what it adds to the objective there; None when it is dropped.
-        told: the reason that the plan itself gives.
-        alternatives: other places; empty for a dropped job.
-        relaxations: for a dropped job, smallest changes that would let it run, the cheapest first.
-        notes: what the reader must know about the figures.
-        solved: energy programmes that were solved.
+        job: its name; kind, work_slots, window: of the job, the window half-open.
+        place: where the plan has it, or None when it is dropped.
+        reason: the plan's own sentence.
+        alternatives: second best places, the cheapest first.
+        obstacles: what stands in the way of cheaper places, and of sites that it cannot use.
+        relaxations: what would let a dropped job run.
+        notes: what the figures leave out.
     """
 
     job: str
-    planned: Priced | None
-    told: str
+    kind: str
+    work_slots: int
+    window: tuple[int, int]
+    place: Priced | None
+    reason: str
     alternatives: tuple[Alternative, ...]
+    obstacles: tuple[str, ...]
     relaxations: tuple[Relaxation, ...]
     notes: tuple[str, ...]
-    solved: int
 
 
-def why(problem: Problem, plan: Plan, job: int, everywhere: Problem | None = None) -> Why:
-    """Why job ``job`` (an index) is where and when it is in ``plan``, or what would let it run.
+def why(problem: Problem, plan: Plan, job: str) -> Why:
+    """All answers about ``job``.
 
-    Args:
-        problem: what was planned.
-        plan: its plan.
-        job: index of the job in ``problem.jobs``.
-        everywhere: the same problem with the job allowed at every site that can hold it; None when that is not known.
+    Raises:
+        InputError: the scenario has no such job; names the nearest one.
     """
-    schedule, task = schedule_of(problem, plan), problem.jobs[job]
-    if job not in schedule.jobs:
-        told = next((item.reason.text for item in plan.dropped if item.name == task.name), f"{task.name} is not in the plan.")
-        changes, solved = relaxations(problem, schedule, job, everywhere)
-        return Why(task.name, None, told, (), changes, _notes(task), solved)
-    teller = _Teller(Places.of(problem, schedule, job))
-    place = teller.places.planned
-    if place is None:
-        raise ValueError(f"{task.name} has no place")
-    planned = teller.places.price(place.option, place.slots)
-    reason = plan.reasons.get(task.name)
-    others = () if task.pinned else tuple(teller.alternatives(planned))
-    notes = _notes(task)
-    gain = max((-(other.difference_eur or 0.0) for other in others), default=0.0)
-    if gain >= SAME_EUR:
-        gap_eur = None if plan.bound_eur is None else plan.objective_eur - plan.bound_eur
-        left = "" if gap_eur is None else f"; its gap leaves {eur(gap_eur)} open, so it need not be the best plan there is"
-        notes += (f"Moving this job alone would save {eur(gain)}: the plan is not the best one for it{left}.",)
-    return Why(task.name, planned, reason.text if reason else "", others, (), notes, teller.places.solved)
+    schedule = schedule_of(problem, plan)
+    teller = _Teller(problem, schedule, Places.of(problem, schedule, job_index(problem, job)))
+    dropped = {item.name: item.reason for item in plan.dropped}
+    reason = plan.reasons.get(job) or dropped.get(job)
+    return teller.tell(reason.text if reason else "")
 
 
-def _notes(task: JobTask) -> tuple[str, ...]:
-    """What the figures leave out for a job of this kind."""
-    notes: tuple[str, ...] = ()
-    if task.kind is JobKind.MALLEABLE or task.modes != (FULL_SPEED,):
-        notes += ("Other places are priced at full speed; the job may also run slower.",)
-    if task.kind is JobKind.INTERRUPTIBLE and (task.min_run > 1 or task.min_gap > 0):
-        notes += ("Other places may have shorter pieces or pauses than the job allows, so they are a lower limit.",)
-    return notes
+def job_index(problem: Problem, job: str) -> int:
+    """Index of the job of that name.
+
+    Raises:
+        InputError: there is none; names the nearest one.
+    """
+    names = [task.name for task in problem.jobs]
+    if job not in names:
+        expected = f"the name of a job of this scenario: {', '.join(names[:10])}{', ...' if len(names) > 10 else ''}"
+        raise InputError([Finding("JOB", None, "", repr(job), expected, nearest(job, names))])
+    return names.index(job)
+
+
+def groups(parts_eur: dict[str, float]) -> dict[str, float]:
+    """Parts of the objective under the names of ``GROUPS``, those that are worth telling."""
+    sums = {name: sum(parts_eur.get(part, 0.0) for part in members) for name, members in GROUPS.items()}
+    return {name: value for name, value in sums.items() if abs(value) >= WORTH_TELLING_EUR}
+
+
+def times(problem: Problem, slots: tuple[int, ...]) -> str:
+    """Slots as local times, for example ``10:00-12:00, 13:15-13:30``."""
+    told = [f"{clock(problem, start)}-{clock(problem, end)}" for start, end in pieces(slots)]
+    return ", ".join(told[:3]) + (f" and {len(told) - 3} more pieces" if len(told) > 3 else "")
 
 
 @dataclass(slots=True)
 class _Teller:
-    """Alternatives of one job."""
+    """What is needed to tell about one job."""
 
+    problem: Problem
+    schedule: Schedule
     places: Places
 
-    def alternatives(self, planned: Priced) -> list[Alternative]:
-        """Other times at the planned site, then the best time at every other site, the cheapest first."""
-        problem = self.places.problem
-        free = self.places.free(planned.option)
-        clear = free.copy()
-        clear[list(planned.slots)] = 0.0
-        found = [
-            self._alternative(Other.NEXT_TIME, planned, self.places.best(planned.option, free, planned.slots)),
-            self._alternative(Other.CLEAR_TIME, planned, self.places.best(planned.option, clear)),
-        ]
-        if found[0].place is not None and found[1].place is not None and found[0].place.slots == found[1].place.slots:
-            found.pop()
-        options = {problem.sites[option.site]: e for e, option in enumerate(self.places.task.options)}
-        elsewhere = []
-        for site in problem.sites:
-            if site == planned.site:
-                continue
-            if site in options:
-                elsewhere.append(self._elsewhere(planned, options[site]))
-            else:
-                elsewhere.append(Alternative(Other.OTHER_SITE, site, None, None, self._no_option(site)))
-        elsewhere.sort(key=lambda other: (other.difference_eur is None, other.difference_eur or 0.0))
-        return found + elsewhere
+    @property
+    def task(self) -> JobTask:
+        """The job."""
+        return self.places.task
 
-    def _alternative(self, kind: Other, planned: Priced, place: Priced | None) -> Alternative:
-        """Another place at the planned site."""
-        blocked = self._blocked(planned.option, planned)
-        if place is None:
-            first = "no other time" if kind is Other.NEXT_TIME else "no time clear of the planned one"
-            words = f"{first} fits {self._window()}" + (f" beside the other jobs ({self._told(blocked)})" if blocked else "")
-            return Alternative(kind, planned.site, None, None, words, *self._pair(blocked))
-        words = compared(planned, place)
-        if kind is Other.NEXT_TIME and blocked is not None:
-            words += f"; {self._told(blocked)} and would save {eur(planned.cost_eur - blocked.cost_eur)}"
-            return Alternative(kind, planned.site, place, place.cost_eur - planned.cost_eur, words, *self._pair(blocked))
-        return Alternative(kind, planned.site, place, place.cost_eur - planned.cost_eur, words)
+    def tell(self, reason: str) -> Why:
+        """The answer."""
+        task, planned = self.task, self.places.planned
+        place = self.places.price(planned.option, planned.slots) if planned else None
+        return Why(
+            job=task.name,
+            kind=str(task.kind),
+            work_slots=task.work,
+            window=(task.release, task.deadline),
+            place=place,
+            reason=reason,
+            alternatives=self._alternatives(place) if place and not task.pinned else (),
+            obstacles=self._obstacles(place),
+            relaxations=relaxations(self.problem, self.schedule, self.places.job) if place is None else (),
+            notes=self._notes(),
+        )
 
-    def _elsewhere(self, planned: Priced, option: int) -> Alternative:
-        """The best place at another site."""
-        site = self.places.problem.sites[self.places.task.options[option].site]
-        place = self.places.best(option, self.places.free(option))
-        if place is None:
-            blocked = self._blocked(option, None)
-            words = self._told(blocked) if blocked else self._own_limit(option)
-            return Alternative(Other.OTHER_SITE, site, None, None, words, *self._pair(blocked))
-        words, blocked = compared(planned, place), self._blocked(option, place)
-        if blocked is not None:
-            words += f"; {self._told(blocked)}"
-        return Alternative(Other.OTHER_SITE, site, place, place.cost_eur - planned.cost_eur, words, *self._pair(blocked))
+    def _alternatives(self, place: Priced) -> tuple[Alternative, ...]:
+        here, found = place.option, list[Alternative]()
+        free = self.places.free(here)
+        if self.task.kind is JobKind.RIGID:
+            second = self.places.best(here, free, lambda slots: slots[0] != place.slots[0])
+            found.append(self._alternative("second-best start here", place, second, here))
+        apart = free.copy()
+        apart[list(place.slots)] = 0.0
+        clear = self.places.best(here, apart)
+        told = {other.place.slots for other in found if other.place}
+        if clear is None or clear.slots not in told:
+            found.append(self._alternative("best time here without a planned slot", place, clear, here))
+        first = self.places.first(here)
+        if first is not None and first.slots not in {place.slots, *told}:
+            found.append(self._alternative("as soon as possible here", place, first, here))
+        for e in range(len(self.task.options)):
+            if e != here:
+                found.append(self._alternative("best time", place, self.places.best(e, self.places.free(e)), e))
+        return tuple(sorted(found, key=lambda other: float("inf") if other.extra_eur is None else other.extra_eur))
 
-    def _blocked(self, option: int, beside: Priced | None) -> Priced | None:
-        """The best place there were it not for other jobs, when it is better than ``beside``."""
-        place = self.places.best(option, self.places.free(option, others=False))
-        if place is None or place.unserved_kwh > 1e-6:
-            return None
-        return place if beside is None or place.cost_eur < beside.cost_eur - SAME_EUR else None
+    def _alternative(self, label: str, planned: Priced, other: Priced | None, option: int) -> Alternative:
+        site = self.problem.sites[self.task.options[option].site]
+        if other is None:
+            return Alternative(label, site, None, None, self._nowhere(option, planned))
+        return Alternative(label, site, other, other.cost_eur - planned.cost_eur, _difference(planned, other))
 
-    def _pair(self, blocked: Priced | None) -> tuple[Priced | None, dict[str, tuple[str, ...]] | None]:
-        return blocked, None if blocked is None else self._holders(blocked)
-
-    def _holders(self, place: Priced) -> dict[str, tuple[str, ...]]:
-        return self.places.holders(self.places.task.options[place.option].site, place.slots)
-
-    def _told(self, blocked: Priced) -> str:
-        """A place that other jobs fill, in words."""
-        held = held_words(self._holders(blocked)) or "jobs before or after it in its workflow forbid it"
-        return f"{when(self.places.problem, blocked.slots)} is full ({held})"
-
-    def _window(self) -> str:
-        task = self.places.task
-        return f"between {self._clock(task.release)} and {self._clock(task.deadline)}"
-
-    def _own_limit(self, option: int) -> str:
-        """Which of the job's own limits leaves no place at an option."""
-        task, problem, place = self.places.task, self.places.problem, self.places.task.options[option]
-        names = " and ".join(problem.migrations[m].dataset for m in place.migrations)
+    def _nowhere(self, option: int, planned: Priced) -> str:
+        """Why there is no place at an option (beside the planned one)."""
+        task, place = self.task, self.task.options[option]
         first = self.places.board.first_slot(task, option)
         if first is None:
-            return f"the plan does not bring {names} there"
-        if first + task.work > task.deadline and first > task.release:
-            return f"{names or 'it'} is there at {self._clock(first)} only, too late to end by {self._clock(task.deadline)}"
-        return f"the site never has room for it {self._window()}"
+            names = ", ".join(self.problem.migrations[m].dataset for m in place.migrations)
+            return f"its data ({names}) is not brought there in this plan"
+        own = self.places.free(option, others=False)
+        if option == planned.option:
+            own[list(planned.slots)] = 0.0
+        if self.places.room(own):
+            return "full with other jobs whenever it could run there"
+        late = f"; its data is there from {clock(self.problem, first)}" if first > task.release and place.migrations else ""
+        return f"no other time fits between {clock(self.problem, task.release)} and {clock(self.problem, task.deadline)}{late}"
 
-    def _no_option(self, site: str) -> str:
-        """Why a site is no option at all."""
-        obstacles = [text for text in self.places.task.obstacles if text.startswith(f"{site} ")]
-        return obstacles[0].removeprefix(f"{site} ") if obstacles else "not one of the sites where it may run"
+    def _obstacles(self, place: Priced | None) -> tuple[str, ...]:
+        """What stands in the way of cheaper places."""
+        told = _merged(self.task.obstacles, self.problem.sites)
+        if place is None or self.task.pinned:
+            return tuple(told)
+        for e in range(len(self.task.options)):
+            own = self.places.best(e, self.places.free(e, others=False))
+            if own is not None and own.cost_eur < place.cost_eur - WORTH_TELLING_EUR:
+                told.append(self._cheaper(e, own, place))
+        return (*told, *self._later(place))
 
-    def _clock(self, slot: int) -> str:
-        return clock(self.places.problem, slot)
+    def _cheaper(self, option: int, wanted: Priced, place: Priced) -> str:
+        """Who holds what at a place that would be cheaper."""
+        scarce, full, names = self.places.holders(self.task.options[option].site, wanted.slots)
+        text = f"{wanted.site} at {times(self.problem, wanted.slots)} would cost {place.cost_eur - wanted.cost_eur:.4f} EUR less"
+        if not scarce:
+            return f"{text} with everything else as planned, and has room: the plan is only proven to within its gap."
+        listed = ", ".join(names[:6]) + (f" and {len(names) - 6} more" if len(names) > 6 else "")
+        lacks = " and ".join(RESOURCE_WORDS[resource] for resource in scarce)
+        return f"{text}, but {times(self.problem, full)} lacks {lacks}: {listed} run then."
+
+    def _later(self, place: Priced) -> list[str]:
+        """What the deadline costs: the best place here if it were the end of the horizon."""
+        task, slots = self.task, self.problem.horizon.slots
+        if task.deadline >= slots:
+            return []
+        problem = with_task(self.problem, self.places.job, replace(task, deadline=slots))
+        freed = Places.of(problem, self.schedule, self.places.job)
+        best = freed.best(place.option, freed.free(place.option))
+        if best is None or best.cost_eur >= place.cost_eur - WORTH_TELLING_EUR or best.slots[-1] < task.deadline:
+            return []
+        saved, over = place.cost_eur - best.cost_eur, best.slots[-1] + 1 - task.deadline
+        text = f"Its deadline {clock(self.problem, task.deadline)} costs {saved:.4f} EUR"
+        return [f"{text}: {span(self.problem, over)} later it could run at {times(self.problem, best.slots)} here."]
+
+    def _notes(self) -> tuple[str, ...]:
+        task, notes = self.task, ["Every other job and transfer as planned; battery and connection planned anew for each place."]
+        if self.places.planned is None:
+            notes.append("Deadlines are the planner's: whole slots, with room for the delay of commands.")
+        if task.kind is JobKind.MALLEABLE:
+            notes.append("Counted at full speed.")
+        if task.min_run > 1 or task.min_gap > 0 or task.restart_eur > 0:
+            notes.append("Alternatives are chosen without regard to restarts and least lengths of pieces and pauses.")
+        if self.problem.feeders:
+            notes.append("Limits that sites share (feeders) are not counted.")
+        if task.pinned:
+            notes.append("It is already running, so it is not moved.")
+        return tuple(notes)
+
+
+def _merged(obstacles: tuple[str, ...], sites: tuple[str, ...]) -> list[str]:
+    """Obstacles as sentences, sites with the same one told together."""
+    same: dict[str, list[str]] = {}
+    for text in obstacles:
+        site = next((name for name in sites if text.startswith(f"{name} ")), "")
+        same.setdefault(text.removeprefix(site).strip(), []).append(site)
+    return [
+        f"Cannot run at {', '.join(names)}: {text}." if all(names) else f"Cannot run: {text}." for text, names in same.items()
+    ]
+
+
+def _difference(planned: Priced, other: Priced) -> str:
+    """What makes ``other`` dearer or cheaper, the largest parts first."""
+    parts = {**planned.parts_eur, **other.parts_eur}
+    change = groups({part: other.parts_eur.get(part, 0.0) - planned.parts_eur.get(part, 0.0) for part in parts})
+    told = sorted(change.items(), key=lambda item: -abs(item[1]))
+    return ", ".join(f"{name} {value:+.4f}" for name, value in told[:3]) or "the same"
