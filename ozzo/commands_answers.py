@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-import io
 import json
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from grid.errors import Finding, InputError
+from ozzo.answer_tables import rendered, table
 from ozzo.commands_plan import read_json
 
 if TYPE_CHECKING:
-    from rich.table import Table
-
     from scheduler.answers.places import Priced
     from scheduler.answers.why import Why
     from scheduler.plan import Plan
@@ -22,31 +19,6 @@ if TYPE_CHECKING:
     from scheduler.scenario import Scenario
 
 Say = Callable[[str], None]
-WIDTH = 130
-"""Columns of tables that do not go to a terminal."""
-
-
-def rendered(*things: Any) -> str:
-    """Rich tables and plain lines as text, in the width of the terminal (``WIDTH`` when there is none)."""
-    from rich.console import Console
-
-    wide = None if sys.stdout.isatty() else WIDTH
-    console = Console(file=io.StringIO(), width=wide, highlight=False)
-    with console.capture() as capture:
-        for thing in things:
-            console.print(thing, markup=False, soft_wrap=isinstance(thing, str))
-    return "\n".join(line.rstrip() for line in capture.get().splitlines())
-
-
-def table(title: str, *columns: str) -> Table:
-    """An empty table; columns whose name ends with a unit in brackets are aligned to the right."""
-    from rich.markup import escape
-    from rich.table import Table
-
-    made = Table(title=escape(title), title_justify="left")
-    for column in columns:
-        made.add_column(column, justify="right" if column.endswith(")") else "left")
-    return made
 
 
 def planned(scenario: Scenario, problem: Problem, plan_file: Path | None, say: Say) -> Plan:
