@@ -34,6 +34,9 @@ app.add_typer(bench_app, name="bench")
 
 ScenarioFile = Annotated[Path, typer.Argument(metavar="SCENARIO", help="Scenario document (YAML).", show_default=False)]
 AsJson = Annotated[bool, typer.Option("--json", help="Print machine-readable JSON on standard output.")]
+PlanFile = Annotated[
+    Path | None, typer.Option("--plan", help="Plan written by 'ozzo plan --out' (JSON); a new one is made when left out.")
+]
 Out = Annotated[Path | None, typer.Option("--out", help="Write to this file instead of standard output.")]
 
 
@@ -123,6 +126,65 @@ def rehearse(
     text, passed = rehearse_plan(scenario, plan_file, as_json=as_json, say=_say)
     _emit(text, None)
     raise typer.Exit(0 if passed else 1)
+
+
+@app.command()
+def why(
+    job: Annotated[str, typer.Argument(metavar="JOB", help="Name of a job of the scenario.", show_default=False)],
+    scenario: ScenarioFile,
+    plan_file: PlanFile = None,
+    as_json: AsJson = False,
+) -> None:
+    """Say why a job is where and when it is, what the next best costs, and what would let a job run that is left out."""
+    from ozzo.commands_answers import why_job
+
+    text, runs = why_job(job, scenario, plan_file=plan_file, as_json=as_json, say=_say)
+    _emit(text, None)
+    raise typer.Exit(0 if runs else 1)
+
+
+@app.command("what-if")
+def what_if(
+    scenario: ScenarioFile,
+    settings: Annotated[
+        list[str] | None,
+        typer.Option("--set", metavar="PATH=VALUE", help="Change a field, for example 'sites.hall.battery.energy=20 kWh'."),
+    ] = None,
+    event: Annotated[list[Path] | None, typer.Option(help="OpenADR 3.1 event object (JSON file), known from the start.")] = None,
+    without_job: Annotated[list[str] | None, typer.Option(metavar="JOB", help="Leave a job out.")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Plan a scenario as it is and with changes: cost, carbon, peak, moved jobs, and what the gaps leave of the difference."""
+    from ozzo.commands_whatif import Wish
+    from ozzo.commands_whatif import what_if as compare
+
+    wish = Wish(tuple(settings or ()), tuple(event or ()), tuple(without_job or ()))
+    text, complete = compare(scenario, wish, as_json=as_json, say=_say)
+    _emit(text, None)
+    raise typer.Exit(0 if complete else 1)
+
+
+@app.command()
+def pareto(
+    scenario: ScenarioFile,
+    points: Annotated[int, typer.Option(help="Number of carbon prices, from 0 to one at which only carbon counts.")] = 7,
+    out: Annotated[Path | None, typer.Option("--out", help="Write a page with the picture (HTML, opens offline).")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Find the front of cost against carbon: what a kilogram less costs, each plan with its proven gap."""
+    from ozzo.commands_pareto import pareto as find_front
+
+    text, complete = find_front(scenario, points, out=out, as_json=as_json, say=_say)
+    _emit(text, None)
+    raise typer.Exit(0 if complete else 1)
+
+
+@app.command("values")
+def marginal_values(scenario: ScenarioFile, as_json: AsJson = False) -> None:
+    """Tell what one more unit of energy, capacity and flexibility is worth, per site and slot."""
+    from ozzo.commands_values import marginal_values as tell
+
+    _emit(tell(scenario, as_json=as_json, say=_say), None)
 
 
 @app.command()

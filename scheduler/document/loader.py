@@ -50,7 +50,11 @@ def check_file(path: str | Path, *, environment: Mapping[str, str] = os.environ)
 
 
 def load_scenario(
-    path: str | Path, *, environment: Mapping[str, str] = os.environ, progress: Progress = silent
+    path: str | Path,
+    *,
+    environment: Mapping[str, str] = os.environ,
+    progress: Progress = silent,
+    change: Callable[[Tree], None] | None = None,
 ) -> inside.Scenario:
     """The scenario of the document ``path``.
 
@@ -58,12 +62,13 @@ def load_scenario(
         path: the YAML file; paths in it count from its folder.
         environment: variables that paths may name (``$OZZO_DATA``).
         progress: is told in words what is being done.
+        change: changes the tree before it is checked (what-if), and may add findings to it.
 
     Raises:
         InputError: something in the document or in a file it names is wrong; carries every finding.
     """
     progress(f"reading {path}")
-    tree, context, sources = _examine(path, environment)
+    tree, context, sources = _examine(path, environment, change)
     if tree.findings or context is None or context.horizon is None:
         raise InputError(_sorted(tree) or [Finding(tree.file, None, "", "no scenario", "a scenario document")])
     scenario = _build(context, sources, context.horizon, progress)
@@ -72,7 +77,9 @@ def load_scenario(
     return scenario
 
 
-def _examine(path: str | Path, environment: Mapping[str, str]) -> tuple[Tree, Context | None, Sources]:
+def _examine(
+    path: str | Path, environment: Mapping[str, str], change: Callable[[Tree], None] | None = None
+) -> tuple[Tree, Context | None, Sources]:
     """Every check that ``ozzo check`` makes; findings are in the tree."""
     tree = read_tree(path)
     if tree.data is None and tree.findings:
@@ -83,6 +90,10 @@ def _examine(path: str | Path, environment: Mapping[str, str]) -> tuple[Tree, Co
         )
         tree.findings.append(finding)
         return tree, None, Sources()
+    if change is not None:
+        change(tree)
+        if tree.findings:
+            return tree, None, Sources()
     data, origins = fill_templates(tree)
     checked = check_schema(tree, data, origins)
     context = open_context(tree, origins, checked, environment)

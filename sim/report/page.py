@@ -52,11 +52,12 @@ POLICY = "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inli
 """Content-Security-Policy of the page: the browser itself refuses anything from outside."""
 
 
-def _asset(name: str) -> str:
+def asset(name: str) -> str:
+    """Text of a file of this room."""
     return resources.files("sim.report").joinpath(name).read_text(encoding="utf-8")
 
 
-def _json(value: object) -> str:
+def script_json(value: object) -> str:
     """JSON that cannot end the script element it stands in."""
     return json.dumps(value, ensure_ascii=False, allow_nan=False, separators=(",", ":")).replace("<", "\\u003c")
 
@@ -79,11 +80,11 @@ def report_html(record: RunRecord) -> str:
         f'<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n<title>{title}</title>\n'
         f'<meta name="viewport" content="width=device-width, initial-scale=1">\n'
         f'<meta http-equiv="Content-Security-Policy" content="{POLICY}">\n'
-        f"<style>\n{_asset('page.css')}</style>\n</head>\n<body>\n"
+        f"<style>\n{asset('page.css')}</style>\n</head>\n<body>\n"
         f"{top}<nav>{links}</nav></header>\n<main>\n"
         "<noscript><p>Pictures and filters need JavaScript; every table is readable without.</p></noscript>\n"
         f"{body}</main>\n<footer>Made by ozzo {text(record.version)} from the record of this run; times are local to "
         f"{text(record.scenario.time_zone)} unless marked UTC.</footer>\n"
-        f'<script type="application/json" id="figures">{_json(page.pictures)}</script>\n'
-        f"<script>{get_plotlyjs()}</script>\n<script>\n{_asset('page.js')}</script>\n</body>\n</html>\n"
+        f'<script type="application/json" id="figures">{script_json(page.pictures)}</script>\n'
+        f"<script>{get_plotlyjs()}</script>\n<script>\n{asset('page.js')}</script>\n</body>\n</html>\n"
     )

@@ -78,7 +78,6 @@ class Dual:
         self.mu = np.zeros_like(c.cap)
         self.adder = np.zeros((c.S, c.T))
         self.nu = np.zeros(c.S)
-        self.peak = np.maximum(c.pk0, 1e-6)
         self.over_peak = np.where(c.dc > 0, c.dc / c.dt, 0.0)
         self.battery = np.zeros((c.S, c.T))
         self.facility_price = np.zeros((c.S, c.T))
@@ -90,6 +89,7 @@ class Dual:
         mean_price = float(np.mean(np.clip(c.pi, 0.01, None)) * c.dt * 1.2)
         share = c.cap[0].mean(axis=1) / max(1e-9, c.cap[0].mean(axis=1).sum())
         mean_load = np.maximum(energy / c.T * share, 1e-3)
+        self.peak = np.maximum(c.pk0, np.maximum(1e-3, c.a.mean(axis=1) + c.pue.mean(axis=1) * mean_load))
         self.rho = STIFFNESS * mean_price / mean_load
         use_total = np.maximum((c.res * c.p[:, None]).sum(axis=0), 1e-9)
         value = mean_price * energy / use_total

@@ -17,6 +17,9 @@ from scheduler.workload import JobKind
 
 KINDS = {JobKind.RIGID: RIGID, JobKind.INTERRUPTIBLE: INTERRUPTIBLE, JobKind.MALLEABLE: MALLEABLE}
 
+NO_LIMIT_GB = 1e15
+"""Volume of copies to a site without a limit."""
+
 COMMANDED_EUR = 1e6
 """Price of dropping a job that is already commanded: never worth it."""
 
@@ -116,7 +119,7 @@ def case_of(problem: Problem) -> Case:
         md=_datasets_of(problem),
         mc=np.array([copy.cost_eur for copy in problem.copies], dtype=np.float64),
         mgb=np.array([copy.volume_gb for copy in problem.copies], dtype=np.float64),
-        gbmax=np.full(sites, np.inf) if problem.copy_limit_gb is None else np.asarray(problem.copy_limit_gb, dtype=np.float64),
+        gbmax=np.full(sites, NO_LIMIT_GB) if problem.copy_limit_gb is None else np.asarray(problem.copy_limit_gb, dtype=np.float64),
         speed2=np.array([task.modes[1].speed if _two_modes(task) else 0.5 for task in jobs]),
         power2=np.array([task.modes[1].power if _two_modes(task) else 0.5 for task in jobs]),
         soc_end=np.asarray(problem.final_soc_kwh, dtype=np.float64),
