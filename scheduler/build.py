@@ -11,12 +11,18 @@ Rules that a reader must know:
 - ``limit_margin`` is taken off the connection limits, but never so far that the load which is always there would no
   longer fit: a margin must not make a feasible site infeasible.
 - Failed nodes are missing until the next observation, because nobody can promise when they are repaired.
-- A started rigid job is pinned to its site and its remaining slots from slot 0; a started interruptible one to its site.
+- A started rigid job is pinned to its site and its remaining slots from slot 0. Any other started one goes on at its site,
+  pauses (freezes) there, or, with ``move_eur``, goes on at another of its sites at that price, its work kept. Whatever it comes
+  after has ended; its least lengths of pieces and pauses, and the count of its pieces, begin afresh at the observation.
+- Feeders keep ``limit_margin`` free as connections do, and as there never of what the loads that are always there need.
+- A soft deadline is rounded down to a slot edge, least lengths of pieces and pauses are rounded up to whole slots.
+- Full speed is a mode of every malleable job, whatever its power caps.
 - A migrated dataset can be read at its old site until the end of the horizon: sources are deleted after the plan.
 """
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import timedelta
 
 import numpy as np
@@ -26,7 +32,7 @@ from grid.response.event import CapacityEvent
 from scheduler.data_tasks import DataTasks
 from scheduler.facility import NodeGroup, Site
 from scheduler.objective import carbon_g_per_kwh
-from scheduler.problem import RESOURCES, EventLimit, JobOption, JobTask, Problem
+from scheduler.problem import FULL_SPEED, RESOURCES, EventLimit, Feeder, JobOption, JobTask, Mode, Problem, TenantShare
 from scheduler.scenario import Scenario
 from scheduler.workload import Job, JobKind
 from scheduler.world import JobState, Observation
@@ -77,6 +83,8 @@ def build_problem(scenario: Scenario, observation: Observation | None = None) ->
         weights=weights,
         settings=scenario.planning,
         time_zone=scenario.time_zone,
+        feeders=_feeders(scenario, fixed[:, 0]),
+        tenants=tuple(TenantShare(tenant.name, tenant.share) for tenant in scenario.tenants),
     )
 
 
@@ -97,6 +105,21 @@ def _renewable_kw(site: Site, horizon: Horizon) -> FloatArray:
         if series is not None:
             total = total + np.maximum(0.0, series.mean(horizon))
     return total
+
+
+def _feeders(scenario: Scenario, fixed_kw: FloatArray) -> tuple[Feeder, ...]:
+    """Feeders with the margin taken off; ``fixed_kw`` is the load of each site that is always there, ``[S]``."""
+    index = {site.name: s for s, site in enumerate(scenario.sites)}
+    margin = 1.0 - scenario.planning.limit_margin
+    feeders = []
+    for line in scenario.feeders:
+        sites = tuple(index[name] for name in line.sites)
+        flow = np.cumsum(fixed_kw[list(sites)][::-1])[::-1]
+        drop = float(np.array(line.drop_pu_per_kw) @ flow)
+        limit_kw = max(line.limit_kw * margin, min(line.limit_kw, float(flow[0])))
+        limit_pu = max(line.drop_limit_pu * margin, min(line.drop_limit_pu, drop))
+        feeders.append(Feeder(line.name, sites, limit_kw, line.drop_pu_per_kw, limit_pu))
+    return tuple(feeders)
 
 
 def _energy_state(scenario: Scenario, observation: Observation | None) -> tuple[FloatArray, FloatArray, FloatArray]:
@@ -149,34 +172,39 @@ def _job_tasks(scenario: Scenario, horizon: Horizon, observation: Observation | 
     """Every job that is not done, in the order of the scenario."""
     done = observation.finished if observation else frozenset[str]()
     started = {state.job: state for state in observation.started} if observation else {}
+    jobs = [job for job in scenario.jobs if job.name not in done]
+    index = {job.name: j for j, job in enumerate(jobs)}
     tasks = []
-    for job in scenario.jobs:
-        if job.name in done:
-            continue
+    for job in jobs:
         if job.name in started:
-            tasks.append(_started_task(scenario, horizon, job, started[job.name]))
+            task = _started_task(scenario, horizon, job, started[job.name], data)
         else:
-            tasks.append(_waiting_task(scenario, horizon, job, data))
+            waits = tuple(sorted(index[name] for name in job.after if name in index))
+            task = replace(_waiting_task(scenario, horizon, job, data), after=waits)
+        tasks.append(_with_terms(scenario, horizon, job, task))
     return tuple(tasks)
+
+
+def _with_terms(scenario: Scenario, horizon: Horizon, job: Job, task: JobTask) -> JobTask:
+    """The task with what the job's owner agreed on: soft deadline, pieces, power caps and tenant."""
+    due = None if job.due is None else horizon.floor_slot(job.due)
+    names = [tenant.name for tenant in scenario.tenants]
+    tenant = -1 if job.tenant is None else names.index(job.tenant)
+    task = replace(task, tenant=tenant)
+    if due is not None and due < task.deadline and job.late_eur_per_h > 0:
+        task = replace(task, due=due, late_eur_per_slot=job.late_eur_per_h * horizon.step_h)
+    if job.kind is JobKind.INTERRUPTIBLE:
+        gap = horizon.slots_for(job.min_gap) if job.min_gap else 0
+        return replace(task, min_run=min(task.work, horizon.slots_for(job.min_run)), min_gap=gap, restart_eur=job.restart_eur)
+    if job.kind is JobKind.MALLEABLE:
+        return replace(task, modes=tuple(dict.fromkeys((FULL_SPEED, *(Mode(cap.speed, cap.power) for cap in job.power_caps)))))
+    return task
 
 
 def _waiting_task(scenario: Scenario, horizon: Horizon, job: Job, data: DataTasks) -> JobTask:
     """A job that has not begun."""
     release = min(max(0, horizon.ceil_slot(job.release)), horizon.slots)
-    options, obstacles = [], []
-    for s, site in enumerate(scenario.sites):
-        if site.name not in job.sites:
-            continue
-        groups = fitting_groups(site, job)
-        if not groups:
-            obstacles.append(f"{site.name} has no {job.nodes} nodes with {_needs(job)} each")
-            continue
-        reach = data.reach(job, site.name)
-        if isinstance(reach, str):
-            obstacles.append(reach)
-            continue
-        earliest = max(release, data.earliest(reach, s))
-        options.append(JobOption(s, _power_kw(groups, job), 0.0, earliest, reach))
+    options, obstacles = _options(scenario, job, data, release)
     work = horizon.slots_for(job.duration * (1.0 + scenario.planning.duration_margin))
     return JobTask(
         name=job.name,
@@ -191,6 +219,27 @@ def _waiting_task(scenario: Scenario, horizon: Horizon, job: Job, data: DataTask
     )
 
 
+def _options(
+    scenario: Scenario, job: Job, data: DataTasks, release: int, cost_eur: float = 0.0
+) -> tuple[list[JobOption], list[str]]:
+    """Sites where a job may run from ``release`` on, each at ``cost_eur``, and why it may not run at its other ones."""
+    options, obstacles = [], []
+    for s, site in enumerate(scenario.sites):
+        if site.name not in job.sites:
+            continue
+        groups = fitting_groups(site, job)
+        if not groups:
+            obstacles.append(f"{site.name} has no {job.nodes} nodes with {_needs(job)} each")
+            continue
+        reach = data.reach(job, site.name)
+        if isinstance(reach, str):
+            obstacles.append(reach)
+            continue
+        earliest = max(release, data.earliest(reach, s))
+        options.append(JobOption(s, _power_kw(groups, job), cost_eur, earliest, reach))
+    return options, obstacles
+
+
 def _deadline(scenario: Scenario, horizon: Horizon, job: Job, work: int, earliest: int) -> int:
     """Slot by which a job ends, so that the delay of its commands does not make it late where that can be helped."""
     latest = min(max(0, horizon.floor_slot(job.deadline)), horizon.slots)
@@ -201,14 +250,20 @@ def _deadline(scenario: Scenario, horizon: Horizon, job: Job, work: int, earlies
     return early if early - earliest >= work else latest
 
 
-def _started_task(scenario: Scenario, horizon: Horizon, job: Job, state: JobState) -> JobTask:
-    """A job that has begun: its site is fixed, and for a rigid one its slots; a missed deadline moves to its end."""
+def _started_task(scenario: Scenario, horizon: Horizon, job: Job, state: JobState, data: DataTasks) -> JobTask:
+    """A job that has begun, at its site or, where that has a price, moved; of a rigid one the slots are fixed too.
+
+    A deadline that cannot be met any more moves to its end.
+    """
     s = [site.name for site in scenario.sites].index(state.site)
     site = scenario.sites[s]
     groups = fitting_groups(site, job) or site.nodes
     work = min(max(1, state.remaining_slots), horizon.slots)
     rigid = job.kind is JobKind.RIGID
     deadline = max(work, _deadline(scenario, horizon, job, work, 0))
+    elsewhere: list[JobOption] = []
+    if job.move_eur is not None and not rigid:
+        elsewhere = [option for option in _options(scenario, job, data, 0, job.move_eur)[0] if option.site != s]
     return JobTask(
         name=job.name,
         kind=job.kind,
@@ -216,7 +271,7 @@ def _started_task(scenario: Scenario, horizon: Horizon, job: Job, state: JobStat
         release=0,
         deadline=work if rigid else deadline,
         resources=_use(job),
-        options=(JobOption(s, _power_kw(groups, job), 0.0, 0),),
+        options=(JobOption(s, _power_kw(groups, job), 0.0, 0), *elsewhere),
         drop_eur=job.drop_eur,
         pinned=tuple(range(work)) if rigid else (),
     )

@@ -80,6 +80,25 @@ class Site:
 
 
 @dataclass(frozen=True, slots=True)
+class FeederLine:
+    """A chain of sites behind one transformer, linearised (DistFlow without losses, Baran and Wu 1989).
+
+    Attributes:
+        name: unique name.
+        sites: names of the sites, from the transformer outwards.
+        limit_kw: rating: the net import of all of them together lies within plus or minus this.
+        drop_pu_per_kw: voltage drop at each site per kW of net import of it and all sites behind it.
+        drop_limit_pu: the drop from the transformer to any site lies within plus or minus this.
+    """
+
+    name: str
+    sites: tuple[str, ...]
+    limit_kw: float
+    drop_pu_per_kw: tuple[float, ...]
+    drop_limit_pu: float
+
+
+@dataclass(frozen=True, slots=True)
 class Link:
     """A data link between two sites, usable both ways, its rate shared by all transfers on it.
 

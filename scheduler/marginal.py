@@ -41,18 +41,18 @@ class Meter:
         peak = np.maximum(problem.peak_reached_kw, energy.import_kw.max(axis=1))
         return cls(problem, demand, peak, np.array([price.unserved_eur_per_kwh for price in last_resorts(problem)]))
 
-    def add(self, site: int, slots: list[int], it_kw: float) -> None:
-        """Add IT power (kW, may be negative) in some slots."""
+    def add(self, site: int, slots: list[int], it_kw: float | FloatArray) -> None:
+        """Add IT power (kW, may be negative; one number, or one a slot) in some slots."""
         self.demand_kw[site, slots] += self.problem.pue[site, slots] * it_kw
 
-    def import_kw(self, site: int, extra_it_kw: float = 0.0) -> FloatArray:
+    def import_kw(self, site: int, extra_it_kw: float | FloatArray = 0.0) -> FloatArray:
         """Import of each slot with extra IT power, ``[T]`` kW."""
         problem = self.problem
         net = self.demand_kw[site] + problem.pue[site] * extra_it_kw - problem.renewable_kw[site]
         imported: FloatArray = np.clip(net, 0.0, problem.import_limit_kw[site])
         return imported
 
-    def cost_eur(self, site: int, extra_it_kw: float = 0.0) -> FloatArray:
+    def cost_eur(self, site: int, extra_it_kw: float | FloatArray = 0.0) -> FloatArray:
         """Cost of each slot with extra IT power, ``[T]`` EUR; a peak that several slots raise is counted in each."""
         problem = self.problem
         net = self.demand_kw[site] + problem.pue[site] * extra_it_kw - problem.renewable_kw[site]
@@ -70,11 +70,11 @@ class Meter:
         cost: FloatArray = problem.horizon.step_h * rate + peak
         return cost
 
-    def extra_eur(self, site: int, it_kw: float) -> FloatArray:
+    def extra_eur(self, site: int, it_kw: float | FloatArray) -> FloatArray:
         """What extra IT power would cost in each slot, ``[T]`` EUR."""
         return self.cost_eur(site, it_kw) - self.cost_eur(site)
 
-    def extra_carbon_kg(self, site: int, it_kw: float) -> FloatArray:
+    def extra_carbon_kg(self, site: int, it_kw: float | FloatArray) -> FloatArray:
         """Carbon of the import that extra IT power would cause in each slot (intensity of the objective), ``[T]`` kg."""
         more = self.import_kw(site, it_kw) - self.import_kw(site)
         carbon: FloatArray = self.problem.horizon.step_h * more * self.problem.carbon_g_per_kwh[site] / 1000.0

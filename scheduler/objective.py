@@ -16,8 +16,8 @@ part                    meaning
 ``unserved``            facility load that no source served, at its price of last resort
 ``soc_shortfall``       energy missing in the battery at the end, at its price of last resort
 ``dropped``             jobs and required migrations that are not done
-``lateness``            hours after the deadline (only as realised; plans keep deadlines hard)
-``fixed``               fixed costs of the chosen places and targets
+``lateness``            work after soft deadlines; as realised also hours after the hard deadline (plans keep that one)
+``fixed``               fixed costs of the chosen places and targets, of copies of data, of pieces after a job's first
 ======================  ==================================================================================
 """
 
@@ -72,7 +72,12 @@ def carbon_g_per_kwh(carbon: Carbon, weights: Weights, horizon: Horizon) -> Floa
 
 
 def breakdown_eur(
-    problem: Problem, energy: EnergySchedule, *, dropped_eur: float = 0.0, fixed_eur: float = 0.0
+    problem: Problem,
+    energy: EnergySchedule,
+    *,
+    dropped_eur: float = 0.0,
+    fixed_eur: float = 0.0,
+    lateness_eur: float = 0.0,
 ) -> dict[str, float]:
     """Objective parts of planned energy on the slots of ``problem``.
 
@@ -80,7 +85,8 @@ def breakdown_eur(
         problem: prices, limits and events.
         energy: planned mean powers, ``[S, T]`` kW each.
         dropped_eur: prices of everything that is not done.
-        fixed_eur: fixed costs of the chosen options.
+        fixed_eur: fixed costs of the chosen options, pieces and copies.
+        lateness_eur: price of what is done after soft deadlines.
     """
     step_h = problem.horizon.step_h
     wear = np.array([battery.wear_eur_per_kwh if battery else 0.0 for battery in problem.batteries])
@@ -105,7 +111,7 @@ def breakdown_eur(
             "unserved": step_h * (unserved[:, None] * energy.unserved_kw).sum(),
             "soc_shortfall": (refill * shortfall).sum(),
             "dropped": dropped_eur,
-            "lateness": 0.0,
+            "lateness": lateness_eur,
             "fixed": fixed_eur,
         }
     )
@@ -125,7 +131,8 @@ def realised_breakdown_eur(
         settlement: slots of ``energy``: the scenario's horizon cut into metering periods of 15 minutes, so that peaks
             and events are settled on 15-minute means.
         energy: realised energy, ``[S, settlement slots]`` kWh each.
-        jobs: what became of each job; one that never finished costs its ``drop_eur``, one that finished late its hours.
+        jobs: what became of each job; one that never finished costs its ``drop_eur``, one that finished late its hours, after
+            the hard deadline as after the soft one; restarts and moves cost what they cost.
         dropped_migrations: datasets whose required migration was not finished.
 
     An event is settled by ``overshoot_kwh``, as its proof of delivery is.
@@ -154,14 +161,16 @@ def realised_breakdown_eur(
             if event.site == site.name:
                 over_kwh = float(overshoot_kwh(settlement, event, net_kw).sum())
                 parts["event_penalty"] += event.penalty_eur_per_kwh * over_kwh
-    price_of = {job.name: job.drop_eur for job in scenario.jobs}
+    asked = {job.name: job for job in scenario.jobs}
     datasets = {dataset.name: dataset for dataset in scenario.datasets}
     for outcome in jobs:
         if outcome.finished is None:
-            parts["dropped"] += price_of[outcome.job]
+            parts["dropped"] += asked[outcome.job].drop_eur
         else:
             late_h = max(0.0, (outcome.finished - outcome.deadline).total_seconds() / 3600.0)
-            parts["lateness"] += weights.lateness_eur_per_h * late_h
+            parts["lateness"] += weights.lateness_eur_per_h * late_h + asked[outcome.job].late_eur_per_h * outcome.late_h
+        parts["fixed"] += asked[outcome.job].restart_eur * max(0, outcome.pieces - 1)
+        parts["fixed"] += (asked[outcome.job].move_eur or 0.0) * outcome.moves
     parts["dropped"] += sum(migration_drop_eur(datasets[name]) for name in dropped_migrations)
     return _checked(parts)
 

@@ -23,6 +23,16 @@ class ViolationKind(StrEnum):
     CAPACITY = "capacity"
     SITE_NOT_ALLOWED = "site_not_allowed"
     """a job runs at a site that is not among its sites"""
+    PACE = "pace"
+    """a job runs at a speed and power that none of its modes gives"""
+    PIECES = "pieces"
+    """a piece of a job, or a pause in it, is too short"""
+    ORDER = "order"
+    """a job starts before one that it comes after has ended"""
+    TENANT_SHARE = "tenant_share"
+    """the jobs of a tenant use more than its share of a site"""
+    NOT_COUNTED = "not_counted"
+    """the plan owes for something and its objective leaves it out"""
     TIER_RULE = "tier_rule"
     DATA_MISSING = "data_missing"
     """a job runs where its data is not"""
@@ -33,6 +43,8 @@ class ViolationKind(StrEnum):
     ENERGY_BALANCE = "energy_balance"
     IMPORT_LIMIT = "import_limit"
     EXPORT_LIMIT = "export_limit"
+    FEEDER = "feeder"
+    """the sites of a feeder together exceed its rating or its voltage limit"""
     EVENT_LIMIT = "event_limit"
     UNSERVED = "unserved"
     VOLTAGE_BAND = "voltage_band"
@@ -81,7 +93,9 @@ class JobOutcome:
         missed: finished after the deadline, or never.
         restarts: times it had to begin again after a node failure.
         energy_kwh: IT energy above idle that it used.
-        failures: nodes whose failure took its work or that it had to wait for.
+        failures: nodes whose failure took its work or that it (or a job that it comes after) had to wait for.
+        late_h: hours of lateness against its soft deadline: rigid, of its end; others, of the time that they worked after it.
+        pieces: times it began to work after a pause, the first included; moves: times it changed its site.
     """
 
     job: str
@@ -93,6 +107,9 @@ class JobOutcome:
     restarts: int
     energy_kwh: float
     failures: tuple[str, ...] = ()
+    late_h: float = 0.0
+    pieces: int = 1
+    moves: int = 0
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -55,6 +55,8 @@ class ReasonKind(StrEnum):
     """no other time before its deadline"""
     DATA = "data"
     """its data decides the place or the earliest time"""
+    AFTER = "after"
+    """the jobs that it comes after decide whether and when it can run"""
     PEAK = "peak"
     """another time would have raised the paid peak"""
     RUN_AT_ONCE = "run_at_once"
@@ -92,6 +94,9 @@ class Run:
         job, site: names.
         start, end: slots, half-open.
         nodes: names of the nodes it occupies (as many as its gang width); empty before node assignment.
+        speed: work done in each of its slots, in slots at full speed (below 1 only for malleable jobs).
+        power: mean IT power in each slot, as a share of that at full speed.
+        use: share of each slot in which it works, and so holds its resources.
     """
 
     job: str
@@ -99,6 +104,9 @@ class Run:
     start: int
     end: int
     nodes: tuple[str, ...] = ()
+    speed: float = 1.0
+    power: float = 1.0
+    use: float = 1.0
 
 
 @dataclass(frozen=True, slots=True)

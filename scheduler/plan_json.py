@@ -1,6 +1,6 @@
 """A plan as JSON data and back, without loss.
 
-Version 1. Keys of the document (all required, unknown keys are refused):
+Version 1. Keys of the document (required unless said otherwise, unknown keys are refused):
 
 ==================  ======================================================================================
 key                 value
@@ -10,7 +10,8 @@ key                 value
 ``policy``          name of the policy that made it
 ``horizon``         ``start`` (ISO 8601, UTC), ``step_s``, ``slots``
 ``sites``           names, in the order of the arrays
-``runs``            list of ``job``, ``site``, ``start``, ``end`` (slots, half-open), ``nodes``
+``runs``            list of ``job``, ``site``, ``start``, ``end`` (slots, half-open), ``nodes``; runs below full speed also have
+                    ``speed``, ``power`` and ``use`` (shares of full speed, of its power and of its resources; 1 when left out)
 ``transfers``       list of ``migration``, ``dataset``, ``source``, ``target``, ``start``, ``end``, ``rate_mbit_per_s``
 ``energy``          one ``[site][slot]`` array per name: ``it_kw``, ``load_kw``, ``import_kw``, ``export_kw``, ``renewable_kw``,
                     ``renewable_used_kw``, ``charge_kw``, ``discharge_kw``, ``soc_kwh`` (end of slot), ``unserved_kw``
@@ -74,6 +75,7 @@ _PLAN = {
 }
 _HORIZON = {"start": str, "step_s": int, "slots": int}
 _RUN = {"job": str, "site": str, "start": int, "end": int, "nodes": list}
+_SHARES = {"speed": _NUMBER, "power": _NUMBER, "use": _NUMBER}
 _TRANSFER = {
     "migration": str,
     "dataset": str,
@@ -99,7 +101,7 @@ def plan_to_dict(plan: Plan) -> dict[str, Any]:
             "slots": plan.horizon.slots,
         },
         "sites": list(plan.sites),
-        "runs": [{"job": r.job, "site": r.site, "start": r.start, "end": r.end, "nodes": list(r.nodes)} for r in plan.runs],
+        "runs": [_run_to_dict(run) for run in plan.runs],
         "transfers": [{key: getattr(transfer, key) for key in _TRANSFER} for transfer in plan.transfers],
         "energy": {name: getattr(plan.energy, name).tolist() for name in EnergySchedule.names()},
         "dropped": [{"name": item.name, "reason": _reason_to_dict(item.reason)} for item in plan.dropped],
@@ -164,6 +166,11 @@ def plan_from_dict(data: Mapping[str, Any], file: str = "plan.json") -> Plan:
         solve_s=top["solve_s"],
         breakdown_eur=breakdown,
     )
+
+
+def _run_to_dict(run: Run) -> dict[str, Any]:
+    data: dict[str, Any] = {"job": run.job, "site": run.site, "start": run.start, "end": run.end, "nodes": list(run.nodes)}
+    return data | {key: getattr(run, key) for key in _SHARES if getattr(run, key) != 1.0}
 
 
 def _reason_to_dict(reason: Reason) -> dict[str, Any]:
@@ -240,11 +247,12 @@ def _horizon(reader: _Reader, data: object) -> Horizon | None:
 
 def _run(reader: _Reader, data: object, field: str) -> Run | None:
     before = len(reader.findings)
-    row = reader.mapping(data, field, _RUN)
+    shares = {key: kind for key, kind in _SHARES.items() if isinstance(data, Mapping) and key in data}
+    row = reader.mapping(data, field, _RUN | shares)
     if len(reader.findings) > before:
         return None
     nodes = tuple(reader.text(node, f"{field}.nodes[{i}]") for i, node in enumerate(row["nodes"]))
-    return Run(row["job"], row["site"], row["start"], row["end"], nodes)
+    return Run(row["job"], row["site"], row["start"], row["end"], nodes, **{key: float(row[key]) for key in shares})
 
 
 def _reason(reader: _Reader, data: object, field: str) -> Reason | None:

@@ -7,6 +7,7 @@ Powers are kW, energies kWh, money EUR, times slots. ``IT power`` times ``pue`` 
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 from grid.assets.battery import Battery
@@ -98,6 +99,13 @@ class JobTask:
     modes: tuple[Mode, ...] = (FULL_SPEED,)
     after: tuple[int, ...] = ()
     tenant: int = -1
+
+
+def slots_needed(task: JobTask) -> int:
+    """Slots that a job takes at its fastest."""
+    if task.kind is not JobKind.MALLEABLE:
+        return task.work
+    return math.ceil(task.work / max(mode.speed for mode in task.modes) - 1e-9)
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,15 +15,14 @@ from zoneinfo import ZoneInfo
 import numpy as np
 
 from grid.horizon import FloatArray
-from scheduler.data_tasks import slot_tb
 from scheduler.marginal import Meter
+from scheduler.obstacles import impossible, orphaned, span, undone
 from scheduler.optimiser.classes import possible_slots
 from scheduler.plan import Dropped, EnergySchedule, Reason, ReasonKind
-from scheduler.policies.placing import Board, board_of
-from scheduler.policies.schedule import JobPlace, Schedule
-from scheduler.problem import RESOURCES, JobTask, MigrationTask, Problem
-
-RESOURCE_WORDS = {"cores": "cores", "gpus": "GPUs", "memory_gb": "GB of memory"}
+from scheduler.policies.placing import Board, at_full_speed, board_of
+from scheduler.policies.schedule import JobPlace, Schedule, late_eur, restarts_eur
+from scheduler.problem import JobTask, Problem, slots_needed
+from scheduler.workload import JobKind
 
 
 def is_impossible(reason: Reason) -> bool:
@@ -49,12 +48,12 @@ def explain(
         if j in schedule.jobs:
             reasons[task.name] = teller.job(j, kind)
         else:
-            dropped.append(Dropped(task.name, teller.dropped_job(task)))
+            dropped.append(Dropped(task.name, orphaned(problem, schedule, task) or teller.dropped_job(task)))
     for m, move in enumerate(problem.migrations):
         if m in schedule.targets:
             reasons[move.name] = teller.migration(m, schedule)
         elif move.required:
-            dropped.append(Dropped(move.name, _undone(problem, move)))
+            dropped.append(Dropped(move.name, undone(problem, move)))
     return reasons, tuple(dropped)
 
 
@@ -71,7 +70,8 @@ class _Teller:
         task = self.problem.jobs[j]
         place = self.board.take(j)
         option = task.options[place.option]
-        self.meter.add(option.site, list(place.slots), -option.power_kw)
+        power = option.power_kw * place.power(task)
+        self.meter.add(option.site, list(place.slots), -power)
         if task.pinned:
             reason = Reason(
                 ReasonKind.ALREADY_RUNNING, f"Was already running at {self._site(task, place)} when this plan was made."
@@ -81,7 +81,7 @@ class _Teller:
         else:
             reason = self._found(task, place)
         self.board.put(j, place)
-        self.meter.add(option.site, list(place.slots), option.power_kw)
+        self.meter.add(option.site, list(place.slots), power)
         return reason
 
     def _rule(self, task: JobTask, place: JobPlace, rule: ReasonKind) -> Reason:
@@ -131,6 +131,10 @@ class _Teller:
             return Reason(
                 ReasonKind.CHEAPEST, f"Starts at once at {where} ({self._clock(start)}): waiting would save nothing.", numbers
             )
+        before = [self.problem.jobs[p].name for p in task.after if self.board.schedule.jobs[p].slots[-1] + 1 == start]
+        if before:
+            text = f"Starts at {where} at {self._clock(start)}, as soon as {', '.join(before)} has ended."
+            return Reason(ReasonKind.AFTER, text, numbers)
         if option.migrations:
             return Reason(
                 ReasonKind.DATA, f"Starts at {where} at {self._clock(start)}, as soon as its data has arrived.", numbers
@@ -166,30 +170,37 @@ class _Teller:
     def _price(self, task: JobTask, place: JobPlace, name: str) -> dict[str, float]:
         """Cost and carbon of the job at a place."""
         option, slots = task.options[place.option], list(place.slots)
+        power = np.zeros(self.problem.horizon.slots)
+        power[slots] = option.power_kw * place.power(task)
+        once = option.cost_eur + restarts_eur(task, place.slots) + late_eur(task, place.slots, place.use())
         return {
-            f"{name}_eur": float(self.meter.extra_eur(option.site, option.power_kw)[slots].sum()) + option.cost_eur,
-            f"{name}_carbon_kg": float(self.meter.extra_carbon_kg(option.site, option.power_kw)[slots].sum()),
+            f"{name}_eur": float(self.meter.extra_eur(option.site, power)[slots].sum()) + once,
+            f"{name}_carbon_kg": float(self.meter.extra_carbon_kg(option.site, power)[slots].sum()),
         }
 
     def _at_once(self, task: JobTask) -> JobPlace | None:
         """Place where the job would be finished first, everything else as planned."""
         places = [(slots[-1], e, slots) for e in range(len(task.options)) if (slots := self.board.earliest(task, e)) is not None]
-        return JobPlace(*min(places)[1:]) if places else None
+        return at_full_speed(task, *min(places)[1:]) if places else None
 
     def _choices(self, task: JobTask) -> int:
         """Number of places that the job's own limits leave (2 stands for several)."""
         found = 0
         for option in task.options:
             slots = possible_slots(self.problem, task, option)
-            found += len(slots) if task.pinned or task.kind.value == "rigid" else math.comb(len(slots), task.work) if slots else 0
+            if task.kind is JobKind.INTERRUPTIBLE and not task.pinned:
+                found += math.comb(len(slots), task.work) if slots else 0
+            else:
+                found += len(slots)
         return min(found, 2)
 
     def dropped_job(self, task: JobTask) -> Reason:
         """Why a job is not run."""
-        impossible = _impossible(self.problem, task)
-        if impossible is not None:
-            return impossible
-        fits = any(self.board.fits(task, e, powered=False).sum() >= task.work for e in range(len(task.options)))
+        never = impossible(self.problem, task)
+        if never is not None:
+            return never
+        needed = slots_needed(task)
+        fits = any(self.board.fits(task, e, powered=False).sum() >= needed for e in range(len(task.options)))
         numbers = {"drop_eur": task.drop_eur}
         if fits:
             text = f"{task.name} is not run: every place left for it would cost more than its price of {task.drop_eur:.2f} EUR."
@@ -241,14 +252,6 @@ def clock(problem: Problem, slot: int) -> str:
     return f"{moment:%H:%M}" if moment.date() == first.date() else f"{moment:%a %H:%M}"
 
 
-def span(problem: Problem, slots: int) -> str:
-    """Length of time of some slots in words."""
-    minutes = round(slots * problem.horizon.step_s / 60)
-    hours, rest = divmod(minutes, 60)
-    parts = [f"{hours} h"] if hours else []
-    return " ".join(parts + ([f"{rest} min"] if rest or not hours else []))
-
-
 def _saving(saved_eur: float, carbon_kg: float) -> str:
     """Savings against running at once, in words."""
     if saved_eur < 0.005 and abs(carbon_kg) < 0.05:
@@ -256,79 +259,3 @@ def _saving(saved_eur: float, carbon_kg: float) -> str:
     money = f"saves {saved_eur:.2f} EUR" if saved_eur >= 0 else f"costs {-saved_eur:.2f} EUR more"
     carbon = f"saves {carbon_kg:.1f} kg CO2" if carbon_kg >= 0 else f"emits {-carbon_kg:.1f} kg CO2 more"
     return f"{money} and {carbon} against running at once"
-
-
-def _impossible(problem: Problem, task: JobTask) -> Reason | None:
-    """Why no plan at all could run the job, with the smallest change that would help; None when one could."""
-    window, missing = task.deadline - task.release, task.work - (task.deadline - task.release)
-    if not task.options:
-        told = "; ".join(task.obstacles) or "none of its sites exists here"
-        return Reason(ReasonKind.NO_PLACE, f"{task.name} fits nowhere: {told}.", {"sites": 0.0})
-    if missing > 0:
-        text = (
-            f"{task.name} needs {task.work} slots, its window has {max(0, window)}: "
-            f"a deadline {span(problem, missing)} later would do."
-        )
-        return Reason(
-            ReasonKind.CONFLICT, text, {"needed_slots": task.work, "window_slots": max(0, window), "missing_slots": missing}
-        )
-    if any(
-        possible_slots(problem, task, option) and not _blocked(problem, option.migrations, option.site) for option in task.options
-    ):
-        return None
-    late = [option.earliest + task.work - task.deadline for option in task.options if option.migrations]
-    if late and min(late) > 0 and all(option.migrations for option in task.options):
-        text = f"{task.name} cannot have its data in time: a deadline {span(problem, min(late))} later would do."
-        return Reason(ReasonKind.CONFLICT, text, {"missing_slots": min(late)})
-    blocked = [option for option in task.options if _blocked(problem, option.migrations, option.site)]
-    if blocked:
-        names = sorted({problem.migrations[m].name for option in blocked for m in option.migrations})
-        return Reason(ReasonKind.CONFLICT, f"{task.name} waits for {', '.join(names)}, which cannot be moved in time.", {})
-    return _too_little_room(problem, task)
-
-
-def _blocked(problem: Problem, migrations: tuple[int, ...], site: int) -> bool:
-    """True when a migration that a place needs cannot be done by its own deadline."""
-    return any(_slots_short(problem, problem.migrations[m], site) > 0 for m in migrations)
-
-
-def _slots_short(problem: Problem, task: MigrationTask, site: int | None = None) -> int:
-    """Slots by which the window of a migration is too short at full rate (to ``site``, or to its best target)."""
-    needs = [
-        math.ceil(task.size_tb / slot_tb(option.rate_mbit_per_s, problem.horizon) - 1e-9)
-        for option in task.options
-        if site is None or option.site == site
-    ]
-    return min(needs) - (task.deadline - task.release) if needs else problem.horizon.slots + 1
-
-
-def _too_little_room(problem: Problem, task: JobTask) -> Reason:
-    """Reason of a job that is larger than what its sites have while its window lasts: told for the site that lacks least."""
-    lacks: list[tuple[float, str, dict[str, float]]] = []
-    for option in task.options:
-        site, first = problem.sites[option.site], max(task.release, option.earliest)
-        room = np.sort(problem.capacity[:, option.site, first : task.deadline], axis=1)[:, -task.work]
-        short = [(r, need, float(room[r])) for r, need in enumerate(task.resources) if need > room[r]]
-        if short:
-            told = ", ".join(f"{need:g} {RESOURCE_WORDS[RESOURCES[r]]} (free: {free:g})" for r, need, free in short)
-            numbers = {f"missing_{RESOURCES[r]}": need - free for r, need, free in short}
-            lacks.append((sum((need - free) / need for _, need, free in short), f"{told} at {site}", numbers))
-    if not lacks:
-        text = f"{task.name} needs {task.work} slots in a row with room for it; its window has none."
-        return Reason(ReasonKind.CONFLICT, text, {"needed_slots": float(task.work)})
-    _, told, numbers = min(lacks, key=lambda lack: lack[0])
-    return Reason(ReasonKind.CONFLICT, f"{task.name} needs {told}, more than there ever is in its window.", numbers)
-
-
-def _undone(problem: Problem, task: MigrationTask) -> Reason:
-    """Why a required migration is not done."""
-    if not task.options:
-        text = f"{task.name} must leave {problem.sites[task.source]}, but no link leads to a site that may hold it."
-        return Reason(ReasonKind.NO_PLACE, text, {"size_tb": task.size_tb})
-    short = _slots_short(problem, task)
-    numbers = {"size_tb": task.size_tb, "drop_eur": task.drop_eur}
-    if short > 0:
-        text = f"{task.name}: {task.size_tb:.3g} TB do not fit through the link in time; {span(problem, short)} more would do."
-        return Reason(ReasonKind.CONFLICT, text, {**numbers, "missing_slots": short})
-    text = f"{task.name} is not moved: its links are full, or moving it costs more than {task.drop_eur:.2f} EUR."
-    return Reason(ReasonKind.CAPACITY, text, numbers)

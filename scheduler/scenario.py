@@ -11,8 +11,8 @@ from datetime import timedelta
 from grid.horizon import Horizon
 from grid.response.event import CapacityEvent
 from scheduler.data import Dataset
-from scheduler.facility import Link, Site
-from scheduler.workload import Job
+from scheduler.facility import FeederLine, Link, Site
+from scheduler.workload import Job, Tenant
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,6 +123,8 @@ class Scenario:
         seed: the one seed of every random draw.
         horizon: planning horizon.
         sites, links, datasets, jobs, events: the world.
+        tenants: those who share it; jobs without one have no limit of their own.
+        feeders: electrical limits that several sites share, each site in at most one.
         weights, planning, errors, rehearsal: settings by name.
         network: electrical network, or None for sites that share none.
         time_zone: IANA name for display at the edges.
@@ -147,6 +149,8 @@ class Scenario:
     time_zone: str = "Europe/Amsterdam"
     provenance: tuple[str, ...] = ()
     beyond_horizon: tuple[str, ...] = ()
+    tenants: tuple[Tenant, ...] = ()
+    feeders: tuple[FeederLine, ...] = ()
 
     def site(self, name: str) -> Site:
         """The site of that name.

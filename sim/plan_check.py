@@ -2,7 +2,8 @@
 
 It shares nothing with the optimiser or its problem: every rule is read from the scenario again and stated here a second
 time, so that a fault in the planner is found and not repeated. ``sim.plan_check_work`` checks jobs and nodes,
-``sim.plan_check_data`` datasets and links, ``sim.plan_check_energy`` batteries, balance and limits.
+``sim.plan_check_terms`` what was agreed on jobs, ``sim.plan_check_data`` datasets and links, ``sim.plan_check_energy`` batteries,
+balance and limits.
 
 A demand-response event is soft: exceeding its limit costs its penalty. It is a violation only when the plan does not count it.
 """
@@ -23,6 +24,7 @@ from scheduler.workload import Job
 from scheduler.world import JobState, Observation
 from sim.plan_check_data import check_data
 from sim.plan_check_energy import check_energy
+from sim.plan_check_terms import check_terms
 from sim.plan_check_work import check_work
 
 
@@ -76,7 +78,7 @@ def check_plan(scenario: Scenario, plan: Plan, observation: Observation | None =
     shape = _shape(checked)
     if shape:
         return shape
-    return (*_names(checked), *check_work(checked), *check_data(checked), *check_energy(checked))
+    return (*_names(checked), *check_work(checked), *check_terms(checked), *check_data(checked), *check_energy(checked))
 
 
 def _shape(checked: Checked) -> tuple[Violation, ...]:

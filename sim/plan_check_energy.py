@@ -1,4 +1,4 @@
-"""Checks of a plan's energy: load as the jobs cause it, balance, batteries, limits, events."""
+"""Checks of a plan's energy: load as the jobs cause it, balance, batteries, limits, feeders, events."""
 
 from __future__ import annotations
 
@@ -24,6 +24,9 @@ BALANCE_KWH = 1e-6
 LIMIT_KW = 1e-5
 """How far a power may exceed its limit (rounding of a solver)."""
 
+DROP_PU = 1e-6
+"""The same for a voltage drop."""
+
 
 def check_energy(checked: Checked) -> Iterator[Violation]:
     """Violations of the rules for energy, worst slot of each kind at each site."""
@@ -35,6 +38,7 @@ def check_energy(checked: Checked) -> Iterator[Violation]:
         yield from _balance(checked, s, site)
         yield from _battery(checked, s, site)
         yield from _limits(checked, s, site)
+    yield from _feeders(checked)
     yield from _events(checked)
 
 
@@ -62,8 +66,8 @@ def _load_bounds_kw(checked: Checked) -> tuple[FloatArray, FloatArray]:
         if job is None or run.site not in index:
             continue
         least, most = _job_kw(scenario.sites[index[run.site]], job, run)
-        low[index[run.site], max(0, run.start) : run.end] += least
-        high[index[run.site], max(0, run.start) : run.end] += most
+        low[index[run.site], max(0, run.start) : run.end] += least * run.power
+        high[index[run.site], max(0, run.start) : run.end] += most * run.power
     for transfer in checked.plan.transfers:
         ends = end_power_kw(way(scenario.links, transfer.source, transfer.target), transfer.rate_mbit_per_s)
         for name, power in zip((transfer.source, transfer.target), ends, strict=True):
@@ -189,6 +193,30 @@ def _limits(checked: Checked, s: int, site: Site) -> Iterator[Violation]:
         worst = float(np.max(power - limit))
         advice = f"Plan {worst:.3g} kW less {word} at {site.name} in this slot."
         yield from _worst(checked, kind, site.name, power - limit, LIMIT_KW, power, limit, "kW", advice)
+
+
+def _feeders(checked: Checked) -> Iterator[Violation]:
+    """Flow through the head of each feeder and voltage drop at each of its sites, added up from its far end."""
+    index = {site.name: s for s, site in enumerate(checked.scenario.sites)}
+    net = checked.plan.energy.import_kw - checked.plan.energy.export_kw
+    kind, zero = ViolationKind.FEEDER, np.zeros(checked.horizon.slots)
+    for feeder in checked.scenario.feeders:
+        flow, flows = zero, []
+        for name in reversed(feeder.sites):
+            flow = flow + net[index[name]]
+            flows.append(flow)
+        head = np.abs(flow)
+        advice = f"Less import, or less export, at {', '.join(feeder.sites)} together."
+        yield from _worst(
+            checked, kind, feeder.name, head - feeder.limit_kw, LIMIT_KW, head, zero + feeder.limit_kw, "kW", advice
+        )
+        drop, worst = zero, zero
+        for per_kw, through in zip(feeder.drop_pu_per_kw, reversed(flows), strict=True):
+            drop = drop + per_kw * through
+            worst = np.maximum(worst, np.abs(drop))
+        limit = zero + feeder.drop_limit_pu
+        advice = f"Less import, or less export, at the far end of {feeder.name} ({feeder.sites[-1]})."
+        yield from _worst(checked, kind, f"{feeder.name} voltage", worst - limit, DROP_PU, worst, limit, "pu", advice)
 
 
 def _events(checked: Checked) -> Iterator[Violation]:

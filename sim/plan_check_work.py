@@ -19,6 +19,12 @@ if TYPE_CHECKING:
 ROOM = 1e-9
 """Rounding allowed when memory (a real number) is added up."""
 
+SHARE_ROOM = 1e-7
+"""The same, relative, when shares of slots (a solver's) are added up."""
+
+WORK_SLOTS = 1e-4
+"""How much work of a malleable job may be missing: rounding of a solver, a few hundredths of a second."""
+
 
 def check_work(checked: Checked) -> Iterator[Violation]:
     """Violations of the rules for jobs and nodes."""
@@ -55,18 +61,20 @@ def _places(checked: Checked, job: Job, runs: list[Run]) -> Iterator[Violation]:
     state = checked.started.get(job.name)
     if state is not None:
         sites = sorted({*sites, state.site})
+    if state is not None and job.move_eur is not None:
+        sites = sorted({run.site for run in runs})
     if len(sites) > 1:
         advice = f"Keep every piece of {job.name} at one site; the plan has it at {' and '.join(sites)}."
         moment = checked.time(runs[-1].start)
         yield Violation(ViolationKind.TWO_SITES, job.name, float(len(sites)), 1.0, "sites", moment, None, advice)
     for site in sites:
-        if site not in job.sites and state is None:
+        if site not in job.sites and (state is None or site != state.site):
             advice = f"{job.name} may run at {', '.join(job.sites) or 'no site'}, not at {site}."
             yield Violation(ViolationKind.SITE_NOT_ALLOWED, job.name, 1.0, 0.0, "sites", None, None, advice)
 
 
 def _slots(checked: Checked, job: Job, runs: list[Run]) -> Iterator[Violation]:
-    """The right number of slots, inside release and deadline, in one piece when rigid."""
+    """The right amount of work, inside release and deadline, in one piece when rigid."""
     horizon, state = checked.horizon, checked.started.get(job.name)
     needed = horizon.slots_for(job.duration * (1.0 + checked.scenario.planning.duration_margin))
     if state is not None:
@@ -79,7 +87,11 @@ def _slots(checked: Checked, job: Job, runs: list[Run]) -> Iterator[Violation]:
         yield Violation(kind, name, float(run.end), float(horizon.slots), "slot", None, None, advice)
         return
     length = sum(run.end - run.start for run in runs)
-    if length != needed:
+    done = sum(run.speed * (run.end - run.start) for run in runs)
+    if job.kind is JobKind.MALLEABLE and done < needed - WORK_SLOTS:
+        advice = f"{name} needs work of {needed} slots at full speed; the plan gives it {done:.6g}."
+        yield Violation(kind, name, done, float(needed), "slots of work", checked.time(runs[0].start), None, advice)
+    elif job.kind is not JobKind.MALLEABLE and length != needed:
         advice = f"{name} needs {needed} slots of {horizon.step_s / 60:g} minutes; the plan gives it {length}."
         yield Violation(kind, name, float(length), float(needed), "slots", checked.time(runs[0].start), None, advice)
     if any(later.start < earlier.end for earlier, later in pairwise(runs)):
@@ -160,7 +172,7 @@ def _gang(checked: Checked, run: Run, job: Job, site_of: dict[str, str]) -> Iter
 
 
 def _pool_capacity(checked: Checked) -> Iterator[Violation]:
-    """Runs without nodes: all runs of a site together fit into all of its nodes."""
+    """Runs without nodes: all runs of a site together fit into all of its nodes, malleable ones with the share they work."""
     for site in checked.scenario.sites:
         runs = [run for run in checked.plan.runs if run.site == site.name and run.job in checked.jobs]
         if all(run.nodes for run in runs):
@@ -171,10 +183,11 @@ def _pool_capacity(checked: Checked) -> Iterator[Violation]:
         taken = np.zeros((3, checked.horizon.slots))
         for run in runs:
             job = checked.jobs[run.job]
-            taken[:, max(0, run.start) : run.end] += job.nodes * np.array([[job.cores], [job.gpus], [job.memory_gb]])
+            need = job.nodes * np.array([[job.cores], [job.gpus], [job.memory_gb]])
+            taken[:, max(0, run.start) : run.end] += run.use * need
         over = taken - pool[:, None]
         r, slot = np.unravel_index(int(np.argmax(over)), over.shape)
-        if over[r, slot] > ROOM:
+        if over[r, slot] > SHARE_ROOM * max(1.0, pool[r]):
             unit = ("cores", "GPUs", "GB of memory")[int(r)]
             advice = f"More runs at {site.name} in this slot than all of its nodes hold: move one elsewhere or to another time."
             value, limit, when = float(taken[r, slot]), float(pool[r]), checked.time(int(slot))

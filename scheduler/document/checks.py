@@ -12,7 +12,7 @@ PROFILE_YEAR = 2016
 
 def check_places(context: Context) -> None:
     """Names, settings, sites and links."""
-    for collection in (("sites",), ("links",), ("datasets",), ("workload", "jobs"), ("events",)):
+    for collection in (("sites",), ("feeders",), ("links",), ("datasets",), ("tenants",), ("workload", "jobs"), ("events",)):
         context.unique(*collection)
     _settings(context)
     _network(context)
@@ -20,12 +20,28 @@ def check_places(context: Context) -> None:
         place = context.place("sites", index)
         context.unique(*place, "nodes")
         _site(context, site, place)
+    _feeders(context)
     for index, link in enumerate(context.document.links):
         place = (*context.place("links", index), "ends")
         for end, name in enumerate(link.ends):
             context.known((*place, end), name, "site", context.names("sites"))
         if link.ends[0] == link.ends[1]:
             context.report(place, f"{link.ends[0]} at both ends", "two different sites")
+
+
+def _feeders(context: Context) -> None:
+    """Sites of feeders exist, and each is on one feeder, once."""
+    first: dict[str, Place] = {}
+    for index, feeder in enumerate(context.document.feeders):
+        for at, item in enumerate(feeder.sites):
+            place = (*context.place("feeders", index, "sites", at), "site")
+            if not context.known(place, item.site, "site", context.names("sites")):
+                continue
+            if item.site in first:
+                line = context.tree.line(first[item.site])
+                expected = f"each site on one feeder, once; {item.site} stands in line {line} already"
+                context.report(place, f"'{item.site}' again", expected, needs=[first[item.site]])
+            first.setdefault(item.site, place)
 
 
 def _settings(context: Context) -> None:
@@ -97,6 +113,10 @@ def _site(context: Context, site: SitePart, place: Place) -> None:
 
 
 def _battery(context: Context, battery: BatteryPart, place: Place) -> None:
+    if not battery.charge_kw and not battery.discharge_kw:
+        found = "0 kW, as is discharge_kw"
+        expected = "a power above 0 kW for one of the two; a battery without power is no battery"
+        context.report((*place, "charge_kw"), found, expected, needs=[(*place, "discharge_kw")])
     if battery.reserve_soc_kwh > battery.energy_kwh:
         found = f"{battery.reserve_soc_kwh:g} kWh"
         context.report(

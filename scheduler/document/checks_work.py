@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime, timedelta
 
+from scheduler.document.checks_terms import check_order, check_terms
 from scheduler.document.context import Context
 from scheduler.document.places import NodesPart
 from scheduler.document.tree import Place
@@ -30,9 +31,11 @@ def check_work(context: Context) -> None:
         place = context.place("workload", "jobs", index)
         known = [context.known((*place, "sites", at), name, "site", sites) for at, name in enumerate(job.sites or ())]
         _window(context, job, place)
+        check_terms(context, job, place)
         if all(known):
             _width(context, job, place)
             _inputs(context, job, place)
+    check_order(context)
     for index, event in enumerate(context.document.events):
         _event(context, event, context.place("events", index))
 
@@ -183,8 +186,9 @@ def _reach(context: Context, start: str) -> set[str]:
 
 
 def _event(context: Context, event: EventPart, place: Place) -> None:
-    """An event's site exists and its period lies inside the horizon."""
-    context.known((*place, "site"), event.site, "site", context.names("sites"))
+    """An event's site exists and can keep it at all, and its period lies inside the horizon."""
+    if context.known((*place, "site"), event.site, "site", context.names("sites")):
+        _reachable(context, event, place)
     horizon = context.horizon
     if horizon is None:
         return
@@ -195,6 +199,10 @@ def _event(context: Context, event: EventPart, place: Place) -> None:
     needs = [("horizon",), (*place, "start"), (*place, "end")]
     if end <= start:
         context.report((*place, "end"), context.local(end), f"after the event's start, {context.local(start)}", needs=needs)
+    elif end - start > horizon.end - horizon.start:
+        hours, most = (end - start) / timedelta(hours=1), (horizon.end - horizon.start) / timedelta(hours=1)
+        expected = f"at most the {most:g} hours of the horizon, {_period(context, horizon.start, horizon.end)}"
+        context.report((*place, "end"), f"an event of {hours:g} hours", expected, needs=needs)
     elif start < horizon.start or end > horizon.end:
         where, moment = ((*place, "start"), start) if start < horizon.start else ((*place, "end"), end)
         context.report(
@@ -203,6 +211,18 @@ def _event(context: Context, event: EventPart, place: Place) -> None:
             f"an event inside the horizon, {_period(context, horizon.start, horizon.end)}",
             needs=needs,
         )
+
+
+def _reachable(context: Context, event: EventPart, place: Place) -> None:
+    """An event that asks for export asks for no more than the connection may export."""
+    for index, site in enumerate(context.document.sites):
+        if site.name == event.site:
+            connection = context.place("sites", index, "connection")
+            windows = [window.export_limit_kw for window in site.connection.windows if window.export_limit_kw is not None]
+            most = max([site.connection.export_limit_kw, *windows])
+            if event.limit_kw < -most:
+                expected = f"at least {0.0 - most:g} kW: {site.name} may export {most:g} kW, so no plan can keep to less"
+                context.report((*place, "limit_kw"), f"{event.limit_kw:g} kW", expected, needs=[connection])
 
 
 def _period(context: Context, start: datetime, end: datetime) -> str:

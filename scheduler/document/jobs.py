@@ -10,7 +10,7 @@ from grid.errors import FeedError
 from grid.horizon import Horizon
 from scheduler.document.context import Context
 from scheduler.document.sources import Sources, find_file
-from scheduler.workload import Job
+from scheduler.workload import Job, JobKind, PowerCap
 
 STREAM = "jobs"
 """Name of the stream of random numbers that generated jobs are drawn from."""
@@ -30,7 +30,18 @@ def scenario_jobs(context: Context, sources: Sources, horizon: Horizon) -> tuple
         name = job.name if job.name not in seen else f"{job.name}.{job.origin}"
         seen.add(name)
         named.append(job if name == job.name else replace(job, name=name))
-    return fit_to_horizon(tuple(named), horizon, context.document.planning.duration_margin)
+    kept, beyond = fit_to_horizon(tuple(named), horizon, context.document.planning.duration_margin)
+    return with_those_before(kept, beyond)
+
+
+def with_those_before(kept: tuple[Job, ...], beyond: tuple[str, ...]) -> tuple[tuple[Job, ...], tuple[str, ...]]:
+    """Jobs whose predecessors are all among them; the names of the rest are added to ``beyond``."""
+    out = set(beyond)
+    while late := [job.name for job in kept if out.intersection(job.after)]:
+        kept = tuple(job for job in kept if job.name not in late)
+        out.update(late)
+        beyond = (*beyond, *late)
+    return kept, beyond
 
 
 def listed_jobs(context: Context, horizon: Horizon) -> list[Job]:
@@ -40,12 +51,14 @@ def listed_jobs(context: Context, horizon: Horizon) -> list[Job]:
         place = context.place("workload", "jobs", index)
         release = context.moment(part.release, (*place, "release"), horizon.start)
         deadline = context.moment(part.deadline, (*place, "deadline"), horizon.end)
+        due = context.moment(part.due, (*place, "due"))
         if release is None or deadline is None:
             continue
+        late = context.document.weights.lateness_eur_per_h if part.late_eur_per_h is None else part.late_eur_per_h
         jobs.append(
             Job(
                 name=part.name,
-                kind=part.kind,
+                kind=JobKind.MALLEABLE if part.power_caps else part.kind,
                 release=release,
                 deadline=deadline,
                 duration=timedelta(minutes=part.duration_minutes),
@@ -55,8 +68,17 @@ def listed_jobs(context: Context, horizon: Horizon) -> list[Job]:
                 memory_gb=part.memory_gb,
                 sites=part.sites or all_sites(context),
                 inputs=part.inputs,
-                drop_eur=part.drop_eur,
+                drop_eur=part.drop_eur * part.priority,
                 command=part.command,
+                due=due,
+                late_eur_per_h=0.0 if due is None else late * part.priority,
+                min_run=timedelta(minutes=part.min_run_minutes),
+                min_gap=timedelta(minutes=part.min_gap_minutes),
+                restart_eur=part.restart_eur,
+                power_caps=tuple(PowerCap(cap.speed, cap.power) for cap in part.power_caps),
+                after=part.after,
+                tenant=part.tenant,
+                move_eur=part.move_eur,
             )
         )
     return jobs

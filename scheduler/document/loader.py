@@ -31,7 +31,8 @@ from scheduler.document.signals import CarbonPart, PricePart
 from scheduler.document.sources import Sources, read_sources
 from scheduler.document.templates import fill_templates
 from scheduler.document.tree import Tree, read_tree, shown
-from scheduler.facility import Link, NodeGroup, Site
+from scheduler.facility import FeederLine, Link, NodeGroup, Site
+from scheduler.workload import Tenant
 
 MAX_FINDINGS = 200
 
@@ -134,6 +135,17 @@ def _build(context: Context, sources: Sources, horizon: Horizon, progress: Progr
         time_zone=document.time_zone,
         provenance=_provenance(context),
         beyond_horizon=beyond,
+        tenants=tuple(Tenant(part.name, part.share) for part in document.tenants),
+        feeders=tuple(
+            FeederLine(
+                name=part.name,
+                sites=tuple(item.site for item in part.sites),
+                limit_kw=part.limit_kw,
+                drop_pu_per_kw=tuple(item.drop_pu_per_kw for item in part.sites),
+                drop_limit_pu=part.drop_limit_pu,
+            )
+            for part in document.feeders
+        ),
     )
 
 

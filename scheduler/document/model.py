@@ -9,7 +9,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError, available_timezones
 from pydantic import BeforeValidator, Field
 
 from scheduler.document.fields import Count, Name, Part, Text, about, custom
-from scheduler.document.places import LinkPart, SitePart
+from scheduler.document.places import FeederPart, LinkPart, SitePart
 from scheduler.document.settings import (
     ErrorsPart,
     HorizonPart,
@@ -20,7 +20,7 @@ from scheduler.document.settings import (
     WeightsPart,
 )
 from scheduler.document.signals import SignalsPart
-from scheduler.document.work import DatasetPart, EventPart, WorkloadPart
+from scheduler.document.work import DatasetPart, EventPart, TenantPart, WorkloadPart
 
 ZONE_WORDS = "an IANA time zone such as Europe/Amsterdam"
 
@@ -55,8 +55,10 @@ class Document(Part):
         about("Sites in part, by name; a site takes one over with 'like' and may change any of its fields."),
     ] = Field(default_factory=dict)
     sites: Annotated[tuple[SitePart, ...], about("The sites, at least one.")]
+    feeders: Annotated[tuple[FeederPart, ...], about("Electrical limits that sites share; a site is on one feeder at most.")] = ()
     links: Annotated[tuple[LinkPart, ...], about("Data links between sites.")] = ()
     datasets: Annotated[tuple[DatasetPart, ...], about("Datasets.")] = ()
+    tenants: Annotated[tuple[TenantPart, ...], about("Tenants, each with the share of every site that its jobs may use.")] = ()
     workload: Annotated[WorkloadPart, about("Jobs.")] = WorkloadPart()
     events: Annotated[tuple[EventPart, ...], about("Demand-response events known from the start or received later.")] = ()
     provenance: Annotated[ProvenancePart, about("Which numbers are real, derived, assumed.")] = ProvenancePart()

@@ -132,6 +132,28 @@ class SitePart(Part):
     signals: Annotated[SignalsPart | None, about("Signals of this site where they differ from those of the scenario.")] = None
 
 
+class FeederSitePart(Part):
+    """A site on a feeder."""
+
+    site: Annotated[Name, about("Name of the site.")]
+    drop_pu_per_kw: Annotated[
+        float,
+        about("Voltage drop up to here from the site before (or the transformer) per kW that flows this way.", ge=0),
+        Unit("pu/kW"),
+    ] = 0.0
+
+
+class FeederPart(Part):
+    """A chain of sites behind one transformer: a rating and a voltage band that they share (linearised, without losses)."""
+
+    name: Annotated[Name, about("Unique name.")]
+    sites: Annotated[tuple[FeederSitePart, ...], about("The sites, from the transformer outwards.", min_length=1)]
+    limit_kw: Annotated[float, about("Largest net import or net export of all of them together.", ge=0), Unit("kW")]
+    drop_limit_pu: Annotated[
+        float, about("Largest voltage drop or rise between the transformer and any of them.", gt=0, le=1), Unit("pu")
+    ] = 0.05
+
+
 class LinkPart(Part):
     """A data link between two sites, usable both ways."""
 

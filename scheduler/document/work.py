@@ -13,6 +13,7 @@ from scheduler.workload import JobKind
 
 MANY = 1_000_000
 DROP_EUR: float = 10.0
+KIND_WORDS = "rigid runs in one piece, interruptible in pieces of whole slots, malleable in shares of slots; always at one site."
 
 
 class DatasetPart(Part):
@@ -38,13 +39,27 @@ class DatasetPart(Part):
     ] = False
 
 
+class PowerCapPart(Part):
+    """A way to run a malleable job below full power: how fast it still is, and what it still draws above idle."""
+
+    speed: Annotated[float, about("Work done in a time, relative to full speed.", gt=0, le=1), Unit("share")]
+    power: Annotated[float, about("Power above idle, relative to full speed.", gt=0, le=1), Unit("share")]
+
+
+class TenantPart(Part):
+    """Someone whose jobs together may use no more than a share of every site."""
+
+    name: Annotated[Name, about("Unique name.")]
+    share: Annotated[
+        float, about("The most its jobs use of the cores, GPUs and memory of each site at a time.", gt=0, le=1), Unit("share")
+    ]
+
+
 class JobPart(Part):
     """One deferrable job."""
 
     name: Annotated[Name, about("Unique name.")]
-    kind: Annotated[JobKind, about("rigid runs in one piece, interruptible in pieces of whole slots at one site.")] = (
-        JobKind.RIGID
-    )
+    kind: Annotated[JobKind, about(f"{KIND_WORDS} With power_caps a job is malleable.")] = JobKind.RIGID
     release: Annotated[When | None, about("Earliest start; the horizon's start when left out.")] = None
     deadline: Annotated[When | None, about("Latest end; the horizon's end when left out.")] = None
     duration_minutes: Annotated[float, about("Run time asked for.", gt=0, le=5_256_000), Unit("min")]
@@ -55,6 +70,28 @@ class JobPart(Part):
     sites: Annotated[tuple[Name, ...] | None, about("Sites where it may run; all when left out.", min_length=1)] = None
     inputs: Annotated[tuple[Name, ...], about("Datasets that it reads; it runs where each has a replica.")] = ()
     drop_eur: Annotated[float, about("Price of not running it at all.", ge=0), Unit("EUR")] = DROP_EUR
+    due: Annotated[When | None, about("Soft deadline: what is done after it has a price; none when left out.")] = None
+    late_eur_per_h: Annotated[
+        float | None, about("Price of each hour after due; weights.lateness_eur_per_h when left out.", ge=0), Unit("EUR/h")
+    ] = None
+    priority: Annotated[float, about("Factor on its drop_eur and late_eur_per_h.", gt=0, le=MANY), Unit("share")] = 1.0
+    min_run_minutes: Annotated[
+        float, about("Least length of a piece of an interruptible job, rounded up to slots.", ge=0, le=5_256_000), Unit("min")
+    ] = 0.0
+    min_gap_minutes: Annotated[
+        float, about("Least pause between pieces of an interruptible job, rounded up to slots.", ge=0, le=5_256_000), Unit("min")
+    ] = 0.0
+    restart_eur: Annotated[
+        float, about("Price of each piece after the first (checkpoint and restart) of an interruptible job.", ge=0), Unit("EUR")
+    ] = 0.0
+    power_caps: Annotated[tuple[PowerCapPart, ...], about("Ways to run it below full power; make it malleable.")] = ()
+    after: Annotated[tuple[Name, ...], about("Listed jobs that must have ended first; it is dropped when one of them is.")] = ()
+    move_eur: Annotated[
+        float | None,
+        about("Price of moving it to another of its sites once it has begun, its work kept; it stays when left out.", ge=0),
+        Unit("EUR"),
+    ] = None
+    tenant: Annotated[Name | None, about("Whose job it is; no limit beyond the site's own when left out.")] = None
     command: Annotated[
         tuple[Text, ...], about("Command and arguments for a node; {seconds} becomes the scaled run time.", min_length=1)
     ] = ("sleep", "{seconds}")
@@ -85,7 +122,7 @@ class ClassPart(Part):
 
     name: Annotated[Name, about("Name; jobs are called <name>-<number>.")] = "job"
     share: Annotated[float, about("Share of the jobs, relative to the other classes.", gt=0), Unit("share")] = 1.0
-    kind: Annotated[JobKind, about("rigid or interruptible.")] = JobKind.RIGID
+    kind: Annotated[JobKind, about("rigid, interruptible, or malleable (in shares of slots, at full speed).")] = JobKind.RIGID
     slack_h: Annotated[float, about("Deadline is release plus run time plus this.", ge=0, le=8784), Unit("h")] = 24.0
     sites: Annotated[
         tuple[Name, ...] | None, about("Sites where they may run; those of the generator when left out.", min_length=1)

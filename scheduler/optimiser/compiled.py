@@ -11,7 +11,7 @@ import numpy.typing as npt
 from grid.horizon import FloatArray
 from scheduler.optimiser.model import ModelParts
 
-INTEGER_FAMILIES = ("start", "at_site", "run", "chosen", "importing", "charging")
+INTEGER_FAMILIES = ("start", "at_site", "run", "ended", "data_there", "bought", "chosen", "importing", "charging")
 """Variables that must be whole, family by family."""
 
 
@@ -61,7 +61,7 @@ def compile_model(parts: ModelParts) -> Compiled:
             column = place.get(id(variable))
             if column is not None:  # a variable that no row and no cost mentions stays 0
                 index[key] = column
-                lower[column] = variable.lb if variable.lb is not None else 0.0
+                lower[column] = variable.lb if variable.lb is not None else -infinity
                 if variable.ub is not None:
                     upper[column] = variable.ub
                 integer[column] = whole

@@ -70,7 +70,9 @@ def data_first(parts: ModelParts) -> None:
 
     Rigid: jobs started up to ``t`` are at most the share of the volume that arrived before ``t``,
     ``sum_{k <= t} start[c, e, k] <= slot_tb / size_tb * sum_{k < t} share[m, o, k]``; interruptible: the same for
-    ``run[c, e, t]`` alone. Such classes hold one job, so a share below 1 allows none.
+    ``run[c, e, t]`` alone; malleable: for ``data_there[c, e, t]``, which is whole, with
+    ``sum_k mode_share[c, e, t, k] <= data_there[c, e, t]`` (``kind_rows``). Such classes hold one job, so a share below 1
+    allows none.
     """
     model, problem = parts.model, parts.problem
 
@@ -82,7 +84,10 @@ def data_first(parts: ModelParts) -> None:
                     o = next(o for o, way in enumerate(task.options) if way.site == option.site)
                     part = slot_tb(task.options[o].rate_mbit_per_s, problem.horizon) / task.size_tb
                     for t in slots:
-                        begun = [model.start[c, e, k] for k in slots if k <= t] if group.rigid else [model.run[c, e, t]]
+                        if group.rigid:
+                            begun = [model.start[c, e, k] for k in slots if k <= t]
+                        else:
+                            begun = [model.data_there[c, e, t] if group.malleable else model.run[c, e, t]]
                         arrived = [model.share[m, o, k] for k in range(task.release, min(t, task.deadline))]
                         row = [1.0] * len(begun) + [-part] * len(arrived), begun + arrived
                         yield (c, e, m, t), parts.linear(row) <= 0

@@ -7,12 +7,15 @@ energy side is then solved exactly again (``scheduler.optimiser.search``), which
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import numpy as np
 
 from scheduler.marginal import Meter
 from scheduler.plan import EnergySchedule
-from scheduler.policies.placing import Board, board_of
-from scheduler.policies.schedule import JobPlace, Schedule, it_power_kw
+from scheduler.policies.placing import Board, board_of, in_mode, predecessors_first
+from scheduler.policies.schedule import JobPlace, Schedule, it_power_kw, late_eur, restarts_eur
+from scheduler.policies.stretches import cheapest_pieces
 from scheduler.problem import JobTask, Problem
 from scheduler.workload import JobKind
 
@@ -28,9 +31,11 @@ def place_rest(problem: Problem, schedule: Schedule, energy: EnergySchedule) -> 
         schedule: places that are kept.
         energy: its battery powers and peaks are taken as given; its load need not be that of ``schedule``.
     """
+    schedule = _sound(problem, schedule)
     board, meter = board_of(problem, schedule), _meter(problem, schedule, energy)
     rest = [j for j, task in enumerate(problem.jobs) if j not in schedule.jobs and task.options]
-    for j in sorted(rest, key=lambda j: (-_energy(problem.jobs[j]), problem.jobs[j].deadline, j)):
+    rest.sort(key=lambda j: (-_energy(problem.jobs[j]), problem.jobs[j].deadline, j))
+    for j in predecessors_first(problem, rest):
         place, cost = cheapest(board, meter, problem.jobs[j])
         if place is not None and cost < problem.jobs[j].drop_eur:
             _put(board, meter, j, place)
@@ -55,7 +60,7 @@ def reinsert(problem: Problem, schedule: Schedule, energy: EnergySchedule, passe
             if new is not None and cost < old_cost - LEAST_GAIN_EUR:
                 _put(board, meter, j, new)
                 moved += 1
-            elif old is not None and old_cost < task.drop_eur - LEAST_GAIN_EUR:
+            elif old is not None and (old_cost < task.drop_eur - LEAST_GAIN_EUR or board.needed(task)):
                 _put(board, meter, j, old)
             elif old is not None:
                 moved += 1
@@ -65,35 +70,77 @@ def reinsert(problem: Problem, schedule: Schedule, energy: EnergySchedule, passe
 
 
 def place_cost(meter: Meter, task: JobTask, place: JobPlace) -> float:
-    """What a job costs at a place, EUR."""
-    option = task.options[place.option]
-    return float(meter.extra_eur(option.site, option.power_kw)[list(place.slots)].sum()) + option.cost_eur
+    """What a job costs at a place, EUR; a copy of its data counts as bought."""
+    option, slots = task.options[place.option], list(place.slots)
+    power = np.zeros(meter.problem.horizon.slots)
+    power[slots] = option.power_kw * place.power(task)
+    energy = float(meter.extra_eur(option.site, power)[slots].sum())
+    return energy + option.cost_eur + restarts_eur(task, place.slots) + late_eur(task, place.slots, place.use())
 
 
 def cheapest(board: Board, meter: Meter, task: JobTask) -> tuple[JobPlace | None, float]:
-    """Cheapest free place of a job and its cost; capacity counts, the import limit has its price in the cost."""
+    """Cheapest free place of a job and its cost; capacity counts, the import limit has its price in the cost.
+
+    A malleable job runs in one of its modes throughout (the optimiser's programme then finds the best mix).
+    """
     best, best_cost = None, float("inf")
-    for e, option in enumerate(task.options):
-        if task.kind is JobKind.INTERRUPTIBLE:
-            free = np.flatnonzero(board.fits(task, e, powered=False))
-            if len(free) < task.work:
-                continue
-            extra = meter.extra_eur(option.site, option.power_kw)
-            slots = np.sort(free[np.argsort(extra[free], kind="stable")[: task.work]])
-            cost = float(extra[slots].sum()) + option.cost_eur
-            place = JobPlace(e, tuple(slots.tolist()))
-        else:
-            starts = board.starts(task, e, powered=False)
-            if not starts:
-                continue
-            extra = meter.extra_eur(option.site, option.power_kw)
-            blocks = np.convolve(extra, np.ones(task.work), mode="valid")[starts]
-            pick = int(np.argmin(blocks))
-            cost = float(blocks[pick]) + option.cost_eur
-            place = JobPlace(e, tuple(range(starts[pick], starts[pick] + task.work)))
-        if cost < best_cost - LEAST_GAIN_EUR:
-            best, best_cost = place, cost
+    for e in range(len(task.options)):
+        for place, cost in _places(board, meter, task, e):
+            if cost < best_cost - LEAST_GAIN_EUR:
+                best, best_cost = place, cost
     return best, best_cost
+
+
+def _places(board: Board, meter: Meter, task: JobTask, e: int) -> Iterator[tuple[JobPlace, float]]:
+    """The cheapest place at one option (one for each mode), with its cost."""
+    option = task.options[e]
+    fits = board.fits(task, e, powered=False)
+    once = option.cost_eur
+    if option.copy >= 0 and not board.readers[option.copy]:
+        once += board.problem.copies[option.copy].cost_eur
+    late = np.zeros(len(fits))
+    if task.due is not None:
+        late[task.due :] = task.late_eur_per_slot
+    if task.kind is JobKind.RIGID:
+        starts = np.flatnonzero(np.convolve(fits, np.ones(task.work), mode="valid") > task.work - 0.5)
+        if len(starts):
+            blocks = np.convolve(meter.extra_eur(option.site, option.power_kw) + late, np.ones(task.work), mode="valid")[starts]
+            if task.due is not None:  # its end counts, however long before it the job began
+                blocks += task.late_eur_per_slot * np.maximum(0, starts - task.due)
+            pick = int(np.argmin(blocks))
+            yield JobPlace(e, tuple(range(starts[pick], starts[pick] + task.work))), float(blocks[pick]) + once
+    elif task.kind is JobKind.INTERRUPTIBLE:
+        found = cheapest_pieces(meter.extra_eur(option.site, option.power_kw) + late, fits, task)
+        if found is not None:
+            yield JobPlace(e, found[0]), found[1] + once
+    else:
+        for k, mode in enumerate(task.modes):
+            extra = meter.extra_eur(option.site, option.power_kw * mode.power) + late
+            free, count = np.flatnonzero(fits), int(np.ceil(task.work / mode.speed - 1e-9))
+            if len(free) >= count:
+                slots = np.sort(free[np.argsort(extra[free], kind="stable")[:count]])
+                place = in_mode(task, e, tuple(slots.tolist()), k)
+                yield place, place_cost(meter, task, place) + once - option.cost_eur
+
+
+def _sound(problem: Problem, schedule: Schedule) -> Schedule:
+    """The schedule without jobs whose predecessors are not in it or end too late, and without copies that have no room."""
+    left = None if problem.copy_limit_gb is None else problem.copy_limit_gb.copy()
+    bought: set[int] = set()
+    kept = schedule.copy()
+    for j in predecessors_first(problem, sorted(schedule.jobs)):
+        task, place = problem.jobs[j], schedule.jobs[j]
+        copy = task.options[place.option].copy
+        waits = all(p in kept.jobs and kept.jobs[p].slots[-1] < place.slots[0] for p in task.after)
+        if copy >= 0 and copy not in bought and waits and left is not None:
+            unit = problem.copies[copy]
+            waits = unit.volume_gb <= left[unit.site] + 1e-9
+            left[unit.site] -= unit.volume_gb if waits else 0.0
+        if not waits and not task.pinned:
+            del kept.jobs[j]
+        elif copy >= 0:
+            bought.add(copy)
+    return kept
 
 
 def _meter(problem: Problem, schedule: Schedule, energy: EnergySchedule) -> Meter:
@@ -111,12 +158,14 @@ def _energy(task: JobTask) -> float:
 
 def _put(board: Board, meter: Meter, job: int, place: JobPlace) -> None:
     board.put(job, place)
-    option = board.problem.jobs[job].options[place.option]
-    meter.add(option.site, list(place.slots), option.power_kw)
+    task = board.problem.jobs[job]
+    option = task.options[place.option]
+    meter.add(option.site, list(place.slots), option.power_kw * place.power(task))
 
 
 def _take(board: Board, meter: Meter, job: int) -> JobPlace:
     place = board.take(job)
-    option = board.problem.jobs[job].options[place.option]
-    meter.add(option.site, list(place.slots), -option.power_kw)
+    task = board.problem.jobs[job]
+    option = task.options[place.option]
+    meter.add(option.site, list(place.slots), -option.power_kw * place.power(task))
     return place

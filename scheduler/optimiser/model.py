@@ -1,14 +1,20 @@
 """The MILP as a Pyomo model: variables here, one constraint family a function in the modules beside it.
 
-Letters: ``c`` class of identical jobs, ``e`` option of it (a site), ``m`` migration, ``o`` target of it, ``s`` site,
-``t`` slot, ``v`` event, ``r`` resource. Powers kW, energies kWh, money EUR; the sign convention is that of ``docs/model.md``.
+Letters: ``c`` class of identical jobs, ``e`` option of it (a site), ``k`` mode of a malleable job, ``m`` migration, ``o`` target
+of it, ``s`` site, ``t`` slot, ``v`` event, ``r`` resource, ``q`` copy, ``f`` feeder, ``i`` place in its chain. Powers kW,
+energies kWh, money EUR; the sign convention is that of ``docs/model.md``.
 
-Variables (all not negative):
+Variables (all not negative but ``flow_kw`` and ``drop_pu``):
 
 ========================  ====================================================================================
 ``start[c, e, t]``        number of rigid jobs of the class that start there and then (whole)
-``at_site[c, e]``         number of interruptible jobs of the class at that site (whole)
+``at_site[c, e]``         number of interruptible or malleable jobs of the class at that site (whole)
 ``run[c, e, t]``          number of interruptible jobs of the class that run there and then (whole)
+``mode_share[c,e,t,k]``   slots' worth of work time of malleable jobs of the class there and then in that mode
+``begin[c, e, t]``        1 when a piece of an interruptible job begins there and then (only where pieces matter)
+``ended[c, t]``           1 when a job that others come after is done before the slot (binary; not for rigid jobs)
+``data_there[c, e, t]``   1 when all data of a malleable job has arrived there before the slot (binary)
+``bought[q]``             1 when the copy is bought (binary)
 ``drop[c]``               number of jobs of the class that do not run
 ``chosen[m, o]``          1 when the migration goes to that target (binary)
 ``share[m, o, t]``        share of the full rate of the transfer
@@ -17,6 +23,8 @@ Variables (all not negative):
 ``it_kw[s, t]``           IT power of jobs and transfers
 ``import_kw, export_kw, renewable_used_kw, charge_kw, discharge_kw, soc_kwh, unserved_kw [s, t]``
 ``peak_excess_kw[s]``     highest import above the peak already reached
+``flow_kw[f, i, t]``      net import of the site at that place of the feeder and of all sites behind it
+``drop_pu[f, i, t]``      voltage drop from the transformer to that place
 ``overshoot_kw[v, t]``    net import above an event's limit
 ``soc_missing_kwh[s]``    energy missing in the battery at the end
 ``importing[s, t]``       1 import, 0 export: only where exporting could earn more than importing costs (binary)
@@ -50,6 +58,7 @@ class ModelParts:
         impossible_eur: price of the jobs that can run nowhere: a constant of the objective.
         proportional: resource index and kW per unit of it, by site, where the power of every job is proportional to its
             use of that resource, so that its capacity is a limit on ``job_kw``.
+        class_of: class of each job that is in one.
     """
 
     problem: Problem
@@ -57,6 +66,10 @@ class ModelParts:
     model: Any
     impossible_eur: float
     proportional: dict[int, tuple[int, float]] = field(default_factory=dict)
+    class_of: dict[int, int] = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.class_of = {j: c for c, group in enumerate(self.classes) for j in group.members}
 
     def linear(self, row: Row, constant: float = 0.0) -> Any:
         """A linear expression of ``row``."""
@@ -69,16 +82,23 @@ def build_model(problem: Problem) -> ModelParts:
     """The whole MILP of ``problem``."""
     import pyomo.environ as pyo
 
-    from scheduler.optimiser import data_rows, energy_rows, job_rows, objective_rows
+    from scheduler.optimiser import common_rows, data_rows, energy_rows, job_rows, kind_rows, objective_rows
 
     classes = job_classes(problem)
     possible = {j for group in classes for j in group.members}
     impossible = sum(task.drop_eur for j, task in enumerate(problem.jobs) if j not in possible)
     parts = ModelParts(problem, classes, pyo.ConcreteModel(), float(impossible))
     _job_variables(parts, pyo)
+    _kind_variables(parts, pyo)
     _data_variables(parts, pyo)
     _energy_variables(parts, pyo)
-    for family in (*job_rows.FAMILIES, *data_rows.FAMILIES, *energy_rows.FAMILIES):
+    for family in (
+        *job_rows.FAMILIES,
+        *kind_rows.FAMILIES,
+        *data_rows.FAMILIES,
+        *energy_rows.FAMILIES,
+        *common_rows.FAMILIES,
+    ):
         family(parts)
     objective_rows.add_objective(parts)
     return parts
@@ -101,12 +121,42 @@ def _job_variables(parts: ModelParts, pyo: Any) -> None:
                 rigid += [(c, e, t) for t in possible]
             elif possible:
                 places.append((c, e))
-                slots += [(c, e, t) for t in possible]
+                slots += [(c, e, t) for t in possible if not group.malleable]
     parts.model.start = pyo.Var(rigid, domain=pyo.NonNegativeIntegers)
     parts.model.at_site = pyo.Var(places, domain=pyo.NonNegativeIntegers)
     parts.model.run = pyo.Var(slots, domain=pyo.NonNegativeIntegers)
     droppable = [c for c, group in enumerate(parts.classes) if not group.task.pinned]
     parts.model.drop = pyo.Var(droppable, domain=pyo.NonNegativeReals)
+
+
+def _kind_variables(parts: ModelParts, pyo: Any) -> None:
+    """Variables of malleable jobs, of pieces, of workflows and of copies."""
+    shares, begins, waits = [], [], []
+    for c, group in enumerate(parts.classes):
+        for e, possible in enumerate(group.slots):
+            if group.malleable:
+                shares += [(c, e, t, k) for t in possible for k in range(len(group.task.modes))]
+                waits += [(c, e, t) for t in possible if group.task.options[e].migrations]
+            elif group.in_pieces:
+                room, length = set(possible), group.task.min_run
+                begins += [(c, e, t) for t in possible if room.issuperset(range(t, t + length))]
+    parts.model.mode_share = pyo.Var(shares, domain=pyo.NonNegativeReals)
+    parts.model.begin = pyo.Var(begins, domain=pyo.NonNegativeReals)
+    parts.model.data_there = pyo.Var(waits, domain=pyo.Binary)
+    parts.model.ended = pyo.Var(end_slots(parts), domain=pyo.Binary)
+    parts.model.bought = pyo.Var(range(len(parts.problem.copies)), domain=pyo.Binary)
+
+
+def end_slots(parts: ModelParts) -> list[tuple[int, int]]:
+    """Classes that others come after, with the slots in which one of these might begin (rigid ones need no variable)."""
+    found: dict[tuple[int, int], None] = {}
+    for group in parts.classes:
+        begins = sorted({t for slots in group.slots for t in slots})
+        for before in group.task.after:
+            c = parts.class_of[before]
+            if not parts.classes[c].rigid:
+                found.update(dict.fromkeys((c, t) for t in begins))
+    return sorted(found)
 
 
 def _data_variables(parts: ModelParts, pyo: Any) -> None:
@@ -150,6 +200,11 @@ def _energy_variables(parts: ModelParts, pyo: Any) -> None:
     model.peak_excess_kw = pyo.Var([s for s in sites if problem.peak_eur_per_kw[s] > 0], domain=pyo.NonNegativeReals)
     events = [(v, t) for v, event in enumerate(problem.events) for t in range(event.start, event.end)]
     model.overshoot_kw = pyo.Var(events, domain=pyo.NonNegativeReals)
+    chain = [(f, i, t) for f, feeder in enumerate(problem.feeders) for i in range(len(feeder.sites)) for t in slots]
+    rating = {f: feeder.limit_kw for f, feeder in enumerate(problem.feeders)}
+    band = {f: feeder.drop_limit_pu for f, feeder in enumerate(problem.feeders)}
+    model.flow_kw = pyo.Var(chain, bounds=lambda _, f, i, _t: (-rating[f], rating[f]) if i == 0 else (None, None))
+    model.drop_pu = pyo.Var(chain, bounds=lambda _, f, _i, _t: (-band[f], band[f]))
     model.importing = pyo.Var([cell for cell in cells if export_pays(problem, *cell)], domain=pyo.Binary)
     model.charging = pyo.Var([cell for cell in stored if burning_pays(problem, cell[0])], domain=pyo.Binary)
 

@@ -90,11 +90,11 @@ class Neighbourhoods:
         site = self._centres(lambda key: float(self.parts.classes[key[0]].task.options[key[1]].site), -1.0)
         return np.where(np.isin(site, pair), rng.random(len(site)), 1.0 + rng.random(len(site)))
 
-    def _centres(self, value: Callable[[tuple[int, int, int]], float], default: float) -> FloatArray:
-        """For each class ``value(key)`` of one column that the incumbent uses."""
+    def _centres(self, value: Callable[[tuple[int, ...]], float], default: float) -> FloatArray:
+        """For each class ``value(key)`` of one column that the incumbent uses; keys are class, option, slot (and mode)."""
         found, values = np.full(len(self.parts.classes), default), self.incumbent()
-        for family in ("start", "run"):
+        for family in ("start", "run", "mode_share"):
             for key, column in self.model.columns.get(family, {}).items():
-                if values[column] > 0.5:
+                if values[column] > (WHOLE if family == "mode_share" else 0.5):
                     found[key[0]] = value(key)
         return found

@@ -5,11 +5,12 @@ from __future__ import annotations
 from typing import Any
 
 from scheduler.last_resort import last_resorts
+from scheduler.optimiser.job_rows import variables_of
 from scheduler.optimiser.model import ModelParts, Row
 
 
 def add_objective(parts: ModelParts) -> None:
-    """Minimise the sum of ``cost_<part>`` over the named parts (lateness is 0: deadlines are hard in a plan)."""
+    """Minimise the sum of ``cost_<part>`` over the named parts."""
     import pyomo.environ as pyo
 
     rows = {**_energy_parts(parts), **_task_parts(parts)}
@@ -50,11 +51,30 @@ def _energy_parts(parts: ModelParts) -> dict[str, Row]:
 
 
 def _task_parts(parts: ModelParts) -> dict[str, Row]:
-    """Dropped work and fixed costs."""
+    """Dropped work, lateness and fixed costs."""
     model, problem = parts.model, parts.problem
     dropped = [(parts.classes[c].task.drop_eur, model.drop[c]) for c in model.drop]
     dropped += [(problem.migrations[m].drop_eur, model.undone[m]) for m in model.undone]
     fixed = [(parts.classes[c].task.options[e].cost_eur, model.start[c, e, t]) for c, e, t in model.start]
     fixed += [(parts.classes[c].task.options[e].cost_eur, model.at_site[c, e]) for c, e in model.at_site]
     fixed += [(problem.migrations[m].options[o].cost_eur, model.chosen[m, o]) for m, o in model.chosen]
-    return {"dropped": _row(dropped), "fixed": _row(fixed)}
+    fixed += [(problem.copies[q].cost_eur, model.bought[q]) for q in model.bought]
+    fixed += [(parts.classes[c].task.restart_eur, model.begin[c, e, t]) for c, e, t in model.begin]
+    fixed += [(-parts.classes[c].task.restart_eur, model.at_site[c, e]) for c, e in model.at_site if parts.classes[c].in_pieces]
+    return {"dropped": _row(dropped), "lateness": _row(_late(parts)), "fixed": _row(fixed)}
+
+
+def _late(parts: ModelParts) -> list[tuple[float, Any]]:
+    """Soft deadlines: rigid jobs pay for each slot by which their end passes ``due``, others for each slot or share after."""
+    model, found = parts.model, []
+    for c, group in enumerate(parts.classes):
+        task = group.task
+        if task.due is None or not task.late_eur_per_slot:
+            continue
+        for e, slots in enumerate(group.slots):
+            for t in slots:
+                if group.rigid:
+                    found.append((task.late_eur_per_slot * max(0, t + task.work - task.due), model.start[c, e, t]))
+                elif t >= task.due:
+                    found += [(task.late_eur_per_slot, variable) for variable in variables_of(parts, c, e, t)]
+    return found

@@ -11,12 +11,14 @@ from scheduler.optimiser.highs import StopAsked
 from scheduler.optimiser.interrupt import Interruption
 from scheduler.optimiser.model import ModelParts, build_model
 from scheduler.optimiser.search import Search, enough_gap
+from scheduler.optimiser.settle import DUST_KW
 from scheduler.plan import BatteryControl, Plan, ReasonKind, SolveStatus
 from scheduler.policies import Progress, silent
 from scheduler.policies.assemble import make_plan
 from scheduler.policies.dispatch import dispatch
+from scheduler.policies.feeders import overload_kw
 from scheduler.policies.fifo import fifo_schedule
-from scheduler.policies.schedule import Schedule, dropped_eur, fixed_eur, it_power_kw
+from scheduler.policies.schedule import Schedule, it_power_kw, task_eur
 from scheduler.policies.wait_for_sun import wait_for_sun_schedule
 from scheduler.problem import Problem
 
@@ -111,9 +113,9 @@ def _not_dearer(problem: Problem, plan: Plan, baselines: dict[str, Schedule]) ->
     best = plan
     for name, schedule in baselines.items():
         energy = dispatch(problem, it_power_kw(problem, schedule))
-        priced = breakdown_eur(
-            problem, energy, dropped_eur=dropped_eur(problem, schedule), fixed_eur=fixed_eur(problem, schedule)
-        )
+        if overload_kw(problem, energy) > DUST_KW:
+            continue  # the rule knows no feeder: what breaks one is no plan
+        priced = breakdown_eur(problem, energy, **task_eur(problem, schedule))
         if sum(priced.values()) < best.objective_eur - 1e-9 * max(1.0, abs(best.objective_eur)):
             best = make_plan(
                 problem,

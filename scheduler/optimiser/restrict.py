@@ -34,6 +34,22 @@ def restrict(model: Compiled, values: FloatArray, free: BoolArray) -> Compiled:
     )
 
 
+def rows_of(model: Compiled, columns: BoolArray) -> BoolArray:
+    """Rows in which at least one column has an entry and every one of them is in ``columns``."""
+    entries = np.diff(model.matrix.tocsr().indptr)
+    others = np.diff(model.matrix[:, np.flatnonzero(~columns)].tocsr().indptr)
+    only: BoolArray = (entries > 0) & (others == 0)
+    return only
+
+
+def hold(model: Compiled, values: FloatArray, rows: BoolArray) -> bool:
+    """True when ``values`` keep these rows, up to the solver's accuracy."""
+    activity = (model.matrix @ values)[rows]
+    slack = 1e-6 * np.maximum(1.0, np.abs(activity))
+    above, below = activity - model.row_upper[rows], model.row_lower[rows] - activity
+    return bool((above <= slack).all() and (below <= slack).all())
+
+
 def without_columns(model: Compiled, gone: BoolArray) -> Compiled:
     """The model with the columns ``gone`` fixed at 0; nothing else changes."""
     return Compiled(

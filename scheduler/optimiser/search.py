@@ -22,14 +22,14 @@ import numpy as np
 
 from grid.errors import SolverError
 from grid.horizon import FloatArray
-from scheduler.optimiser.codec import cells, decode, encode, task_columns
+from scheduler.optimiser.codec import JOB_FAMILIES, SHARED_FAMILIES, cells, decode, encode, task_columns
 from scheduler.optimiser.compiled import Compiled
 from scheduler.optimiser.evaluate import evaluate
 from scheduler.optimiser.highs import Answer, Limits, StopAsked, solve_integer, solve_linear
 from scheduler.optimiser.improve import place_rest, reinsert
 from scheduler.optimiser.model import ModelParts
 from scheduler.optimiser.neighbourhoods import WHOLE, Neighbourhoods
-from scheduler.optimiser.restrict import BoolArray, restrict, without_columns
+from scheduler.optimiser.restrict import BoolArray, hold, restrict, rows_of, without_columns
 from scheduler.optimiser.settle import settle
 from scheduler.plan import EnergySchedule
 from scheduler.policies import Progress
@@ -101,15 +101,17 @@ class Search:
     origin: str = ""
     words: str = ""
     _tasks: BoolArray = field(init=False)
+    _task_rows: BoolArray = field(init=False)
     _modes: BoolArray = field(init=False)
     _class_columns: list[list[int]] = field(init=False)
 
     def __post_init__(self) -> None:
         self._tasks = task_columns(self.model)
+        self._task_rows = rows_of(self.model, self._tasks)
         self._modes = np.zeros(len(self.model.cost), dtype=bool)
         self._modes[list(self.model.columns.get("charging", {}).values())] = True
         self._class_columns = [[] for _ in self.parts.classes]
-        for family in ("start", "at_site", "run", "drop"):
+        for family in JOB_FAMILIES:
             for key, column in self.model.columns.get(family, {}).items():
                 self._class_columns[key if isinstance(key, int) else key[0]].append(column)
 
@@ -157,7 +159,7 @@ class Search:
         The first one is evaluated whatever the time, quickly, so that there is a plan at all.
         """
         values = encode(self.parts, self.model, schedule)
-        if values is None:
+        if values is None or not hold(self.model, values, self._task_rows):
             return None
         free = ~self._tasks
         settings = self.parts.problem.settings
@@ -207,8 +209,12 @@ class Search:
         return answer
 
     def _settled(self, it_kw: FloatArray, values: FloatArray) -> EnergySchedule:
-        families = ("charge_kw", "discharge_kw", "renewable_used_kw", "unserved_kw")
-        return settle(self.parts.problem, it_kw, *(cells(self.model, family, values, it_kw.shape) for family in families))
+        """Energy of ``values``; what ``it_kw`` takes less than they had (free work that earned nothing) is curtailed."""
+        problem = self.parts.problem
+        names = ("charge_kw", "discharge_kw", "renewable_used_kw", "unserved_kw", "it_kw")
+        charge, discharge, used, unserved, had = (cells(self.model, name, values, it_kw.shape) for name in names)
+        less = np.maximum(0.0, problem.pue * (had - it_kw))
+        return settle(problem, it_kw, charge, discharge, np.maximum(0.0, used - less), unserved)
 
     def _from_relaxation(self, relaxed: Answer) -> None:
         """Place what the relaxation decided whole, then the rest, then improve job by job."""
@@ -241,7 +247,7 @@ class Search:
         """Schedule of the classes that are whole in ``values``; its migrations, when not whole, as in ``best``."""
         whole = values.copy()
         for columns in self._class_columns:
-            part = values[columns]
+            part = values[columns][self.model.integer[columns]]
             if np.abs(part - np.round(part)).max(initial=0.0) > WHOLE:
                 whole[columns] = 0.0
         chosen = list(self.model.columns.get("chosen", {}).values())
@@ -278,7 +284,7 @@ class Search:
             return
         most = np.sort(dual[choices])[min(NEARLY_FREE_COLUMNS, len(choices)) - 1]
         free = ~self._tasks | (dual <= most) | (self._values() > 0.5)
-        for family in ("drop", "chosen", "undone"):
+        for family in ("drop", "begin", "data_there", "ended", *SHARED_FAMILIES):
             free[list(self.model.columns.get(family, {}).values())] = True
         self._solve_part(free, "columns that cost next to nothing", NEARLY_FREE_NODES)
 
@@ -294,7 +300,7 @@ class Search:
             useful = self._useful(relaxed, PROMISING) | (self._values() > 0.5)
             classes = around.within(order, np.array([useful[columns].sum() for columns in self._class_columns]), columns_allowed)
             free = ~self._tasks
-            for family in ("chosen", "undone"):
+            for family in SHARED_FAMILIES:
                 free[list(self.model.columns.get(family, {}).values())] = True
             for c in classes:
                 columns = np.array(self._class_columns[c])

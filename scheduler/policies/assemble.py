@@ -9,7 +9,7 @@ import uuid
 from scheduler.objective import breakdown_eur
 from scheduler.plan import BatteryControl, EnergySchedule, Plan, ReasonKind, SolveStatus
 from scheduler.policies.dispatch import dispatch
-from scheduler.policies.schedule import Schedule, dropped_eur, fixed_eur, it_power_kw, runs_of, transfers_of
+from scheduler.policies.schedule import Schedule, it_power_kw, runs_of, task_eur, transfers_of
 from scheduler.problem import Problem
 from scheduler.reasons import explain, is_impossible
 
@@ -67,7 +67,7 @@ def make_plan(
         kind: reason that a rule gives for everything it does, or None to find each reason from the numbers.
         bound_eur: proven lower bound.
     """
-    parts = breakdown_eur(problem, energy, dropped_eur=dropped_eur(problem, schedule), fixed_eur=fixed_eur(problem, schedule))
+    parts = breakdown_eur(problem, energy, **task_eur(problem, schedule))
     objective = sum(parts.values())
     bound = None if bound_eur is None else min(bound_eur, objective)
     reasons, dropped = explain(problem, schedule, energy, kind)

@@ -5,6 +5,8 @@ among equals at the first site in the order of the scenario. Rigid jobs start as
 take the earliest slots. A place fits when its nodes have room and the site's import limit plus forecast sun and wind
 carries the load (battery, prices, carbon and events are unknown to the rule). Required migrations run at once at full
 rate; a copy is staged only for a job that can run nowhere else, also at once. A job that fits nowhere is dropped.
+A job of a workflow is taken right after the jobs that it comes after. Malleable jobs run at full speed. Soft deadlines, prices
+of restarts and copies, and feeders are unknown to the rule.
 """
 
 from __future__ import annotations
@@ -14,7 +16,7 @@ import time
 from scheduler.plan import Plan, ReasonKind
 from scheduler.policies import Progress, silent
 from scheduler.policies.assemble import rule_plan
-from scheduler.policies.placing import Board
+from scheduler.policies.placing import Board, at_full_speed, predecessors_first
 from scheduler.policies.schedule import JobPlace, Schedule
 from scheduler.problem import JobTask, Problem
 
@@ -48,8 +50,9 @@ def fifo_schedule(problem: Problem) -> Schedule:
 
 
 def by_release(problem: Problem) -> list[int]:
-    """Indices of the jobs that are not pinned, in order of release; ties in the order of the scenario."""
-    return sorted((j for j, task in enumerate(problem.jobs) if not task.pinned), key=lambda j: problem.jobs[j].release)
+    """Indices of the jobs that are not pinned, in order of release, predecessors first; ties in the order of the scenario."""
+    waiting = (j for j, task in enumerate(problem.jobs) if not task.pinned)
+    return predecessors_first(problem, sorted(waiting, key=lambda j: problem.jobs[j].release))
 
 
 def first_finished(board: Board, task: JobTask) -> JobPlace | None:
@@ -75,4 +78,4 @@ def _first_finished(board: Board, task: JobTask) -> JobPlace | None:
     if not places:
         return None
     _, option, slots = min(places)
-    return JobPlace(option, slots)
+    return at_full_speed(task, option, slots)

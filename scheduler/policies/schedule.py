@@ -9,15 +9,48 @@ import numpy as np
 from grid.horizon import FloatArray
 from scheduler.data_tasks import slot_tb
 from scheduler.plan import Run, Transfer
-from scheduler.problem import Problem
+from scheduler.problem import JobTask, Problem
+from scheduler.workload import JobKind
+
+DIGITS = 9
+"""Digits to which the shares of a run are rounded in a plan."""
 
 
 @dataclass(frozen=True, slots=True)
 class JobPlace:
-    """Where and when one job runs: index of its option, and its slots in ascending order."""
+    """Where and when one job runs.
+
+    Attributes:
+        option: index of its option.
+        slots: its slots in ascending order.
+        shares: of a malleable job: for each of these slots the share of the slot in each of its modes; empty: at full speed
+            all the time.
+    """
 
     option: int
     slots: tuple[int, ...]
+    shares: tuple[tuple[float, ...], ...] = ()
+
+    def use(self) -> FloatArray:
+        """Share of its resources that the job uses in each of its slots."""
+        if not self.shares:
+            return np.ones(len(self.slots))
+        used: FloatArray = np.array(self.shares, dtype=np.float64).sum(axis=1)
+        return used
+
+    def power(self, task: JobTask) -> FloatArray:
+        """IT power in each of its slots, as a share of that at full speed."""
+        return self._weighted([mode.power for mode in task.modes])
+
+    def speed(self, task: JobTask) -> FloatArray:
+        """Work done in each of its slots, in slots at full speed."""
+        return self._weighted([mode.speed for mode in task.modes])
+
+    def _weighted(self, weights: list[float]) -> FloatArray:
+        if not self.shares:
+            return np.ones(len(self.slots))
+        sums: FloatArray = np.array(self.shares, dtype=np.float64) @ np.array(weights)
+        return sums
 
 
 @dataclass(slots=True)
@@ -44,7 +77,7 @@ def it_power_kw(problem: Problem, schedule: Schedule) -> FloatArray:
     power = np.zeros((len(problem.sites), problem.horizon.slots))
     for j, place in schedule.jobs.items():
         option = problem.jobs[j].options[place.option]
-        power[option.site, list(place.slots)] += option.power_kw
+        power[option.site, list(place.slots)] += option.power_kw * place.power(problem.jobs[j])
     for m, choice in schedule.targets.items():
         task = problem.migrations[m]
         target = task.options[choice]
@@ -61,10 +94,46 @@ def dropped_eur(problem: Problem, schedule: Schedule) -> float:
 
 
 def fixed_eur(problem: Problem, schedule: Schedule) -> float:
-    """Fixed costs of the chosen options."""
-    jobs = sum(problem.jobs[j].options[place.option].cost_eur for j, place in schedule.jobs.items())
+    """Fixed costs of the chosen options, of pieces after the first, and of copies (each once, however many jobs share it)."""
+    chosen = [(problem.jobs[j], place) for j, place in schedule.jobs.items()]
+    jobs = sum(task.options[place.option].cost_eur + restarts_eur(task, place.slots) for task, place in chosen)
     moves = sum(problem.migrations[m].options[choice].cost_eur for m, choice in schedule.targets.items())
-    return float(jobs + moves)
+    copies = sum(problem.copies[copy].cost_eur for copy in copies_of(problem, schedule))
+    return float(jobs + moves + copies)
+
+
+def copies_of(problem: Problem, schedule: Schedule) -> frozenset[int]:
+    """Indices of the copies that the places of the jobs need."""
+    needed = {problem.jobs[j].options[place.option].copy for j, place in schedule.jobs.items()}
+    return frozenset(needed - {-1})
+
+
+def restarts_eur(task: JobTask, slots: tuple[int, ...]) -> float:
+    """Price of the pieces after the first one."""
+    return task.restart_eur * (len(pieces(slots)) - 1) if task.restart_eur and slots else 0.0
+
+
+def lateness_eur(problem: Problem, schedule: Schedule) -> float:
+    """Price of everything that is done after soft deadlines."""
+    return float(sum(late_eur(problem.jobs[j], place.slots, place.use()) for j, place in schedule.jobs.items()))
+
+
+def late_eur(task: JobTask, slots: tuple[int, ...], use: FloatArray) -> float:
+    """Lateness of one job: rigid, for each slot by which its end passes ``due``; others, for what they use from then on."""
+    if task.due is None or not task.late_eur_per_slot or not slots:
+        return 0.0
+    if task.kind is JobKind.RIGID:
+        return task.late_eur_per_slot * max(0, slots[-1] + 1 - task.due)
+    return task.late_eur_per_slot * float(use[np.array(slots) >= task.due].sum())
+
+
+def task_eur(problem: Problem, schedule: Schedule) -> dict[str, float]:
+    """Parts of the objective that do not depend on energy, as keyword arguments of ``objective.breakdown_eur``."""
+    return {
+        "dropped_eur": dropped_eur(problem, schedule),
+        "fixed_eur": fixed_eur(problem, schedule),
+        "lateness_eur": lateness_eur(problem, schedule),
+    }
 
 
 def pieces(slots: tuple[int, ...]) -> list[tuple[int, int]]:
@@ -80,12 +149,24 @@ def pieces(slots: tuple[int, ...]) -> list[tuple[int, int]]:
 
 def runs_of(problem: Problem, schedule: Schedule) -> tuple[Run, ...]:
     """Runs of all jobs, sorted by start, then by name of the job; without nodes."""
-    runs = [
-        Run(problem.jobs[j].name, problem.sites[problem.jobs[j].options[place.option].site], start, end)
-        for j, place in schedule.jobs.items()
-        for start, end in pieces(place.slots)
-    ]
+    runs = [run for j, place in schedule.jobs.items() for run in runs_of_job(problem, problem.jobs[j], place)]
     return tuple(sorted(runs, key=lambda run: (run.start, run.job)))
+
+
+def runs_of_job(problem: Problem, task: JobTask, place: JobPlace) -> list[Run]:
+    """Runs of one job: blocks of slots, of a malleable one of equal speed, power and use."""
+    site = problem.sites[task.options[place.option].site]
+    if not place.shares:
+        return [Run(task.name, site, start, end) for start, end in pieces(place.slots)]
+    runs: list[Run] = []
+    values = np.round(np.stack([place.speed(task), place.power(task), place.use()]), DIGITS).T.tolist()
+    for slot, (speed, power, use) in zip(place.slots, values, strict=True):
+        last = runs[-1] if runs else None
+        if last is not None and (last.end, last.speed, last.power, last.use) == (slot, speed, power, use):
+            runs[-1] = Run(task.name, site, last.start, slot + 1, (), speed, power, use)
+        else:
+            runs.append(Run(task.name, site, slot, slot + 1, (), speed, power, use))
+    return runs
 
 
 def transfers_of(problem: Problem, schedule: Schedule) -> tuple[Transfer, ...]:

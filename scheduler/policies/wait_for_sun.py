@@ -6,12 +6,14 @@ by deadline, then by release (ties: order of the scenario). Of all places that f
 sun and wind), a job takes the one that uses most of the forecast sun and wind that nothing else at that site uses yet;
 among equals the earliest, then the first site. Where its window holds no unused sun or wind there is nothing to wait
 for: it runs as the run-at-once rule would. Required migrations run at once. Battery, prices, carbon and events are
-unknown to the rule.
+unknown to the rule, and so are soft deadlines, restarts, copies and feeders. A job of a workflow is taken after the jobs
+that it comes after; malleable jobs run at full speed.
 """
 
 from __future__ import annotations
 
 import time
+from dataclasses import replace
 
 import numpy as np
 
@@ -20,9 +22,10 @@ from scheduler.plan import Plan, ReasonKind
 from scheduler.policies import Progress, silent
 from scheduler.policies.assemble import rule_plan
 from scheduler.policies.fifo import first_finished
-from scheduler.policies.placing import Board
+from scheduler.policies.placing import Board, at_full_speed, predecessors_first
 from scheduler.policies.schedule import JobPlace, Schedule
-from scheduler.problem import JobTask, Problem
+from scheduler.policies.stretches import cheapest_pieces
+from scheduler.problem import JobTask, Problem, slots_needed
 from scheduler.workload import JobKind
 
 
@@ -48,7 +51,8 @@ def wait_for_sun_schedule(problem: Problem) -> Schedule:
     board.put_pinned()
     board.start_required_moves()
     waiting = [j for j, task in enumerate(problem.jobs) if not task.pinned]
-    for j in sorted(waiting, key=lambda j: (problem.jobs[j].deadline, problem.jobs[j].release)):
+    waiting.sort(key=lambda j: (problem.jobs[j].deadline, problem.jobs[j].release))
+    for j in predecessors_first(problem, waiting):
         task = problem.jobs[j]
         place = _sunniest(board, task) or first_finished(board, task)
         if place is not None:
@@ -65,7 +69,7 @@ def _sunniest(board: Board, task: JobTask) -> JobPlace | None:
             gain = round(float(green[list(slots)].sum()), 9)
             if gain > 0 and (best is None or (-gain, slots[0], e) < best[:3]):
                 best = (-gain, slots[0], e, slots)
-    return JobPlace(best[2], best[3]) if best is not None else None
+    return at_full_speed(task, best[2], best[3]) if best is not None else None
 
 
 def _green_kw(board: Board, task: JobTask, option: int) -> FloatArray:
@@ -79,12 +83,15 @@ def _green_kw(board: Board, task: JobTask, option: int) -> FloatArray:
 
 def _candidates(board: Board, task: JobTask, option: int, green: FloatArray) -> list[tuple[int, ...]]:
     """The place with most green energy at this option (as a list of none or one)."""
-    if task.kind is JobKind.INTERRUPTIBLE:
-        free = np.flatnonzero(board.fits(task, option))
-        if len(free) < task.work:
+    if task.kind is JobKind.INTERRUPTIBLE and (task.min_run > 1 or task.min_gap > 1):
+        found = cheapest_pieces(-green, board.fits(task, option), replace(task, restart_eur=0.0))
+        return [found[0]] if found is not None else []
+    if task.kind is not JobKind.RIGID:
+        free, count = np.flatnonzero(board.fits(task, option)), slots_needed(task)
+        if len(free) < count:
             return []
         order = sorted(free.tolist(), key=lambda t: (-round(float(green[t]), 9), t))
-        return [tuple(sorted(order[: task.work]))]
+        return [tuple(sorted(order[:count]))]
     starts = board.starts(task, option)
     if not starts:
         return []

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from scheduler.plan import Plan
+from sim.world.work import LEAST_SPEED
 
 MIDDLE = (0.1, 0.9)
 """Share of a piece of work inside which its node fails, so that a command delay cannot let the failure miss the job."""
@@ -49,7 +50,7 @@ def draw_failures(
         count: how many fail.
         repair_s: time until a failed node is back.
     """
-    work = [item for item in _work(plan, true_s) if item.node in set(nodes)]
+    work = [item for item in work_of(plan, true_s) if item.node in set(nodes)]
     found: list[Failure] = []
     failed: set[str] = set()
     for _ in range(min(count, len(nodes))):
@@ -67,13 +68,14 @@ def draw_failures(
     return tuple(sorted(found, key=lambda failure: (failure.start_s, failure.node)))
 
 
-def _work(plan: Plan, true_s: Mapping[str, float]) -> list[Work]:
+def work_of(plan: Plan, true_s: Mapping[str, float]) -> list[Work]:
     """Every time in which a node really works: of the last piece of a job only what is left of its true run time."""
     found = []
     left_s = dict(true_s)
     for run in sorted(plan.runs, key=lambda run: (run.start, run.job)):
-        length_s = min((run.end - run.start) * plan.horizon.step_s, left_s.get(run.job, 0.0))
+        speed = max(run.speed, LEAST_SPEED)
+        length_s = min((run.end - run.start) * plan.horizon.step_s, left_s.get(run.job, 0.0) / speed)
         if length_s > 0:
-            left_s[run.job] -= length_s
+            left_s[run.job] -= length_s * speed
             found += [Work(node, run.start * plan.horizon.step_s, length_s) for node in run.nodes]
     return found

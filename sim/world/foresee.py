@@ -95,13 +95,15 @@ def _job_state(world: SimulatedWorld, job: SimulatedJob, then_s: float) -> JobSt
         seen = {state.job: state for state in begun_from.started}.get(job.job.name)
         work_s = seen.remaining_slots * step_s if seen is not None else work_s
     whole = job.unbroken or (job.running and not _pausable(world, job, now_s))
-    ahead_s = then_s - now_s if whole else sum(end - start for start, end, _ in pieces)
+    ahead_s = (then_s - now_s) * job.speed if whole else sum((end - start) * run.speed for start, end, run in pieces)
     left = (work_s - job.worked_s(now_s) - ahead_s) / step_s - LATE_SLOTS
     overrunning = job.running and job.worked_s(now_s) >= work_s - LATE_SLOTS * step_s
     remaining = max(1 if overrunning else 0, math.ceil(left))
     last = pieces[-1] if pieces else None
     nodes = job.held or (last[2].nodes if last else ()) or (job.wish.nodes if job.wish else ())
     site = job.site or (last[2].site if last else "")
+    if last is not None and last[2].site != site and not whole:  # it will have been moved
+        site, nodes = last[2].site, last[2].nodes
     running = whole or (job.running and then_s == now_s) or (last is not None and last[1] >= then_s)
     return JobState(job.job.name, site, nodes, remaining, running)
 
@@ -109,7 +111,7 @@ def _job_state(world: SimulatedWorld, job: SimulatedJob, then_s: float) -> JobSt
 def _pausable(world: SimulatedWorld, job: SimulatedJob, now_s: float) -> bool:
     """True when the plan in force has pieces for ``job``, so that those tell when it works."""
     plan = world.plan_at(now_s)
-    return job.job.kind is JobKind.INTERRUPTIBLE and plan is not None and bool(plan.runs_of(job.job.name))
+    return job.job.kind is not JobKind.RIGID and plan is not None and bool(plan.runs_of(job.job.name))
 
 
 def _pieces(world: SimulatedWorld, job: str, now_s: float, then_s: float) -> list[tuple[float, float, Run]]:

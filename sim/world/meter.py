@@ -57,6 +57,9 @@ class _Piece:
 class SiteMeter:
     """Meters one site over ``horizon``.
 
+    A site exports what it can, but no more than its plan where that has a negative price, or where it is on a feeder: what its
+    neighbours leave of the feeder's room is known to the plan only.
+
     Attributes:
         site: the site; soc_kwh: state of charge now (0 without a battery).
         now_s: instant up to which everything is metered (seconds after the horizon's start).
@@ -69,8 +72,11 @@ class SiteMeter:
         sources: tuple[Series, ...],
         soc_kwh: float,
         idle_it_kw: float,
+        *,
+        on_feeder: bool = False,
     ) -> None:
         self.site = site
+        self._on_feeder = on_feeder
         self.now_s = 0.0
         self._origin_s = horizon.start_s
         self.soc_kwh = soc_kwh if site.battery else 0.0
@@ -95,6 +101,11 @@ class SiteMeter:
         ]
         self._breaks: list[float] = []
         self._find_breaks()
+
+    def follow_from(self, moment_s: float, plan: Plan) -> None:
+        """Meter up to ``moment_s``, then ``follow`` the plan."""
+        self.meter_to(moment_s)
+        self.follow(plan)
 
     def follow(self, plan: Plan) -> None:
         """Drive the battery by ``plan`` from its first slot on."""
@@ -205,7 +216,9 @@ class SiteMeter:
                 wanted = max(event.limit_kw, intent.net_kw) if intent is not None and knew else event.limit_kw
                 net_limit = min(net_limit, wanted)
         load = self.site.overhead_kw + self.site.pue * (self._idle_kw + self._it_kw)
-        room = export_limit if export_price >= 0 else min(export_limit, intent.export_kw if intent is not None else 0.0)
+        room = export_limit
+        if export_price < 0 or (self._on_feeder and intent is not None):
+            room = min(export_limit, intent.export_kw if intent is not None else 0.0)
         return _Piece(self._it_kw, load, sum(available), net_limit, room)
 
     def _value(self, lookup: int, moment_s: float) -> float:

@@ -20,6 +20,7 @@ from scheduler.objective import overlap_h
 from scheduler.outcome import EventDelivery, JobOutcome, MeteredEnergy, Outcome, Violation, ViolationKind
 from scheduler.scenario import Scenario
 from sim.totals import totals
+from sim.world.feeders import feeder_violations
 from sim.world.meter import FLOWS
 from sim.world.migrations import required_moves
 
@@ -65,6 +66,7 @@ def settle(world: SimulatedWorld, reporting: Horizon, baseline: Outcome | None) 
     plan = world.plans[-1][1] if world.plans else None
     violations = (
         *_energy_violations(world, settlement, energy),
+        *feeder_violations(world, settlement, energy),
         *(_late(world, outcome) for outcome in jobs if outcome.missed and outcome.job not in dropped),
         *_data_violations(world, scenario, not_moved, dropped),
     )
@@ -121,6 +123,9 @@ def _job_outcome(world: SimulatedWorld, job: SimulatedJob) -> JobOutcome:
         restarts=job.restarts,
         energy_kwh=job.energy_kwh + job.power_kw * worked_h,
         failures=tuple(job.failures_hit),
+        late_h=job.late_h(),
+        pieces=job.pieces,
+        moves=job.moves,
     )
 
 

@@ -84,6 +84,7 @@ class SimulatedWorld:
         self.log: list[tuple[float, str]] = []
         self.env = simpy.Environment()
         self._epoch = 0
+        self._job_ended: simpy.Event = self.env.event()
         self.pools = {site.name: NodePool(self.env, site) for site in scenario.sites}
         self.meters = {site.name: self._meter(site.name) for site in scenario.sites}
         self.library = Library(self.env, scenario, observation, self._power_changed, self._note)
@@ -92,6 +93,9 @@ class SimulatedWorld:
             self.pools,
             self.library.has_data,
             lambda: self.library.changed,
+            self._before,
+            lambda: self._job_ended,
+            self._end_of_job,
             self._other_nodes,
             self._power_changed,
             self._note,
@@ -101,7 +105,7 @@ class SimulatedWorld:
         self._sent: dict[str, int] = {}
         self._heard: dict[str, int] = {}
         for job in self._open_jobs():
-            self.jobs[job.name] = SimulatedJob(job, self._true_s(job), around)
+            self.jobs[job.name] = SimulatedJob(job, self._true_s(job), around, self.horizon.start)
             self._delays[job.name] = self.truth.command_stream(job.name)
         self.announce(self.events)
         repair_s = scenario.errors.repair_h * 3600.0
@@ -145,8 +149,7 @@ class SimulatedWorld:
         self._epoch += 1
         self.plans.append((begin_s, plan))
         for meter in self.meters.values():
-            meter.meter_to(self.env.now)
-            meter.follow(plan)
+            meter.follow_from(self.env.now, plan)
         self.env.process(self._dispatch(plan, self._epoch, begin_s))
 
     def observe(self, slot: int) -> Observation:
@@ -217,7 +220,8 @@ class SimulatedWorld:
         soc_kwh = site.battery.initial_soc_kwh if site.battery else 0.0
         if self.begun_from is not None:
             soc_kwh = self.begun_from.soc_kwh.get(name, soc_kwh)
-        return SiteMeter(site, self.horizon, sources, soc_kwh, self.pools[name].idle_kw())
+        on_feeder = any(name in feeder.sites for feeder in self.scenario.feeders)
+        return SiteMeter(site, self.horizon, sources, soc_kwh, self.pools[name].idle_kw(), on_feeder=on_feeder)
 
     def _draw_failures(self, plan: Plan, begin_s: float) -> None:
         """Let nodes fail while ``plan`` works on them, except nodes that are out of order already."""
@@ -290,7 +294,11 @@ class SimulatedWorld:
                 continue
             runs.sort(key=lambda run: run.start)
             for i, run in enumerate(runs):
-                steps.append(_Step(first_s + run.start * step_s, 3, name, Wish(run.site, run.nodes)))
+                steps.append(
+                    _Step(first_s + run.start * step_s, 3, name, Wish(run.site, run.nodes, run.speed, run.power, run.use))
+                )
+                if i + 1 == len(runs) and run.speed < 1.0:  # what is not done by now goes on at full speed
+                    steps.append(_Step(first_s + run.end * step_s, 3, name, Wish(run.site, run.nodes)))
                 if i + 1 < len(runs) and runs[i + 1].start > run.end and self.jobs[name].job.kind is not JobKind.RIGID:
                     steps.append(_Step(first_s + run.end * step_s, 1, name))
         return sorted(steps, key=lambda step: (step.moment_s, step.order, step.job))
@@ -312,6 +320,14 @@ class SimulatedWorld:
         arrival.callbacks = [arrive]
 
     # ---- what jobs and transfers ask of the world ------------------------------------------------------------------
+
+    def _before(self, job: Job) -> tuple[SimulatedJob, ...]:
+        """Jobs of this world that ``job`` comes after and that have not ended."""
+        return tuple(self.jobs[name] for name in job.after if name in self.jobs and self.jobs[name].finished_s is None)
+
+    def _end_of_job(self) -> None:
+        ended, self._job_ended = self._job_ended, self.env.event()
+        ended.succeed()
 
     def _power_changed(self, site: str) -> None:
         running = math.fsum(job.power_kw for job in self.jobs.values() if job.site == site)

@@ -11,12 +11,19 @@ A job whose node fails loses its work and begins again: at once on free nodes of
 needs in that time, else on its own nodes when they are repaired. Once it runs again it runs in one go until it is done,
 whatever pieces the plan had for it; while it waits, a new plan may put it anywhere. A job that is still not done at the end
 of its last planned piece keeps its nodes until it is.
+
+A job of a workflow waits, once commanded, until the jobs that it comes after have ended. A job whose owner named a price of
+moving leaves its site when it is told to, and keeps its work.
+
+A malleable job works at the pace of its last command: so much work in a time, and so much power, relative to full speed. It
+holds its nodes whole at any pace, changes pace without letting go of them, and after a failure goes on at full speed.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Generator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from datetime import datetime
 from typing import Any
 
 import simpy
@@ -27,13 +34,34 @@ from sim.world.nodes import NodePool, Request
 DONE_S = 1e-6
 """Work shorter than this is no work."""
 
+LEAST_SPEED = 1e-6
+"""No command makes a job slower than this."""
+
+
+Pace = tuple[float, float, float]
+"""Work done in a time, IT power, and share of the time that is worked, each relative to full speed."""
+
 
 @dataclass(frozen=True, slots=True)
 class Wish:
-    """What the last command wants: run at ``site`` on ``nodes`` (empty: any that fit)."""
+    """What the last command wants: run at ``site`` on ``nodes`` (empty: any that fit), at some pace.
+
+    Attributes:
+        site: where; nodes: on which nodes.
+        speed: work done in a time; power: IT power; both relative to full speed.
+        use: share of the time in which it works, which is what lateness is paid for.
+    """
 
     site: str
     nodes: tuple[str, ...]
+    speed: float = 1.0
+    power: float = 1.0
+    use: float = 1.0
+
+    @property
+    def pace(self) -> Pace:
+        """Speed (never quite nothing, so that the job ends some day), power and use."""
+        return max(self.speed, LEAST_SPEED), self.power, self.use
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +73,8 @@ class Surroundings:
         pools: nodes by site.
         has_data: whether a job's inputs can be read at a site now.
         data_changed: event that succeeds when the next replica arrives.
+        before: jobs of this world that a job comes after and that have not ended.
+        job_ended: event that succeeds when the next job ends; ended: called by a job that ends.
         other_nodes: free nodes of a site that no other planned run needs while the job would run, or empty.
         power_changed: called with a site whenever the power of its jobs changes.
         note: writes a line to the world's log.
@@ -54,6 +84,9 @@ class Surroundings:
     pools: dict[str, NodePool]
     has_data: Callable[[Job, str], bool]
     data_changed: Callable[[], simpy.Event]
+    before: Callable[[Job], tuple[SimulatedJob, ...]]
+    job_ended: Callable[[], simpy.Event]
+    ended: Callable[[], None]
     other_nodes: Callable[[Job, str, float], tuple[str, ...]]
     power_changed: Callable[[str], None]
     note: Callable[[str], None]
@@ -63,17 +96,22 @@ class SimulatedJob:
     """A job and what has become of it so far (times are seconds after the world's start).
 
     Attributes:
-        job: the job; true_s: its true run time; left_s: of that, still to be worked off at ``since_s``.
+        job: the job; true_s: its true run time at full speed; left_s: of that, still to be worked off at ``since_s``.
         site: where it last ran, or None; bound_to: site that it may not leave any more, or None.
         started_s, finished_s: first start and end, or None.
         restarts: times it lost its work; energy_kwh: IT energy above idle until ``since_s``.
-        power_kw: IT power that it adds now; held: nodes it runs on now.
+        power_kw: IT power that it adds now; held: nodes it runs on now; speed: work done in a time, relative to full speed.
         unbroken: it began again after a failure and is not paused any more.
         failures_hit: nodes whose failure took its work or that it had to wait for.
+        pieces: times it began to work, without a pause before it or not at the same instant; moves: times it changed its site.
+        due_s: instant of its soft deadline, infinite when it has none.
     """
 
-    def __init__(self, job: Job, true_s: float, around: Surroundings) -> None:
+    def __init__(self, job: Job, true_s: float, around: Surroundings, start: datetime) -> None:
         self.job = job
+        self.due_s = float("inf") if job.due is None else (job.due - start).total_seconds()
+        self.pieces = self.moves = 0
+        self._late_s = 0.0
         self.true_s = self.left_s = true_s
         self.site: str | None = None
         self.bound_to: str | None = None
@@ -82,6 +120,7 @@ class SimulatedJob:
         self.restarts = 0
         self.energy_kwh = 0.0
         self.power_kw = 0.0
+        self.speed = 1.0
         self.since_s = 0.0
         self.held: tuple[str, ...] = ()
         self.wish: Wish | None = None
@@ -101,11 +140,21 @@ class SimulatedJob:
         """Command: run there (nothing changes for a job that is done, or rigid and running)."""
         if self.finished_s is not None or self._goes_on():
             return
-        if self.bound_to is not None and wish.site != self.bound_to:
+        if self.bound_to not in (None, wish.site) and not self._movable:
             self._around.note(f"{self.job.name} was told to run at {wish.site}, but it belongs to {self.bound_to}")
             return
         self.wish, self.unbroken = wish, False
         self._poke()
+
+    @property
+    def _movable(self) -> bool:
+        return self.job.move_eur is not None and self.job.kind is not JobKind.RIGID
+
+    def late_h(self) -> float:
+        """Hours of lateness against its soft deadline so far: rigid, of its end; others, of the time that it worked."""
+        if self.job.kind is not JobKind.RIGID:
+            return self._late_s / 3600.0
+        return max(0.0, (self.finished_s or 0.0) - self.due_s) / 3600.0
 
     def pause(self) -> None:
         """Command: stop working (a rigid job that runs, or one that runs to make up for a failure, does not)."""
@@ -129,8 +178,8 @@ class SimulatedJob:
         self._poke()
 
     def worked_s(self, now_s: float) -> float:
-        """Seconds of work done until ``now_s``, since the last restart."""
-        return self.true_s - self.left_s + (now_s - self.since_s if self.running else 0.0)
+        """Seconds of work at full speed done until ``now_s``, since the last restart."""
+        return self.true_s - self.left_s + ((now_s - self.since_s) * self.speed if self.running else 0.0)
 
     def is_done(self, now_s: float) -> bool:
         """It has ended, or ends at this instant (what happens at an instant is simulated after it was looked at)."""
@@ -152,6 +201,11 @@ class SimulatedJob:
                 yield self._poked
                 continue
             wish = self.wish
+            before = self._around.before(self.job) if self.started_s is None else ()
+            if before:
+                self.failures_hit += [node for job in before for node in job.failures_hit if node not in self.failures_hit]
+                yield self._poked | self._around.job_ended()
+                continue
             if not self._around.has_data(self.job, wish.site):
                 yield self._poked | self._around.data_changed()
                 continue
@@ -169,44 +223,60 @@ class SimulatedJob:
         broken = self._around.pools[wish.site].down_nodes().intersection(wish.nodes)
         if not broken:
             return wish
-        other = self._around.other_nodes(self.job, wish.site, self.left_s)
+        other = self._around.other_nodes(self.job, wish.site, self.left_s / wish.pace[0])
         name = ", ".join(sorted(broken))
         if not other:
             self._around.note(f"{self.job.name} waits at {wish.site} for the repair of {name}")
             self.failures_hit += sorted(broken.difference(self.failures_hit))
             return wish
         self._around.note(f"{self.job.name} goes to {', '.join(other)} because {name} is out of order")
-        self.wish = Wish(wish.site, other)
+        self.wish = replace(wish, nodes=other)
         return self.wish
 
     def _run(self, wish: Wish, request: Request) -> Generator[simpy.Event, Any, None]:
         """Work until done, paused, moved or failed."""
         env, pool = self._around.env, self._around.pools[wish.site]
+        self.pieces += self.started_s is None or env.now - self.since_s > DONE_S
+        self.moves += self.bound_to not in (None, wish.site)
         self.held, self.since_s = request.held, env.now
-        self.power_kw = pool.core_kw(request.held, self.job)
         self.site = self.bound_to = wish.site
         if self.started_s is None:
             self.started_s = env.now
-        self._around.power_changed(wish.site)
-        done = env.timeout(self.left_s)
-        while not (done.processed or self._failed is not None or self._must_leave(request)):
-            yield done | self._poked
-        worked = env.now - self.since_s
-        self.energy_kwh += self.power_kw * worked / 3600.0
-        self.left_s = 0.0 if done.processed else self.left_s - worked
-        self.held, self.power_kw, self.since_s = (), 0.0, env.now
+        full_kw = pool.core_kw(request.held, self.job)
+        pace: Pace | None = wish.pace
+        while pace is not None:
+            yield from self._keep_pace(wish, request, pace, full_kw)
+            over = self.left_s <= DONE_S or self._failed is not None or self.wish is None
+            pace = None if over or self.wish is None or self._must_leave(request, self.wish.pace) else self.wish.pace
+        self.held, self.power_kw, self.speed = (), 0.0, 1.0
         if self.left_s <= DONE_S:
             self.left_s, self.finished_s, self.wish = 0.0, env.now, None
+            self._around.ended()
         elif self._failed is not None:
-            self._around.note(f"{self.job.name} lost {worked / 60:.0f} min of work at {wish.site}: {self._failed} failed")
+            lost_min = (self.true_s - self.left_s) / 60.0
+            self._around.note(f"{self.job.name} lost {lost_min:.0f} min of work at {wish.site}: {self._failed} failed")
             self.restarts += 1
             self.failures_hit.append(self._failed)
             self.left_s, self.unbroken, self.bound_to = self.true_s, True, None
             self.wish = Wish(wish.site, request.held)
         self._failed = None
 
-    def _must_leave(self, request: Request) -> bool:
-        """The commands changed so that the job may not go on where it runs (only interruptible jobs do)."""
-        if self.wish is None:
+    def _keep_pace(self, wish: Wish, request: Request, pace: Pace, full_kw: float) -> Generator[simpy.Event, Any, None]:
+        """Work at one pace until done, failed, or told otherwise; then the work and energy of that time are counted."""
+        env = self._around.env
+        self.speed, self.power_kw = pace[0], pace[1] * full_kw
+        self._around.power_changed(wish.site)
+        done = env.timeout(self.left_s / self.speed)
+        while not (done.processed or self._failed is not None or self._must_leave(request, pace)):
+            yield done | self._poked
+        passed_s = env.now - self.since_s
+        self.energy_kwh += self.power_kw * passed_s / 3600.0
+        self.left_s = 0.0 if done.processed else self.left_s - passed_s * self.speed
+        self._late_s += pace[2] * max(0.0, env.now - max(self.since_s, self.due_s))
+        self.since_s = env.now
+
+    def _must_leave(self, request: Request, pace: Pace) -> bool:
+        """The commands changed so that the job may not go on where it runs, or not at this pace (rigid jobs get no such ones)."""
+        if self.wish is None or self.wish.pace != pace or self.wish.site != self.site:
             return True
         return bool(self.wish.nodes) and set(self.wish.nodes) != set(request.held)

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
-import numpy as np
+from itertools import pairwise
 
-from scheduler.plan import Plan
-from scheduler.problem import Problem
+import numpy as np
+from scipy.optimize import linprog
+
+from grid.horizon import FloatArray
+from scheduler.plan import Plan, Run
+from scheduler.problem import JobTask, Problem
 from scheduler.workload import JobKind
 
 
@@ -48,15 +52,17 @@ def _check_jobs(problem: Problem, plan: Plan) -> None:
     use = np.zeros_like(problem.capacity)
     power = np.zeros_like(problem.fixed_kw)
     dropped = {item.name for item in plan.dropped}
+    tenants = np.zeros((len(problem.tenants) + 1, *problem.capacity.shape))
+    copies: set[int] = set()
     for task in problem.jobs:
         runs = plan.runs_of(task.name)
         assert bool(runs) != (task.name in dropped), task.name
         if not runs:
             continue
         slots = [t for run in runs for t in range(run.start, run.end)]
-        assert len({run.site for run in runs}) == 1
-        assert len(slots) == len(set(slots)) == task.work
-        assert task.kind is JobKind.INTERRUPTIBLE or len(runs) == 1
+        _check_pieces(task, runs, slots)
+        for before in task.after:
+            assert max(run.end for run in plan.runs_of(problem.jobs[before].name)) <= min(slots)
         option = next(option for option in task.options if problem.sites[option.site] == runs[0].site)
         assert min(slots) >= max(task.release, option.earliest)
         assert max(slots) < task.deadline
@@ -65,9 +71,14 @@ def _check_jobs(problem: Problem, plan: Plan) -> None:
             assert pieces
             assert max(piece.end for piece in pieces) <= min(slots)
             assert {piece.target for piece in pieces} == {runs[0].site}
-        use[:, option.site, slots] += np.array(task.resources)[:, None]
-        power[option.site, slots] += option.power_kw
-    assert (use <= problem.capacity + 1e-9).all()
+        copies.add(option.copy)
+        for run in runs:
+            amount = run.use * np.array(task.resources)[:, None]
+            use[:, option.site, run.start : run.end] += amount
+            power[option.site, run.start : run.end] += run.power * option.power_kw
+            tenants[task.tenant][:, option.site, run.start : run.end] += amount
+    assert (use <= problem.capacity + 1e-6).all()
+    _check_common(problem, tenants, copies - {-1})
     for piece in plan.transfers:
         task_m = next(task for task in problem.migrations if task.name == piece.migration)
         option_m = next(option for option in task_m.options if problem.sites[option.site] == piece.target)
@@ -75,6 +86,56 @@ def _check_jobs(problem: Problem, plan: Plan) -> None:
         power[task_m.source, piece.start : piece.end] += option_m.source_kw * share
         power[option_m.site, piece.start : piece.end] += option_m.target_kw * share
     assert np.abs(power - plan.energy.it_kw).max() <= 1e-6
+
+
+def _check_common(problem: Problem, tenants: FloatArray, copies: set[int]) -> None:
+    """Tenants keep to their shares (the last entry is of jobs without one), copies fit into their sites."""
+    for n, tenant in enumerate(problem.tenants):
+        assert (tenants[n] <= tenant.share * problem.capacity + 1e-6).all()
+    for s in range(len(problem.sites)):
+        volume = sum(problem.copies[q].volume_gb for q in copies if problem.copies[q].site == s)
+        assert problem.copy_limit_gb is None or volume <= problem.copy_limit_gb[s] + 1e-9
+
+
+def _check_pieces(task: JobTask, runs: tuple[Run, ...], slots: list[int]) -> None:
+    """One site, no slot twice, the right amount of work in pieces that the kind of the job allows."""
+    assert len({run.site for run in runs}) == 1
+    assert len(slots) == len(set(slots))
+    assert task.kind is not JobKind.RIGID or len(runs) == 1
+    if task.kind is JobKind.MALLEABLE:
+        _check_shares(task, runs)
+    else:
+        assert len(slots) == task.work
+        assert {(run.speed, run.power, run.use) for run in runs} == {(1.0, 1.0, 1.0)}
+    if task.kind is JobKind.INTERRUPTIBLE:
+        assert all(run.end - run.start >= task.min_run for run in runs)
+        assert all(later.start - earlier.end >= task.min_gap for earlier, later in pairwise(runs))
+
+
+def _check_shares(task: JobTask, runs: tuple[Run, ...]) -> None:
+    """The work of a malleable job is done, and every piece is a mix of its modes."""
+    done = sum(run.speed * (run.end - run.start) for run in runs)
+    assert done >= task.work - 1e-5
+    for run in runs:
+        assert 0 < run.use <= 1 + 1e-9
+        mix = linprog(
+            np.zeros(len(task.modes)),
+            A_eq=[[mode.speed for mode in task.modes], [mode.power for mode in task.modes], [1.0] * len(task.modes)],
+            b_eq=[run.speed, run.power, run.use],
+        )
+        assert mix.status == 0, run
+
+
+def check_feeders(problem: Problem, plan: Plan) -> None:
+    """Flows and voltage drops of every feeder, added up site by site."""
+    net = plan.energy.import_kw - plan.energy.export_kw
+    for feeder in problem.feeders:
+        drop = np.zeros(problem.horizon.slots)
+        for i, per_kw in enumerate(feeder.drop_pu_per_kw):
+            flow = sum((net[s] for s in feeder.sites[i:]), np.zeros(problem.horizon.slots))
+            assert i or np.abs(flow).max() <= feeder.limit_kw + 1e-5
+            drop = drop + per_kw * flow
+            assert np.abs(drop).max() <= feeder.drop_limit_pu + 1e-6
 
 
 def _check_transfers(problem: Problem, plan: Plan) -> None:

@@ -13,9 +13,10 @@ from grid.series import Series
 from scheduler.build import build_problem
 from scheduler.data import Dataset, Tier
 from scheduler.data_tasks import find_way
-from scheduler.facility import Link, NodeGroup
+from scheduler.facility import FeederLine, Link, NodeGroup
+from scheduler.problem import Mode
 from scheduler.scenario import PlanningSettings, Scenario
-from scheduler.workload import JobKind
+from scheduler.workload import JobKind, PowerCap, Tenant
 from scheduler.world import JobState, Observation
 from tests.factory import START, job, small_scenario
 
@@ -177,3 +178,75 @@ def test_step_does_not_change_means() -> None:
     fine_scenario = small_scenario()
     fine = build_problem(replace(fine_scenario, horizon=fine_scenario.horizon.with_step(timedelta(minutes=15))))
     assert np.allclose(fine.renewable_kw.reshape(3, 24, 4).mean(axis=2), coarse.renewable_kw)
+
+
+def test_terms_of_jobs_become_slots_and_indices() -> None:
+    """Hours become slots (due down, least lengths up), prices follow them, names become indices; full speed stays a mode."""
+    terms = {
+        "train": {"min_run": timedelta(minutes=70), "min_gap": timedelta(minutes=30), "restart_eur": 0.4},
+        "backup": {"due": START + timedelta(hours=9.5), "late_eur_per_h": 2.0, "after": ("nightly", "index"), "tenant": "t"},
+        "transcode": {"kind": JobKind.MALLEABLE, "power_caps": (PowerCap(0.7, 0.55), PowerCap(1.0, 1.0))},
+    }
+    scenario = small_scenario(slots=48, minutes=30)
+    jobs = tuple(replace(item, **terms.get(item.name, {})) for item in scenario.jobs)  # type: ignore[arg-type]
+    problem = build_problem(replace(scenario, jobs=jobs, tenants=(Tenant("s", 0.5), Tenant("t", 0.25))))
+    tasks = {task.name: task for task in problem.jobs}
+    assert (tasks["train"].min_run, tasks["train"].min_gap, tasks["train"].restart_eur) == (3, 1, 0.4)
+    assert (tasks["backup"].due, tasks["backup"].late_eur_per_slot) == (19, 1.0)
+    assert [problem.jobs[j].name for j in tasks["backup"].after] == ["index", "nightly"]
+    assert (tasks["backup"].tenant, tasks["index"].tenant) == (1, -1)
+    assert [(tenant.name, tenant.share) for tenant in problem.tenants] == [("s", 0.5), ("t", 0.25)]
+    assert tasks["transcode"].modes == (Mode(1.0, 1.0), Mode(0.7, 0.55))
+    assert (tasks["index"].due, tasks["index"].min_run, tasks["index"].after) == (None, 1, ())
+
+
+def test_a_new_plan_knows_what_has_ended() -> None:
+    """Later, a job waits only for what is not done, one that has begun for nothing; a soft deadline may lie in the past."""
+    jobs = (
+        job("a", deadline_h=3),
+        job("b", deadline_h=12),
+        replace(job("c", kind=JobKind.INTERRUPTIBLE), after=("a",), due=START + timedelta(hours=2), late_eur_per_h=1.0),
+        replace(job("d"), after=("a", "b")),
+    )
+    scenario = small_scenario(jobs=jobs)
+    found = seen(scenario, 4, finished=frozenset({"a"}), started=(JobState("c", "hall", ("hall.rack-0",), 1, True),))
+    problem = build_problem(scenario, found)
+    assert [task.name for task in problem.jobs] == ["b", "c", "d"]
+    assert [task.after for task in problem.jobs] == [(), (), (0,)]
+    assert (problem.jobs[1].due, problem.jobs[1].min_run) == (-2, 1)
+
+
+@pytest.mark.parametrize(
+    ("kind", "move_eur", "expected"),
+    [
+        (JobKind.INTERRUPTIBLE, None, [("hall", 0.0)]),
+        (JobKind.INTERRUPTIBLE, 4.0, [("hall", 0.0), ("cabinet", 4.0)]),
+        (JobKind.MALLEABLE, 4.0, [("hall", 0.0), ("cabinet", 4.0)]),
+        (JobKind.RIGID, 4.0, [("hall", 0.0)]),
+    ],
+)
+def test_a_started_job_moves_only_at_a_price(kind: JobKind, move_eur: float | None, expected: list[tuple[str, float]]) -> None:
+    """It goes on or pauses where it is for nothing; elsewhere among its sites at its price, its work kept; a rigid one never."""
+    item = replace(job("soft", duration_h=4, kind=kind, sites=("cabinet", "hall")), move_eur=move_eur)
+    scenario = small_scenario(jobs=(item,))
+    state = JobState("soft", "hall", ("hall.rack-0",), 3, running=True)
+    problem = build_problem(scenario, seen(scenario, 4, started=(state,)))
+    (task,) = problem.jobs
+    assert [(problem.sites[option.site], option.cost_eur) for option in task.options] == expected
+    assert task.work == 3
+    assert bool(task.pinned) == (kind is JobKind.RIGID)
+
+
+def test_feeders_keep_the_margin_free_but_not_of_the_fixed_load() -> None:
+    """A margin of 5 % is taken off rating and voltage band, down to what idle sites need and no further."""
+    scenario = small_scenario()
+    fixed = [site.idle_kw for site in scenario.sites]
+    for limit, expected in ((100.0, 95.0), (1.02 * (fixed[1] + fixed[2]), fixed[1] + fixed[2]), (0.5, 0.5)):
+        wide = FeederLine("street", ("hall", "vault"), limit, (0.01, 0.02), 0.5)
+        (feeder,) = build_problem(replace(scenario, feeders=(wide,))).feeders
+        assert (feeder.sites, feeder.drop_pu_per_kw) == ((1, 2), (0.01, 0.02))
+        assert feeder.limit_kw == pytest.approx(expected)
+        assert feeder.drop_limit_pu == pytest.approx(0.475)
+    drop = 0.01 * (fixed[1] + fixed[2]) + 0.02 * fixed[2]
+    tight = FeederLine("street", ("hall", "vault"), 100.0, (0.01, 0.02), 1.01 * drop)
+    assert build_problem(replace(scenario, feeders=(tight,))).feeders[0].drop_limit_pu == pytest.approx(drop)

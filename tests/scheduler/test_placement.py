@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections import defaultdict
+from dataclasses import replace
+from datetime import timedelta
 
 import numpy as np
 import pytest
@@ -12,12 +14,15 @@ from hypothesis import strategies as st
 from scheduler.build import build_problem
 from scheduler.placement import assign_nodes, try_nodes
 from scheduler.plan import Plan, ReasonKind
+from scheduler.policies.assemble import rule_plan
 from scheduler.policies.fifo import Fifo
+from scheduler.policies.schedule import JobPlace, Schedule
 from scheduler.policies.wait_for_sun import WaitForSun
+from scheduler.problem import Problem
 from scheduler.scenario import Scenario
-from scheduler.workload import JobKind
+from scheduler.workload import JobKind, PowerCap, Tenant
 from scheduler.world import JobState, Observation
-from tests.factory import day_horizon, job, site, small_scenario
+from tests.factory import START, day_horizon, job, site, small_scenario
 from tests.scheduler.checks import check_plan
 
 
@@ -124,3 +129,100 @@ def test_running_jobs_keep_their_nodes_and_failed_ones_get_nothing() -> None:
     plan = assign_nodes(scenario, Fifo().plan(build_problem(scenario, seen)), seen)
     assert plan.runs_of("old")[0].nodes == ("hall.rack-3", "hall.rack-1")
     assert plan.runs_of("new")[0].nodes == ("hall.rack-2",)
+
+
+@settings(max_examples=20, deadline=None)
+@given(st.integers(0, 10_000), st.sampled_from([Fifo, WaitForSun]))
+def test_terms_survive_the_nodes(seed: int, policy: type[Fifo]) -> None:
+    """Jobs of all kinds with pieces, an order, soft deadlines and a tenant: moved and dropped jobs keep every rule and price."""
+    rng = np.random.default_rng(seed)
+    jobs = []
+    for k in range(12):
+        kind = list(JobKind)[int(rng.integers(0, 3))]
+        made = job(
+            f"j{k}",
+            nodes=int(rng.integers(1, 3)),
+            cores=int(rng.choice([5, 9, 11, 16])),
+            duration_h=int(rng.integers(1, 5)),
+            release_h=int(rng.integers(0, 6)),
+            kind=kind,
+            sites=("hall", "cabinet"),
+        )
+        jobs.append(
+            replace(
+                made,
+                min_run=timedelta(hours=int(rng.integers(0, 2))),
+                min_gap=timedelta(hours=int(rng.integers(0, 4))),
+                restart_eur=float(rng.choice([0.0, 0.5])),
+                after=(f"j{int(rng.integers(0, k))}",) if k and rng.random() < 0.4 else (),
+                tenant="t" if rng.random() < 0.3 else None,
+                due=START + timedelta(hours=8) if rng.random() < 0.5 else None,
+                late_eur_per_h=0.2,
+            )
+        )
+    scenario = small_scenario(jobs=tuple(jobs), tenants=(Tenant("t", 0.75),))
+    problem = build_problem(scenario)
+    before = policy().plan(problem)
+    plan = assign_nodes(scenario, before)
+    check_nodes(scenario, plan)
+    check_plan(problem, plan)
+    assert plan.breakdown_eur["lateness"] == pytest.approx(lateness_by_hand(problem, plan))
+    pieces = {task.name: (task.restart_eur, len(blocks(plan, task.name))) for task in problem.jobs}
+    assert plan.breakdown_eur["fixed"] == pytest.approx(sum(price * max(0, count - 1) for price, count in pieces.values()))
+
+
+def blocks(plan: Plan, name: str) -> list[tuple[int, int]]:
+    """Pieces of a job, those that follow each other on other nodes counted as one."""
+    found: list[tuple[int, int]] = []
+    for run in plan.runs_of(name):
+        start = found.pop()[0] if found and found[-1][1] == run.start else run.start
+        found.append((start, run.end))
+    return found
+
+
+def lateness_by_hand(problem: Problem, plan: Plan) -> float:
+    """Slots after each soft deadline: of a rigid job those up to its end, of others those that they run in."""
+    total = 0.0
+    for task in problem.jobs:
+        slots = [t for run in plan.runs_of(task.name) for t in range(run.start, run.end)]
+        if task.due is not None and slots:
+            late = max(slots) + 1 - task.due if task.kind is JobKind.RIGID else sum(t >= task.due for t in slots)
+            total += task.late_eur_per_slot * max(0, late)
+    return total
+
+
+def test_followers_of_a_job_without_nodes_are_dropped() -> None:
+    """The job that finds no node at any time takes the one after it along, by name and with both prices."""
+    scenario, _ = fragmented(deadline_h=2)
+    last = replace(job("last", cores=1, deadline_h=6, duration_h=1), after=("a", "b", "c"))
+    scenario = replace(scenario, jobs=(*scenario.jobs, last))
+    after = assign_nodes(scenario, Fifo().plan(build_problem(scenario)))
+    check_plan(build_problem(scenario), after)
+    assert [item.reason.kind for item in after.dropped] == [ReasonKind.CAPACITY, ReasonKind.AFTER]
+    assert after.dropped[0].name in after.dropped[1].reason.text
+    assert after.breakdown_eur["dropped"] == pytest.approx(20.0)
+
+
+def test_a_moved_job_stays_before_those_after_it() -> None:
+    """A job that must be moved has a later free hour, but the one after it is planned before that: so it has no place."""
+    scenario, _ = fragmented(deadline_h=6)
+    moved = try_nodes(scenario, Fifo().plan(build_problem(scenario))).unplaced[0]
+    follower = replace(job("last", cores=1, deadline_h=4, duration_h=1), after=(moved,))
+    scenario = replace(scenario, jobs=(*scenario.jobs, follower))
+    after = assign_nodes(scenario, Fifo().plan(build_problem(scenario)))
+    check_plan(build_problem(scenario), after)
+    assert {item.name for item in after.dropped} == {moved, "last"}
+
+
+def test_a_malleable_job_keeps_its_whole_nodes_from_pace_to_pace() -> None:
+    """Half of a slot's work still takes the whole node, and the node stays the same when the pace changes."""
+    soft = replace(job("soft", duration_h=3, kind=JobKind.MALLEABLE), power_caps=(PowerCap(0.5, 0.3),))
+    scenario = small_scenario(jobs=(soft, job("other", duration_h=6)), datasets=())
+    problem = build_problem(scenario)
+    halves = JobPlace(0, (2, 3, 4, 5), ((1.0, 0.0), (0.0, 1.0), (0.0, 1.0), (1.0, 0.0)))
+    schedule = Schedule(jobs={0: halves, 1: JobPlace(0, tuple(range(2, 8)))})
+    plan = assign_nodes(scenario, rule_plan(problem, schedule, "hand", ReasonKind.RUN_AT_ONCE, 0.0))
+    check_nodes(scenario, plan)
+    check_plan(problem, plan)
+    assert [(run.speed, run.power) for run in plan.runs_of("soft")] == [(1.0, 1.0), (0.5, 0.3), (1.0, 1.0)]
+    assert len({run.nodes for run in plan.runs_of("soft")}) == 1

@@ -33,7 +33,8 @@ def plans(draw: st.DrawFn) -> Plan:
     rng = np.random.default_rng(seed)
     energy = EnergySchedule(*(rng.normal(size=(sites, slots)) for _ in EnergySchedule.names()))
     slot = st.integers(0, slots)
-    run = st.builds(Run, NAME, NAME, slot, slot, st.lists(NAME, max_size=2).map(tuple))
+    part = st.sampled_from([1.0, 0.7, 0.55, 0.123456789])
+    run = st.builds(Run, NAME, NAME, slot, slot, st.lists(NAME, max_size=2).map(tuple), part, part, part)
     return Plan(
         id=draw(NAME),
         policy=draw(NAME),
@@ -80,7 +81,8 @@ CASES = [
     ("unknown key", lambda d: d.update(colour="red"), "colour"),
     ("missing key", lambda d: d.pop("runs"), "runs"),
     ("newer version", lambda d: d.update(version=2), "version"),
-    ("unknown key in a run", lambda d: d["runs"][0].update(speed=1), "runs[0].speed"),
+    ("unknown key in a run", lambda d: d["runs"][0].update(pace=1), "runs[0].pace"),
+    ("text for a speed", lambda d: d["runs"][0].update(speed="fast"), "runs[0].speed"),
     ("text for a slot", lambda d: d["runs"][0].update(start="3"), "runs[0].start"),
     ("flag for a number", lambda d: d.update(objective_eur=True), "objective_eur"),
     ("unknown status", lambda d: d.update(status="great"), "status"),

@@ -38,7 +38,7 @@ def hand_plan(
     for run in runs:
         group = scenario.site(run.site).nodes[0]
         job = jobs[run.job]
-        energy.it_kw[names.index(run.site), run.start : run.end] += job.nodes * job.cores * group.core_kw
+        energy.it_kw[names.index(run.site), run.start : run.end] += job.nodes * job.cores * group.core_kw * run.power
     for transfer in transfers:
         for end in (transfer.source, transfer.target):
             link = next(link for link in scenario.links if set(link.ends) == {transfer.source, transfer.target})

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import replace
 from datetime import datetime, timedelta
+from typing import Any
 
 import pytest
 
@@ -12,12 +13,15 @@ from grid.errors import RehearsalRefused
 from grid.response.event import CapacityEvent
 from scheduler.build import build_problem
 from scheduler.controller import Controller
-from scheduler.outcome import Verdict
+from scheduler.facility import FeederLine
+from scheduler.optimiser.policy import MilpPolicy
+from scheduler.outcome import Verdict, ViolationKind
 from scheduler.placement import assign_nodes
 from scheduler.plan import Plan
 from scheduler.policies.fifo import Fifo
 from scheduler.policies.registry import BASELINES, POLICIES
 from scheduler.scenario import Scenario
+from scheduler.workload import JobKind, PowerCap, Tenant
 from scheduler.world import Observation
 from sim.rehearsal import realise, rehearse
 from sim.world.simulated import SimulatedWorld
@@ -163,3 +167,36 @@ def test_after_an_event_no_baseline_would_have_done_better(limited: CapacityEven
     for name in BASELINES:
         plan = assign_nodes(scenario, POLICIES[name]().plan(build_problem(scenario)))
         assert realised_eur <= realise(told, plan, scenario.seed).totals.objective_eur
+
+
+def test_plans_with_every_term_pass_and_are_replaced_in_mid_run() -> None:
+    """Workflow, pieces, power caps, soft deadlines, tenant, feeder, moves: the first plan passes, so does the one after an event.
+
+    What really happened keeps the order of the jobs.
+    """
+    terms: dict[str, dict[str, Any]] = {
+        "train": {"min_run": timedelta(hours=2), "min_gap": timedelta(hours=1), "restart_eur": 0.01, "move_eur": 0.02},
+        "render": {"due": START + timedelta(hours=12), "late_eur_per_h": 0.05, "tenant": "studio"},
+        "transcode": {"kind": JobKind.MALLEABLE, "power_caps": (PowerCap(0.7, 0.55),), "after": ("index",), "tenant": "studio"},
+    }
+    base = small_scenario()
+    jobs = tuple(replace(job, **terms.get(job.name, {})) for job in base.jobs)
+    jobs = tuple(replace(job, sites=("cabinet", "hall")) if job.name == "train" else job for job in jobs)
+    feeder = FeederLine("street", ("cabinet", "hall"), 12.0, (0.001, 0.002), 0.05)
+    scenario = replace(base, jobs=jobs, tenants=(Tenant("studio", 0.75),), feeders=(feeder,))
+    world = SimulatedWorld(scenario, seed=scenario.seed, stressed=False)
+    controller = Controller(scenario, MilpPolicy(), world, judged, Notes())
+    first = controller.first_plan()
+    assert first.verdict.violations == ()
+    moment = START + timedelta(hours=11)
+    world.advance(moment)
+    second = controller.on_event((event(13, 17, 0.6, 11),), moment)
+    assert second.verdict.violations == ()
+    outcome = world.outcome()
+    done = {job.job: job for job in outcome.jobs}
+    assert all(job.finished is not None for job in outcome.jobs)
+    assert [item for item in outcome.violations if item.kind is not ViolationKind.EVENT_LIMIT] == []
+    ended, began = done["index"].finished, done["transcode"].started
+    assert ended is not None
+    assert began is not None
+    assert ended <= began

@@ -14,13 +14,14 @@ from grid.assets.battery import Battery
 from grid.horizon import Horizon
 from grid.response.event import CapacityEvent
 from grid.series import Series
+from grid.tariff import Tariff
 from scheduler.build import build_problem
-from scheduler.facility import Site
+from scheduler.facility import FeederLine, Site
 from scheduler.optimiser.policy import MilpPolicy
 from scheduler.placement import assign_nodes
 from scheduler.plan import Plan
 from scheduler.scenario import PlanningSettings, Scenario
-from scheduler.workload import JobKind
+from scheduler.workload import Job, JobKind, PowerCap, Tenant
 from sim.plan_check import check_plan
 from sim.rehearsal import realise
 from tests.factory import START, job, small_scenario
@@ -85,6 +86,41 @@ def random_scenario(seed: int) -> Scenario:
     return replace(exact(base), sites=sites, jobs=tuple(jobs), events=events, planning=MARGINLESS)
 
 
+def random_terms(seed: int) -> Scenario:
+    """A random scenario whose jobs have every kind, soft deadlines, pieces, power caps, an order, a tenant and a feeder."""
+    rng = np.random.default_rng(seed)
+    scenario = random_scenario(seed)
+    jobs: list[Job] = []
+    for i in range(4):
+        kind = JobKind(rng.choice([*JobKind]))
+        places = ("hall",) if rng.uniform() < 0.5 else ("cabinet", "hall")
+        made = job(f"term-{i}", duration_h=float(rng.integers(1, 4)), deadline_h=HOURS, kind=kind, sites=places)
+        if kind is JobKind.INTERRUPTIBLE:
+            run, gap = timedelta(hours=int(rng.integers(0, 2))), timedelta(hours=int(rng.integers(0, 3)))
+            made = replace(made, min_run=run, min_gap=gap, restart_eur=float(rng.choice([0.0, 0.05])))
+        if kind is JobKind.MALLEABLE:
+            made = replace(made, power_caps=(PowerCap(0.7, 0.55), PowerCap(0.4, 0.3)))
+        due = START + timedelta(hours=int(rng.integers(0, HOURS)))
+        after = (jobs[int(rng.integers(0, i))].name,) if i and rng.uniform() < 0.5 else ()
+        tenant = "t" if rng.uniform() < 0.5 else None
+        jobs.append(replace(made, due=due, late_eur_per_h=float(rng.choice([0.0, 0.05])), after=after, tenant=tenant))
+    feeder = FeederLine(
+        "street", ("hall", "vault"), float(rng.uniform(2.0, 12.0)), (0.002, 0.001), float(rng.uniform(0.02, 0.05))
+    )
+    sites = tuple(replace(site, tariff=without_negative_prices(site.tariff)) for site in scenario.sites)
+    return replace(scenario, sites=sites, jobs=tuple(jobs), tenants=(Tenant("t", 0.5),), feeders=(feeder,))
+
+
+def without_negative_prices(tariff: Tariff) -> Tariff:
+    """The tariff with prices above 0: below, a plan may have a malleable job work on for the energy alone, the world does not."""
+    dear, cheap = tariff.import_eur_per_mwh, tariff.export_eur_per_mwh
+    return replace(
+        tariff,
+        import_eur_per_mwh=dear.with_values(np.maximum(dear.values, 20.0), "test"),
+        export_eur_per_mwh=cheap.with_values(np.clip(cheap.values, 1.0, np.maximum(dear.values, 20.0) - 1.0), "test"),
+    )
+
+
 def random_site(site: Site, horizon: Horizon, rng: np.random.Generator) -> Site:
     """``site`` with random energy assets, prices and limits, new every hour."""
 
@@ -110,6 +146,17 @@ def random_site(site: Site, horizon: Horizon, rng: np.random.Generator) -> Site:
         tariff=tariff,
         connection=connection,
     )
+
+
+@settings(max_examples=15, derandomize=True)
+@given(st.integers(0, 10**6))
+def test_random_plans_with_terms_come_true(seed: int) -> None:
+    """The same with soft deadlines, pieces, power caps, workflows, a tenant and a feeder."""
+    scenario = random_terms(seed)
+    plan = planned(scenario)
+    assume(not plan.energy.unserved_kw.any())
+    assert check_plan(scenario, plan) == ()
+    assert_comes_true(scenario, plan)
 
 
 @settings(max_examples=15)

@@ -1,5 +1,27 @@
 """The large-scale solver: price decomposition with a proven bound (docs/model.md, "How many jobs are planned").
 
-``case`` holds a problem as flat arrays, ``kernels`` what is done for every job in compiled code, ``energy`` the energy side,
-``bound`` and ``prices`` the dual, ``construct`` and ``improve`` the plan.
+``case`` holds a problem as flat arrays; ``respond``, ``fractional``, ``prox``, ``state`` and ``improve`` are compiled code; ``energy``
+is the energy side in HiGHS; ``dual`` drives the prices, ``bound`` proves, ``primal`` makes the plan, ``solve`` is the way in.
+
+Compiled code is cached on disk. Numba renews a cached function when its own file changes, but not when a function that it
+calls does; so the folder of the cache carries a fingerprint of all files here.
 """
+
+from __future__ import annotations
+
+import hashlib
+import os
+from pathlib import Path
+
+
+def _cache_folder() -> Path:
+    """Folder of the compiled code of exactly these sources."""
+    digest = hashlib.sha256()
+    for path in sorted(Path(__file__).parent.glob("*.py")):
+        digest.update(path.read_bytes())
+    base = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+    return base / "ozzo" / f"kernels-{digest.hexdigest()[:16]}"
+
+
+if "NUMBA_CACHE_DIR" not in os.environ:
+    os.environ["NUMBA_CACHE_DIR"] = str(_cache_folder())

@@ -49,6 +49,7 @@ class Case:
         typ, p, rel, dl, soft, wt, res, pw, drop: jobs: kind, work, window, due slot, lateness price per slot, use ``[J, R]``, IT kW
             at full speed, price of not running it.
         ep, es, ec, ea, em: eligibility: entries of job ``j`` are ``ep[j]:ep[j + 1]``; site, fixed cost, earliest slot, copy or -1.
+        speed2, power2: second mode of malleable jobs: share of the work and of the power at full speed, ``[J]``.
         ms, md, mc, mgb: copies: site, dataset, price, volume; gbmax: volume limit of each site, ``[S]``.
     """
 
@@ -101,6 +102,12 @@ class Case:
     mc: FloatArray
     mgb: FloatArray
     gbmax: FloatArray
+    speed2: FloatArray
+    power2: FloatArray
+
+    def extra_columns(self) -> list[FloatArray]:
+        """Further columns by which jobs differ."""
+        return [self.speed2, self.power2]
 
     @property
     def J(self) -> int:  # noqa: N802 - the letter of the format
@@ -185,6 +192,8 @@ def load_case(path: Path) -> Case:
         vtol=float(arrays["vtol"]),
         ms=whole("ms"),
         md=whole("md"),
+        speed2=np.full(len(arrays["p"]), ECO_SPEED),
+        power2=np.full(len(arrays["p"]), ECO_POWER),
     )
 
 

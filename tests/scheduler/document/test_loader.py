@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -15,8 +16,11 @@ from scheduler.build import build_problem
 from scheduler.data import Tier
 from scheduler.document import check_file, load_scenario
 from scheduler.document.fields import Part
+from scheduler.document.jobs import with_those_before
 from scheduler.document.settings import ErrorsPart, PlanningPart, RehearsalPart, WeightsPart
-from scheduler.workload import JobKind
+from scheduler.facility import FeederLine
+from scheduler.traces import fit_to_horizon
+from scheduler.workload import JobKind, PowerCap, Tenant
 
 CONFIGS = Path(__file__).parents[3] / "configs"
 BAD_DATA = Path(__file__).parents[2] / "bad" / "data"
@@ -34,7 +38,7 @@ site_templates:
     pue: 1.1
     nodes: [{{name: n, count: 2, cores: 8, memory_gb: 32 GiB, idle_kw: 100 W, peak_kw: 0.3}}]
     battery: {{energy_kwh: 0.01 MWh, charge_kw: 5, discharge_kw: 5}}
-    connection: {{import_limit_kw: 10, windows: [{{from: "22:00", to: "02:30", import_limit_kw: 3}}]}}
+    connection: {{import_limit_kw: 10, export_limit_kw: 2, windows: [{{from: "22:00", to: "02:30", import_limit_kw: 3}}]}}
     tariff: {{import_fee_eur_per_mwh: 3 ct/kWh, export_fee_eur_per_mwh: 10}}
 sites:
   - {{name: a, like: place, battery: {{energy_kwh: 20, initial_soc_kwh: 1}}}}
@@ -82,6 +86,72 @@ def test_every_value_arrives_in_its_unit(tmp_path: Path) -> None:
     (event,) = scenario.events
     assert (event.start, event.limit_kw, event.received) == (start + timedelta(hours=1), -1.0, start + timedelta(minutes=30))
     assert scenario.provenance == ("Real: the sun", "Assumed: the rest")
+
+
+TERMS = """\
+tenants: [{name: physics, share: 25 %}]
+feeders: [{name: street, limit_kw: 0.02 MW, sites: [{site: a, drop_pu_per_kw: 2 pu/MW}]}]
+workload:
+  jobs:
+    - name: clean
+      duration_minutes: 60
+      kind: interruptible
+      min_run_minutes: 0.5 h
+      min_gap_minutes: 20
+      restart_eur: 0.4
+      tenant: physics
+      move_eur: 3
+    - name: report
+      duration_minutes: 120
+      due: +6h
+      late_eur_per_h: 2
+      drop_eur: 30
+      priority: 1.5
+      power_caps: [{speed: 0.7, power: 55 %}]
+      after: [clean]
+    - {name: mail, duration_minutes: 60, due: +8h, after: [clean, report]}
+"""
+
+
+def with_terms(folder: Path, changes: dict[str, str] | None = None) -> Path:
+    """A document whose jobs have terms of every kind; ``changes`` are made in its text."""
+    path = written(folder)
+    text = path.read_text(encoding="utf-8")
+    start, end = text.index("workload:"), text.index("events:")
+    terms = TERMS
+    for old, new in (changes or {}).items():
+        assert old in terms
+        terms = terms.replace(old, new)
+    path.write_text(text[:start] + terms + text[end:], encoding="utf-8")
+    return path
+
+
+def test_terms_of_jobs_arrive(tmp_path: Path) -> None:
+    """Pieces, soft deadline, priority, power caps, order and tenant; priority is counted into both prices."""
+    scenario = load_scenario(with_terms(tmp_path))
+    start = scenario.horizon.start
+    clean, report, mail = scenario.jobs
+    assert (clean.min_run, clean.min_gap, clean.restart_eur) == (timedelta(minutes=30), timedelta(minutes=20), 0.4)
+    assert (clean.tenant, report.tenant, scenario.tenants) == ("physics", None, (Tenant("physics", 0.25),))
+    assert (report.kind, report.power_caps) == (JobKind.MALLEABLE, (PowerCap(0.7, 0.55),))
+    assert (report.due, report.late_eur_per_h, report.drop_eur) == (start + timedelta(hours=6), 3.0, 45.0)
+    assert (mail.due, mail.late_eur_per_h) == (start + timedelta(hours=8), 1.0)
+    assert (clean.after, report.after, mail.after) == ((), ("clean",), ("clean", "report"))
+    assert (clean.due, clean.late_eur_per_h) == (None, 0.0)
+    assert (clean.move_eur, report.move_eur) == (3.0, None)
+    assert scenario.feeders == (FeederLine("street", ("a",), 20.0, (0.002,), 0.05),)
+
+
+def test_what_comes_after_a_job_beyond_the_horizon_is_beyond_it_too(tmp_path: Path) -> None:
+    """A job that cannot end inside the horizon takes those after it along, by name."""
+    changes = {"- {name: mail, duration_minutes: 60,": "- {name: mail, duration_minutes: 60, release: +1h,"}
+    assert load_scenario(with_terms(tmp_path, changes)).beyond_horizon == ()
+    scenario = load_scenario(with_terms(tmp_path))
+    first, *rest = scenario.jobs
+    late = replace(first, release=scenario.horizon.end - timedelta(minutes=30))
+    kept, beyond = fit_to_horizon((late, *rest), scenario.horizon)
+    assert (len(kept), beyond) == (2, ("clean",))
+    assert with_those_before(kept, beyond) == ((), ("clean", "report", "mail"))
 
 
 def test_defaults_are_those_of_the_dataclasses() -> None:

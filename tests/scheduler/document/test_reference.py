@@ -54,6 +54,7 @@ def test_every_field_says_what_it_is(model: type[BaseModel]) -> None:
         "_minutes": "min",
         "_deg": "deg",
         "_pu": "pu",
+        "_pu_per_kw": "pu/kW",
         "_pct": "pct",
         "_eur_per_h": "EUR/h",
         "_h": "h",

@@ -77,9 +77,53 @@ def places(task: JobTask) -> list[tuple[int, tuple[int, ...]] | None]:
     for e, option in enumerate(task.options):
         window = range(max(task.release, option.earliest), task.deadline)
         loose = task.kind is JobKind.INTERRUPTIBLE
-        pieces = itertools.combinations(window, task.work)
-        found += [(e, slots) for slots in pieces if loose or slots[-1] - slots[0] == task.work - 1]
+        chosen = itertools.combinations(window, task.work)
+        found += [(e, slots) for slots in chosen if (kept(task, slots) if loose else slots[-1] - slots[0] == task.work - 1)]
     return found
+
+
+def pieces(slots: tuple[int, ...]) -> list[tuple[int, int]]:
+    """First and last slot of each stretch of consecutive slots."""
+    edges = [k for k in range(1, len(slots)) if slots[k] != slots[k - 1] + 1]
+    return [(slots[a], slots[b - 1]) for a, b in itertools.pairwise([0, *edges, len(slots)])]
+
+
+def kept(task: JobTask, slots: tuple[int, ...]) -> bool:
+    """Whether the least lengths of pieces and of pauses are kept."""
+    found = pieces(slots)
+    long_enough = all(last - first + 1 >= task.min_run for first, last in found)
+    return long_enough and all(later[0] - before[1] - 1 >= task.min_gap for before, later in itertools.pairwise(found))
+
+
+def late(task: JobTask, slots: tuple[int, ...]) -> float:
+    """Price of lateness and restarts."""
+    due = 10**6 if task.due is None else task.due
+    slots_late = max(0, slots[-1] + 1 - due) if task.kind is JobKind.RIGID else sum(t >= due for t in slots)
+    return task.late_eur_per_slot * slots_late + task.restart_eur * (len(pieces(slots)) - 1)
+
+
+def together(problem: Problem, choice: tuple[tuple[int, tuple[int, ...]] | None, ...]) -> float | None:
+    """Price of the copies that these places need; None when an order, a tenant's share or a site's room for copies is broken."""
+    copies: set[int] = set()
+    use = np.zeros((len(problem.tenants), *problem.capacity.shape))
+    for task, place in zip(problem.jobs, choice, strict=True):
+        if place is None:
+            continue
+        option = task.options[place[0]]
+        copies |= {option.copy} - {-1}
+        before = [choice[p] for p in task.after]
+        if any(other is None or other[1][-1] >= place[1][0] for other in before):
+            return None
+        if task.tenant >= 0:
+            use[task.tenant][:, option.site, list(place[1])] += np.array(task.resources)[:, None]
+    for n, tenant in enumerate(problem.tenants):
+        if (use[n] > tenant.share * problem.capacity + 1e-9).any():
+            return None
+    for s in range(len(problem.sites)):
+        volume = sum(problem.copies[q].volume_gb for q in copies if problem.copies[q].site == s)
+        if problem.copy_limit_gb is not None and volume > problem.copy_limit_gb[s] + 1e-9:
+            return None
+    return sum(problem.copies[q].cost_eur for q in copies)
 
 
 def best_cost(problem: Problem) -> float:
@@ -87,7 +131,10 @@ def best_cost(problem: Problem) -> float:
     known: dict[tuple[int, bytes], float] = {}
     best = float("inf")
     for choice in itertools.product(*(places(task) for task in problem.jobs)):
-        use, power, cost = np.zeros_like(problem.capacity), np.zeros_like(problem.fixed_kw), 0.0
+        shared = together(problem, choice)
+        if shared is None:
+            continue
+        use, power, cost = np.zeros_like(problem.capacity), np.zeros_like(problem.fixed_kw), shared
         for task, place in zip(problem.jobs, choice, strict=True):
             if place is None:
                 cost += task.drop_eur
@@ -95,7 +142,7 @@ def best_cost(problem: Problem) -> float:
             option, slots = task.options[place[0]], list(place[1])
             use[:, option.site, slots] += np.array(task.resources)[:, None]
             power[option.site, slots] += option.power_kw
-            cost += option.cost_eur
+            cost += option.cost_eur + late(task, place[1])
         if (use > problem.capacity + 1e-9).any() or cost >= best + 10:
             continue
         for s in range(len(problem.sites)):

@@ -1,0 +1,176 @@
+"""Prices: fractional decisions and multipliers, driven to where they agree, with the bound that they prove."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+
+import numpy as np
+
+from grid.horizon import FloatArray
+from scheduler.optimiser.large.bound import GroupIndex, capacity_price_total
+from scheduler.optimiser.large.case import Case
+from scheduler.optimiser.large.energy import EnergyBlock
+from scheduler.optimiser.large.fractional import buy, class_costs, refresh_prices, sweep
+from scheduler.optimiser.large.groups import Classes, classes_of
+from scheduler.optimiser.large.prox import serve
+
+STIFFNESS, USE_STIFFNESS, COPY_STIFFNESS = 1.0, 1.0, 1.0
+
+
+@dataclass(slots=True)
+class EventGrid:
+    """Events as arrays on the grid: the limit and penalty that hold in each slot."""
+
+    limit: FloatArray
+    penalty: FloatArray
+
+
+def event_grid(case: Case) -> EventGrid:
+    """One limit per slot; where several events touch a slot the tightest one with the sum of penalties (exact for one)."""
+    limit, penalty = np.full((case.S, case.T), np.inf), np.zeros((case.S, case.T))
+    for s, a, b, kw, eur in zip(case.dr_site, case.dr_start, case.dr_end, case.dr_limit_kw, case.dr_penalty, strict=True):
+        limit[s, a:b] = np.minimum(limit[s, a:b], kw)
+        penalty[s, a:b] += eur
+    return EventGrid(limit, penalty)
+
+
+def densest_load(case: Case, classes: Classes) -> FloatArray:
+    """No load can be above this, ``[S, T]`` kW: the power of the densest job on the whole of each resource."""
+    most = np.full((case.S, case.T), np.inf)
+    owner = np.repeat(classes.first, np.diff(classes.ep))
+    site = case.es[classes.entry]
+    for r in range(case.cap.shape[0]):
+        need = case.res[owner, r]
+        density = np.zeros(case.S)
+        power = case.pw[owner]
+        with np.errstate(divide="ignore", invalid="ignore"):
+            np.maximum.at(density, site, np.where(need > 0, power / need, np.where(power > 0, np.inf, 0.0)))
+        with np.errstate(invalid="ignore"):
+            limit = np.where(np.isinf(density)[:, None], np.inf, np.where(np.isinf(density), 0.0, density)[:, None] * case.cap[r])
+        most = np.minimum(most, limit)
+    total = np.zeros(case.S)
+    np.add.at(total, site, power * np.repeat(classes.count, np.diff(classes.ep)))
+    return np.minimum(most, total[:, None]) * (1 + 1e-9) + 1e-9
+
+
+class Dual:
+    """State of the price search on one case."""
+
+    def __init__(self, case: Case, classes: Classes | None = None, seed: int = 0) -> None:
+        self.case = case
+        self.classes = classes if classes is not None else classes_of(case)
+        self.groups = GroupIndex(case, self.classes)
+        self.events = event_grid(case)
+        self.most = densest_load(case, self.classes)
+        self._rng = np.random.default_rng(seed)
+        c, k = case, self.classes
+        n_entries, n_classes = len(k.entry), len(k.first)
+        self.longest = int(np.diff(k.window).max(initial=1)) + 1
+        size = int(k.window[-1])
+        self.xk, self.xu = np.zeros(size), np.zeros(size)
+        self.y, self.dropx = np.zeros(n_entries), k.count.copy()
+        self.own = np.zeros(n_classes)
+        self.load, self.use = np.zeros((c.S, c.T)), np.zeros_like(c.cap)
+        self.served = np.zeros((c.S, c.T))
+        self.lam = np.clip(c.pi, 0.01, None) * c.dt * c.pue
+        self.mu = np.zeros_like(c.cap)
+        self.adder = np.zeros((c.S, c.T))
+        self.nu = np.zeros(c.S)
+        self.peak = np.maximum(c.pk0, 1e-6)
+        self.over_peak = np.where(c.dc > 0, c.dc / c.dt, 0.0)
+        self.battery = np.zeros((c.S, c.T))
+        self.facility_price = np.zeros((c.S, c.T))
+        self.bought = np.zeros(len(c.mc))
+        self.sigma = np.zeros(n_entries)
+        self._users()
+        energy = float((c.pw * c.p).sum())
+        total = float(np.clip(c.cap[0].sum(), 1e-9, None))
+        mean_price = float(np.mean(np.clip(c.pi, 0.01, None)) * c.dt * 1.2)
+        share = c.cap[0].mean(axis=1) / max(1e-9, c.cap[0].mean(axis=1).sum())
+        mean_load = np.maximum(energy / c.T * share, 1e-3)
+        self.rho = STIFFNESS * mean_price / mean_load
+        use_total = np.maximum((c.res * c.p[:, None]).sum(axis=0), 1e-9)
+        value = mean_price * energy / use_total
+        self.rho_use = USE_STIFFNESS * value[:, None] / np.maximum(c.cap.mean(axis=2), 1e-9)
+        del total
+        self.price, self.use_price = self.lam.copy(), self.mu.copy()
+        self.mean_lam, self.mean_mu = self.lam.copy(), self.mu.copy()
+        self.bound, self.best = -np.inf, (self.lam.copy(), self.mu.copy())
+        self.blocks: list[EnergyBlock] = []
+        self.cost = np.empty(n_entries)
+        self.sweeps = 0
+
+    def _users(self) -> None:
+        """Entries that use each copy."""
+        c, k = self.case, self.classes
+        copy = c.em[k.entry]
+        copy = np.where(np.diff(k.window) > 0, copy, -1)
+        order = np.argsort(copy, kind="stable")
+        order = order[copy[order] >= 0]
+        self.users = order.astype(np.int64)
+        counts = np.bincount(copy[order], minlength=len(c.mc)) if len(order) else np.zeros(len(c.mc), dtype=np.int64)
+        self.users_ptr = np.concatenate(([0], np.cumsum(counts))).astype(np.int64)
+        self.count_of_entry = np.repeat(k.count, np.diff(k.ep))
+        self.rho_copy = np.zeros(len(k.entry))
+        if len(order):
+            self.rho_copy[order] = COPY_STIFFNESS * (c.mc[copy[order]] + 1e-3) / np.maximum(1, counts[copy[order]])
+
+    def step(self) -> float:
+        """One sweep over the jobs, one answer of the energy side, new multipliers; returns the gap of the linearised problem."""
+        c, k = self.case, self.classes
+        refresh_prices(self.load, self.use, self.served, self.lam, self.rho, self.mu, self.rho_use, c.cap, self.price, self.use_price)
+        perm = self._rng.permutation(len(k.first))
+        gap = sweep(
+            perm, k.ep, k.entry, k.window, k.count, k.first, c.es, c.ec, c.ea, c.em, c.typ, c.p, c.dl, c.soft, c.wt, c.res, c.pw,
+            c.drop, c.speed2, c.power2, c.cap, self.xk, self.xu, self.y, self.dropx, self.own, self.load, self.use, self.served,
+            self.lam, self.rho, self.mu, self.rho_use, self.price, self.use_price, self.sigma, self.rho_copy, self.bought, self.longest,
+        )  # fmt: skip
+        if len(self.users):
+            buy(self.bought, self.users_ptr, self.users, self.y, self.count_of_entry, self.sigma, self.rho_copy, c.mc + self.nu[c.ms] * c.mgb)
+            volume = np.bincount(c.ms, self.bought * c.mgb, minlength=c.S)
+            scale = float(c.mc.sum() / max(1e-9, c.mgb.sum()))
+            self.nu = np.maximum(0.0, self.nu + scale * (volume - c.gbmax) / np.maximum(1.0, c.gbmax))
+        value = np.empty(c.S)
+        serve(
+            c.dt, c.a, c.pue, c.ren, c.gmax, c.emax, c.pi + self.adder / c.dt, c.po + self.adder / c.dt, self.events.limit,
+            self.events.penalty, c.unserved, self.peak, self.over_peak, c.E, c.soc_min, c.Pc, c.Pd, c.eta_c, c.eta_d, c.wear, c.soc0,
+            self.lam, self.rho, self.load, self.most, self.facility_price, self.served, self.battery, value,
+        )  # fmt: skip
+        step = np.clip((value - c.dc) / np.maximum(c.dc, 1e-9), -1.0, 1.0) * (0.05 / (1.0 + self.sweeps / 30.0))
+        self.peak = np.where(c.dc > 0, np.maximum(c.pk0, self.peak * (1.0 + step)), self.peak)
+        self.lam = self.lam + self.rho[:, None] * (self.load - self.served)
+        self.mu = np.maximum(0.0, self.mu + self.rho_use[:, :, None] * (self.use - c.cap))
+        keep = 0.0 if self.sweeps < 3 else (0.8 if self.sweeps < 40 else 0.9)
+        self.mean_lam = keep * self.mean_lam + (1 - keep) * self.lam
+        self.mean_mu = keep * self.mean_mu + (1 - keep) * self.mu
+        self.sweeps += 1
+        return float(gap)
+
+    def evaluate(self, lam: FloatArray, mu: FloatArray) -> float:
+        """The bound that these prices prove; keeps the best."""
+        c, k = self.case, self.classes
+        if not self.blocks:
+            self.blocks = [EnergyBlock(c, np.array([s]), self.most, feeders=False) for s in range(c.S)]
+        class_costs(
+            k.ep, k.entry, k.window, k.first, c.es, c.ec, c.ea, c.typ, c.p, c.dl, c.soft, c.wt, c.res, c.pw, c.speed2, c.power2,
+            c.cap, lam, mu, self.longest, self.cost,
+        )  # fmt: skip
+        jobs = self.groups.value(c, k, self.cost, c.mc + (self.nu[c.ms] * c.mgb if len(c.mc) else 0.0))
+        energy = sum(block.price_load(lam, self.adder)[0] for block in self.blocks)
+        total = jobs + energy - capacity_price_total(c, mu) - float(self.nu @ c.gbmax)
+        if total > self.bound:
+            self.bound, self.best = total, (lam.copy(), mu.copy())
+        return total
+
+    def run(self, seconds: float, every: int = 10, log: bool = False) -> None:
+        """Sweeps until the time is over, bounds in between."""
+        begun = time.perf_counter()
+        while time.perf_counter() - begun < seconds:
+            gap = self.step()
+            if self.sweeps % every == 0:
+                now, mean = self.evaluate(self.lam, self.mu), self.evaluate(self.mean_lam, self.mean_mu)
+                if log:
+                    over = np.maximum(0, self.use - self.case.cap).sum() / self.case.cap.sum()
+                    off = np.abs(self.load - self.served).sum() / self.load.sum()
+                    print(f"{time.perf_counter() - begun:6.1f} s sweep {self.sweeps} gap {gap:.3f} over {over:.5f} off {off:.4f} now {now:.3f} mean {mean:.3f} best {self.bound:.3f}")

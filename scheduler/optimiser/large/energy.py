@@ -1,0 +1,246 @@
+"""The energy side as a linear programme per block of sites, exact, kept in HiGHS between solves.
+
+Columns of a site (all per slot but ``peak``): import, export, renewable used, unserved, charge, discharge, state of charge, overshoot
+of each event, IT load, and the paid peak. The IT load is fixed for a plan, or free with a price on it for the bound. A block is one
+site for the bound (feeder rows priced by their multipliers), one feeder for a plan.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import scipy.sparse as sp
+
+from grid.errors import SolverError
+from grid.horizon import FloatArray
+from scheduler.optimiser.large.case import Case, IntArray
+
+FAMILIES = ("import", "export", "renewable", "unserved", "charge", "discharge", "soc", "load")
+
+
+@dataclass(slots=True)
+class _Build:
+    """Columns, rows and nonzeros under construction."""
+
+    cost: list[FloatArray] = field(default_factory=list)
+    lower: list[FloatArray] = field(default_factory=list)
+    upper: list[FloatArray] = field(default_factory=list)
+    row_lower: list[FloatArray] = field(default_factory=list)
+    row_upper: list[FloatArray] = field(default_factory=list)
+    triplets: list[tuple[IntArray, IntArray, FloatArray]] = field(default_factory=list)
+    columns: int = 0
+    rows: int = 0
+
+    def add_columns(self, cost: FloatArray, lower: FloatArray | float, upper: FloatArray | float) -> IntArray:
+        """Append columns; returns their indices."""
+        n = len(cost)
+        self.cost.append(cost)
+        self.lower.append(np.broadcast_to(np.asarray(lower, dtype=float), n))
+        self.upper.append(np.broadcast_to(np.asarray(upper, dtype=float), n))
+        self.columns += n
+        return np.arange(self.columns - n, self.columns)
+
+    def add_rows(self, lower: FloatArray | float, upper: FloatArray | float, n: int, *terms: tuple[IntArray, Any]) -> IntArray:
+        """Append ``n`` rows, each with one coefficient in every array of columns given; returns their indices."""
+        rows = np.arange(self.rows, self.rows + n)
+        for columns, values in terms:
+            self.triplets.append((rows, columns, np.broadcast_to(np.asarray(values, dtype=float), n)))
+        self.row_lower.append(np.broadcast_to(np.asarray(lower, dtype=float), n))
+        self.row_upper.append(np.broadcast_to(np.asarray(upper, dtype=float), n))
+        self.rows += n
+        return rows
+
+
+class EnergyBlock:
+    """The energy side of some sites.
+
+    Args:
+        case: the problem.
+        sites: indices of the sites, ascending.
+        feeders: add the rows of the feeders whose sites these are.
+        most_kw: upper bound of the IT load, ``[S, T]``.
+    """
+
+    def __init__(self, case: Case, sites: IntArray, most_kw: FloatArray, *, feeders: bool) -> None:
+        self.case, self.sites = case, sites
+        self._slots = np.arange(case.T)
+        self.at: dict[str, IntArray] = {}
+        build = _Build()
+        self._site_columns(build, most_kw)
+        self._site_rows(build)
+        self.feeder_rows: list[tuple[int, int, float, IntArray]] = []
+        if feeders:
+            self._feeder_rows(build)
+        self.offset = -float((case.dc[sites] * case.pk0[sites]).sum())
+        self.cost = np.concatenate(build.cost)
+        self._solver = self._load(build)
+
+    def price_load(self, lam: FloatArray, adder: FloatArray) -> tuple[float, FloatArray]:
+        """Least of energy cost minus ``lam`` times load, plus ``adder`` times net import; returns it and the load, ``[n, T]`` kW.
+
+        Args:
+            lam: EUR per kW of IT and slot; adder: EUR per kW of net import and slot; both ``[S, T]``.
+        """
+        n = len(self.sites)
+        columns = np.concatenate([self.at[name].ravel() for name in ("load", "import", "export")])
+        lam, adder = lam[self.sites].ravel(), adder[self.sites].ravel()
+        cost = self.cost[columns] + np.concatenate([-lam, adder, -adder])
+        self._solver.changeColsCost(len(columns), columns.astype(np.int32), cost)
+        value, _ = self._run()
+        solution = np.asarray(self._solver.getSolution().col_value)
+        return value + self.offset, solution[self.at["load"]].reshape(n, self.case.T)
+
+    def fix_load(self, load: FloatArray) -> tuple[float, dict[str, FloatArray]]:
+        """Least energy cost for a fixed load ``[S, T]``; returns it and the flows by family, ``[n, T]`` each."""
+        columns = self.at["load"].ravel().astype(np.int32)
+        fixed = np.ascontiguousarray(load[self.sites].ravel())
+        self._solver.changeColsBounds(len(columns), columns, fixed, fixed)
+        value, values = self._run()
+        flows = {name: values[index] for name, index in self.at.items() if name not in ("peak", "overshoot")}
+        flows["peak"] = values[self.at["peak"]]
+        return value + self.offset, flows
+
+    def duals(self) -> FloatArray:
+        """Row duals of the last solve."""
+        return np.asarray(self._solver.getSolution().row_dual)
+
+    def feeder_adders(self) -> FloatArray:
+        """What the feeder rows of the last solve add to the price of net import, ``[S, T]`` EUR per kW and slot."""
+        adder = np.zeros((self.case.S, self.case.T))
+        dual = self.duals()
+        for site, through, coefficient, rows in self.feeder_rows:
+            del site
+            adder[through] -= coefficient * dual[rows]
+        return adder
+
+    def theta(self) -> FloatArray:
+        """Value of stored energy in the last solve, ``[n, T]`` EUR/kWh."""
+        dual = self.duals()
+        return np.stack([-dual[rows] for rows in self.soc_rows])
+
+    def both_ways(self, flows: dict[str, FloatArray]) -> bool:
+        """True when a battery charges and discharges in one slot, which binaries must forbid."""
+        return bool((np.minimum(flows["charge"], flows["discharge"]) > 1e-7).any())
+
+    def with_binaries(self, time_s: float) -> tuple[float, float, dict[str, FloatArray]]:
+        """Solve again with one binary per battery slot (load still fixed); returns value, bound and flows."""
+        import highspy
+
+        case, solver = self.case, self._solver
+        first = solver.getNumCol()
+        cells = [(i, s) for i, s in enumerate(self.sites) if case.E[s] > 0]
+        n = len(cells) * case.T
+        solver.addVars(n, np.zeros(n), np.ones(n))
+        whole = np.arange(first, first + n, dtype=np.int32)
+        solver.changeColsIntegrality(n, whole, np.array([highspy.HighsVarType.kInteger] * n))
+        for k, (i, s) in enumerate(cells):
+            for t in range(case.T):
+                flag = first + k * case.T + t
+                charge, discharge = int(self.at["charge"][i, t]), int(self.at["discharge"][i, t])
+                solver.addRow(-np.inf, 0.0, 2, np.array([charge, flag], dtype=np.int32), np.array([1.0, -case.Pc[s]]))
+                solver.addRow(-np.inf, case.Pd[s], 2, np.array([discharge, flag], dtype=np.int32), np.array([1.0, case.Pd[s]]))
+        solver.setOptionValue("time_limit", solver.getRunTime() + max(1.0, time_s))
+        solver.setOptionValue("mip_rel_gap", 1e-5)
+        solver.run()
+        info = solver.getInfo()
+        if info.primal_solution_status != 2:
+            raise SolverError(f"the energy side with battery directions: {solver.modelStatusToString(solver.getModelStatus())}")
+        values = np.asarray(solver.getSolution().col_value)
+        flows = {name: values[index] for name, index in self.at.items() if name not in ("overshoot",)}
+        return info.objective_function_value + self.offset, info.mip_dual_bound + self.offset, flows
+
+    def _run(self) -> tuple[float, FloatArray]:
+        self._solver.run()
+        status = self._solver.getModelStatus()
+        if status.name != "kOptimal":
+            raise SolverError(f"the energy side of sites {self.sites.tolist()}: {self._solver.modelStatusToString(status)}")
+        solution = self._solver.getSolution()
+        return float(self._solver.getInfo().objective_function_value), np.asarray(solution.col_value)
+
+    def _site_columns(self, build: _Build, most_kw: FloatArray) -> None:
+        """Columns of every family, ``[n, T]`` indices each."""
+        case, dt, parts = self.case, self.case.dt, {name: [] for name in (*FAMILIES, "peak")}
+        for s in self.sites:
+            zero = np.zeros(case.T)
+            half = zero + case.wear[s] * dt / 2
+            parts["import"].append(build.add_columns(case.pi[s] * dt, 0.0, case.gmax[s]))
+            parts["export"].append(build.add_columns(-case.po[s] * dt, 0.0, case.emax[s]))
+            parts["renewable"].append(build.add_columns(zero, 0.0, np.maximum(0.0, case.ren[s])))
+            parts["unserved"].append(build.add_columns(zero + case.unserved[s] * dt, 0.0, np.inf))
+            parts["charge"].append(build.add_columns(half, 0.0, case.Pc[s] if case.E[s] > 0 else 0.0))
+            parts["discharge"].append(build.add_columns(half, 0.0, case.Pd[s] if case.E[s] > 0 else 0.0))
+            floor = zero + min(case.soc_min[s], case.soc0[s])
+            floor[-1] = case.soc0[s]
+            parts["soc"].append(build.add_columns(zero, floor, max(case.E[s], case.soc0[s])))
+            parts["load"].append(build.add_columns(zero, 0.0, most_kw[s]))
+            parts["peak"].append(build.add_columns(np.array([case.dc[s]]), case.pk0[s], np.inf))
+        self.at = {name: np.stack(columns) for name, columns in parts.items()}
+
+    def _site_rows(self, build: _Build) -> None:
+        """Balance, state of charge, peak, events."""
+        case, dt, at = self.case, self.case.dt, self.at
+        self.balance: list[IntArray] = []
+        self.soc_rows: list[IntArray] = []
+        for i, s in enumerate(self.sites):
+            terms = [(at["import"][i], 1.0), (at["export"][i], -1.0), (at["renewable"][i], 1.0), (at["unserved"][i], 1.0)]
+            terms += [(at["discharge"][i], 1.0), (at["charge"][i], -1.0), (at["load"][i], -case.pue[s])]
+            self.balance.append(build.add_rows(case.a[s], case.a[s], case.T, *terms))
+            moved = [(at["charge"][i], -case.eta_c[s] * dt), (at["discharge"][i], dt / case.eta_d[s])]
+            start = np.zeros(case.T)
+            start[0] = case.soc0[s]
+            rows = build.add_rows(start, start, case.T, (at["soc"][i], 1.0), *moved)
+            self.soc_rows.append(rows)
+            build.triplets.append((rows[1:], at["soc"][i][:-1], np.full(case.T - 1, -1.0)))
+            peak = np.repeat(at["peak"][i], case.T)
+            build.add_rows(-np.inf, 0.0, case.T, (at["import"][i], 1.0), (peak, -1.0))
+            for v in np.flatnonzero(case.dr_site == s):
+                span = slice(case.dr_start[v], case.dr_end[v])
+                n = int(case.dr_end[v] - case.dr_start[v])
+                over = build.add_columns(np.full(n, case.dr_penalty[v] * dt), 0.0, np.inf)
+                terms = [(at["import"][i][span], 1.0), (at["export"][i][span], -1.0), (over, -1.0)]
+                build.add_rows(-np.inf, case.dr_limit_kw[v], n, *terms)
+
+    def _feeder_rows(self, build: _Build) -> None:
+        """Flow through the head and accumulated voltage drop of every feeder among these sites."""
+        case, at = self.case, self.at
+        position = {int(s): i for i, s in enumerate(self.sites)}
+        for f in np.unique(case.fid[self.sites]):
+            if f < 0:
+                continue
+            chain = [int(s) for s in self.sites if case.fid[s] == f]
+            for end in (None, *chain):
+                # through the head all net imports count once; the drop at a site counts each as often as its way shares
+                if end is None:
+                    factors, limit = dict.fromkeys(chain, 1.0), float(case.flim[f])
+                else:
+                    upto = [s for s in chain if s <= end]
+                    factors = {s: float(sum(case.vco[u] for u in upto if u <= s)) for s in chain}
+                    limit = case.vtol
+                terms = []
+                for s, factor in factors.items():
+                    terms += [(at["import"][position[s]], factor), (at["export"][position[s]], -factor)]
+                rows = build.add_rows(-limit, limit, case.T, *terms)
+                self.feeder_rows += [(-1 if end is None else end, s, factor, rows) for s, factor in factors.items()]
+
+    def _load(self, build: _Build) -> Any:
+        """HiGHS with the programme in it."""
+        import highspy
+
+        rows = np.concatenate([part[0] for part in build.triplets])
+        columns = np.concatenate([part[1] for part in build.triplets])
+        values = np.concatenate([part[2] for part in build.triplets])
+        matrix = sp.csc_matrix((values, (rows, columns)), shape=(build.rows, build.columns))
+        lp = highspy.HighsLp()
+        lp.num_col_, lp.num_row_ = build.columns, build.rows
+        lp.col_cost_, lp.col_lower_, lp.col_upper_ = self.cost, np.concatenate(build.lower), np.concatenate(build.upper)
+        lp.row_lower_, lp.row_upper_ = np.concatenate(build.row_lower), np.concatenate(build.row_upper)
+        lp.a_matrix_.format_ = highspy.MatrixFormat.kColwise
+        lp.a_matrix_.start_, lp.a_matrix_.index_, lp.a_matrix_.value_ = matrix.indptr, matrix.indices, matrix.data
+        solver = highspy.Highs()
+        solver.silent()
+        solver.setOptionValue("threads", 1)
+        if solver.passModel(lp) == highspy.HighsStatus.kError:
+            raise SolverError("HiGHS refused the energy side")
+        return solver

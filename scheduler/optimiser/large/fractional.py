@@ -1,0 +1,210 @@
+"""Fractional decisions of all job classes against prices that answer at once (block-coordinate Frank-Wolfe).
+
+What is minimised, for fixed multipliers, over the convex hull of each class (Lacoste-Julien et al. 2013 for the method):
+
+    own costs + lam . (load - served) + rho / 2 |load - served|^2
+              + sum over capacity rows of (max(0, mu + rho_use (use - cap))^2 - mu^2) / (2 rho_use)
+              + the same for "what uses a copy is at most what is bought of it"
+
+A class moves from where it is towards its best response, as far as an exact line search says; prices of the cells that it touches
+change at once. ``lam``, ``mu`` and ``sigma`` are the multipliers that prove the bound.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numba import njit
+
+from scheduler.optimiser.large.respond import respond
+
+
+@njit(cache=True, nogil=True)
+def sweep(
+    perm, ep, entry, window, count, first, es, ec, ea, em, typ, p, dl, soft, wt, res, pw, drop, speed2, power2,
+    cap, xk, xu, y, dropx, own, load, use, served, lam, rho, mu, rho_use, price, use_price, sigma, rho_copy, bought, most,
+):  # fmt: skip
+    """One pass over all classes in the order ``perm``; returns the sum of the gaps of the linearised problem (EUR)."""
+    resources = cap.shape[0]
+    response_k, response_u = np.empty(most), np.empty(most)
+    best_k, best_u = np.empty(most), np.empty(most)
+    values, order = np.empty(2 * most), np.empty(2 * most, dtype=np.int64)
+    widest = 0
+    for k in range(len(ep) - 1):
+        widest = max(widest, window[ep[k + 1]] - window[ep[k]])
+    kw_price, slot_price = np.empty(widest + 1), np.empty(widest + 1)
+    total_gap = 0.0
+    for k in perm:
+        j = first[k]
+        n = count[k]
+        steps = 1
+        if n > 1.5:
+            steps = 2 if n < 4.5 else 4
+        for step in range(steps):
+            begin, end = ep[k], ep[k + 1]
+            base = window[begin]
+            here = own[k] + drop[j] * dropx[k]
+            best, best_entry, best_own, best_first = drop[j], -1, 0.0, 0
+            for e in range(begin, end):
+                n0, length = window[e], window[e + 1] - window[e]
+                if length <= 0:
+                    continue
+                s, t0 = es[entry[e]], ea[entry[e]]
+                off = n0 - base
+                for i in range(length):
+                    t = t0 + i
+                    kw_price[off + i] = pw[j] * price[s, t]
+                    total = 0.0
+                    for r in range(resources):
+                        if res[j, r] > 0.0:
+                            total += res[j, r] * use_price[r, s, t]
+                            if res[j, r] > cap[r, s, t] + 1e-9:
+                                total = np.inf
+                    slot_price[off + i] = total
+                    if xu[n0 + i] > 0.0:
+                        here += kw_price[off + i] * xk[n0 + i] + total * xu[n0 + i]
+                copy = em[entry[e]]
+                pay = 0.0
+                if copy >= 0:
+                    pay = max(0.0, sigma[e] + rho_copy[e] * (y[e] / n - bought[copy])) / n
+                    here += pay * y[e]
+                cost, late = respond(
+                    typ[j], kw_price[off : off + length], slot_price[off : off + length], length, t0, p[j], soft[j], wt[j],
+                    speed2[j], power2[j], response_k, response_u, values, order,
+                )  # fmt: skip
+                cost += ec[entry[e]] + pay
+                if cost < best:
+                    best, best_entry, best_own, best_first = cost, e, late + ec[entry[e]], off
+                    response_k, best_k = best_k, response_k
+                    response_u, best_u = best_u, response_u
+            gap = here - n * best
+            if gap <= 1e-12:
+                break
+            if step == 0:
+                total_gap += gap
+            curve = 0.0
+            for e in range(begin, end):
+                n0, length = window[e], window[e + 1] - window[e]
+                if length <= 0:
+                    continue
+                s, t0 = es[entry[e]], ea[entry[e]]
+                chosen = e == best_entry
+                for i in range(length):
+                    dk = -xk[n0 + i]
+                    du = -xu[n0 + i]
+                    if chosen:
+                        dk += n * best_k[i]
+                        du += n * best_u[i]
+                    if dk == 0.0 and du == 0.0:
+                        continue
+                    t = t0 + i
+                    change = pw[j] * dk
+                    curve += rho[s] * change * change
+                    for r in range(resources):
+                        if res[j, r] > 0.0:
+                            more = res[j, r] * du
+                            reach = use[r, s, t] + max(0.0, more)
+                            if mu[r, s, t] + rho_use[r, s] * (reach - cap[r, s, t]) > 0.0:
+                                curve += rho_use[r, s] * more * more
+                if em[entry[e]] >= 0:
+                    dy = (n if chosen else 0.0) - y[e]
+                    curve += rho_copy[e] * dy * dy / (n * n)
+            gamma = 1.0 if curve <= gap else gap / curve
+            for e in range(begin, end):
+                n0, length = window[e], window[e + 1] - window[e]
+                if length <= 0:
+                    continue
+                s, t0 = es[entry[e]], ea[entry[e]]
+                chosen = e == best_entry
+                for i in range(length):
+                    dk = -xk[n0 + i]
+                    du = -xu[n0 + i]
+                    if chosen:
+                        dk += n * best_k[i]
+                        du += n * best_u[i]
+                    if dk == 0.0 and du == 0.0:
+                        continue
+                    t = t0 + i
+                    xk[n0 + i] += gamma * dk
+                    xu[n0 + i] += gamma * du
+                    if xu[n0 + i] < 1e-12:
+                        xu[n0 + i] = 0.0
+                        xk[n0 + i] = 0.0
+                    load[s, t] += gamma * pw[j] * dk
+                    price[s, t] = lam[s, t] + rho[s] * (load[s, t] - served[s, t])
+                    for r in range(resources):
+                        if res[j, r] > 0.0:
+                            use[r, s, t] += gamma * res[j, r] * du
+                            use_price[r, s, t] = max(0.0, mu[r, s, t] + rho_use[r, s] * (use[r, s, t] - cap[r, s, t]))
+                y[e] += gamma * ((n if chosen else 0.0) - y[e])
+            dropx[k] += gamma * ((n if best_entry < 0 else 0.0) - dropx[k])
+            own[k] += gamma * (n * best_own - own[k])
+    return total_gap
+
+
+@njit(cache=True, nogil=True)
+def buy(bought, users_ptr, users, y, count_of_entry, sigma, rho_copy, price_of_copy):
+    """Best fraction of each copy to buy given who uses it, then the multipliers ``sigma`` of its users.
+
+    For each copy: minimise ``price * z + sum over users (max(0, sigma / rho + y / n - z))^2 rho / 2`` over ``0 <= z <= 1``.
+    """
+    for m in range(len(bought)):
+        low, high = 0.0, 1.0
+        for _ in range(24):
+            z = 0.5 * (low + high)
+            slope = price_of_copy[m]
+            for u in range(users_ptr[m], users_ptr[m + 1]):
+                e = users[u]
+                slope -= max(0.0, sigma[e] + rho_copy[e] * (y[e] / count_of_entry[e] - z))
+            if slope > 0.0:
+                high = z
+            else:
+                low = z
+        bought[m] = 0.5 * (low + high)
+        if bought[m] < 1e-6:
+            bought[m] = 0.0
+        for u in range(users_ptr[m], users_ptr[m + 1]):
+            e = users[u]
+            sigma[e] = max(0.0, sigma[e] + rho_copy[e] * (y[e] / count_of_entry[e] - bought[m]))
+
+
+@njit(cache=True, nogil=True)
+def refresh_prices(load, use, served, lam, rho, mu, rho_use, cap, price, use_price):
+    """Prices of every cell from multipliers and penalties."""
+    for s in range(load.shape[0]):
+        for t in range(load.shape[1]):
+            price[s, t] = lam[s, t] + rho[s] * (load[s, t] - served[s, t])
+            for r in range(cap.shape[0]):
+                use_price[r, s, t] = max(0.0, mu[r, s, t] + rho_use[r, s] * (use[r, s, t] - cap[r, s, t]))
+
+
+@njit(cache=True, nogil=True)
+def class_costs(
+    ep, entry, window, first, es, ec, ea, typ, p, dl, soft, wt, res, pw, speed2, power2, cap, price, use_price, most, cost
+):  # fmt: skip
+    """Cost of the best response of one job of each class at each of its entries, without copies; infinite where it cannot run."""
+    response_k, response_u = np.empty(most), np.empty(most)
+    kw_price, slot_price = np.empty(most), np.empty(most)
+    values, order = np.empty(2 * most), np.empty(2 * most, dtype=np.int64)
+    for k in range(len(ep) - 1):
+        j = first[k]
+        for e in range(ep[k], ep[k + 1]):
+            length = window[e + 1] - window[e]
+            cost[e] = np.inf
+            if length <= 0:
+                continue
+            s, t0 = es[entry[e]], ea[entry[e]]
+            for i in range(length):
+                t = t0 + i
+                kw_price[i] = pw[j] * price[s, t]
+                total = 0.0
+                for r in range(cap.shape[0]):
+                    if res[j, r] > 0.0:
+                        total += res[j, r] * use_price[r, s, t]
+                        if res[j, r] > cap[r, s, t] + 1e-9:
+                            total = np.inf
+                slot_price[i] = total
+            found, _ = respond(
+                typ[j], kw_price, slot_price, length, t0, p[j], soft[j], wt[j], speed2[j], power2[j],
+                response_k, response_u, values, order,
+            )  # fmt: skip
+            cost[e] = found + ec[entry[e]]

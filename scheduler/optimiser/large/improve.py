@@ -1,0 +1,169 @@
+"""Ruin and recreate (Schrimpf et al. 2000) with simulated annealing, on exact costs, in compiled code.
+
+A few related jobs are taken out: neighbours at one site and time, or all jobs of one dataset with a fresh idea of which of its
+copies to buy; then each is put in again where it costs least. Worse plans are accepted with the probability that the temperature
+gives.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numba import njit
+
+from scheduler.optimiser.large.state import insert, put, recount, settle_peaks, take
+
+
+@njit(cache=True, nogil=True)
+def construct(jobs, grid, state, order, guide, opened, longest):
+    """Put every dropped job of ``order`` in, in that order."""
+    reals, whole = np.empty((7, 2 * longest + 2)), np.empty(2 * longest + 2, dtype=np.int64)
+    touched = np.zeros(len(grid.dc), dtype=np.bool_)
+    for j in order:
+        if state.choice[j] < 0:
+            s = insert(jobs, grid, state, j, guide, 0.0, opened, (reals, whole))
+            if s >= 0:
+                touched[s] = True
+                settle_peaks(grid, state, touched)
+                touched[s] = False
+    recount(jobs, grid, state)
+
+
+@njit(cache=True, nogil=True)
+def anneal(jobs, grid, state, dataset, data_ptr, data_jobs, copies_ptr, copies, bought, longest, rounds, hot, cold, seed, most_jobs, focus):
+    """``rounds`` of ruin and recreate at temperatures falling from ``hot`` to ``cold`` EUR; returns how many were accepted.
+
+    Args:
+        dataset: of each job, or -1; data_ptr, data_jobs: jobs of each dataset; copies_ptr, copies: its copies.
+        bought: fraction of each copy that the fractional plan buys.
+        most_jobs: most jobs taken out at once.
+        focus: jobs that are looked at more often (dropped, or in an overloaded cell).
+    """
+    np.random.seed(seed)
+    reals, whole = np.empty((7, 2 * longest + 2)), np.empty(2 * longest + 2, dtype=np.int64)
+    scratch = (reals, whole)
+    n_jobs, sites = len(state.choice), len(grid.dc)
+    opened = np.zeros(max(1, len(bought)), dtype=np.int64)
+    touched = np.zeros(sites, dtype=np.bool_)
+    out = np.empty(max(most_jobs, 400), dtype=np.int64)
+    width = 0
+    for j in range(n_jobs):
+        width = max(width, jobs.room[j + 1] - jobs.room[j])
+    keep_slot = np.empty((len(out), width), dtype=np.int64)
+    keep_kw, keep_part = np.empty((len(out), width)), np.empty((len(out), width))
+    keep_choice, keep_length = np.empty(len(out), dtype=np.int64), np.empty(len(out), dtype=np.int64)
+    keep_own, keys = np.empty(len(out)), np.empty(len(out))
+    keep_peak = np.empty(sites)
+    accepted = 0
+    cooling = (cold / hot) ** (1.0 / max(1, rounds))
+    temperature = hot
+    for _ in range(rounds):
+        temperature *= cooling
+        j0 = np.random.randint(n_jobs)
+        if len(focus) and np.random.random() < 0.25:
+            j0 = focus[np.random.randint(len(focus))]
+        n = 0
+        kind = np.random.random()
+        d = dataset[j0]
+        if d >= 0 and kind < 0.2 and data_ptr[d + 1] - data_ptr[d] <= 60:
+            for i in range(data_ptr[d], data_ptr[d + 1]):
+                out[n] = data_jobs[i]
+                n += 1
+            for i in range(copies_ptr[d], copies_ptr[d + 1]):
+                m = copies[i]
+                chance = 0.15 + 0.7 * bought[m]
+                draw = np.random.random()
+                opened[m] = 1 if draw < chance else (-1 if np.random.random() < 0.5 else 0)
+        else:
+            e0 = state.choice[j0]
+            if e0 < 0:
+                span = jobs.ep[j0 + 1] - jobs.ep[j0]
+                if span == 0:
+                    continue
+                e0 = jobs.ep[j0] + np.random.randint(span)
+                t0 = jobs.ea[e0] + np.random.randint(max(1, jobs.dl[j0] - jobs.ea[e0]))
+            else:
+                t0 = state.slot[jobs.room[j0] + np.random.randint(state.length[j0])]
+            s = jobs.es[e0]
+            wanted = 1 + np.random.randint(most_jobs)
+            out[0] = j0
+            n = 1
+            number = state.number[s]
+            reach = np.random.randint(1, 13)
+            if number > 0:
+                at = np.random.randint(number)
+                for look in range(min(number, 40 * wanted)):
+                    j = state.members[s, (at + look) % number]
+                    if n >= wanted:
+                        break
+                    if j == j0:
+                        continue
+                    first = state.slot[jobs.room[j]]
+                    last = state.slot[jobs.room[j] + state.length[j] - 1]
+                    if first <= t0 + reach and last >= t0 - reach:
+                        out[n] = j
+                        n += 1
+        before = state.total[0]
+        for s in range(sites):
+            touched[s] = False
+            keep_peak[s] = state.peak[s]
+        for i in range(n):
+            j = out[i]
+            keep_choice[i] = state.choice[j]
+            if state.choice[j] >= 0:
+                keep_length[i] = state.length[j]
+                keep_own[i] = state.own[j]
+                at = jobs.room[j]
+                for q in range(state.length[j]):
+                    keep_slot[i, q] = state.slot[at + q]
+                    keep_kw[i, q] = state.kw[at + q]
+                    keep_part[i, q] = state.part[at + q]
+                touched[jobs.es[state.choice[j]]] = True
+                take(jobs, grid, state, j)
+        settle_peaks(grid, state, touched)
+        how = np.random.random()
+        for i in range(n):
+            j = out[i]
+            if how < 0.35:
+                keys[i] = np.random.random()
+            elif how < 0.7:
+                keys[i] = -jobs.res[j, 0] * jobs.p[j] * (0.7 + 0.6 * np.random.random())
+            elif how < 0.85:
+                keys[i] = -jobs.drop[j] / (jobs.pw[j] * jobs.p[j]) * (0.7 + 0.6 * np.random.random())
+            else:
+                keys[i] = (jobs.dl[j] - jobs.ea[jobs.ep[j]]) / max(1, jobs.p[j]) * (0.7 + 0.6 * np.random.random())
+        guide = 0.0
+        if np.random.random() < 0.3:
+            guide = np.random.random()
+        noise = 0.0
+        if np.random.random() < 0.6:
+            noise = 0.6 * np.random.random() ** 2
+        for i in np.argsort(keys[:n]):
+            s = insert(jobs, grid, state, out[i], guide, noise, opened, scratch)
+            if s >= 0:
+                touched[s] = True
+        settle_peaks(grid, state, touched)
+        if d >= 0:
+            for i in range(copies_ptr[d], copies_ptr[d + 1]):
+                opened[copies[i]] = 0
+        change = state.total[0] - before
+        if change <= 0.0 or np.random.random() < np.exp(-change / temperature):
+            accepted += 1
+            continue
+        for i in range(n):
+            if state.choice[out[i]] >= 0:
+                take(jobs, grid, state, out[i])
+        for i in range(n):
+            if keep_choice[i] >= 0:
+                j = out[i]
+                at = jobs.room[j]
+                state.length[j] = keep_length[i]
+                for q in range(keep_length[i]):
+                    state.slot[at + q] = keep_slot[i, q]
+                    state.kw[at + q] = keep_kw[i, q]
+                    state.part[at + q] = keep_part[i, q]
+                put(jobs, grid, state, j, keep_choice[i], keep_own[i])
+        for s in range(sites):
+            state.peak[s] = keep_peak[s]
+        state.total[0] = before
+    recount(jobs, grid, state)
+    return accepted

@@ -1,0 +1,274 @@
+"""The plan: jobs moved one by one at prices that answer, first with soft limits, then with hard ones and exact costs.
+
+Phase *tracked*: a cell costs ``lam * load + rho / 2 (load - served)^2`` where ``served`` is what the energy side would serve at that
+price; overload is allowed at a price. ``served`` follows the jobs (``prox``), ``rho`` and the price of overload rise until nothing
+is overloaded. Phase *exact*: capacity is hard, cells cost what their supply steps cost, batteries are planned anew now and then.
+Every candidate is judged by the exact energy side (``energy``); the best one is kept.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+
+from grid.horizon import FloatArray
+from scheduler.optimiser.large.case import Case, IntArray, Solution
+from scheduler.optimiser.large.dual import Dual
+from scheduler.optimiser.large.energy import EnergyBlock
+from scheduler.optimiser.large.improve import anneal, construct
+from scheduler.optimiser.large.prox import serve
+from scheduler.optimiser.large.state import State, flexible, grid_of, jobs_of, new_state, recount, take
+
+
+EXTRA_ROUNDS = 8
+"""Most rounds beyond the tracked phase's time while something is still overloaded."""
+
+
+@dataclass(frozen=True, slots=True)
+class Tuning:
+    """Settings of the search for a plan; temperatures are shares of the mean cost of a job.
+
+    Attributes:
+        tracked: share of the time with soft limits.
+        hot, cold: temperatures at the beginning and end of the tracked phase; exact_hot, exact_cold: of the exact phase.
+        soft, stiff: factor on ``rho`` at the beginning and end; loose, tight: the same for the price of overload.
+        jobs: most jobs taken out at once.
+        flex: part of a battery's power that may leave its schedule in the exact phase.
+        bump: how much of an overload's price becomes lasting in each late round.
+        follow: share of the price error that the price takes over in each round.
+    """
+
+    tracked: float = 0.7
+    hot: float = 0.06
+    cold: float = 0.0003
+    exact_hot: float = 0.005
+    exact_cold: float = 0.0005
+    soft: float = 0.01
+    stiff: float = 1.0
+    loose: float = 0.03
+    tight: float = 300.0
+    jobs: int = 4
+    flex: float = 0.0
+    follow: float = 0.1
+    bump: float = 0.2
+
+
+class Primal:
+    """Search for a plan of one case at the prices of ``dual``."""
+
+    def __init__(self, case: Case, dual: Dual, tuning: Tuning = Tuning(), seed: int = 0) -> None:  # noqa: B008 - frozen
+        self.case, self.dual, self.tuning, self.seed = case, dual, tuning, seed
+        self.jobs = jobs_of(case)
+        self.state: State = new_state(case, self.jobs)
+        lam, mu = dual.best
+        self.lam, self.mu = lam.copy(), mu.copy()
+        self.served, self.peak = dual.served.copy(), dual.peak.copy()
+        self._battery = dual.battery.copy()
+        dual.evaluate(*dual.best)
+        self._theta = np.concatenate([block.theta() for block in dual.blocks])
+        self._blocks = [EnergyBlock(case, sites, np.full((case.S, case.T), np.inf), feeders=True) for sites in feeder_sites(case)]
+        self._datasets()
+        self._scale = max(1e-9, abs(dual.bound) / max(1, case.J))
+        self._base = grid_of(
+            case, flexible(case, self._battery, self._theta, 0.0), dual.events.limit, dual.events.penalty, self.mu, dual.adder
+        )
+        self.objective, self.best = np.inf, self._snapshot()
+        self.rounds, self._rate = 0, 2000.0
+
+    def start(self) -> None:
+        """A first plan: every job where it costs least at the prices, the largest first."""
+        case = self.case
+        grid = self._tracked_grid(self.tuning.soft, self.tuning.loose)
+        recount(self.jobs, grid, self.state)
+        size = (case.res / np.maximum(1e-9, case.res.max(axis=0, initial=0.0))).sum(axis=1) * case.p
+        opened = np.where(self.dual.bought > 0.5, 1, -1).astype(np.int64)
+        construct(self.jobs, grid, self.state, np.argsort(-size, kind="stable"), 1.0, opened, self.dual.longest)
+
+    def run(self, seconds: float, done: Callable[[], bool], report: Callable[[str], None] | None = None) -> None:
+        """Both phases within ``seconds``; ends early when ``done()``."""
+        begun = time.perf_counter()
+        self.start()
+        self.tracked(begun, begun + self.tuning.tracked * seconds, done, report)
+        if not done():
+            self.repair()
+            self.judge("repaired", report)
+            self.exact(begun + seconds, done, report)
+
+    def tracked(
+        self, begun: float, end: float, done: Callable[[], bool], report: Callable[[str], None] | None = None
+    ) -> None:
+        """Soft limits that harden."""
+        tune, case = self.tuning, self.case
+        share = 0.0
+        last = begun
+        extra = 0
+        while (share < 1.0 or extra < EXTRA_ROUNDS) and not done():
+            share = min(1.0, (time.perf_counter() - begun) / max(1e-9, end - begun))
+            over = self.state.use - case.cap
+            if share > 0.85:
+                self.mu = self.mu + np.maximum(0.0, over) * dual_stiff(self.dual, tune.tight) * tune.bump
+            if share >= 1.0:
+                if (over <= 1e-7).all():
+                    break
+                extra += 1
+            rho = tune.soft * (tune.stiff / tune.soft) ** share
+            tight = tune.loose * (tune.tight / tune.loose) ** min(1.0, share / 0.85)
+            grid = self._tracked_grid(rho, tight)
+            recount(self.jobs, grid, self.state)
+            self._anneal(grid, (end - begun) / 100, self._scale * tune.hot * (tune.cold / tune.hot) ** share, tune.jobs)
+            self._serve(rho)
+            step = tune.follow * self.dual.rho[:, None] * rho * (self.state.load - self.served)
+            self.lam = np.clip(self.lam + step, -1.0, case.unserved[:, None] * case.pue * case.dt)
+            now = time.perf_counter()
+            if share > 0.85 and (self.state.use <= case.cap + 1e-7).all():
+                self.judge("tracked", None)
+            if report is not None and now - last > (end - begun) / 6:
+                last = now
+                excess = float(np.maximum(0.0, self.state.use - case.cap).sum() / case.cap.sum())
+                self.judge(f"tracked rho {rho:.2f} over {excess:.5f} rate {self._rate:.0f}", report)
+
+    def exact(self, end: float, done: Callable[[], bool], report: Callable[[str], None] | None = None) -> None:
+        """Hard capacity and exact costs until ``end``."""
+        tune, dual = self.tuning, self.dual
+        begun = time.perf_counter()
+        while (now := time.perf_counter()) < end and not done():
+            share = (now - begun) / max(1e-9, end - begun)
+            flex = flexible(self.case, self._battery, self._theta, tune.flex * (1.0 - share))
+            grid = grid_of(self.case, flex, dual.events.limit, dual.events.penalty, self.mu, dual.adder)
+            recount(self.jobs, grid, self.state)
+            heat = self._scale * tune.exact_hot * (tune.exact_cold / tune.exact_hot) ** share
+            self._anneal(grid, min((end - begun) / 8, max(0.05, end - now)), heat, tune.jobs)
+            self.judge("exact", report)
+
+    def judge(self, origin: str, report: Callable[[str], None] | None = None) -> float:
+        """Exact objective of the plan as it stands; keeps it when it is the best without overload."""
+        case, state = self.case, self.state
+        total, self._battery = self.energy(state.load)
+        own, copies = float(state.own.sum()), float(case.mc[state.copies > 0].sum())
+        total += own + copies
+        clean = bool((state.use <= case.cap + 1e-6).all())
+        if clean and total < self.objective:
+            self.objective, self.best = total, self._snapshot()
+        if report is not None:
+            gap = (total - self.dual.bound) / max(1e-9, abs(total))
+            report(f"{origin}: {total:.3f} EUR{'' if clean else ' (overloaded)'}, gap {gap:.4f}, dropped {(state.choice < 0).sum()}, copies {copies:.2f}")
+        return total
+
+    def energy(self, load: FloatArray) -> tuple[float, FloatArray]:
+        """Exact energy cost of a load and the battery power, ``[S, T]`` kW."""
+        total, battery = 0.0, np.zeros_like(load)
+        for block in self._blocks:
+            value, flows = block.fix_load(load)
+            total += value
+            battery[block.sites] = flows["charge"] - flows["discharge"]
+        return total, battery
+
+    def repair(self) -> None:
+        """Take jobs out of overloaded cells, cheapest to drop first, and put them in again with hard capacity."""
+        case, state, jobs = self.case, self.state, self.jobs
+        grid = self._tracked_grid(self.tuning.stiff, 0.0)
+        recount(jobs, grid, state)
+        while True:
+            over = state.use - case.cap
+            r, s, t = np.unravel_index(int(over.argmax()), over.shape)
+            if over[r, s, t] <= 1e-7:
+                break
+            here = [
+                j
+                for j in state.members[s, : state.number[s]]
+                if case.res[j, r] > 0 and (state.slot[jobs.room[j] : jobs.room[j] + state.length[j]] == t).any()
+            ]
+            take(jobs, grid, state, min(here, key=lambda j: case.drop[j] / case.res[j, r]))
+        opened = np.zeros(max(1, len(case.mc)), dtype=np.int64)
+        construct(jobs, grid, state, np.argsort(-case.drop, kind="stable"), 0.5, opened, self.dual.longest)
+
+    def solution(self) -> Solution:
+        """The best plan."""
+        return solution_of(self.case, self.jobs.room, *self.best)
+
+    def _tracked_grid(self, rho: float, tight: float):  # type: ignore[no-untyped-def]
+        dual = self.dual
+        return self._base._replace(lam=self.lam, target=self.served, rho=dual.rho * rho, stiff=dual.rho_use * tight, mu=self.mu)
+
+    def _anneal(self, grid, seconds: float, heat: float, jobs: int) -> None:  # type: ignore[no-untyped-def]
+        count = max(20, int(self._rate * seconds))
+        begun = time.perf_counter()
+        anneal(
+            self.jobs, grid, self.state, self._dataset, self._data_ptr, self._data_jobs, self._copies_ptr, self._copies,
+            self.dual.bought, self.dual.longest, count, heat, heat, self.seed * 1_000_003 + self.rounds, jobs,
+            self._focus(),
+        )  # fmt: skip
+        self.rounds += 1
+        self._rate = count / max(1e-6, time.perf_counter() - begun)
+
+    def _focus(self) -> IntArray:
+        """Jobs that are dropped or run in an overloaded cell."""
+        state, case = self.state, self.case
+        hurt = state.choice < 0
+        over = (state.use > case.cap + 1e-7).any(axis=0)
+        if over.any():
+            count = np.where(hurt, 0, state.length)
+            owner = np.repeat(np.arange(case.J), count)
+            first = np.concatenate(([0], np.cumsum(count)))[:-1]
+            index = self.jobs.room[owner] + np.arange(len(owner)) - first[owner]
+            site = case.es[np.where(hurt, 0, state.choice)]
+            hurt[owner[over[site[owner], state.slot[index]]]] = True
+        return np.flatnonzero(hurt).astype(np.int64)
+
+    def _serve(self, rho: float) -> None:
+        """The energy side's answer to the load at the tracked price; moves the paid peak towards its price."""
+        case, dual = self.case, self.dual
+        price, value = np.empty((case.S, case.T)), np.empty(case.S)
+        most = np.full((case.S, case.T), 1e9)
+        serve(
+            case.dt, case.a, case.pue, case.ren, case.gmax, case.emax, case.pi + dual.adder / case.dt, case.po + dual.adder / case.dt,
+            dual.events.limit, dual.events.penalty, case.unserved, self.peak, dual.over_peak, case.E, case.soc_min, case.Pc, case.Pd,
+            case.eta_c, case.eta_d, case.wear, case.soc0, self.lam, dual.rho * rho, self.state.load, most, price, self.served,
+            self._battery, value,
+        )  # fmt: skip
+        step = np.clip((value - case.dc) / np.maximum(case.dc, 1e-9), -1.0, 1.0) * 0.003
+        self.peak = np.where(case.dc > 0, np.maximum(case.pk0, self.peak * (1.0 + step)), self.peak)
+
+    def _datasets(self) -> None:
+        """Jobs and copies of each dataset."""
+        case, classes = self.case, self.dual.classes
+        self._dataset = classes.dataset[classes.of] if case.J else np.zeros(0, dtype=np.int64)
+        count = int(max(self._dataset.max(initial=-1), case.md.max(initial=-1))) + 1
+        order = np.argsort(np.where(self._dataset >= 0, self._dataset, 1 << 40), kind="stable")
+        self._data_jobs = order[self._dataset[order] >= 0].astype(np.int64)
+        self._data_ptr = np.searchsorted(self._dataset[self._data_jobs], np.arange(count + 1)).astype(np.int64)
+        self._copies = np.argsort(case.md, kind="stable").astype(np.int64)
+        self._copies_ptr = np.searchsorted(case.md[self._copies], np.arange(count + 1)).astype(np.int64)
+
+    def _snapshot(self) -> tuple[IntArray, IntArray, IntArray, FloatArray, FloatArray]:
+        s = self.state
+        return s.choice.copy(), s.length.copy(), s.slot.copy(), s.kw.copy(), s.part.copy()
+
+
+def dual_stiff(dual: Dual, tight: float) -> FloatArray:
+    """Price of a unit of overload per unit, ``[R, S, 1]``."""
+    return (dual.rho_use * tight)[:, :, None]
+
+
+def feeder_sites(case: Case) -> list[IntArray]:
+    """Sites of each feeder; sites without one stand alone."""
+    groups = [np.flatnonzero(case.fid == f) for f in np.unique(case.fid) if f >= 0]
+    return groups + [np.array([s]) for s in np.flatnonzero(case.fid < 0)]
+
+
+def solution_of(
+    case: Case, room: IntArray, choice: IntArray, length: IntArray, slot: IntArray, kw: FloatArray, part: FloatArray
+) -> Solution:
+    """Decisions in the form of solution files: shares of power and use become shares of the two modes."""
+    count = np.where(choice >= 0, length, 0)
+    ptr = np.concatenate(([0], np.cumsum(count))).astype(np.int64)
+    owner = np.repeat(np.arange(case.J), count)
+    index = room[owner] + np.arange(ptr[-1]) - ptr[owner]
+    full, use = kw[index], part[index]
+    saving = 1.0 - case.power2[owner]
+    second = np.where((case.typ[owner] == 2) & (saving > 1e-12), (use - full) / np.where(saving > 1e-12, saving, 1.0), 0.0)
+    second = np.where(np.abs(second) < 1e-12, 0.0, second)
+    return Solution(choice.copy(), ptr, slot[index], use - second, second)
