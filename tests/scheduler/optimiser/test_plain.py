@@ -166,3 +166,9 @@ def test_copies_stay_within_the_volume_of_their_site() -> None:
     case = tiny(pi=0.0, ms=[0, 0], md=[0, 1], mc=[0.1, 0.1], mgb=[60.0, 50.0], gbmax=100.0)
     case = with_jobs(case, {"drop": 2.0, "entries": [(0, 0.0, 0, 0)]}, {"drop": 3.0, "entries": [(0, 0.0, 0, 1)]})
     assert solve_plain(case, 10.0).objective == pytest.approx(2.1)
+
+
+def test_second_mode_of_a_job_is_its_own() -> None:
+    """Half the work for a fifth of the power: the job of one slot runs two slots in its second mode."""
+    case = with_jobs(tiny(a=0.0), {"typ": 2, "p": 1, "speed2": 0.5, "power2": 0.2})
+    assert solve_plain(case, 10.0).objective == pytest.approx(0.04)
