@@ -4,7 +4,7 @@
 is the energy side in HiGHS; ``dual`` drives the prices, ``bound`` proves, ``primal`` makes the plan, ``solve`` is the way in.
 
 Compiled code is cached on disk. Numba renews a cached function when its own file changes, but not when a function that it
-calls does; so the folder of the cache carries a fingerprint of all files here.
+calls does; so the folder of the cache carries a fingerprint of all files that hold compiled code.
 """
 
 from __future__ import annotations
@@ -18,7 +18,9 @@ def _cache_folder() -> Path:
     """Folder of the compiled code of exactly these sources."""
     digest = hashlib.sha256()
     for path in sorted(Path(__file__).parent.glob("*.py")):
-        digest.update(path.read_bytes())
+        source = path.read_bytes()
+        if b"@njit" in source and path.name != Path(__file__).name:
+            digest.update(source)
     base = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
     return base / "ozzo" / f"kernels-{digest.hexdigest()[:16]}"
 

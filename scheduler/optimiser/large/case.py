@@ -7,7 +7,7 @@ money EUR, times slots.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -27,6 +27,11 @@ UNSERVED_EUR_PER_KWH = 5.0
 """Price of unserved load in the benchmark format."""
 
 
+def _unset() -> FloatArray:
+    """Not given."""
+    return np.zeros(0)
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Case:
     """A problem in arrays.
@@ -36,7 +41,7 @@ class Case:
         dt: length of a slot, hours.
         cap: capacity for jobs, ``[R, S, T]``.
         a: fixed facility power, ``[S, T]``; pue: facility kW per IT kW, ``[S, T]``; ren: sun and wind available, ``[S, T]``.
-        E, Pc, Pd, soc0: battery energy, charge and discharge power, state of charge at the start and at least at the end, ``[S]``;
+        E, Pc, Pd, soc0: battery energy, charge and discharge power, state of charge at the start, ``[S]``;
             eta_c, eta_d: efficiencies; wear: EUR per kWh moved, half on charge and half on discharge. ``[S]`` each.
         soc_min: reserve, ``[S]``.
         gmax, emax: import and export limit, ``[S, T]``.
@@ -49,6 +54,7 @@ class Case:
         typ, p, rel, dl, soft, wt, res, pw, drop: jobs: kind, work, window, due slot, lateness price per slot, use ``[J, R]``, IT kW
             at full speed, price of not running it.
         ep, es, ec, ea, em: eligibility: entries of job ``j`` are ``ep[j]:ep[j + 1]``; site, fixed cost, earliest slot, copy or -1.
+        soc_end, missing: state of charge at least at the end, and price of each kWh missing (infinite: forbidden), ``[S]``.
         speed2, power2: second mode of malleable jobs: share of the work and of the power at full speed, ``[J]``.
         ms, md, mc, mgb: copies: site, dataset, price, volume; gbmax: volume limit of each site, ``[S]``.
     """
@@ -102,8 +108,22 @@ class Case:
     mc: FloatArray
     mgb: FloatArray
     gbmax: FloatArray
-    speed2: FloatArray
-    power2: FloatArray
+    speed2: FloatArray = field(default_factory=_unset)
+    power2: FloatArray = field(default_factory=_unset)
+    soc_end: FloatArray = field(default_factory=_unset)
+    missing: FloatArray = field(default_factory=_unset)
+
+    def __post_init__(self) -> None:
+        """What the benchmark format does not have gets the value that it means there."""
+        usual = {
+            "speed2": np.full(len(self.p), ECO_SPEED),
+            "power2": np.full(len(self.p), ECO_POWER),
+            "soc_end": self.soc0,
+            "missing": np.full(len(self.soc0), np.inf),
+        }
+        for name, value in usual.items():
+            if len(getattr(self, name)) != len(value):
+                object.__setattr__(self, name, value)
 
     def extra_columns(self) -> list[FloatArray]:
         """Further columns by which jobs differ."""
@@ -192,8 +212,6 @@ def load_case(path: Path) -> Case:
         vtol=float(arrays["vtol"]),
         ms=whole("ms"),
         md=whole("md"),
-        speed2=np.full(len(arrays["p"]), ECO_SPEED),
-        power2=np.full(len(arrays["p"]), ECO_POWER),
     )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -135,7 +136,7 @@ class Dual:
         serve(
             c.dt, c.a, c.pue, c.ren, c.gmax, c.emax, c.pi + self.adder / c.dt, c.po + self.adder / c.dt, self.events.limit,
             self.events.penalty, c.unserved, self.peak, self.over_peak, c.E, c.soc_min, c.Pc, c.Pd, c.eta_c, c.eta_d, c.wear, c.soc0,
-            self.lam, self.rho, self.load, self.most, self.facility_price, self.served, self.battery, value,
+            c.soc_end, self.lam, self.rho, self.load, self.most, self.facility_price, self.served, self.battery, value,
         )  # fmt: skip
         step = np.clip((value - c.dc) / np.maximum(c.dc, 1e-9), -1.0, 1.0) * (0.05 / (1.0 + self.sweeps / 30.0))
         self.peak = np.where(c.dc > 0, np.maximum(c.pk0, self.peak * (1.0 + step)), self.peak)
@@ -163,14 +164,30 @@ class Dual:
             self.bound, self.best = total, (lam.copy(), mu.copy())
         return total
 
-    def run(self, seconds: float, every: int = 10, log: bool = False) -> None:
-        """Sweeps until the time is over, bounds in between."""
-        begun = time.perf_counter()
-        while time.perf_counter() - begun < seconds:
-            gap = self.step()
-            if self.sweeps % every == 0:
-                now, mean = self.evaluate(self.lam, self.mu), self.evaluate(self.mean_lam, self.mean_mu)
-                if log:
-                    over = np.maximum(0, self.use - self.case.cap).sum() / self.case.cap.sum()
-                    off = np.abs(self.load - self.served).sum() / self.load.sum()
-                    print(f"{time.perf_counter() - begun:6.1f} s sweep {self.sweeps} gap {gap:.3f} over {over:.5f} off {off:.4f} now {now:.3f} mean {mean:.3f} best {self.bound:.3f}")
+    def warm_start(self, before: Dual) -> None:
+        """Take over the prices of an earlier case with the same sites, slots and resources.
+
+        Raises:
+            ValueError: the grids differ.
+        """
+        if before.mu.shape != self.mu.shape:
+            raise ValueError(f"a warm start needs the same grid: {before.mu.shape} against {self.mu.shape}")
+        self.lam, self.mu = before.best[0].copy(), before.best[1].copy()
+        self.mean_lam, self.mean_mu = self.lam.copy(), self.mu.copy()
+        self.served, self.peak = before.served.copy(), np.maximum(self.case.pk0, before.peak)
+        self.adder = before.adder.copy()
+
+    def run(self, end: float, done: Callable[[], bool], every: int = 10) -> None:
+        """Sweeps until the time ``end`` (of ``time.perf_counter``) or until ``done()``, with bounds in between.
+
+        At least one sweep and one bound are made, whatever the time.
+        """
+        while True:
+            self.step()
+            over = time.perf_counter() >= end or done()
+            if self.sweeps % every == 0 or over:
+                self.evaluate(self.mean_lam, self.mean_mu)
+                if self.sweeps <= 2 * every:
+                    self.evaluate(self.lam, self.mu)
+            if over:
+                return

@@ -98,7 +98,7 @@ class EnergyBlock:
         fixed = np.ascontiguousarray(load[self.sites].ravel())
         self._solver.changeColsBounds(len(columns), columns, fixed, fixed)
         value, values = self._run()
-        flows = {name: values[index] for name, index in self.at.items() if name not in ("peak", "overshoot")}
+        flows = {name: values[index] for name, index in self.at.items() if name not in ("peak", "missing")}
         flows["peak"] = values[self.at["peak"]]
         return value + self.offset, flows
 
@@ -148,7 +148,7 @@ class EnergyBlock:
         if info.primal_solution_status != 2:
             raise SolverError(f"the energy side with battery directions: {solver.modelStatusToString(solver.getModelStatus())}")
         values = np.asarray(solver.getSolution().col_value)
-        flows = {name: values[index] for name, index in self.at.items() if name not in ("overshoot",)}
+        flows = {name: values[index] for name, index in self.at.items() if name != "missing"}
         return info.objective_function_value + self.offset, info.mip_dual_bound + self.offset, flows
 
     def _run(self) -> tuple[float, FloatArray]:
@@ -161,7 +161,7 @@ class EnergyBlock:
 
     def _site_columns(self, build: _Build, most_kw: FloatArray) -> None:
         """Columns of every family, ``[n, T]`` indices each."""
-        case, dt, parts = self.case, self.case.dt, {name: [] for name in (*FAMILIES, "peak")}
+        case, dt, parts = self.case, self.case.dt, {name: [] for name in (*FAMILIES, "peak", "missing")}
         for s in self.sites:
             zero = np.zeros(case.T)
             half = zero + case.wear[s] * dt / 2
@@ -172,8 +172,10 @@ class EnergyBlock:
             parts["charge"].append(build.add_columns(half, 0.0, case.Pc[s] if case.E[s] > 0 else 0.0))
             parts["discharge"].append(build.add_columns(half, 0.0, case.Pd[s] if case.E[s] > 0 else 0.0))
             floor = zero + min(case.soc_min[s], case.soc0[s])
-            floor[-1] = case.soc0[s]
             parts["soc"].append(build.add_columns(zero, floor, max(case.E[s], case.soc0[s])))
+            allowed = np.isfinite(case.missing[s])
+            price = np.array([case.missing[s] if allowed else 0.0])
+            parts["missing"].append(build.add_columns(price, 0.0, np.inf if allowed else 0.0))
             parts["load"].append(build.add_columns(zero, 0.0, most_kw[s]))
             parts["peak"].append(build.add_columns(np.array([case.dc[s]]), case.pk0[s], np.inf))
         self.at = {name: np.stack(columns) for name, columns in parts.items()}
@@ -193,6 +195,7 @@ class EnergyBlock:
             rows = build.add_rows(start, start, case.T, (at["soc"][i], 1.0), *moved)
             self.soc_rows.append(rows)
             build.triplets.append((rows[1:], at["soc"][i][:-1], np.full(case.T - 1, -1.0)))
+            build.add_rows(case.soc_end[s], np.inf, 1, (at["soc"][i][-1:], 1.0), (at["missing"][i], 1.0))
             peak = np.repeat(at["peak"][i], case.T)
             build.add_rows(-np.inf, 0.0, case.T, (at["import"][i], 1.0), (peak, -1.0))
             for v in np.flatnonzero(case.dr_site == s):

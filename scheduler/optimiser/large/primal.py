@@ -23,6 +23,9 @@ from scheduler.optimiser.large.prox import serve
 from scheduler.optimiser.large.state import State, flexible, grid_of, jobs_of, new_state, recount, take
 
 
+BINARY_SECONDS = 20.0
+"""Most time for the directions of the batteries of a feeder at the end, where the linear programme used both at once."""
+
 EXTRA_ROUNDS = 8
 """Most rounds beyond the tracked phase's time while something is still overloaded."""
 
@@ -91,6 +94,8 @@ class Primal:
         """Both phases within ``seconds``; ends early when ``done()``."""
         begun = time.perf_counter()
         self.start()
+        if report is not None:
+            self.judge("first plan", report)
         self.tracked(begun, begun + self.tuning.tracked * seconds, done, report)
         if not done():
             self.repair()
@@ -185,6 +190,33 @@ class Primal:
         opened = np.zeros(max(1, len(case.mc)), dtype=np.int64)
         construct(jobs, grid, state, np.argsort(-case.drop, kind="stable"), 0.5, opened, self.dual.longest)
 
+    def finish(self) -> float:
+        """Exact objective of the best plan, battery directions included; a plan without overload is made if there is none yet."""
+        if not np.isfinite(self.objective):
+            self.repair()
+            self.judge("repaired", None)
+        load = np.zeros((self.case.S, self.case.T))
+        found = self.solution()
+        count = np.diff(found.run_ptr)
+        owner = np.repeat(np.arange(self.case.J), count)
+        power = self.case.pw[owner] * (found.run_full + self.case.power2[owner] * found.run_eco)
+        np.add.at(load, (self.case.es[found.choice[owner]], found.run_slot), power)
+        extra = 0.0
+        self.flows: list[dict[str, FloatArray]] = []
+        for block in self._blocks:
+            value, flows = block.fix_load(load)
+            if block.both_ways(flows):
+                exact, _, flows = block.with_binaries(BINARY_SECONDS)
+                extra += exact - value
+            self.flows.append(flows)
+        self.objective += extra
+        return self.objective
+
+    @property
+    def blocks(self) -> list[EnergyBlock]:
+        """Energy side of each feeder, in the order of ``flows``."""
+        return self._blocks
+
     def solution(self) -> Solution:
         """The best plan."""
         return solution_of(self.case, self.jobs.room, *self.best)
@@ -226,7 +258,7 @@ class Primal:
         serve(
             case.dt, case.a, case.pue, case.ren, case.gmax, case.emax, case.pi + dual.adder / case.dt, case.po + dual.adder / case.dt,
             dual.events.limit, dual.events.penalty, case.unserved, self.peak, dual.over_peak, case.E, case.soc_min, case.Pc, case.Pd,
-            case.eta_c, case.eta_d, case.wear, case.soc0, self.lam, dual.rho * rho, self.state.load, most, price, self.served,
+            case.eta_c, case.eta_d, case.wear, case.soc0, case.soc_end, self.lam, dual.rho * rho, self.state.load, most, price, self.served,
             self._battery, value,
         )  # fmt: skip
         step = np.clip((value - case.dc) / np.maximum(case.dc, 1e-9), -1.0, 1.0) * 0.003

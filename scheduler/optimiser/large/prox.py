@@ -122,7 +122,8 @@ def _stretch(i0, i1, theta, steps, base, width, value, a, pue, dt, lam, rho, q, 
 
 @njit(cache=True, nogil=True)
 def serve_site(
-    dt, a, pue, steps, base, width, value, energy, floor, pc, pd, eta_c, eta_d, wear, soc0, lam, rho, q, most, price, served, battery
+    dt, a, pue, steps, base, width, value, energy, floor, pc, pd, eta_c, eta_d, wear, soc0, soc_end, lam, rho, q, most, price,
+    served, battery,
 ):  # fmt: skip
     """Serve a site over the horizon; fills ``price`` (EUR/kWh of facility), ``served`` (kW of IT) and ``battery`` (kW)."""
     slots = len(a)
@@ -134,7 +135,7 @@ def serve_site(
         return
     price2, served2, battery2 = np.empty(slots), np.empty(slots), np.empty(slots)
     low_soc = min(floor, soc0)
-    stack = [(0, slots, soc0, soc0)]
+    stack = [(0, slots, soc0, soc_end)]
     while len(stack):
         i0, i1, start, end = stack.pop()
         target = end - start
@@ -179,7 +180,7 @@ def serve_site(
 @njit(cache=True, nogil=True)
 def serve(
     dt, a, pue, ren, gmax, emax, pi, po, limit, penalty, unserved, peak, over_peak, energy, floor, pc, pd, eta_c, eta_d, wear, soc0,
-    lam, rho, q, most, price, served, battery, peak_value,
+    soc_end, lam, rho, q, most, price, served, battery, peak_value,
 ):  # fmt: skip
     """Serve every site; also fills ``peak_value``, EUR per kW of more peak, ``[S]`` (to compare with its price)."""
     sites, slots = a.shape
@@ -193,7 +194,7 @@ def serve(
             )  # fmt: skip
         serve_site(
             dt, a[s], pue[s], steps, base, width, value, energy[s], floor[s], pc[s], pd[s], eta_c[s], eta_d[s], wear[s], soc0[s],
-            lam[s], rho[s], q[s], most[s], price[s], served[s], battery[s],
+            soc_end[s], lam[s], rho[s], q[s], most[s], price[s], served[s], battery[s],
         )  # fmt: skip
         peak_value[s] = 0.0
         for t in range(slots):

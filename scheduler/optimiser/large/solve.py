@@ -1,0 +1,132 @@
+"""The way in: a case and limits in, decisions with a proven bound out.
+
+Prices first, until they settle; then a plan at these prices while a second thread goes on improving the bound (compiled code
+lets go of the interpreter, so both cores work).
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+
+from scheduler.optimiser.large.case import Case, Solution
+from scheduler.optimiser.large.dual import Dual
+from scheduler.optimiser.large.primal import Primal, Tuning
+from scheduler.plan import SolveStatus
+
+
+def never() -> bool:
+    """Nobody asks to stop."""
+    return False
+
+
+def silent(_: str) -> None:
+    """Nobody listens."""
+
+
+@dataclass(frozen=True, slots=True)
+class LargeLimits:
+    """When to stop.
+
+    Attributes:
+        time_s: wall time for everything after the case is there, building included.
+        gap: relative gap that is enough, ``(objective - bound) / |objective|``.
+    """
+
+    time_s: float
+    gap: float = 0.0
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Outcome:
+    """What was found.
+
+    Attributes:
+        solution: decisions of all jobs.
+        objective: exact objective of them with batteries free to choose their direction at will only where that changes
+            nothing, EUR.
+        bound: no plan costs less, EUR.
+        status: how the solve ended.
+        build_s, solve_s: wall times.
+        primal, dual: the searches, for questions about prices and for a warm start.
+    """
+
+    solution: Solution
+    objective: float
+    bound: float
+    status: SolveStatus
+    build_s: float
+    solve_s: float
+    primal: Primal
+    dual: Dual
+
+    @property
+    def gap(self) -> float:
+        """``(objective - bound) / |objective|``, not below 0."""
+        return max(0.0, (self.objective - self.bound) / max(1e-9, abs(self.objective)))
+
+
+def price_share(case: Case) -> float:
+    """Share of the time for prices before the plan is begun: larger cases need more sweeps' worth of time."""
+    return 0.12 if case.J < 2_000 else 0.15
+
+
+def solve_case(
+    case: Case,
+    limits: LargeLimits,
+    progress: Callable[[str], None] = silent,
+    stop: Callable[[], bool] = never,
+    warm: Dual | None = None,
+    seed: int = 0,
+) -> Outcome:
+    """Plan ``case``; the best plan so far is returned whatever ends the search.
+
+    Args:
+        case: the problem.
+        limits: when to stop.
+        progress: told what happens.
+        stop: asked often; True returns what there is.
+        warm: prices of an earlier solve of a case with the same sites and slots.
+        seed: of every random draw.
+
+    Raises:
+        SolverError: the energy side could not be solved, in the solver's words.
+    """
+    begun = time.perf_counter()
+    dual = Dual(case, seed=seed)
+    if warm is not None:
+        dual.warm_start(warm)
+    built = time.perf_counter()
+    end = begun + limits.time_s
+    dual.run(built + price_share(case) * max(0.0, end - built), stop)
+    progress(f"prices: bound {dual.bound:.4f} EUR after {dual.sweeps} sweeps")
+    primal = Primal(case, dual, Tuning(), seed)
+
+    def enough() -> bool:
+        return stop() or (np.isfinite(primal.objective) and primal.objective - dual.bound <= limits.gap * abs(primal.objective))
+
+    halt = threading.Event()
+    behind = threading.Thread(target=_improve_bound, args=(dual, halt, end), daemon=True)
+    behind.start()
+    try:
+        primal.run(max(0.05, end - time.perf_counter()), enough, progress)
+    finally:
+        halt.set()
+        behind.join()
+    objective = primal.finish()
+    gap = (objective - dual.bound) / max(1e-9, abs(objective))
+    status = SolveStatus.OPTIMAL if gap <= max(limits.gap, 1e-9) else SolveStatus.TIME_LIMIT
+    if stop():
+        status = SolveStatus.INTERRUPTED
+    progress(f"plan: {objective:.4f} EUR, bound {dual.bound:.4f} EUR, gap {100 * gap:.2f} %")
+    return Outcome(primal.solution(), objective, dual.bound, status, built - begun, time.perf_counter() - built, primal, dual)
+
+
+def _improve_bound(dual: Dual, halt: threading.Event, end: float) -> None:
+    """Sweep on until the plan is there."""
+    if not halt.is_set() and time.perf_counter() < end:
+        dual.run(end, halt.is_set, every=20)

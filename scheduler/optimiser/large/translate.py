@@ -1,0 +1,178 @@
+"""From a ``Problem`` to a case, and from its solution to a schedule and its energy.
+
+Tenants' shares become resources that only their jobs use. What a case cannot say (``obstacles_to_scale``) is left to the reference.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from grid.horizon import FloatArray
+from scheduler.last_resort import last_resorts
+from scheduler.optimiser.classes import has_pieces
+from scheduler.optimiser.large.case import INTERRUPTIBLE, MALLEABLE, RIGID, Case, IntArray, Solution
+from scheduler.policies.schedule import JobPlace, Schedule
+from scheduler.problem import FULL_SPEED, JobTask, Problem
+from scheduler.workload import JobKind
+
+KINDS = {JobKind.RIGID: RIGID, JobKind.INTERRUPTIBLE: INTERRUPTIBLE, JobKind.MALLEABLE: MALLEABLE}
+
+COMMANDED_EUR = 1e6
+"""Price of dropping a job that is already commanded: never worth it."""
+
+
+def obstacles_to_scale(problem: Problem) -> list[str]:
+    """What of ``problem`` only the reference model can say, in words; empty when a case can say it all."""
+    found = []
+    if problem.migrations:
+        found.append("transfers that are planned slot by slot")
+    if any(task.after for task in problem.jobs):
+        found.append("jobs that wait for others")
+    if any(has_pieces(task) for task in problem.jobs):
+        found.append("least lengths or prices of pieces")
+    if any(task.kind is JobKind.MALLEABLE and not _two_modes(task) for task in problem.jobs):
+        found.append("power-cap curves of other than two points, the first at full speed")
+    if any(len({option.power_kw for option in task.options}) > 1 for task in problem.jobs):
+        found.append("jobs whose power depends on the site")
+    if (problem.export_eur_per_kwh > problem.import_weight_eur_per_kwh).any():
+        found.append("hours in which exporting pays more than importing costs")
+    sites = [site for feeder in problem.feeders for site in feeder.sites]
+    if len(sites) != len(set(sites)) or any(list(feeder.sites) != sorted(feeder.sites) for feeder in problem.feeders):
+        found.append("feeders that share sites or whose chain is not in the order of the sites")
+    return found
+
+
+def _two_modes(task: JobTask) -> bool:
+    """True when a malleable job has full speed and one slower mode."""
+    return len(task.modes) == 2 and task.modes[0] == FULL_SPEED
+
+
+def columns_estimate(problem: Problem) -> int:
+    """About how many columns the reference model of the jobs would have."""
+    return sum(max(0, task.deadline - max(task.release, option.earliest)) for task in problem.jobs for option in task.options)
+
+
+def case_of(problem: Problem) -> Case:
+    """The case of a problem that has no ``obstacles_to_scale``."""
+    sites, slots = len(problem.sites), problem.horizon.slots
+    jobs, weight = problem.jobs, problem.import_weight_eur_per_kwh
+    ends = np.array([len(task.options) for task in jobs], dtype=np.int64)
+    options = [option for task in jobs for option in task.options]
+    resort = last_resorts(problem)
+
+    def of_battery(name: str, other: float) -> FloatArray:
+        return np.array([getattr(unit, name) if unit is not None else other for unit in problem.batteries], dtype=np.float64)
+
+    cap, res = _resources(problem)
+    power = np.array([task.options[0].power_kw if task.options else 0.0 for task in jobs])
+    feeder, limit, drop = _feeders(problem)
+    whole = np.int64
+    return Case(
+        name="problem",
+        dt=problem.horizon.step_h,
+        cap=cap,
+        a=np.ascontiguousarray(problem.fixed_kw, dtype=np.float64),
+        pue=np.ascontiguousarray(problem.pue, dtype=np.float64),
+        ren=np.ascontiguousarray(problem.renewable_kw, dtype=np.float64),
+        E=of_battery("energy_kwh", 0.0),
+        Pc=of_battery("charge_kw", 0.0),
+        Pd=of_battery("discharge_kw", 0.0),
+        soc0=np.where([unit is not None for unit in problem.batteries], problem.initial_soc_kwh, 0.0),
+        soc_min=of_battery("reserve_soc_kwh", 0.0),
+        eta_c=of_battery("charge_efficiency", 1.0),
+        eta_d=of_battery("discharge_efficiency", 1.0),
+        wear=of_battery("wear_eur_per_kwh", 0.0),
+        gmax=np.ascontiguousarray(problem.import_limit_kw, dtype=np.float64),
+        emax=np.ascontiguousarray(problem.export_limit_kw, dtype=np.float64),
+        pi=np.ascontiguousarray(weight),
+        po=np.ascontiguousarray(problem.export_eur_per_kwh, dtype=np.float64),
+        pk0=np.asarray(problem.peak_reached_kw, dtype=np.float64),
+        dc=np.asarray(problem.peak_eur_per_kw, dtype=np.float64),
+        unserved=np.array([price.unserved_eur_per_kwh for price in resort]),
+        dr_site=np.array([event.site for event in problem.events], dtype=whole),
+        dr_start=np.array([event.start for event in problem.events], dtype=whole),
+        dr_end=np.array([event.end for event in problem.events], dtype=whole),
+        dr_limit_kw=np.array([event.limit_kw for event in problem.events], dtype=np.float64),
+        dr_penalty=np.array([event.penalty_eur_per_kwh for event in problem.events], dtype=np.float64),
+        fid=feeder,
+        flim=limit,
+        vco=drop,
+        vtol=1.0,
+        typ=np.array([KINDS[task.kind] for task in jobs], dtype=whole),
+        p=np.array([task.work for task in jobs], dtype=whole),
+        rel=np.array([task.release for task in jobs], dtype=whole),
+        dl=np.array([task.deadline for task in jobs], dtype=whole),
+        soft=np.array([slots if task.due is None else task.due for task in jobs], dtype=whole),
+        wt=np.array([0.0 if task.due is None else task.late_eur_per_slot for task in jobs]),
+        res=res,
+        pw=power,
+        drop=np.array([COMMANDED_EUR if task.pinned else task.drop_eur for task in jobs], dtype=np.float64),
+        ep=np.concatenate(([0], np.cumsum(ends))).astype(whole),
+        es=np.array([option.site for option in options], dtype=whole),
+        ec=np.array([option.cost_eur for option in options], dtype=np.float64),
+        ea=np.array([max(task.release, option.earliest) for task in jobs for option in task.options], dtype=whole),
+        em=np.array([option.copy for option in options], dtype=whole),
+        ms=np.array([copy.site for copy in problem.copies], dtype=whole),
+        md=_datasets_of(problem),
+        mc=np.array([copy.cost_eur for copy in problem.copies], dtype=np.float64),
+        mgb=np.array([copy.volume_gb for copy in problem.copies], dtype=np.float64),
+        gbmax=np.full(sites, np.inf) if problem.copy_limit_gb is None else np.asarray(problem.copy_limit_gb, dtype=np.float64),
+        speed2=np.array([task.modes[1].speed if _two_modes(task) else 0.5 for task in jobs]),
+        power2=np.array([task.modes[1].power if _two_modes(task) else 0.5 for task in jobs]),
+        soc_end=np.asarray(problem.final_soc_kwh, dtype=np.float64),
+        missing=np.array([price.missing_eur_per_kwh for price in resort]),
+    )
+
+
+def schedule_of(problem: Problem, found: Solution) -> Schedule:
+    """Places of jobs from a solution."""
+    schedule, first = Schedule(), _entry_starts(problem)
+    for j, task in enumerate(problem.jobs):
+        if found.choice[j] < 0:
+            continue
+        span = slice(found.run_ptr[j], found.run_ptr[j + 1])
+        slots = tuple(int(t) for t in found.run_slot[span])
+        shares: tuple[tuple[float, ...], ...] = ()
+        if task.kind is JobKind.MALLEABLE:
+            pairs = zip(found.run_full[span], found.run_eco[span], strict=True)
+            shares = tuple((float(full), float(second)) for full, second in pairs)
+        schedule.jobs[j] = JobPlace(int(found.choice[j]) - first[j], slots, shares)
+    return schedule
+
+
+def _entry_starts(problem: Problem) -> list[int]:
+    """Entry of the first option of each job."""
+    starts, total = [], 0
+    for task in problem.jobs:
+        starts.append(total)
+        total += len(task.options)
+    return starts
+
+
+def _resources(problem: Problem) -> tuple[FloatArray, FloatArray]:
+    """Capacity ``[R', S, T]`` and use ``[J, R']`` with the tenants' shares as further resources."""
+    kinds = problem.capacity.shape[0]
+    blocks = [problem.capacity] + [tenant.share * problem.capacity for tenant in problem.tenants]
+    res = np.zeros((len(problem.jobs), kinds * len(blocks)))
+    for j, task in enumerate(problem.jobs):
+        res[j, :kinds] = task.resources
+        if task.tenant >= 0 and not task.pinned:
+            at = kinds * (1 + task.tenant)
+            res[j, at : at + kinds] = task.resources
+    return np.ascontiguousarray(np.concatenate(blocks), dtype=np.float64), res
+
+
+def _feeders(problem: Problem) -> tuple[IntArray, FloatArray, FloatArray]:
+    """Feeder of each site or -1, limits, and voltage drop per kW as a share of what is allowed."""
+    feeder, drop = np.full(len(problem.sites), -1, dtype=np.int64), np.zeros(len(problem.sites))
+    for f, chain in enumerate(problem.feeders):
+        for site, per_kw in zip(chain.sites, chain.drop_pu_per_kw, strict=True):
+            feeder[site], drop[site] = f, per_kw / chain.drop_limit_pu
+    return feeder, np.array([chain.limit_kw for chain in problem.feeders], dtype=np.float64), drop
+
+
+def _datasets_of(problem: Problem) -> IntArray:
+    """A number for the dataset of each copy (its name is ``<dataset>@<site>``)."""
+    names = [copy.name.rsplit("@", 1)[0] for copy in problem.copies]
+    known = {name: i for i, name in enumerate(dict.fromkeys(names))}
+    return np.array([known[name] for name in names], dtype=np.int64)
