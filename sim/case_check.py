@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from grid.horizon import FloatArray
-from scheduler.optimiser.large.case import ECO_POWER, ECO_SPEED, INTERRUPTIBLE, MALLEABLE, RIGID, Case, IntArray, Solution
+from scheduler.optimiser.large.case import INTERRUPTIBLE, MALLEABLE, RIGID, Case, IntArray, Solution
 
 TOLERANCE = 1e-6
 """Of shares, work, resources and volumes."""
@@ -147,7 +147,7 @@ class _Work:
         yield from _finding("share", wrong, "run {}", share, "shares of at least 0, together at most 1")
         exact = runs & (case.typ != MALLEABLE) & (self.runs != case.p)
         yield from _finding("work", exact, "job {}", self.runs, case.p)
-        done = np.bincount(self.job, self.full + ECO_SPEED * self.eco, case.J)
+        done = np.bincount(self.job, self.full + case.speed2[self.job] * self.eco, case.J)
         little = runs & (case.typ == MALLEABLE) & (done < case.p - TOLERANCE)
         yield from _finding("work", little, "job {}", done, case.p)
         broken = runs & (case.typ == RIGID) & (self.runs > 0)
@@ -176,7 +176,8 @@ class _Work:
 
     def load_kw(self) -> FloatArray:
         """IT power of the jobs, ``[S, T]``."""
-        return self._by_site(self.case.pw[self.job] * (self.full + ECO_POWER * self.eco))
+        case, job = self.case, self.job
+        return self._by_site(case.pw[job] * (self.full + case.power2[job] * self.eco))
 
     def cost_eur(self) -> float:
         """Lateness, drops, fixed costs, and copies once each."""

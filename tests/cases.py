@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from scheduler.optimiser.large.case import UNSERVED_EUR_PER_KWH, Case, Solution
+from scheduler.optimiser.large.case import ECO_POWER, ECO_SPEED, UNSERVED_EUR_PER_KWH, Case, Solution
 
 
 def tiny(sites: int = 1, slots: int = 4, **arrays: Any) -> Case:
@@ -24,7 +24,9 @@ def tiny(sites: int = 1, slots: int = 4, **arrays: Any) -> Case:
     content |= dict.fromkeys(
         ("dr_site", "dr_start", "dr_end", "typ", "p", "rel", "dl", "soft", "es", "ea", "em", "ms", "md"), nobody
     )
-    content |= dict.fromkeys(("dr_limit_kw", "dr_penalty", "flim", "wt", "pw", "drop", "ec", "mc", "mgb"), none)
+    content |= dict.fromkeys(
+        ("dr_limit_kw", "dr_penalty", "flim", "wt", "pw", "drop", "ec", "mc", "mgb", "speed2", "power2"), none
+    )
     content |= {"pk0": np.full(each, 1000.0), "unserved": np.full(each, UNSERVED_EUR_PER_KWH), "gbmax": np.full(each, 1000.0)}
     content |= {
         "cap": np.full((1, *grid), 10.0),
@@ -44,18 +46,21 @@ def tiny(sites: int = 1, slots: int = 4, **arrays: Any) -> Case:
 
 
 def with_jobs(case: Case, *jobs: dict[str, Any]) -> Case:
-    """``case`` with jobs; of each: ``typ``, ``p``, ``rel``, ``dl``, ``soft``, ``wt``, ``res``, ``pw``, ``drop`` and ``entries``.
+    """``case`` with jobs; of each: values of the arrays ``[J]`` by name, and ``entries``.
 
     Entries are ``(site, fixed cost, earliest slot, copy)``.
     """
     usual = {"typ": 0, "p": 1, "rel": 0, "dl": case.T, "soft": case.T, "wt": 0.0, "res": 1.0, "pw": 1.0, "drop": 100.0}
+    usual |= {"speed2": ECO_SPEED, "power2": ECO_POWER}
     full = [usual | {"entries": [(0, 0.0, job.get("rel", 0), -1)]} | job for job in jobs]
     entries = [entry for job in full for entry in job["entries"]]
     pointer = np.concatenate(([0], np.cumsum([len(job["entries"]) for job in full])))
     whole: dict[str, Any] = {
         name: np.array([job[name] for job in full], dtype=np.int64) for name in ("typ", "p", "rel", "dl", "soft")
     }
-    real: dict[str, Any] = {name: np.array([job[name] for job in full], dtype=np.float64) for name in ("wt", "pw", "drop")}
+    real: dict[str, Any] = {
+        name: np.array([job[name] for job in full], dtype=np.float64) for name in ("wt", "pw", "drop", "speed2", "power2")
+    }
     columns = list(zip(*entries, strict=True)) if entries else [(), (), (), ()]
     sites, fixed, earliest, copies = columns
     return replace(

@@ -1,10 +1,10 @@
 """OR-tools CP-SAT on the exact plain model of a case, in whole numbers. A rival only: OR-tools is an optional package.
 
 Scaling, and what it can lose: powers are whole W (a slot may waste up to 1 W, jobs' power is counted to 1/100 W), states of
-charge are whole W times a slot (a slot may lose one), shares of malleable jobs are twentieths of a slot, resources and volumes
-are rounded against the solution to 1/1000 when they are not whole, voltage drops to a millionth of the largest, prices as far
-as 64 bits go. So the solutions are feasible, their exact cost is computed afterwards with the unscaled energy side, and the
-bound is one of the scaled model, not of the instance.
+charge are whole W times a slot (a slot may lose one), shares of malleable jobs are twentieths of a slot; resources, volumes and
+the speed of second modes are rounded against the solution to 1/1000, voltage drops to a millionth of the largest, prices as
+far as 64 bits go. So the solutions are feasible, their exact cost is computed afterwards with the unscaled energy side, and
+the bound is one of the scaled model, not of the instance.
 
 OR-tools brings a HiGHS of its own: in a process that has loaded highspy it cannot be loaded any more.
 """
@@ -169,7 +169,7 @@ def _rows(model: Any, compiled: Compiled, per_unit: FloatArray, case: Case, unti
     drops = compiled.rows["voltage"]
     largest = float(np.abs(matrix[drops["first"] : drops["end"]]).max()) if drops["end"] > drops["first"] else 0.0
     scale = dict.fromkeys(("peak", "charge", "discharge", "event", "head"), float(W_A_KW))
-    scale |= {"amount": 10.0 * SHARES, "within_share": float(SHARES), "capacity": SHARES * resource, "volume": 1000.0}
+    scale |= {"amount": 1000.0 * SHARES, "within_share": float(SHARES), "capacity": SHARES * resource, "volume": 1000.0}
     scale |= {"balance": float(W_A_KW * FINE), "battery": 1000.0 * W_A_KW / case.dt, "voltage": 1e6 * W_A_KW / (largest or 1.0)}
     waste = {"balance": (0.0, float(FINE)), "battery": (-1000.0, 0.0)}
     for name, span in compiled.rows.items():
@@ -181,6 +181,8 @@ def _rows(model: Any, compiled: Compiled, per_unit: FloatArray, case: Case, unti
             lower, upper = np.round(lower) + waste[name][0], np.round(upper) + waste[name][1]
         if not np.isfinite(lower).any():  # rounded so that a row that holds in steps holds exactly
             value = np.ceil(value - ROUNDING)
+        elif name == "amount":
+            value = np.floor(value + ROUNDING)
         coefficients, columns = np.round(value).astype(np.int64).tolist(), block.indices.tolist()
         lows = np.maximum(np.ceil(lower - ROUNDING), -(2.0**60)).astype(np.int64).tolist()
         ups = np.minimum(np.floor(upper + ROUNDING), 2.0**60).astype(np.int64).tolist()

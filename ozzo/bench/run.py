@@ -212,9 +212,9 @@ def _solved(instance: Instance, options: BenchOptions, judge: Path | None, work:
 def _skipped(instance: Instance, *, asked: bool) -> str:
     """Why a rival is not run on an instance; empty when it is."""
     need_mb, free_mb = instance.nonzeros * BYTES_A_NONZERO / 1e6, free_memory_mb()
-    model = f"{instance.columns / 1e6:.3g} M columns, {instance.nonzeros / 1e6:.3g} M nonzeros, about {need_mb / 1e3:.3g} GB"
+    model = f"{instance.columns / 1e6:,.1f} M columns, {instance.nonzeros / 1e6:,.1f} M nonzeros, about {need_mb / 1e3:,.1f} GB"
     if need_mb > free_mb:
-        return f"its model would not fit in memory: {model}, {free_mb / 1e3:.3g} GB are free"
+        return f"its model would not fit in memory: {model}, {free_mb / 1e3:.0f} GB are free"
     if not asked and instance.size.name not in BY_DEFAULT:
         return f"rivals run on {' and '.join(BY_DEFAULT)} unless --against asks for more ({model})"
     return ""

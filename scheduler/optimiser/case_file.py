@@ -85,7 +85,7 @@ def read_case(path: Path) -> Case:
 
 
 def write_case(path: Path, case: Case) -> None:
-    """Write ``case`` as a file of the benchmark format (compressed); reserves above 0 have no place in it."""
+    """Write ``case`` as a file of the benchmark format (compressed); it has no place for reserves or modes of another speed."""
     arrays: dict[str, Any] = {name: getattr(case, name) for name in NAMES}
     for name in ("gmax", "emax"):
         if (arrays[name] == arrays[name][:, :1]).all():

@@ -20,7 +20,7 @@ import numpy as np
 from grid.horizon import FloatArray
 from scheduler.optimiser.compiled import Compiled
 from scheduler.optimiser.highs import Limits, StopAsked, never, solve_integer
-from scheduler.optimiser.large.case import ECO_POWER, ECO_SPEED, MALLEABLE, RIGID, Case, IntArray, Solution
+from scheduler.optimiser.large.case import MALLEABLE, RIGID, Case, IntArray, Solution
 from scheduler.optimiser.plain_columns import Columns
 from scheduler.optimiser.plain_energy import energy_side
 from scheduler.plan import SolveStatus
@@ -167,7 +167,8 @@ def _choices(case: Case, columns: Columns, rows: Rows) -> None:
     place[chosen] = first + np.arange(len(chosen))
     rows.put(place[chosen], columns.site[chosen], -case.p[columns.job[chosen]].astype(np.float64))
     for name, span in _spans(columns)[1:]:
-        rows.put(place[span.entry], columns.first[name] + np.arange(len(span.slot)), ECO_SPEED if name == "eco" else 1.0)
+        speed = case.speed2[columns.job[span.entry]] if name == "eco" else 1.0
+        rows.put(place[span.entry], columns.first[name] + np.arange(len(span.slot)), speed)
 
     for name, span in (("within_whole", columns.whole), ("within_share", columns.share)):
         count = len(span.slot)
@@ -210,7 +211,7 @@ def _capacity_and_load(case: Case, columns: Columns, rows: Rows) -> None:
             step = np.arange(length.sum()) - begin
             column, entry, slot = np.repeat(column, length), np.repeat(entry, length), np.repeat(slot, length) + step
         job, site = columns.job[entry], case.es[entry]
-        draw_kw = case.pw[job] * (ECO_POWER if name == "eco" else 1.0)
+        draw_kw = case.pw[job] * (case.power2[job] if name == "eco" else 1.0)
         rows.put(balance + site * slots + slot, column, -case.pue[site, slot] * draw_kw)
         for resource in range(resources):
             use = case.res[job, resource]

@@ -183,7 +183,7 @@ def test_capacity_and_volume_are_checked() -> None:
     full = tiny(sites=2, cap=7.0, ms=[1], md=[0], mc=[1.0], mgb=[50.0], gbmax=40.0)
     jobs = {
         name: getattr(case, name)
-        for name in ("typ", "p", "rel", "dl", "soft", "wt", "res", "pw", "drop", "ep", "es", "ec", "ea", "em")
+        for name in ("typ", "p", "rel", "dl", "soft", "wt", "res", "pw", "drop", "ep", "es", "ec", "ea", "em", "speed2", "power2")
     }
     verdict = check_case(replace(full, **jobs), FINE)
     assert [finding.rule for finding in verdict.findings] == ["capacity", "volume"]
@@ -221,3 +221,11 @@ def test_agrees_with_the_other_judge(instances: Path) -> None:
         assert ours.energy_eur is not None
         assert bound_eur - 1e-6 <= ours.energy_eur <= energy_eur + 1e-6
         assert ours.objective_eur == pytest.approx(jobs_eur + energy_eur, rel=1e-6, abs=1e-5 * abs(energy_eur))
+
+
+def test_second_mode_is_each_job_s_own() -> None:
+    """A job whose second mode does half the work for a fifth of the power: two slots of it do one slot's work at 0.4 kWh."""
+    case = with_jobs(tiny(a=0.0), {"typ": MALLEABLE, "p": 1, "speed2": 0.5, "power2": 0.2})
+    assert cost_eur(case, decided((0, (0, 1), (0.0, 0.0), (1.0, 1.0)))) == pytest.approx(0.04)
+    slow = check_case(case, decided((0, (0, 1), (0.0, 0.0), (1.0, 0.9)))).findings
+    assert [finding.rule for finding in slow] == ["work"]
