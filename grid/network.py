@@ -79,6 +79,7 @@ class Network:
     @cached_property
     def _pandapower_net(self) -> Any:
         """The net for the model of record, as pandapower reads it."""
+        import highspy  # noqa: F401 - first: pandapower loads ortools when it is there, whose HiGHS would shadow this one
         import pandapower as pp
 
         return pp.from_json_string(self.grid_json)
@@ -201,6 +202,7 @@ class Network:
         Raises:
             PowerFlowError: it did not converge.
         """
+        import highspy  # noqa: F401 - first: pandapower loads ortools when it is there, whose HiGHS would shadow this one
         import pandapower as pp
 
         net = self._pandapower_net

@@ -26,6 +26,7 @@ def build_arrays(code: str) -> Arrays:
     Raises:
         PowerFlowError: SimBench does not know the code, or the network has elements that are not modelled here.
     """
+    import highspy  # noqa: F401 - first: pandapower loads ortools when it is there, whose HiGHS would shadow this one
     import pandapower as pp
 
     net, values = _simbench_net(code)
@@ -81,6 +82,7 @@ def _simbench_net(code: str) -> tuple[Any, Any]:
     Raises:
         PowerFlowError: SimBench does not know the code.
     """
+    import highspy  # noqa: F401 - before pandapower, see grid.network
     import simbench
 
     if code not in simbench.collect_all_simbench_codes():
@@ -145,6 +147,7 @@ def _ratings(net: Any, element: str, in_service: Any) -> tuple[Any, FloatArray]:
 
 def _bare_json(net: Any) -> str:
     """The net as JSON with one load at every bus and nothing else that injects power; profiles left out."""
+    import highspy  # noqa: F401 - first: pandapower loads ortools when it is there, whose HiGHS would shadow this one
     import pandapower as pp
 
     bare = copy.deepcopy(net)

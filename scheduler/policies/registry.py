@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from scheduler.optimiser.policy import MilpPolicy
+from scheduler.optimiser.seam import OptimiserPolicy
 from scheduler.policies import Policy
 from scheduler.policies.fifo import Fifo
 from scheduler.policies.wait_for_sun import WaitForSun
 
-POLICIES: dict[str, Callable[[], Policy]] = {"milp": MilpPolicy, "fifo": Fifo, "wait_for_sun": WaitForSun}
+POLICIES: dict[str, Callable[[], Policy]] = {"milp": OptimiserPolicy, "fifo": Fifo, "wait_for_sun": WaitForSun}
 """Makers of the policies; the first is the optimiser, the others are baselines."""
 
 BASELINES: tuple[str, ...] = ("fifo", "wait_for_sun")

@@ -20,7 +20,7 @@ from scheduler.problem import Problem
 
 @dataclass(frozen=True, slots=True)
 class LargePolicy:
-    """The policy ``large``: price decomposition for problems that a case can say (``translate.obstacles_to_scale``).
+    """The policy ``milp`` at scale: price decomposition for problems that a case can say (``translate.obstacles_to_scale``).
 
     Attributes:
         stop: asked again and again; True returns the incumbent. None: Ctrl-C asks.
@@ -30,8 +30,8 @@ class LargePolicy:
 
     @property
     def name(self) -> str:
-        """``large``."""
-        return "large"
+        """``milp``: the same policy as the reference, for larger problems."""
+        return "milp"
 
     def plan(self, problem: Problem, progress: Progress = silent) -> Plan:
         """The best plan found, with a proven bound.

@@ -1,0 +1,57 @@
+"""One problem, two solvers behind one seam: which of them plans.
+
+The reference (``policy.MilpPolicy``) knows everything and proves optima of small problems; the large-scale solver
+(``large.policy.LargePolicy``) knows what a case can say and is made for many jobs. ``OptimiserPolicy`` takes the large one where
+the reference would be slow and the large one knows all that is asked.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from scheduler.optimiser.highs import StopAsked
+from scheduler.optimiser.policy import MilpPolicy
+from scheduler.plan import Plan
+from scheduler.policies import Policy, Progress, silent
+from scheduler.problem import Problem
+
+REFERENCE_COLUMNS = 60_000
+"""Columns of jobs up to which the reference plans: it then proves gaps that the decomposition cannot close."""
+
+
+@dataclass(frozen=True, slots=True)
+class OptimiserPolicy:
+    """The policy ``milp``: the reference for small problems, price decomposition for large ones.
+
+    Attributes:
+        stop: asked again and again; True returns the incumbent. None: Ctrl-C asks.
+    """
+
+    stop: StopAsked | None = None
+
+    @property
+    def name(self) -> str:
+        """``milp``."""
+        return "milp"
+
+    def plan(self, problem: Problem, progress: Progress = silent) -> Plan:
+        """The best plan found, with a proven bound; the plan names the solver that made it.
+
+        Raises:
+            SolverError: the solver failed in a way that leaves no plan at all.
+        """
+        return self.solver(problem, progress).plan(problem, progress)
+
+    def solver(self, problem: Problem, progress: Progress = silent) -> Policy:
+        """The solver for ``problem``."""
+        from scheduler.optimiser.large.translate import columns_estimate, obstacles_to_scale
+
+        if columns_estimate(problem) <= REFERENCE_COLUMNS:
+            return MilpPolicy(self.stop)
+        obstacles = obstacles_to_scale(problem)
+        if obstacles:
+            progress(f"the reference plans, and may be slow: only it knows {'; '.join(obstacles)}")
+            return MilpPolicy(self.stop)
+        from scheduler.optimiser.large.policy import LargePolicy
+
+        return LargePolicy(self.stop)
