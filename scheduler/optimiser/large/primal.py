@@ -14,6 +14,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from grid.errors import SolverError
 from grid.horizon import FloatArray
 from scheduler.optimiser.large.case import Case, IntArray, Solution
 from scheduler.optimiser.large.dual import Dual
@@ -130,10 +131,19 @@ class Primal:
             now = time.perf_counter()
             if share > 0.85 and (self.state.use <= case.cap + 1e-7).all():
                 self.judge("tracked", None)
-            if report is not None and now - last > (end - begun) / 6:
+            if now - last > (end - begun) / 6:
                 last = now
+                self._try_clean()
+            if report is not None and last == now:
                 excess = float(np.maximum(0.0, self.state.use - case.cap).sum() / case.cap.sum())
                 self.judge(f"tracked rho {rho:.2f} over {excess:.5f} rate {self._rate:.0f}", report)
+
+    def _try_clean(self) -> None:
+        """Make a plan without overload from where the search is, judge it, and go back to where the search was."""
+        kept = self._snapshot()
+        self.repair()
+        self.judge("clean", None)
+        self._restore(kept)
 
     def exact(self, end: float, done: Callable[[], bool], report: Callable[[str], None] | None = None) -> None:
         """Hard capacity and exact costs until ``end``."""
@@ -195,12 +205,17 @@ class Primal:
         if not np.isfinite(self.objective):
             self.repair()
             self.judge("repaired", None)
-        load = np.zeros((self.case.S, self.case.T))
+        load, use = np.zeros((self.case.S, self.case.T)), np.zeros_like(self.case.cap)
         found = self.solution()
         count = np.diff(found.run_ptr)
         owner = np.repeat(np.arange(self.case.J), count)
         power = self.case.pw[owner] * (found.run_full + self.case.power2[owner] * found.run_eco)
         np.add.at(load, (self.case.es[found.choice[owner]], found.run_slot), power)
+        share = found.run_full + found.run_eco
+        for r in range(len(use)):
+            np.add.at(use[r], (self.case.es[found.choice[owner]], found.run_slot), self.case.res[owner, r] * share)
+        if (use > self.case.cap + 1e-6).any():
+            raise SolverError("the plan found overloads a site: this is a fault of the solver")
         extra = 0.0
         self.flows: list[dict[str, FloatArray]] = []
         for block in self._blocks:
@@ -274,6 +289,30 @@ class Primal:
         self._data_ptr = np.searchsorted(self._dataset[self._data_jobs], np.arange(count + 1)).astype(np.int64)
         self._copies = np.argsort(case.md, kind="stable").astype(np.int64)
         self._copies_ptr = np.searchsorted(case.md[self._copies], np.arange(count + 1)).astype(np.int64)
+
+    def _restore(self, kept: tuple[IntArray, IntArray, IntArray, FloatArray, FloatArray]) -> None:
+        """Decisions as they were, and what follows from them."""
+        for now, before in zip((self.state.choice, self.state.length, self.state.slot, self.state.kw, self.state.part), kept, strict=True):
+            now[:] = before
+        self.state.own[:] = np.where(self.state.choice < 0, self.case.drop, self._own())
+        recount(self.jobs, self._base, self.state)
+
+    def _own(self) -> FloatArray:
+        """Fixed cost and lateness of each running job, ``[J]``."""
+        case, state = self.case, self.state
+        runs = state.choice >= 0
+        count = np.where(runs, state.length, 0)
+        owner = np.repeat(np.arange(case.J), count)
+        first = np.concatenate(([0], np.cumsum(count)))[:-1]
+        index = self.jobs.room[owner] + np.arange(len(owner)) - first[owner]
+        late = state.part[index] * (state.slot[index] >= case.soft[owner])
+        each = np.bincount(owner, late, minlength=case.J) if len(owner) else np.zeros(case.J)
+        last = np.full(case.J, -1)
+        np.maximum.at(last, owner, state.slot[index])
+        each = np.where(case.typ == 0, np.maximum(0, last + 1 - case.soft), each)
+        fixed = case.ec[np.where(runs, state.choice, 0)] if len(case.ec) else np.zeros(case.J)
+        own: FloatArray = np.where(runs, fixed + each * case.wt, 0.0)
+        return own
 
     def _snapshot(self) -> tuple[IntArray, IntArray, IntArray, FloatArray, FloatArray]:
         s = self.state
