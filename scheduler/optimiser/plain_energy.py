@@ -85,7 +85,7 @@ def energy_side(case: Case, first: int, rows: RowSink) -> EnergyColumns:
 
 
 def _batteries(case: Case, side: _Side, rows: RowSink, balance: IntArray) -> None:
-    """Families battery, charge and discharge, of the sites that have one."""
+    """Families final, battery, charge and discharge, of the sites that have one."""
     have = np.flatnonzero(case.E > 0)
     count, slots, infinity = len(have), case.T, np.inf
     each = np.ones((count, slots))
@@ -93,9 +93,14 @@ def _batteries(case: Case, side: _Side, rows: RowSink, balance: IntArray) -> Non
     charge = side.add("charge", wear, 0.0, case.Pc[have, None])
     discharge = side.add("discharge", wear, 0.0, case.Pd[have, None])
     least = case.soc_min[have, None] * each
-    least[:, -1] = np.maximum(least[:, -1], case.soc0[have])
+    paid = np.isfinite(case.missing[have])
+    least[:, -1] = np.where(paid, least[:, -1], np.maximum(least[:, -1], case.soc_end[have]))
     soc = side.add("soc", 0.0 * each, least, case.E[have, None])
     charging = side.add("charging", 0.0 * each, 0.0, 1.0, whole=True)
+    lacking = side.add("missing", case.missing[have][paid], 0.0, infinity)
+    final = rows.family("final", case.soc_end[have][paid], np.full(len(lacking), infinity)) + np.arange(len(lacking))
+    rows.put(final, soc[paid, -1], 1.0)
+    rows.put(final, lacking, 1.0)
     rows.put(balance[have].ravel(), charge.ravel(), -1.0)
     rows.put(balance[have].ravel(), discharge.ravel(), 1.0)
 
