@@ -45,18 +45,18 @@ class Tuning:
         follow: share of the price error that the price takes over in each round.
     """
 
-    tracked: float = 0.7
+    tracked: float = 0.82
     hot: float = 0.06
-    cold: float = 0.0003
+    cold: float = 0.001
     exact_hot: float = 0.005
     exact_cold: float = 0.0005
     soft: float = 0.01
     stiff: float = 1.0
     loose: float = 0.03
     tight: float = 300.0
-    jobs: int = 4
+    jobs: int = 5
     flex: float = 0.0
-    follow: float = 0.1
+    follow: float = 0.3
     bump: float = 0.2
 
 
