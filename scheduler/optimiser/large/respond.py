@@ -133,10 +133,13 @@ def _malleable(
         full, eco = kw_price[i] + base, power2 * kw_price[i] + base
         if eco < speed2 * full:
             values[2 * i] = eco / speed2
-            values[2 * i + 1] = (full - eco) / (1.0 - speed2)
             order[count] = 2 * i
-            order[count + 1] = 2 * i + 1
-            count += 2
+            count += 1
+            values[2 * i + 1] = 1e300
+            if speed2 < 1.0 - 1e-9:  # else the second mode does all the work, and full speed has no place
+                values[2 * i + 1] = (full - eco) / (1.0 - speed2)
+                order[count] = 2 * i + 1
+                count += 1
         else:
             values[2 * i] = full
             values[2 * i + 1] = -1e300  # marks a slot without second mode
