@@ -85,6 +85,8 @@ def _too_little_room(problem: Problem, task: JobTask) -> Reason:
     lacks: list[tuple[float, str, dict[str, float]]] = []
     for option in task.options:
         site, first = problem.sites[option.site], max(task.release, option.earliest)
+        if task.deadline - first < slots_needed(task):
+            continue
         share = problem.tenants[task.tenant].share if task.tenant >= 0 else 1.0
         room = share * np.sort(problem.capacity[:, option.site, first : task.deadline], axis=1)[:, -slots_needed(task)]
         short = [(r, need, float(room[r])) for r, need in enumerate(task.resources) if need > room[r]]

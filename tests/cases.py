@@ -43,6 +43,8 @@ def tiny(sites: int = 1, slots: int = 4, **arrays: Any) -> Case:
             shaped[name] = np.ascontiguousarray(np.broadcast_to(np.asarray(value, dtype=before.dtype), before.shape))
         else:
             shaped[name] = np.asarray(value, dtype=before.dtype) if isinstance(before, np.ndarray) else value
+    if "soc0" in shaped:
+        shaped = {"soc_end": shaped["soc0"]} | shaped  # as full at the end as at the start, unless the test says else
     return replace(case, **shaped)
 
 

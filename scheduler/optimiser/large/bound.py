@@ -42,8 +42,6 @@ def copies_bound(group_ptr, group, ep, entry, em, cost, drop, count, first, copi
                     if allowed and cost[e] < least:
                         least = cost[e]
                 value += count[k] * least
-                if value >= best:
-                    break
             best = min(best, value)
         total += best
     return total

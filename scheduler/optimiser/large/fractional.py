@@ -15,7 +15,7 @@ from __future__ import annotations
 import numpy as np
 from numba import njit
 
-from scheduler.optimiser.large.respond import respond
+from scheduler.optimiser.large.respond import MALLEABLE, respond
 
 
 @njit(cache=True, nogil=True)
@@ -31,7 +31,7 @@ def sweep(
     widest = 0
     for k in range(len(ep) - 1):
         widest = max(widest, window[ep[k + 1]] - window[ep[k]])
-    kw_price, slot_price = np.empty(widest + 1), np.empty(widest + 1)
+    kw_price, slot_price, limit = np.empty(widest + 1), np.empty(widest + 1), np.empty(widest + 1)
     total_gap = 0.0
     for k in perm:
         j = first[k]
@@ -54,11 +54,14 @@ def sweep(
                     t = t0 + i
                     kw_price[off + i] = pw[j] * price[s, t]
                     total = 0.0
+                    limit[i] = 1.0
                     for r in range(resources):
                         if res[j, r] > 0.0:
                             total += res[j, r] * use_price[r, s, t]
                             if res[j, r] > cap[r, s, t] + 1e-9:
-                                total = np.inf
+                                limit[i] = min(limit[i], cap[r, s, t] / res[j, r])
+                    if limit[i] < 1.0 and (typ[j] != MALLEABLE or limit[i] <= 0.0):
+                        total = np.inf
                     slot_price[off + i] = total
                     if xu[n0 + i] > 0.0:
                         here += kw_price[off + i] * xk[n0 + i] + total * xu[n0 + i]
@@ -68,8 +71,8 @@ def sweep(
                     pay = max(0.0, sigma[e] + rho_copy[e] * (y[e] / n - bought[copy])) / n
                     here += pay * y[e]
                 cost, late = respond(
-                    typ[j], kw_price[off : off + length], slot_price[off : off + length], length, t0, p[j], soft[j], wt[j],
-                    speed2[j], power2[j], response_k, response_u, values, order,
+                    typ[j], kw_price[off : off + length], slot_price[off : off + length], limit, length, t0, p[j], soft[j],
+                    wt[j], speed2[j], power2[j], response_k, response_u, values, order,
                 )  # fmt: skip
                 cost += ec[entry[e]] + pay
                 if cost < best:
@@ -183,7 +186,7 @@ def class_costs(
 ):  # fmt: skip
     """Cost of the best response of one job of each class at each of its entries, without copies; infinite where it cannot run."""
     response_k, response_u = np.empty(most), np.empty(most)
-    kw_price, slot_price = np.empty(most), np.empty(most)
+    kw_price, slot_price, limit = np.empty(most), np.empty(most), np.empty(most)
     values, order = np.empty(2 * most), np.empty(2 * most, dtype=np.int64)
     for k in range(len(ep) - 1):
         j = first[k]
@@ -197,14 +200,17 @@ def class_costs(
                 t = t0 + i
                 kw_price[i] = pw[j] * price[s, t]
                 total = 0.0
+                limit[i] = 1.0
                 for r in range(cap.shape[0]):
                     if res[j, r] > 0.0:
                         total += res[j, r] * use_price[r, s, t]
                         if res[j, r] > cap[r, s, t] + 1e-9:
-                            total = np.inf
+                            limit[i] = min(limit[i], cap[r, s, t] / res[j, r])
+                if limit[i] < 1.0 and (typ[j] != MALLEABLE or limit[i] <= 0.0):
+                    total = np.inf
                 slot_price[i] = total
             found, _ = respond(
-                typ[j], kw_price, slot_price, length, t0, p[j], soft[j], wt[j], speed2[j], power2[j],
+                typ[j], kw_price, slot_price, limit, length, t0, p[j], soft[j], wt[j], speed2[j], power2[j],
                 response_k, response_u, values, order,
             )  # fmt: skip
             cost[e] = found + ec[entry[e]]

@@ -16,7 +16,7 @@ from scheduler.optimiser.large.state import insert, put, recount, settle_peaks, 
 @njit(cache=True, nogil=True)
 def construct(jobs, grid, state, order, guide, opened, longest):
     """Put every dropped job of ``order`` in, in that order."""
-    reals, whole = np.empty((7, 2 * longest + 2)), np.empty(2 * longest + 2, dtype=np.int64)
+    reals, whole = np.empty((8, 2 * longest + 2)), np.empty(2 * longest + 2, dtype=np.int64)
     touched = np.zeros(len(grid.dc), dtype=np.bool_)
     for j in order:
         if state.choice[j] < 0:
@@ -39,7 +39,7 @@ def anneal(jobs, grid, state, dataset, data_ptr, data_jobs, copies_ptr, copies, 
         focus: jobs that are looked at more often (dropped, or in an overloaded cell); eager: how often.
     """
     np.random.seed(seed)
-    reals, whole = np.empty((7, 2 * longest + 2)), np.empty(2 * longest + 2, dtype=np.int64)
+    reals, whole = np.empty((8, 2 * longest + 2)), np.empty(2 * longest + 2, dtype=np.int64)
     scratch = (reals, whole)
     n_jobs, sites = len(state.choice), len(grid.dc)
     opened = np.zeros(max(1, len(bought)), dtype=np.int64)

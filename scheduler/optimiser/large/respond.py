@@ -72,12 +72,13 @@ def rigid_cost(kw_price, use_price, length, first, work, soft, late):
 
 
 @njit(cache=True, nogil=True)
-def respond(kind, kw_price, use_price, length, first, work, soft, late, speed2, power2, share_kw, share_use, values, order):
+def respond(kind, kw_price, use_price, limit, length, first, work, soft, late, speed2, power2, share_kw, share_use, values, order):
     """Best response in a window; returns (cost, lateness part of it), infinite when the work does not fit.
 
     Args:
         kind: of the job; kw_price, use_price: per slot of the window (see the module); length: slots of the window.
         first: slot of the horizon at which the window begins; work: slots of work; soft, late: due slot and lateness price.
+        limit: largest share of each slot that a malleable job may take.
         speed2, power2: second mode of a malleable job.
         share_kw, share_use: filled over ``[0, length)``.
         values, order: scratch of at least twice the length.
@@ -115,12 +116,14 @@ def respond(kind, kw_price, use_price, length, first, work, soft, late, speed2, 
                 lateness += late
         return cost, lateness
     return _malleable(
-        kw_price, use_price, length, first, work, soft, late, speed2, power2, share_kw, share_use, values, order
+        kw_price, use_price, limit, length, first, work, soft, late, speed2, power2, share_kw, share_use, values, order
     )
 
 
 @njit(cache=True, nogil=True)
-def _malleable(kw_price, use_price, length, first, work, soft, late, speed2, power2, share_kw, share_use, values, order):
+def _malleable(
+    kw_price, use_price, limit, length, first, work, soft, late, speed2, power2, share_kw, share_use, values, order
+):  # fmt: skip
     """Continuous knapsack over increments; index ``2 i`` is from nothing, ``2 i + 1`` from the second mode to full speed."""
     count, possible = 0, 0.0
     for i in range(length):
@@ -130,16 +133,19 @@ def _malleable(kw_price, use_price, length, first, work, soft, late, speed2, pow
         full, eco = kw_price[i] + base, power2 * kw_price[i] + base
         if eco < speed2 * full:
             values[2 * i] = eco / speed2
-            values[2 * i + 1] = (full - eco) / (1.0 - speed2)
             order[count] = 2 * i
-            order[count + 1] = 2 * i + 1
-            count += 2
+            count += 1
+            values[2 * i + 1] = 1e300
+            if speed2 < 1.0 - 1e-9:  # else the second mode does all the work, and full speed has no place
+                values[2 * i + 1] = (full - eco) / (1.0 - speed2)
+                order[count] = 2 * i + 1
+                count += 1
         else:
             values[2 * i] = full
             values[2 * i + 1] = -1e300  # marks a slot without second mode
             order[count] = 2 * i
             count += 1
-        possible += 1.0
+        possible += limit[i]
     if possible < work - 1e-9:
         return np.inf, 0.0
     _by_value(values, order, count)
@@ -150,17 +156,18 @@ def _malleable(kw_price, use_price, length, first, work, soft, late, speed2, pow
             break
         i = increment // 2
         single = values[2 * i + 1] == -1e300
-        size = (1.0 - speed2) if increment % 2 else (1.0 if single else speed2)
+        most = limit[i]
+        size = most * ((1.0 - speed2) if increment % 2 else (1.0 if single else speed2))
         part = 1.0 if values[increment] < 0.0 else min(1.0, max(0.0, left) / size)
         left -= part * size
         cost += part * size * values[increment]
         if increment % 2:
-            share_kw[i] += part * (1.0 - power2)
+            share_kw[i] += part * most * (1.0 - power2)
         else:
-            share_kw[i] += part if single else part * power2
-            share_use[i] += part
+            share_kw[i] += part * most * (1.0 if single else power2)
+            share_use[i] += part * most
             if first + i >= soft:
-                lateness += part * late
+                lateness += part * most * late
     return cost, lateness
 
 

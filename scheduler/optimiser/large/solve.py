@@ -15,6 +15,7 @@ import numpy as np
 
 from scheduler.optimiser.large.case import Case, Solution
 from scheduler.optimiser.large.dual import Dual
+from scheduler.optimiser.large.exact import polish, time_for_polish
 from scheduler.optimiser.large.primal import Primal, Tuning
 from scheduler.plan import SolveStatus
 
@@ -113,10 +114,13 @@ def solve_case(
     behind = threading.Thread(target=_improve_bound, args=(dual, halt, end), daemon=True)
     behind.start()
     try:
-        primal.run(max(0.05, end - time.perf_counter()), enough, progress)
+        primal.run(max(0.05, (1.0 - time_for_polish(case)) * (end - time.perf_counter())), enough, progress)
     finally:
         halt.set()
         behind.join()
+    gained = None if enough() else polish(case, primal, dual, end, limits.gap, stop, seed)
+    if gained is not None:
+        progress(f"polish: {gained.before:.4f} EUR became {gained.after:.4f} EUR{', proven' if gained.proven else ''}")
     objective = primal.finish()
     gap = (objective - dual.bound) / max(1e-9, abs(objective))
     status = SolveStatus.OPTIMAL if gap <= max(limits.gap, 1e-9) else SolveStatus.TIME_LIMIT

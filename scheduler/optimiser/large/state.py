@@ -14,12 +14,15 @@ from numba import njit
 from grid.horizon import FloatArray
 from scheduler.optimiser.large.case import Case, IntArray
 from scheduler.optimiser.large.prox import STEPS, supply_steps
-from scheduler.optimiser.large.respond import respond
+from scheduler.optimiser.large.respond import MALLEABLE, respond
 
 PEAK_SHARE = 0.4
 """Share of the peak charge that one slot above the peak is thought to cost when a place is chosen (several may share it)."""
 
 EPS = 1e-9
+
+LEAST_SHARE = 1e-3
+"""A malleable job does not begin a slot that has less room than this share of it."""
 
 
 class Jobs(NamedTuple):
@@ -369,7 +372,7 @@ def insert(jobs, grid, state, j, guide, noise, opened, scratch):
     """
     reals, order = scratch
     share_kw, share_use, best_kw, best_use = reals[0], reals[1], reals[2], reals[3]
-    kw_price, use_price, values = reals[4], reals[5], reals[6]
+    kw_price, use_price, values, limit = reals[4], reals[5], reals[6], reals[7]
     best, best_entry, best_own, best_length = jobs.drop[j], -1, 0.0, 0
     kind, pw = jobs.typ[j], jobs.pw[j]
     resources = grid.cap.shape[0]
@@ -396,16 +399,16 @@ def insert(jobs, grid, state, j, guide, noise, opened, scratch):
         pue_pw = pw
         for i in range(length):
             t = t0 + i
-            scarce, extra_cost = 0.0, 0.0
-            fits = True
+            scarce, extra_cost, most = 0.0, 0.0, 1.0
             for r in range(resources):
                 need = needs[r]
                 if need > 0.0:
                     mu = mu_all[r, s, t]
                     if soft_capacity:
                         if need > cap[r, s, t] + EPS:
-                            fits = False
-                            break
+                            most = min(most, cap[r, s, t] / need)
+                            if kind != MALLEABLE:
+                                break
                         stiff = stiff_all[r, s]
                         before = mu + stiff * (use[r, s, t] - cap[r, s, t])
                         after = before + stiff * need
@@ -415,10 +418,12 @@ def insert(jobs, grid, state, j, guide, noise, opened, scratch):
                                 extra_cost -= before * before / (2.0 * stiff)
                     else:
                         if use[r, s, t] + need > cap[r, s, t] + EPS:
-                            fits = False
-                            break
+                            most = min(most, (cap[r, s, t] - use[r, s, t]) / need)
+                            if kind != MALLEABLE:
+                                break
                         scarce += need * mu
-            if not fits:
+            limit[i] = most
+            if most < 1.0 and (kind != MALLEABLE or most < LEAST_SHARE):
                 use_price[i] = np.inf
                 kw_price[i] = 0.0
                 continue
@@ -452,7 +457,7 @@ def insert(jobs, grid, state, j, guide, noise, opened, scratch):
             kw_price[i] = cost
             use_price[i] = guide * scarce
         found, late = respond(
-            kind, kw_price, use_price, length, t0, jobs.p[j], jobs.soft[j], jobs.wt[j], jobs.speed2[j], jobs.power2[j],
+            kind, kw_price, use_price, limit, length, t0, jobs.p[j], jobs.soft[j], jobs.wt[j], jobs.speed2[j], jobs.power2[j],
             share_kw, share_use, values, order,
         )  # fmt: skip
         found += extra

@@ -1,0 +1,113 @@
+"""Best responses of single jobs against slow plain Python and scipy."""
+
+from __future__ import annotations
+
+import itertools
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from scipy.optimize import linprog
+
+from scheduler.optimiser.large.case import INTERRUPTIBLE, MALLEABLE, RIGID
+from scheduler.optimiser.large.respond import respond, select
+
+Reals = npt.NDArray[np.float64]
+
+
+def answer(kind: int, kw: Reals, use: Reals, **given: Any) -> tuple[float, float, Reals, Reals]:
+    """Cost, lateness and shares of the compiled response."""
+    size = len(kw)
+    job = {"limit": np.ones(size), "first": 0, "work": 1, "soft": size, "late": 0.0, "speed2": 0.7, "power2": 0.55} | given
+    share_kw, share_use = np.empty(size), np.empty(size)
+    cost, late = respond(
+        kind, kw, use, job["limit"], size, job["first"], job["work"], job["soft"], job["late"], job["speed2"], job["power2"],
+        share_kw, share_use, np.empty(2 * size), np.empty(2 * size, dtype=np.int64),
+    )  # fmt: skip
+    return float(cost), float(late), share_kw, share_use
+
+
+@st.composite
+def windows(draw: st.DrawFn) -> tuple[Reals, Reals, dict[str, Any]]:
+    """Prices of one to seven slots, some below zero, some slots blocked; work, due slot and lateness price."""
+    rng = np.random.default_rng(draw(st.integers(0, 2**32 - 1)))
+    size = draw(st.integers(1, 7))
+    kw, use = rng.uniform(-0.5, 2.0, size), rng.uniform(0.0, 0.5, size)
+    use[rng.random(size) < draw(st.sampled_from([0.0, 0.3]))] = np.inf
+    first = draw(st.integers(0, 3))
+    job = {"first": first, "work": draw(st.integers(1, size)), "soft": first + draw(st.integers(0, size)), "late": rng.uniform(0, 1)}
+    return kw, use, job
+
+
+def adds_up(kw: Reals, use: Reals, found: tuple[float, float, Reals, Reals]) -> bool:
+    """The cost is that of the shares at the prices, with lateness."""
+    cost, late, share_kw, share_use = found
+    free = np.isfinite(use)
+    total = float(share_kw[free] @ kw[free] + share_use[free] @ use[free]) + late
+    return cost == pytest.approx(total, abs=1e-9) and not share_use[~free].any()
+
+
+@given(windows())
+def test_rigid_block_is_the_cheapest(window: tuple[Reals, Reals, dict[str, Any]]) -> None:
+    """The cheapest of all blocks that meet no blocked slot, lateness for each slot by which its end passes the due slot."""
+    kw, use, job = window
+    found = answer(RIGID, kw, use, **job)
+    costs = [
+        (kw + use)[i : i + job["work"]].sum() + job["late"] * max(0, job["first"] + i + job["work"] - job["soft"])
+        for i in range(len(kw) - job["work"] + 1)
+    ]
+    assert found[0] == pytest.approx(min(costs))
+    assert np.isinf(found[0]) or adds_up(kw, use, found)
+
+
+@given(windows())
+def test_interruptible_slots_are_the_cheapest(window: tuple[Reals, Reals, dict[str, Any]]) -> None:
+    """The cheapest of all sets of slots, lateness for each of them at or after the due slot."""
+    kw, use, job = window
+    found = answer(INTERRUPTIBLE, kw, use, **job)
+    price = kw + use + job["late"] * (job["first"] + np.arange(len(kw)) >= job["soft"])
+    best = min(price[list(slots)].sum() for slots in itertools.combinations(range(len(kw)), job["work"]))
+    assert found[0] == pytest.approx(best)
+    assert np.isinf(found[0]) or adds_up(kw, use, found)
+
+
+@given(windows(), st.floats(0.2, 1.0), st.floats(0.1, 1.0), st.booleans())
+def test_malleable_shares_are_those_of_the_linear_programme(
+    window: tuple[Reals, Reals, dict[str, Any]], speed2: float, power2: float, partly: bool
+) -> None:
+    """Shares of both modes within each slot's limit that do at least the work: the cost is the optimum that scipy finds."""
+    kw, use, job = window
+    size = len(kw)
+    limit = np.linspace(0.3, 1.0, size) if partly else np.ones(size)
+    found = answer(MALLEABLE, kw, use, speed2=speed2, power2=power2, limit=limit, **job)
+    free = np.flatnonzero(np.isfinite(use))
+    base = use[free] + job["late"] * (job["first"] + free >= job["soft"])
+    both = np.concatenate((kw[free] + base, power2 * kw[free] + base))
+    done = -np.concatenate((np.ones(len(free)), np.full(len(free), speed2)))
+    if not len(free) or limit[free].sum() < job["work"] - 1e-9:
+        assert np.isinf(found[0])
+        return
+    within = np.concatenate((np.eye(len(free)), np.eye(len(free))), axis=1)
+    best = linprog(both, np.vstack((done, within)), np.concatenate(([-float(job["work"])], limit[free])))
+    assert found[0] == pytest.approx(best.fun, abs=1e-7)
+    assert adds_up(kw, use, found)
+    assert (found[3] <= limit + 1e-9).all()
+
+
+@given(st.lists(st.integers(0, 5), min_size=1, max_size=20), st.data())
+def test_selection_finds_the_smallest(values: list[int], data: st.DataObject) -> None:
+    """The first ``k`` of the order have the ``k`` smallest values, equal ones included, and the order stays a permutation."""
+    k = data.draw(st.integers(1, len(values)))
+    order = np.arange(len(values))
+    select(np.array(values, dtype=np.float64), order, len(values), k)
+    assert sorted(values[i] for i in order[:k]) == sorted(values)[:k]
+    assert sorted(order) == list(range(len(values)))
+
+
+@pytest.mark.parametrize("kind", [RIGID, INTERRUPTIBLE, MALLEABLE])
+def test_window_shorter_than_the_work_has_no_response(kind: int) -> None:
+    """Three slots of work in two: infinite."""
+    assert np.isinf(answer(kind, np.ones(2), np.zeros(2), work=3)[0])
