@@ -36,6 +36,7 @@ def tiny(sites: int = 1, slots: int = 4, **arrays: Any) -> Case:
     }
     case = Case(name="tiny", dt=1.0, vtol=0.05, **content)
     shaped: dict[str, Any] = {}
+    arrays = ({"soc_end": arrays["soc0"]} if "soc0" in arrays else {}) | arrays
     for name, value in arrays.items():
         before = getattr(case, name)
         if isinstance(before, np.ndarray) and before.size:

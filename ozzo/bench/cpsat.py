@@ -99,7 +99,7 @@ def in_watts(case: Case) -> Case:
 
     watt, stored = 1.0 / W_A_KW, case.dt / W_A_KW
     limits: dict[str, Any] = {name: down(getattr(case, name), watt) for name in IN_WATTS}
-    limits |= {name: down(getattr(case, name), stored) for name in ("E", "soc0", "soc_min")}
+    limits |= {name: down(getattr(case, name), stored) for name in ("E", "soc0", "soc_min", "soc_end")}
     limits["pk0"] = -down(-case.pk0, watt)
     return replace(case, **limits)
 
@@ -109,7 +109,7 @@ def _steps(model: Compiled, case: Case) -> FloatArray:
     steps = np.ones(len(model.cost))
     units = dict.fromkeys(("full", "eco"), float(SHARES))
     units |= dict.fromkeys(("import", "export", "renewable", "unserved", "peak", "charge", "discharge", "excess"), float(W_A_KW))
-    units["soc"] = W_A_KW / case.dt
+    units |= dict.fromkeys(("soc", "missing"), W_A_KW / case.dt)
     for name, unit in units.items():
         steps[model.columns[name]["first"] : model.columns[name]["end"]] = unit
     return steps
@@ -151,11 +151,13 @@ def _start(model: Any, compiled: Compiled, per_unit: FloatArray, case: Case) -> 
     import_kw = np.minimum(need_kw, case.gmax)
     event = np.repeat(np.arange(len(case.dr_site)), case.dr_end - case.dr_start)
     slot = np.concatenate([np.arange(a, b) for a, b in zip(case.dr_start, case.dr_end, strict=True)] or [event])
+    have = case.E > 0
     point[families["drop"]] = 1.0
     point[families["import"]] = import_kw.ravel()
     point[families["unserved"]] = (need_kw - import_kw).ravel()
     point[families["peak"]] = np.maximum(case.pk0, import_kw.max(axis=1))
-    point[families["soc"]] = np.repeat(case.soc0[case.E > 0], case.T)
+    point[families["soc"]] = np.repeat(case.soc0[have], case.T)
+    point[families["missing"]] = np.maximum(0.0, case.soc_end - case.soc0)[have & np.isfinite(case.missing)]
     point[families["excess"]] = np.maximum(0.0, import_kw[case.dr_site[event], slot] - case.dr_limit_kw[event])
     hint = model.proto.solution_hint
     hint.vars.extend(range(len(point)))
@@ -169,6 +171,7 @@ def _rows(model: Any, compiled: Compiled, per_unit: FloatArray, case: Case, unti
     drops = compiled.rows["voltage"]
     largest = float(np.abs(matrix[drops["first"] : drops["end"]]).max()) if drops["end"] > drops["first"] else 0.0
     scale = dict.fromkeys(("peak", "charge", "discharge", "event", "head"), float(W_A_KW))
+    scale["final"] = W_A_KW / case.dt
     scale |= {"amount": 1000.0 * SHARES, "within_share": float(SHARES), "capacity": SHARES * resource, "volume": 1000.0}
     scale |= {"balance": float(W_A_KW * FINE), "battery": 1000.0 * W_A_KW / case.dt, "voltage": 1e6 * W_A_KW / (largest or 1.0)}
     waste = {"balance": (0.0, float(FINE)), "battery": (-1000.0, 0.0)}

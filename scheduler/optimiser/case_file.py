@@ -85,7 +85,7 @@ def read_case(path: Path) -> Case:
 
 
 def write_case(path: Path, case: Case) -> None:
-    """Write ``case`` as a file of the benchmark format (compressed); it has no place for reserves or modes of another speed."""
+    """Write ``case`` as a file of the benchmark format (compressed); only what the format has a place for."""
     arrays: dict[str, Any] = {name: getattr(case, name) for name in NAMES}
     for name in ("gmax", "emax"):
         if (arrays[name] == arrays[name][:, :1]).all():

@@ -14,7 +14,7 @@ import numpy as np
 from grid.chance import stream
 from grid.horizon import FloatArray
 from scheduler.optimiser.case_work import Work, make_work
-from scheduler.optimiser.large.case import ECO_POWER, ECO_SPEED, UNSERVED_EUR_PER_KWH, Case, IntArray
+from scheduler.optimiser.large.case import UNSERVED_EUR_PER_KWH, Case, IntArray
 
 UTILISATION = 0.6
 SITES_A_FEEDER = 6
@@ -120,8 +120,6 @@ def make_case(size: Size, seed: int, templates: int | None = None, name: str | N
         flim=flow_kw,
         vco=_lines(seed, feeder, import_kw),
         vtol=VOLTAGE_BAND,
-        speed2=np.full(size.jobs, ECO_SPEED),
-        power2=np.full(size.jobs, ECO_POWER),
         **{name: getattr(work, name) for name in Work.__dataclass_fields__},
     )
 

@@ -229,3 +229,13 @@ def test_second_mode_is_each_job_s_own() -> None:
     assert cost_eur(case, decided((0, (0, 1), (0.0, 0.0), (1.0, 1.0)))) == pytest.approx(0.04)
     slow = check_case(case, decided((0, (0, 1), (0.0, 0.0), (1.0, 0.9)))).findings
     assert [finding.rule for finding in slow] == ["work"]
+
+
+def test_what_a_battery_lacks_at_the_end_is_paid_where_that_is_allowed() -> None:
+    """3 of 5 kWh must be there at the end: 1 kWh is used at 1.0 for 0.3 missing, buying it back at 0.5 would be dearer.
+
+    Where nothing may be missing it is bought back; an end below the start is free.
+    """
+    case = tiny(slots=2, a=[[3.0, 0.0]], pi=[[1.0, 0.5]], E=5.0, Pc=5.0, Pd=5.0, soc0=5.0, soc_end=3.0)
+    assert cost_eur(replace(case, missing=np.array([0.3])), all_dropped(case)) == pytest.approx(0.3)
+    assert cost_eur(case, all_dropped(case)) == pytest.approx(0.5)

@@ -29,14 +29,14 @@ def construct(jobs, grid, state, order, guide, opened, longest):
 
 
 @njit(cache=True, nogil=True)
-def anneal(jobs, grid, state, dataset, data_ptr, data_jobs, copies_ptr, copies, bought, longest, rounds, hot, cold, seed, most_jobs, focus):
+def anneal(jobs, grid, state, dataset, data_ptr, data_jobs, copies_ptr, copies, bought, longest, rounds, hot, cold, seed, most_jobs, focus, eager):
     """``rounds`` of ruin and recreate at temperatures falling from ``hot`` to ``cold`` EUR; returns how many were accepted.
 
     Args:
         dataset: of each job, or -1; data_ptr, data_jobs: jobs of each dataset; copies_ptr, copies: its copies.
         bought: fraction of each copy that the fractional plan buys.
         most_jobs: most jobs taken out at once.
-        focus: jobs that are looked at more often (dropped, or in an overloaded cell).
+        focus: jobs that are looked at more often (dropped, or in an overloaded cell); eager: how often.
     """
     np.random.seed(seed)
     reals, whole = np.empty((8, 2 * longest + 2)), np.empty(2 * longest + 2, dtype=np.int64)
@@ -59,7 +59,7 @@ def anneal(jobs, grid, state, dataset, data_ptr, data_jobs, copies_ptr, copies, 
     for _ in range(rounds):
         temperature *= cooling
         j0 = np.random.randint(n_jobs)
-        if len(focus) and np.random.random() < 0.25:
+        if len(focus) and np.random.random() < eager:
             j0 = focus[np.random.randint(len(focus))]
         n = 0
         kind = np.random.random()

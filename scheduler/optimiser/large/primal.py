@@ -21,14 +21,17 @@ from scheduler.optimiser.large.dual import Dual
 from scheduler.optimiser.large.energy import EnergyBlock
 from scheduler.optimiser.large.improve import anneal, construct
 from scheduler.optimiser.large.prox import serve
-from scheduler.optimiser.large.state import State, flexible, grid_of, jobs_of, new_state, recount, take
+from scheduler.optimiser.large.state import Grid, State, flexible, grid_of, jobs_of, new_state, recount, take
 
 
 BINARY_SECONDS = 20.0
 """Most time for the directions of the batteries of a feeder at the end, where the linear programme used both at once."""
 
-EXTRA_ROUNDS = 8
-"""Most rounds beyond the tracked phase's time while something is still overloaded."""
+EXTRA_ROUNDS = 300
+"""Most rounds of clearing what is still overloaded after the tracked phase."""
+
+EXTRA_SHARE = 0.06
+"""Most time of that, as a share of the tracked phase's."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,9 +48,9 @@ class Tuning:
         follow: share of the price error that the price takes over in each round.
     """
 
-    tracked: float = 0.7
+    tracked: float = 0.82
     hot: float = 0.06
-    cold: float = 0.0003
+    cold: float = 0.0005
     exact_hot: float = 0.005
     exact_cold: float = 0.0005
     soft: float = 0.01
@@ -56,7 +59,7 @@ class Tuning:
     tight: float = 300.0
     jobs: int = 4
     flex: float = 0.0
-    follow: float = 0.1
+    follow: float = 0.2
     bump: float = 0.2
 
 
@@ -108,18 +111,13 @@ class Primal:
     ) -> None:
         """Soft limits that harden."""
         tune, case = self.tuning, self.case
-        share = 0.0
+        share, rho = 0.0, tune.soft
         last = begun
-        extra = 0
-        while (share < 1.0 or extra < EXTRA_ROUNDS) and not done():
+        while share < 1.0 and not done():
             share = min(1.0, (time.perf_counter() - begun) / max(1e-9, end - begun))
             over = self.state.use - case.cap
             if share > 0.85:
                 self.mu = self.mu + np.maximum(0.0, over) * dual_stiff(self.dual, tune.tight) * tune.bump
-            if share >= 1.0:
-                if (over <= 1e-7).all():
-                    break
-                extra += 1
             rho = tune.soft * (tune.stiff / tune.soft) ** share
             tight = tune.loose * (tune.tight / tune.loose) ** min(1.0, share / 0.85)
             grid = self._tracked_grid(rho, tight)
@@ -137,6 +135,22 @@ class Primal:
             if report is not None and last == now:
                 excess = float(np.maximum(0.0, self.state.use - case.cap).sum() / case.cap.sum())
                 self.judge(f"tracked rho {rho:.2f} over {excess:.5f} rate {self._rate:.0f}", report)
+
+        if not done():
+            self._clear(end + EXTRA_SHARE * (end - begun), rho)
+
+    def _clear(self, until: float, rho: float) -> None:
+        """Move jobs out of the cells that are still overloaded, at prices that rise there until nothing is."""
+        tune, heat = self.tuning, self._scale * self.tuning.cold
+        for _ in range(EXTRA_ROUNDS):
+            over = self.state.use - self.case.cap
+            if (over <= 1e-7).all() or time.perf_counter() > until:
+                return
+            self.mu = self.mu + np.maximum(0.0, over) * dual_stiff(self.dual, tune.tight) * tune.bump
+            grid = self._tracked_grid(rho, tune.tight)
+            recount(self.jobs, grid, self.state)
+            focus = self._focus()
+            self._rounds_of(grid, 200 + 40 * len(focus), heat, tune.jobs, focus, 0.8)
 
     def _try_clean(self) -> None:
         """Make a plan without overload from where the search is, judge it, and go back to where the search was."""
@@ -236,20 +250,25 @@ class Primal:
         """The best plan."""
         return solution_of(self.case, self.jobs.room, *self.best)
 
-    def _tracked_grid(self, rho: float, tight: float):  # type: ignore[no-untyped-def]
+    def _tracked_grid(self, rho: float, tight: float) -> Grid:
+        """Cells priced by tracking, with overload at a price (hard when ``tight`` is 0)."""
         dual = self.dual
         return self._base._replace(lam=self.lam, target=self.served, rho=dual.rho * rho, stiff=dual.rho_use * tight, mu=self.mu)
 
-    def _anneal(self, grid, seconds: float, heat: float, jobs: int) -> None:  # type: ignore[no-untyped-def]
+    def _anneal(self, grid: Grid, seconds: float, heat: float, jobs: int) -> None:
+        """About ``seconds`` of ruin and recreate at a temperature in EUR."""
         count = max(20, int(self._rate * seconds))
         begun = time.perf_counter()
+        self._rounds_of(grid, count, heat, jobs, self._focus(), 0.25)
+        self._rate = count / max(1e-6, time.perf_counter() - begun)
+
+    def _rounds_of(self, grid: Grid, count: int, heat: float, jobs: int, focus: IntArray, eager: float) -> None:
+        """``count`` rounds of ruin and recreate."""
         anneal(
             self.jobs, grid, self.state, self._dataset, self._data_ptr, self._data_jobs, self._copies_ptr, self._copies,
-            self.dual.bought, self.dual.longest, count, heat, heat, self.seed * 1_000_003 + self.rounds, jobs,
-            self._focus(),
+            self.dual.bought, self.dual.longest, count, heat, heat, self.seed * 1_000_003 + self.rounds, jobs, focus, eager,
         )  # fmt: skip
         self.rounds += 1
-        self._rate = count / max(1e-6, time.perf_counter() - begun)
 
     def _focus(self) -> IntArray:
         """Jobs that are dropped or run in an overloaded cell."""

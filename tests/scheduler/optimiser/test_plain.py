@@ -172,3 +172,19 @@ def test_second_mode_of_a_job_is_its_own() -> None:
     """Half the work for a fifth of the power: the job of one slot runs two slots in its second mode."""
     case = with_jobs(tiny(a=0.0), {"typ": 2, "p": 1, "speed2": 0.5, "power2": 0.2})
     assert solve_plain(case, 10.0).objective == pytest.approx(0.04)
+
+
+def test_batteries_at_the_end_cost_the_same_on_both_sides() -> None:
+    """A battery that must end fuller than it began: the dearer what is missing, the more it costs, most when nothing may be."""
+    case = tiny(
+        sites=2, pi=[[0.1, 0.4, 0.1, 0.4]], E=[4.0, 0.0], Pc=1.0, Pd=2.0, soc0=[1.0, 0.0], soc_end=[3.0, 0.0], eta_c=0.9
+    )  # fmt: skip
+    costs = []
+    for missing in (0.05, 0.2, float("inf")):
+        priced = replace(case, missing=np.full(2, missing))
+        expected = least_energy_cost(priced, np.zeros((2, 4)))
+        assert expected is not None
+        assert solve_plain(priced, 10.0).objective == pytest.approx(expected, abs=1e-6)
+        costs.append(expected)
+    assert costs[0] + 0.01 < costs[1]
+    assert costs[1] + 0.01 < costs[2]
