@@ -1,6 +1,7 @@
 """The exact model of a case, job by job and slot by slot, from arrays straight into HiGHS: a rival, and the truth on tiny cases.
 
-It is the textbook time-indexed MILP; the large-scale solver uses it only for its exact polish of small cases. Families in words, in their order:
+It is the textbook time-indexed MILP; the large-scale solver uses it only for its exact polish of small cases. Families in words, in
+their order:
 
 once: every job starts once, is at one site, or is dropped. amount: a job at a site does its work. within: it runs only where it
 is. moved: a copy is paid before it is used. volume: copies of a site are within its limit. capacity: of each resource, site and

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -164,7 +165,7 @@ class Solution:
 
     def save(self, path: Path, bound: float | None) -> None:
         """Write a solution file; ``bound`` is the lower bound that is claimed."""
-        claim = {} if bound is None else {"bound": np.float64(bound)}
+        claim: dict[str, Any] = {} if bound is None else {"bound": np.float64(bound)}
         np.savez_compressed(
             path,
             choice=self.choice,
@@ -183,16 +184,16 @@ def load_case(path: Path) -> Case:
         ValueError: an array is missing or has the wrong shape, with its name.
     """
     with np.load(path) as file:
-        arrays = {key: file[key] for key in file.files}
+        arrays: dict[str, Any] = {key: file[key] for key in file.files}
     missing = [key for key in _FORMAT if key not in arrays]
     if missing:
         raise ValueError(f"{path}: not an instance of the benchmark format, it has no {', '.join(missing)}")
     sites, slots = arrays["cap"].shape[1:]
 
-    def whole(key: str) -> IntArray:
+    def whole(key: str) -> Any:
         return np.ascontiguousarray(arrays[key], dtype=np.int64)
 
-    def real(key: str, shape: tuple[int, ...] | None = None) -> FloatArray:
+    def real(key: str, shape: tuple[int, ...] | None = None) -> Any:
         array = np.asarray(arrays[key], dtype=np.float64)
         if shape == (sites, slots) and array.shape == (sites,):
             array = array[:, None]

@@ -52,7 +52,8 @@ def densest_load(case: Case, classes: Classes) -> FloatArray:
         most = np.minimum(most, limit)
     total = np.zeros(case.S)
     np.add.at(total, site, power * np.repeat(classes.count, np.diff(classes.ep)))
-    return np.minimum(most, total[:, None]) * (1 + 1e-9) + 1e-9
+    least: FloatArray = np.minimum(most, total[:, None]) * (1 + 1e-9) + 1e-9
+    return least
 
 
 class Dual:

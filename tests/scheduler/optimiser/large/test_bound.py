@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from functools import lru_cache
+from typing import Any
 
 import numpy as np
 import pytest
@@ -100,7 +101,7 @@ def test_malleable_job_may_take_part_of_a_slot_that_lacks_room_for_all_of_it() -
 
 def test_merging_identical_jobs_is_exact() -> None:
     """Twelve jobs of three kinds: the same bound for the same prices, whether they are merged or not."""
-    shapes = [{"typ": 0, "p": 2}, {"typ": 1, "p": 3, "soft": 2, "wt": 0.2}, {"typ": 2, "p": 2, "drop": 0.3}]
+    shapes: list[dict[str, Any]] = [{"typ": 0, "p": 2}, {"typ": 1, "p": 3, "soft": 2, "wt": 0.2}, {"typ": 2, "p": 2, "drop": 0.3}]
     case = with_jobs(tiny(pi=[[0.3, 0.1, 0.2, 0.4]], cap=5.0), *(shapes * 4))
     merged, single = Dual(case), Dual(case, classes_of(case, merge=False))
     assert len(merged.classes.first) == 3
