@@ -340,7 +340,8 @@ class Primal:
 
 def dual_stiff(dual: Dual, tight: float) -> FloatArray:
     """Price of a unit of overload per unit, ``[R, S, 1]``."""
-    return (dual.rho_use * tight)[:, :, None]
+    stiff: FloatArray = (dual.rho_use * tight)[:, :, None]
+    return stiff
 
 
 def feeder_sites(case: Case) -> list[IntArray]:
