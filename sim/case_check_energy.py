@@ -60,11 +60,10 @@ class _Group:
         self._block("charge", wear, 0.0, case.Pc[sites, None] * has)
         self._block("discharge", wear, 0.0, case.Pd[sites, None] * has)
         least = np.broadcast_to(np.minimum(case.soc_min, case.soc0)[sites, None] * has, self.shape)
-        self._block("stored", 0.0, least, case.E[sites, None])
-        price = np.where(np.isfinite(case.missing[sites]), case.missing[sites], 0.0)  # infinite: nothing may be missing
-        self._block(
-            "missing_at_end", price[:, None], 0.0, np.where(case.missing[sites] < infinity, infinity, 0.0)[:, None], columns=1
-        )
+        self._block("stored", 0.0, least, np.maximum(case.E, case.soc0)[sites, None])
+        paid = np.isfinite(case.missing[sites, None])
+        price = np.where(paid, case.missing[sites, None], 0.0)
+        self._block("missing", price, 0.0, np.where(paid, infinity, 0.0), columns=1)
         self._block("above_peak", case.dc[sites, None], 0.0, infinity, columns=1)
 
     def _block(self, name: str, cost: Any, lower: Any, upper: Any, columns: int | None = None) -> None:
@@ -95,8 +94,8 @@ class _Group:
         begin[:, 0] = case.soc0[sites] * (case.E[sites] > 0)
         found.append((self._matrix(stored, size), begin.ravel(), begin.ravel()))
         last = kron(identity(count), np.eye(1, slots, slots - 1))
-        end = {"stored": last, "missing_at_end": identity(count)}
-        found.append((self._matrix(end, count), case.soc_end[sites] * (case.E[sites] > 0), np.full(count, infinity)))
+        wanted = case.soc_end[sites] * (case.E[sites] > 0)
+        found.append((self._matrix({"stored": last, "missing": identity(count)}, count), wanted, np.full(count, infinity)))
         peak = {"import": one, "above_peak": -kron(identity(count), np.ones((slots, 1)))}
         found.append((self._matrix(peak, size), np.full(size, -infinity), np.repeat(case.pk0[sites], slots)))
         if case.fid[sites[0]] >= 0:

@@ -1,13 +1,13 @@
 """The exact model of a case, job by job and slot by slot, from arrays straight into HiGHS: a rival, and the truth on tiny cases.
 
-It is the textbook time-indexed MILP; the large-scale solver uses it only for its exact polish of small cases. Families in words, in
-their order:
+It is the textbook time-indexed MILP and shares no row with the price decomposition, whose exact polish solves it for small cases.
+Families in words, in their order:
 
 once: every job starts once, is at one site, or is dropped. amount: a job at a site does its work. within: it runs only where it
 is. moved: a copy is paid before it is used. volume: copies of a site are within its limit. capacity: of each resource, site and
-slot. balance: every kW of facility load has a source. battery: state of charge from slot to slot. final: what a battery lacks
-at the end is paid. charge, discharge: never both in one slot. peak: import above the peak already reached is paid. event: net
-import above the limit is paid. head, voltage: flow through the head of a feeder and voltage drop along its chain stay within
+slot. balance: every kW of facility load has a source. battery: state of charge from slot to slot. final: charge missing at the
+end is paid, or forbidden. charge, discharge: never both in one slot. peak: import above the peak already reached is paid. event:
+net import above the limit is paid. head, voltage: flow through the head of a feeder and voltage drop along its chain stay within
 their limits (linearised DistFlow).
 """
 

@@ -85,7 +85,7 @@ def energy_side(case: Case, first: int, rows: RowSink) -> EnergyColumns:
 
 
 def _batteries(case: Case, side: _Side, rows: RowSink, balance: IntArray) -> None:
-    """Families final, battery, charge and discharge, of the sites that have one."""
+    """Families battery, charge and discharge, of the sites that have one."""
     have = np.flatnonzero(case.E > 0)
     count, slots, infinity = len(have), case.T, np.inf
     each = np.ones((count, slots))
@@ -93,14 +93,10 @@ def _batteries(case: Case, side: _Side, rows: RowSink, balance: IntArray) -> Non
     charge = side.add("charge", wear, 0.0, case.Pc[have, None])
     discharge = side.add("discharge", wear, 0.0, case.Pd[have, None])
     least = np.minimum(case.soc_min, case.soc0)[have, None] * each
-    paid = np.isfinite(case.missing[have])
-    least[:, -1] = np.where(paid, least[:, -1], np.maximum(least[:, -1], case.soc_end[have]))
-    soc = side.add("soc", 0.0 * each, least, case.E[have, None])
+    soc = side.add("soc", 0.0 * each, least, np.maximum(case.E, case.soc0)[have, None])
+    allowed = np.isfinite(case.missing[have])
+    missing = side.add("missing", np.where(allowed, case.missing[have], 0.0), 0.0, np.where(allowed, infinity, 0.0))
     charging = side.add("charging", 0.0 * each, 0.0, 1.0, whole=True)
-    lacking = side.add("missing", case.missing[have][paid], 0.0, infinity)
-    final = rows.family("final", case.soc_end[have][paid], np.full(len(lacking), infinity)) + np.arange(len(lacking))
-    rows.put(final, soc[paid, -1], 1.0)
-    rows.put(final, lacking, 1.0)
     rows.put(balance[have].ravel(), charge.ravel(), -1.0)
     rows.put(balance[have].ravel(), discharge.ravel(), 1.0)
 
@@ -111,6 +107,10 @@ def _batteries(case: Case, side: _Side, rows: RowSink, balance: IntArray) -> Non
     rows.put(row[:, 1:].ravel(), soc[:, :-1].ravel(), -1.0)
     rows.put(row.ravel(), charge.ravel(), np.repeat(-case.eta_c[have] * case.dt, slots))
     rows.put(row.ravel(), discharge.ravel(), np.repeat(case.dt / case.eta_d[have], slots))
+
+    end = rows.family("final", case.soc_end[have], np.full(count, infinity)) + np.arange(count)
+    rows.put(end, soc[:, -1], 1.0)
+    rows.put(end, missing, 1.0)
 
     size = count * slots
     one = rows.family("charge", np.full(size, -infinity), np.zeros(size)) + np.arange(size)

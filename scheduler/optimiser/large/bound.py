@@ -13,7 +13,7 @@ from scheduler.optimiser.large.case import Case, IntArray
 from scheduler.optimiser.large.groups import Classes
 
 MOST_COPIES = 12
-"""Datasets with more copies than this are bounded by their cheapest copies for free (still valid, less tight)."""
+"""Datasets with more copies than this count all of them as bought for nothing (still valid, less tight)."""
 
 
 @njit(cache=True, nogil=True)
@@ -36,6 +36,7 @@ def copies_bound(group_ptr, group, ep, entry, em, cost, drop, count, first, copi
                     m = em[entry[e]]
                     allowed = m < 0 or free
                     if not allowed:
+                        allowed = True  # a copy of another dataset than the group's counts as bought
                         for c in range(number):
                             if copies[copies_ptr[d] + c] == m:
                                 allowed = (mask >> c & 1) == 1

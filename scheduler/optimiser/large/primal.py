@@ -13,6 +13,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
+import numpy.typing as npt
 
 from grid.errors import SolverError
 from grid.horizon import FloatArray
@@ -23,8 +24,7 @@ from scheduler.optimiser.large.improve import anneal, construct
 from scheduler.optimiser.large.prox import serve
 from scheduler.optimiser.large.state import Grid, State, flexible, grid_of, jobs_of, new_state, recount, take
 
-
-BINARY_SECONDS = 20.0
+BINARY_SECONDS = 5.0
 """Most time for the directions of the batteries of a feeder at the end, where the linear programme used both at once."""
 
 EXTRA_ROUNDS = 300
@@ -60,7 +60,7 @@ class Tuning:
     jobs: int = 4
     flex: float = 0.0
     follow: float = 0.2
-    bump: float = 0.2
+    bump: float = 0.05
 
 
 class Primal:
@@ -98,8 +98,9 @@ class Primal:
         """Both phases within ``seconds``; ends early when ``done()``."""
         begun = time.perf_counter()
         self.start()
-        if report is not None:
-            self.judge("first plan", report)
+        judged = time.perf_counter()
+        self.judge("first plan", report)
+        seconds -= min(0.2 * seconds, 2.0 * (time.perf_counter() - judged))  # for the last judgement
         self.tracked(begun, begun + self.tuning.tracked * seconds, done, report)
         if not done():
             self.repair()
@@ -200,19 +201,39 @@ class Primal:
         case, state, jobs = self.case, self.state, self.jobs
         grid = self._tracked_grid(self.tuning.stiff, 0.0)
         recount(jobs, grid, state)
-        while True:
-            over = state.use - case.cap
-            r, s, t = np.unravel_index(int(over.argmax()), over.shape)
-            if over[r, s, t] <= 1e-7:
-                break
-            here = [
-                j
-                for j in state.members[s, : state.number[s]]
-                if case.res[j, r] > 0 and (state.slot[jobs.room[j] : jobs.room[j] + state.length[j]] == t).any()
-            ]
-            take(jobs, grid, state, min(here, key=lambda j: case.drop[j] / case.res[j, r]))
+        for j in self._too_much():
+            take(jobs, grid, state, j)
         opened = np.zeros(max(1, len(case.mc)), dtype=np.int64)
         construct(jobs, grid, state, np.argsort(-case.drop, kind="stable"), 0.5, opened, self.dual.longest)
+
+    def _too_much(self) -> list[int]:
+        """Jobs to take out so that no cell is overloaded: in each cell those first whose dropping costs least per use."""
+        case, state, jobs = self.case, self.state, self.jobs
+        use = state.use.copy()
+        cells = np.argwhere((use > case.cap + 1e-7).any(axis=0))
+        if not len(cells):
+            return []
+        count = np.where(state.choice >= 0, state.length, 0)
+        owner = np.repeat(np.arange(case.J), count)
+        first = np.concatenate(([0], np.cumsum(count)))[:-1]
+        index = jobs.room[owner] + np.arange(len(owner)) - first[owner]
+        key = case.es[state.choice[owner]] * case.T + state.slot[index]
+        order = np.argsort(key, kind="stable")
+        key, owner = key[order], owner[order]
+        gone: set[int] = set()
+        for s, t in cells:
+            span = slice(*np.searchsorted(key, (s * case.T + t, s * case.T + t + 1)))
+            for r in range(len(use)):
+                if use[r, s, t] <= case.cap[r, s, t] + 1e-7:
+                    continue
+                here = [int(j) for j in owner[span] if j not in gone and case.res[j, r] > 0]
+                for j in sorted(here, key=lambda j: case.drop[j] / case.res[j, r]):
+                    if use[r, s, t] <= case.cap[r, s, t] + 1e-7:
+                        break
+                    gone.add(j)
+                    at = slice(jobs.room[j], jobs.room[j] + state.length[j])
+                    use[:, s, state.slot[at]] -= case.res[j][:, None] * state.part[at]
+        return sorted(gone)
 
     def finish(self) -> float:
         """Exact objective of the best plan, battery directions included; a plan without overload is made if there is none yet."""
@@ -273,7 +294,7 @@ class Primal:
     def _focus(self) -> IntArray:
         """Jobs that are dropped or run in an overloaded cell."""
         state, case = self.state, self.case
-        hurt = state.choice < 0
+        hurt: npt.NDArray[np.bool_] = state.choice < 0
         over = (state.use > case.cap + 1e-7).any(axis=0)
         if over.any():
             count = np.where(hurt, 0, state.length)

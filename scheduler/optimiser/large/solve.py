@@ -13,6 +13,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from grid.errors import SolverError
 from scheduler.optimiser.large.case import Case, Solution
 from scheduler.optimiser.large.dual import Dual
 from scheduler.optimiser.large.exact import polish, time_for_polish
@@ -111,13 +112,25 @@ def solve_case(
         return stop() or (np.isfinite(primal.objective) and primal.objective - dual.bound <= limits.gap * abs(primal.objective))
 
     halt = threading.Event()
-    behind = threading.Thread(target=_improve_bound, args=(dual, halt, end), daemon=True)
+    failed: list[SolverError] = []
+
+    def improve_bound() -> None:
+        """Sweep on until the plan is there; a fault is kept for the caller."""
+        try:
+            if time.perf_counter() < end:
+                dual.run(end, halt.is_set, every=20)
+        except SolverError as error:
+            failed.append(error)
+
+    behind = threading.Thread(target=improve_bound, daemon=True)
     behind.start()
     try:
         primal.run(max(0.05, (1.0 - time_for_polish(case)) * (end - time.perf_counter())), enough, progress)
     finally:
         halt.set()
         behind.join()
+    if failed:
+        raise failed[0]
     gained = None if enough() else polish(case, primal, dual, end, limits.gap, stop, seed)
     if gained is not None:
         progress(f"polish: {gained.before:.4f} EUR became {gained.after:.4f} EUR{', proven' if gained.proven else ''}")
@@ -129,8 +142,3 @@ def solve_case(
     progress(f"plan: {objective:.4f} EUR, bound {dual.bound:.4f} EUR, gap {100 * gap:.2f} %")
     return Outcome(primal.solution(), objective, dual.bound, status, built - begun, time.perf_counter() - built, primal, dual)
 
-
-def _improve_bound(dual: Dual, halt: threading.Event, end: float) -> None:
-    """Sweep on until the plan is there."""
-    if not halt.is_set() and time.perf_counter() < end:
-        dual.run(end, halt.is_set, every=20)

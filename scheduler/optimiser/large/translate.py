@@ -156,6 +156,12 @@ def _resources(problem: Problem) -> tuple[FloatArray, FloatArray]:
     """Capacity ``[R', S, T]`` and use ``[J, R']`` with the tenants' shares as further resources."""
     kinds = problem.capacity.shape[0]
     blocks = [problem.capacity] + [tenant.share * problem.capacity for tenant in problem.tenants]
+    for task in problem.jobs:
+        if task.tenant >= 0 and task.pinned:  # what is commanded holds, whatever the share; others must fit beside it
+            use = np.array(task.resources)[:, None]
+            slots = list(task.pinned)
+            block = blocks[1 + task.tenant]
+            block[:, task.options[0].site, slots] = np.maximum(0.0, block[:, task.options[0].site, slots] - use)
     res = np.zeros((len(problem.jobs), kinds * len(blocks)))
     for j, task in enumerate(problem.jobs):
         res[j, :kinds] = task.resources
