@@ -52,9 +52,10 @@ class Case:
         dr_site, dr_start, dr_end, dr_limit_kw, dr_penalty: events on import minus export, ``[V]`` each, slots half-open.
         fid: feeder of each site (-1: none), ``[S]``; sites of a feeder are a chain in index order from the transformer.
         flim: limit of the flow through the head of each feeder, ``[F]``; vco: voltage drop per kW of flow, ``[S]``; vtol: limit.
-        typ, p, rel, dl, soft, wt, res, pw, drop: jobs: kind, work, window, due slot, lateness price per slot, use ``[J, R]``, IT kW
-            at full speed, price of not running it.
-        ep, es, ec, ea, em: eligibility: entries of job ``j`` are ``ep[j]:ep[j + 1]``; site, fixed cost, earliest slot, copy or -1.
+        typ, p, rel, dl, soft, wt, res, pw, drop: jobs: kind, work, window, due slot, lateness price per slot, use ``[J, R]``, IT
+            kW at full speed, price of not running it.
+        ep, es, ec, ea, em: eligibility: entries of job ``j`` are ``ep[j]:ep[j + 1]``; site, fixed cost, earliest slot, copy or
+            -1.
         soc_end, missing: state of charge at least at the end, and price of each kWh missing (infinite: forbidden), ``[S]``.
         speed2, power2: second mode of malleable jobs: share of the work and of the power at full speed, ``[J]``.
         ms, md, mc, mgb: copies: site, dataset, price, volume; gbmax: volume limit of each site, ``[S]``.
@@ -208,7 +209,8 @@ def load_case(path: Path) -> Case:
         **{key: real(key, each) for key in ("E", "Pc", "Pd", "soc0", "eta_c", "eta_d", "wear", "pk0", "dc", "vco", "gbmax")},
         soc_min=np.zeros(sites),
         unserved=np.full(sites, UNSERVED_EUR_PER_KWH),
-        **{key: whole(key) for key in ("dr_site", "dr_start", "dr_end", "fid", "typ", "p", "rel", "dl", "soft", "ep", "es", "ea", "em")},
+        **{key: whole(key) for key in ("dr_site", "dr_start", "dr_end", "fid", "typ", "p", "rel", "dl", "soft")},
+        **{key: whole(key) for key in ("ep", "es", "ea", "em")},
         **{key: real(key) for key in ("dr_limit_kw", "dr_penalty", "flim", "wt", "res", "pw", "drop", "ec", "mc", "mgb")},
         vtol=float(arrays["vtol"]),
         ms=whole("ms"),
@@ -217,6 +219,6 @@ def load_case(path: Path) -> Case:
 
 
 _FORMAT = (
-    "dt cap a pue ren E Pc Pd eta_c eta_d soc0 wear gmax emax pi po pk0 dc dr_site dr_start dr_end dr_limit_kw dr_penalty fid flim vco "
-    "vtol typ p rel dl soft wt res pw drop ep es ec ea em ms md mc mgb gbmax"
-).split()
+    "dt cap a pue ren E Pc Pd eta_c eta_d soc0 wear gmax emax pi po pk0 dc dr_site dr_start dr_end dr_limit_kw dr_penalty fid flim "
+    "vco vtol typ p rel dl soft wt res pw drop ep es ec ea em ms md mc mgb gbmax"
+).split()  # noqa: SIM905 - the arrays of the format, in their order, read better as a line

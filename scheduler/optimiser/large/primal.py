@@ -1,8 +1,8 @@
 """The plan: jobs moved one by one at prices that answer, first with soft limits, then with hard ones and exact costs.
 
-Phase *tracked*: a cell costs ``lam * load + rho / 2 (load - served)^2`` where ``served`` is what the energy side would serve at that
-price; overload is allowed at a price. ``served`` follows the jobs (``prox``), ``rho`` and the price of overload rise until nothing
-is overloaded. Phase *exact*: capacity is hard, cells cost what their supply steps cost, batteries are planned anew now and then.
+Phase *tracked*: a cell costs ``lam * load + rho / 2 (load - served)^2`` where ``served`` is what the energy side would serve at
+that price; overload is allowed at a price. ``served`` follows the jobs (``prox``), ``rho`` and the price of overload rise until
+nothing is overloaded. Phase *exact*: capacity is hard, cells cost what their supply steps cost, batteries are planned anew now and then.
 Every candidate is judged by the exact energy side (``energy``); the best one is kept.
 """
 
@@ -66,7 +66,7 @@ class Tuning:
 class Primal:
     """Search for a plan of one case at the prices of ``dual``."""
 
-    def __init__(self, case: Case, dual: Dual, tuning: Tuning = Tuning(), seed: int = 0) -> None:  # noqa: B008 - frozen
+    def __init__(self, case: Case, dual: Dual, tuning: Tuning = Tuning(), seed: int = 0) -> None:
         self.case, self.dual, self.tuning, self.seed = case, dual, tuning, seed
         self.jobs = jobs_of(case)
         self.state: State = new_state(case, self.jobs)
@@ -184,7 +184,8 @@ class Primal:
             self.objective, self.best = total, self._snapshot()
         if report is not None:
             gap = (total - self.dual.bound) / max(1e-9, abs(total))
-            report(f"{origin}: {total:.3f} EUR{'' if clean else ' (overloaded)'}, gap {gap:.4f}, dropped {(state.choice < 0).sum()}, copies {copies:.2f}")
+            how, dropped = "" if clean else " (overloaded)", int((state.choice < 0).sum())
+            report(f"{origin}: {total:.3f} EUR{how}, gap {gap:.4f}, dropped {dropped}, copies {copies:.2f}")
         return total
 
     def energy(self, load: FloatArray) -> tuple[float, FloatArray]:
@@ -302,7 +303,7 @@ class Primal:
             first = np.concatenate(([0], np.cumsum(count)))[:-1]
             index = self.jobs.room[owner] + np.arange(len(owner)) - first[owner]
             site = case.es[np.where(hurt, 0, state.choice)]
-            hurt[owner[over[site[owner], state.slot[index]]]] = True
+            np.asarray(hurt)[owner[over[site[owner], state.slot[index]]]] = True
         return np.flatnonzero(hurt).astype(np.int64)
 
     def _serve(self, rho: float) -> None:
@@ -311,9 +312,12 @@ class Primal:
         price, value = np.empty((case.S, case.T)), np.empty(case.S)
         most = np.full((case.S, case.T), 1e9)
         serve(
-            case.dt, case.a, case.pue, case.ren, case.gmax, case.emax, case.pi + dual.adder / case.dt, case.po + dual.adder / case.dt,
-            dual.events.limit, dual.events.penalty, case.unserved, self.peak, dual.over_peak, case.E, case.soc_min, case.Pc, case.Pd,
-            case.eta_c, case.eta_d, case.wear, case.soc0, case.soc_end, self.lam, dual.rho * rho, self.state.load, most, price, self.served,
+            case.dt, case.a, case.pue, case.ren, case.gmax, case.emax, case.pi + dual.adder / case.dt,
+            case.po + dual.adder / case.dt,
+            dual.events.limit, dual.events.penalty, case.unserved, self.peak, dual.over_peak, case.E, case.soc_min, case.Pc,
+            case.Pd,
+            case.eta_c, case.eta_d, case.wear, case.soc0, case.soc_end, self.lam, dual.rho * rho, self.state.load, most, price,
+            self.served,
             self._battery, value,
         )  # fmt: skip
         step = np.clip((value - case.dc) / np.maximum(case.dc, 1e-9), -1.0, 1.0) * 0.003
@@ -332,7 +336,8 @@ class Primal:
 
     def _restore(self, kept: tuple[IntArray, IntArray, IntArray, FloatArray, FloatArray]) -> None:
         """Decisions as they were, and what follows from them."""
-        for now, before in zip((self.state.choice, self.state.length, self.state.slot, self.state.kw, self.state.part), kept, strict=True):
+        s = self.state
+        for now, before in zip((s.choice, s.length, s.slot, s.kw, s.part), kept, strict=True):
             now[:] = before
         self.state.own[:] = np.where(self.state.choice < 0, self.case.drop, self._own())
         recount(self.jobs, self._base, self.state)

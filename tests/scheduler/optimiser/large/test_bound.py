@@ -92,7 +92,9 @@ def test_copies_are_bought_for_the_least_total(draw: int, copies: int, users: in
 
 def test_malleable_job_may_take_part_of_a_slot_that_lacks_room_for_all_of_it() -> None:
     """Room for half the job in both slots: it runs at half of each, and no price says that it must be dropped."""
-    case = with_jobs(tiny(slots=2, a=0.0, pi=0.1, cap=[[[1.0, 1.0]]]), {"typ": 2, "p": 1, "res": 2.0, "drop": 50.0, "speed2": 0.5})
+    case = with_jobs(
+        tiny(slots=2, a=0.0, pi=0.1, cap=[[[1.0, 1.0]]]), {"typ": 2, "p": 1, "res": 2.0, "drop": 50.0, "speed2": 0.5}
+    )
     optimum = solve_plain(case, 10.0).objective
     assert optimum == pytest.approx(0.1)
     dual = Dual(case)

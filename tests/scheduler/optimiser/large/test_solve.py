@@ -116,7 +116,15 @@ def test_nothing_to_plan() -> None:
         {"res": 99.0},
         {"entries": [(0, 0.0, 4, -1)]},
     ],
-    ids=["no place", "rigid too long", "interruptible too long", "malleable too long", "ready too late", "too large", "never ready"],
+    ids=[
+        "no place",
+        "rigid too long",
+        "interruptible too long",
+        "malleable too long",
+        "ready too late",
+        "too large",
+        "never ready",
+    ],
 )
 def test_impossible_job_is_dropped(job: dict[str, Any]) -> None:
     """Its drop is paid and proven; the other job runs."""

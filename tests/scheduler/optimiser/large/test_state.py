@@ -27,7 +27,9 @@ class Books:
         grid = grid_of(case, still, events.limit, events.penalty, np.zeros_like(case.cap), np.zeros((case.S, case.T)))
         if soft:
             mu = np.full(case.cap.shape, 0.05)
-            grid = grid._replace(rho=np.full(case.S, 0.2), stiff=np.full(case.cap.shape[:2], 0.3), mu=mu, target=grid.target + 1.0)
+            grid = grid._replace(
+                rho=np.full(case.S, 0.2), stiff=np.full(case.cap.shape[:2], 0.3), mu=mu, target=grid.target + 1.0
+            )
         self.case, self.jobs, self.grid, self.state = case, jobs_of(case), grid, new_state(case, jobs_of(case))
         longest = 2 * case.T + 4
         self._scratch = (np.empty((8, longest)), np.empty(longest, dtype=np.int64))
