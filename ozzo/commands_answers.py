@@ -135,7 +135,8 @@ def _why_dict(problem: Problem, plan: Plan, answer: Why) -> dict[str, Any]:
 
 def _why_text(problem: Problem, plan: Plan, answer: Why) -> str:
     from scheduler.answers.why import groups, times
-    from scheduler.reasons import clock, span
+    from scheduler.obstacles import span
+    from scheduler.reasons import clock
 
     window = f"{clock(problem, answer.window[0])} and {clock(problem, answer.window[1])}"
     length = span(problem, answer.work_slots)

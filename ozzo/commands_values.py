@@ -68,7 +68,7 @@ def values_dict(problem: Problem, found: Values) -> dict[str, Any]:
 
 def _told(problem: Problem, found: Values) -> list[Any]:
     """Two tables: energy; capacity and flexibility."""
-    from scheduler.reasons import RESOURCE_WORDS
+    from scheduler.obstacles import RESOURCE_WORDS
 
     energy = table(
         "One kWh more of load costs (EUR/kWh)",

@@ -14,9 +14,10 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from scheduler.answers.places import Places, Priced
+from scheduler.obstacles import RESOURCE_WORDS, span
 from scheduler.policies.schedule import Schedule
 from scheduler.problem import RESOURCES, JobTask, Problem
-from scheduler.reasons import RESOURCE_WORDS, clock, span
+from scheduler.reasons import clock
 from scheduler.workload import JobKind
 
 

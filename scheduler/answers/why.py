@@ -12,10 +12,11 @@ from grid.errors import Finding, InputError
 from scheduler.answers.places import Places, Priced, schedule_of
 from scheduler.answers.relaxation import Relaxation, relaxations, with_task
 from scheduler.document.units import nearest
+from scheduler.obstacles import RESOURCE_WORDS, span
 from scheduler.plan import Plan
 from scheduler.policies.schedule import Schedule, pieces
 from scheduler.problem import JobTask, Problem
-from scheduler.reasons import RESOURCE_WORDS, clock, span
+from scheduler.reasons import clock
 from scheduler.workload import JobKind
 
 WORTH_TELLING_EUR = 0.00005

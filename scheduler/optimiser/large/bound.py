@@ -71,12 +71,11 @@ class GroupIndex:
 
     def value(self, case: Case, classes: Classes, cost: FloatArray, copy_price: FloatArray) -> float:
         """The job side of the bound for costs of entries and prices of copies."""
-        return float(
-            copies_bound(
-                self.group_ptr, self.group, classes.ep, classes.entry, case.em, cost, case.drop, classes.count, classes.first,
-                self.copies_ptr, self.copies, copy_price, MOST_COPIES,
-            )  # fmt: skip
-        )
+        total = copies_bound(
+            self.group_ptr, self.group, classes.ep, classes.entry, case.em, cost, case.drop, classes.count, classes.first,
+            self.copies_ptr, self.copies, copy_price, MOST_COPIES,
+        )  # fmt: skip
+        return float(total)
 
 
 def capacity_price_total(case: Case, mu: FloatArray) -> float:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -51,9 +52,10 @@ class Case:
         dr_site, dr_start, dr_end, dr_limit_kw, dr_penalty: events on import minus export, ``[V]`` each, slots half-open.
         fid: feeder of each site (-1: none), ``[S]``; sites of a feeder are a chain in index order from the transformer.
         flim: limit of the flow through the head of each feeder, ``[F]``; vco: voltage drop per kW of flow, ``[S]``; vtol: limit.
-        typ, p, rel, dl, soft, wt, res, pw, drop: jobs: kind, work, window, due slot, lateness price per slot, use ``[J, R]``, IT kW
-            at full speed, price of not running it.
-        ep, es, ec, ea, em: eligibility: entries of job ``j`` are ``ep[j]:ep[j + 1]``; site, fixed cost, earliest slot, copy or -1.
+        typ, p, rel, dl, soft, wt, res, pw, drop: jobs: kind, work, window, due slot, lateness price per slot, use ``[J, R]``, IT
+            kW at full speed, price of not running it.
+        ep, es, ec, ea, em: eligibility: entries of job ``j`` are ``ep[j]:ep[j + 1]``; site, fixed cost, earliest slot, copy or
+            -1.
         soc_end, missing: state of charge at least at the end, and price of each kWh missing (infinite: forbidden), ``[S]``.
         speed2, power2: second mode of malleable jobs: share of the work and of the power at full speed, ``[J]``.
         ms, md, mc, mgb: copies: site, dataset, price, volume; gbmax: volume limit of each site, ``[S]``.
@@ -164,7 +166,7 @@ class Solution:
 
     def save(self, path: Path, bound: float | None) -> None:
         """Write a solution file; ``bound`` is the lower bound that is claimed."""
-        claim = {} if bound is None else {"bound": np.float64(bound)}
+        claim: dict[str, Any] = {} if bound is None else {"bound": np.float64(bound)}
         np.savez_compressed(
             path,
             choice=self.choice,
@@ -183,16 +185,16 @@ def load_case(path: Path) -> Case:
         ValueError: an array is missing or has the wrong shape, with its name.
     """
     with np.load(path) as file:
-        arrays = {key: file[key] for key in file.files}
+        arrays: dict[str, Any] = {key: file[key] for key in file.files}
     missing = [key for key in _FORMAT if key not in arrays]
     if missing:
         raise ValueError(f"{path}: not an instance of the benchmark format, it has no {', '.join(missing)}")
     sites, slots = arrays["cap"].shape[1:]
 
-    def whole(key: str) -> IntArray:
+    def whole(key: str) -> Any:
         return np.ascontiguousarray(arrays[key], dtype=np.int64)
 
-    def real(key: str, shape: tuple[int, ...] | None = None) -> FloatArray:
+    def real(key: str, shape: tuple[int, ...] | None = None) -> Any:
         array = np.asarray(arrays[key], dtype=np.float64)
         if shape == (sites, slots) and array.shape == (sites,):
             array = array[:, None]
@@ -207,7 +209,8 @@ def load_case(path: Path) -> Case:
         **{key: real(key, each) for key in ("E", "Pc", "Pd", "soc0", "eta_c", "eta_d", "wear", "pk0", "dc", "vco", "gbmax")},
         soc_min=np.zeros(sites),
         unserved=np.full(sites, UNSERVED_EUR_PER_KWH),
-        **{key: whole(key) for key in ("dr_site", "dr_start", "dr_end", "fid", "typ", "p", "rel", "dl", "soft", "ep", "es", "ea", "em")},
+        **{key: whole(key) for key in ("dr_site", "dr_start", "dr_end", "fid", "typ", "p", "rel", "dl", "soft")},
+        **{key: whole(key) for key in ("ep", "es", "ea", "em")},
         **{key: real(key) for key in ("dr_limit_kw", "dr_penalty", "flim", "wt", "res", "pw", "drop", "ec", "mc", "mgb")},
         vtol=float(arrays["vtol"]),
         ms=whole("ms"),
@@ -216,6 +219,6 @@ def load_case(path: Path) -> Case:
 
 
 _FORMAT = (
-    "dt cap a pue ren E Pc Pd eta_c eta_d soc0 wear gmax emax pi po pk0 dc dr_site dr_start dr_end dr_limit_kw dr_penalty fid flim vco "
-    "vtol typ p rel dl soft wt res pw drop ep es ec ea em ms md mc mgb gbmax"
-).split()
+    "dt cap a pue ren E Pc Pd eta_c eta_d soc0 wear gmax emax pi po pk0 dc dr_site dr_start dr_end dr_limit_kw dr_penalty fid flim "
+    "vco vtol typ p rel dl soft wt res pw drop ep es ec ea em ms md mc mgb gbmax"
+).split()  # noqa: SIM905 - the arrays of the format, in their order, read better as a line

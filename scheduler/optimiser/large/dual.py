@@ -52,7 +52,8 @@ def densest_load(case: Case, classes: Classes) -> FloatArray:
         most = np.minimum(most, limit)
     total = np.zeros(case.S)
     np.add.at(total, site, power * np.repeat(classes.count, np.diff(classes.ep)))
-    return np.minimum(most, total[:, None]) * (1 + 1e-9) + 1e-9
+    least: FloatArray = np.minimum(most, total[:, None]) * (1 + 1e-9) + 1e-9
+    return least
 
 
 class Dual:
@@ -125,7 +126,8 @@ class Dual:
         gap = sweep(
             perm, k.ep, k.entry, k.window, k.count, k.first, c.es, c.ec, c.ea, c.em, c.typ, c.p, c.dl, c.soft, c.wt, c.res, c.pw,
             c.drop, c.speed2, c.power2, c.cap, self.xk, self.xu, self.y, self.dropx, self.own, self.load, self.use, self.served,
-            self.lam, self.rho, self.mu, self.rho_use, self.price, self.use_price, self.sigma, self.rho_copy, self.bought, self.longest,
+            self.lam, self.rho, self.mu, self.rho_use, self.price, self.use_price, self.sigma, self.rho_copy, self.bought,
+            self.longest,
         )  # fmt: skip
         if len(self.users):
             buy(self.bought, self.users_ptr, self.users, self.y, self.count_of_entry, self.sigma, self.rho_copy, c.mc + self.nu[c.ms] * c.mgb)
@@ -135,7 +137,8 @@ class Dual:
         value = np.empty(c.S)
         serve(
             c.dt, c.a, c.pue, c.ren, c.gmax, c.emax, c.pi + self.adder / c.dt, c.po + self.adder / c.dt, self.events.limit,
-            self.events.penalty, c.unserved, self.peak, self.over_peak, c.E, c.soc_min, c.Pc, c.Pd, c.eta_c, c.eta_d, c.wear, c.soc0,
+            self.events.penalty, c.unserved, self.peak, self.over_peak, c.E, c.soc_min, c.Pc, c.Pd, c.eta_c, c.eta_d, c.wear,
+            c.soc0,
             c.soc_end, self.lam, self.rho, self.load, self.most, self.facility_price, self.served, self.battery, value,
         )  # fmt: skip
         step = np.clip((value - c.dc) / np.maximum(c.dc, 1e-9), -1.0, 1.0) * (0.05 / (1.0 + self.sweeps / 30.0))

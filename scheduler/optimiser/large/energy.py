@@ -1,8 +1,8 @@
 """The energy side as a linear programme per block of sites, exact, kept in HiGHS between solves.
 
-Columns of a site (all per slot but ``peak``): import, export, renewable used, unserved, charge, discharge, state of charge, overshoot
-of each event, IT load, and the paid peak. The IT load is fixed for a plan, or free with a price on it for the bound. A block is one
-site for the bound (feeder rows priced by their multipliers), one feeder for a plan.
+Columns of a site (all per slot but ``peak``): import, export, renewable used, unserved, charge, discharge, state of charge,
+overshoot of each event, IT load, and the paid peak. The IT load is fixed for a plan, or free with a price on it for the bound.
+A block is one site for the bound (feeder rows priced by their multipliers), one feeder for a plan.
 """
 
 from __future__ import annotations
@@ -81,7 +81,8 @@ class EnergyBlock:
         """Least of energy cost minus ``lam`` times load, plus ``adder`` times net import; returns it and the load, ``[n, T]`` kW.
 
         Args:
-            lam: EUR per kW of IT and slot; adder: EUR per kW of net import and slot; both ``[S, T]``.
+            lam: EUR per kW of IT and slot, ``[S, T]``.
+            adder: EUR per kW of net import and slot, ``[S, T]``.
         """
         n = len(self.sites)
         columns = np.concatenate([self.at[name].ravel() for name in ("load", "import", "export")])
@@ -161,7 +162,8 @@ class EnergyBlock:
 
     def _site_columns(self, build: _Build, most_kw: FloatArray) -> None:
         """Columns of every family, ``[n, T]`` indices each."""
-        case, dt, parts = self.case, self.case.dt, {name: [] for name in (*FAMILIES, "peak", "missing")}
+        case, dt = self.case, self.case.dt
+        parts: dict[str, list[IntArray]] = {name: [] for name in (*FAMILIES, "peak", "missing")}
         for s in self.sites:
             zero = np.zeros(case.T)
             half = zero + case.wear[s] * dt / 2

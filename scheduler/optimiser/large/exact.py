@@ -1,7 +1,7 @@
 """The exact polish: neighbourhoods of a plan solved by HiGHS, some jobs free and all others as they are.
 
 The model is that of ``scheduler.optimiser.plain``. A small case is one neighbourhood: the whole model is solved, and what HiGHS
-proves is a bound of the case too. Larger ones are improved piece by piece: the jobs of a stretch of time at a site, of a dataset, or
+proves is a bound of the case too. Larger ones are improved piece by piece: the jobs of a stretch of time, perhaps at one site, or
 jobs by chance (Danna, Rothberg and Le Pape 2005 for the idea of neighbourhoods that a MILP solver searches).
 """
 
@@ -21,6 +21,7 @@ from scheduler.optimiser.large.dual import Dual
 from scheduler.optimiser.large.primal import Primal
 from scheduler.optimiser.plain import plain_model, plain_size
 from scheduler.optimiser.plain_columns import Columns, Spans
+from scheduler.optimiser.restrict import BoolArray
 
 WHOLE_COLUMNS = 6_000
 """Columns of the plain model up to which it is solved as a whole."""
@@ -105,7 +106,7 @@ class _Polish:
         else:
             self._free = int(1.2 * self._free)
 
-    def _solve(self, free: np.ndarray, limits: Limits, stop: Callable[[], bool]) -> Answer:  # type: ignore[type-arg]
+    def _solve(self, free: BoolArray, limits: Limits, stop: Callable[[], bool]) -> Answer:
         """Solve with the jobs ``free`` free and all others as they are; a better plan is taken over."""
         point = _point(self.case, self.columns, self.primal.solution(), len(self.model.cost))
         kept = (self.owner >= 0) & ~free[np.maximum(self.owner, 0)]
@@ -124,8 +125,8 @@ class _Polish:
         fixed = replace(model, lower=np.where(jobs, point, model.lower), upper=np.where(jobs, point, model.upper))
         return solve_integer(fixed, Limits(limits.time_s, 1e-6), stop=stop).values
 
-    def _neighbourhood(self) -> np.ndarray:  # type: ignore[type-arg]
-        """Jobs to free, about ``self._free`` columns of them: near each other in time, of one dataset, or any."""
+    def _neighbourhood(self) -> BoolArray:
+        """Jobs to free, about ``self._free`` columns of them: near each other in time, or any."""
         case, found, rng = self.case, self.primal.solution(), self._rng
         middle = np.where(found.choice >= 0, found.run_slot[np.minimum(found.run_ptr[:-1], max(0, len(found.run_slot) - 1))], -1)
         middle = np.where(found.choice >= 0, middle, (case.rel + case.dl) // 2)
@@ -146,9 +147,9 @@ class _Polish:
 def adopt(case: Case, primal: Primal, found: Solution) -> bool:
     """Make ``found`` the best plan of ``primal`` when its exact objective is lower; the search itself is then over."""
     whole = case.typ[np.repeat(np.arange(case.J), np.diff(found.run_ptr))] != MALLEABLE
-    full, eco = np.where(whole, 1.0, found.run_full), np.where(whole, 0.0, found.run_eco)
+    asked, eco = np.where(whole, 1.0, found.run_full), np.where(whole, 0.0, found.run_eco)
     owner = np.repeat(np.arange(case.J), np.diff(found.run_ptr))
-    full = _enough(case, found, owner, full, eco)
+    full = _enough(case, found, owner, asked, eco)
     if full is None:
         return False
     kw, use = full + case.power2[owner] * eco, full + eco
@@ -166,12 +167,13 @@ def adopt(case: Case, primal: Primal, found: Solution) -> bool:
     late[rigid] = np.maximum(0, found.run_slot[found.run_ptr[1:][rigid] - 1] + 1 - case.soft[rigid])
     runs = found.choice >= 0
     copies = np.unique(case.em[found.choice[runs]])
-    total = float(case.drop[~runs].sum() + case.ec[found.choice[runs]].sum() + late @ case.wt + case.mc[copies[copies >= 0]].sum())
-    total += primal.energy(load)[0]
+    total = float(case.drop[~runs].sum() + case.ec[found.choice[runs]].sum() + late @ case.wt)
+    total += float(case.mc[copies[copies >= 0]].sum()) + primal.energy(load)[0]
     if total >= primal.objective - 1e-9:
         return False
     primal.jobs = primal.jobs._replace(room=found.run_ptr.astype(np.int64))
-    primal.best = (found.choice.astype(np.int64), np.diff(found.run_ptr).astype(np.int64), found.run_slot.astype(np.int64), kw, use)
+    choice, length, slot = (array.astype(np.int64) for array in (found.choice, np.diff(found.run_ptr), found.run_slot))
+    primal.best = (choice, length, slot, kw, use)
     primal.objective = total
     return True
 

@@ -43,7 +43,7 @@ def sweep(
             begin, end = ep[k], ep[k + 1]
             base = window[begin]
             here = own[k] + drop[j] * dropx[k]
-            best, best_entry, best_own, best_first = drop[j], -1, 0.0, 0
+            best, best_entry, best_own = drop[j], -1, 0.0
             for e in range(begin, end):
                 n0, length = window[e], window[e + 1] - window[e]
                 if length <= 0:
@@ -76,7 +76,7 @@ def sweep(
                 )  # fmt: skip
                 cost += ec[entry[e]] + pay
                 if cost < best:
-                    best, best_entry, best_own, best_first = cost, e, late + ec[entry[e]], off
+                    best, best_entry, best_own = cost, e, late + ec[entry[e]]
                     response_k, best_k = best_k, response_k
                     response_u, best_u = best_u, response_u
             gap = here - n * best

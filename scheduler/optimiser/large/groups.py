@@ -44,13 +44,12 @@ def classes_of(case: Case, *, merge: bool = True) -> Classes:
     count = np.bincount(of, minlength=len(first)).astype(np.float64)
     sizes = case.ep[first + 1] - case.ep[first]
     ep = np.concatenate(([0], np.cumsum(sizes))).astype(np.int64)
-    entry = np.concatenate([np.arange(case.ep[j], case.ep[j + 1]) for j in first]) if len(first) else np.zeros(0)
-    entry = entry.astype(np.int64)
     owner = np.repeat(first, sizes)
+    entry: IntArray = np.arange(ep[-1]) + np.repeat(case.ep[first] - ep[:-1], sizes)
     length = np.maximum(0, case.dl[owner] - case.ea[entry])
     copy = case.em[entry]
-    too_large = (copy >= 0) & (case.mgb[copy] > case.gbmax[case.ms[copy]] + 1e-9) if len(case.mgb) else np.zeros(len(entry), dtype=bool)
-    length[too_large] = 0
+    if len(case.mgb):
+        length[(copy >= 0) & (case.mgb[copy] > case.gbmax[case.ms[copy]] + 1e-9)] = 0
     window = np.concatenate(([0], np.cumsum(length))).astype(np.int64)
     dataset = np.full(len(first), -1, dtype=np.int64)
     copies = case.em[entry]
@@ -64,8 +63,8 @@ def _merged(case: Case) -> IntArray:
     """Class of each job; equal rows, entries included, have the same class. Classes in order of their first job."""
     known: dict[bytes, int] = {}
     of = np.zeros(case.J, dtype=np.int64)
-    rows = np.column_stack([case.typ, case.p, case.rel, case.dl, case.soft, case.wt, case.res, case.pw, case.drop, *case.extra_columns()])
-    rows = np.ascontiguousarray(rows)
+    columns = [case.typ, case.p, case.rel, case.dl, case.soft, case.wt, case.res, case.pw, case.drop, *case.extra_columns()]
+    rows = np.ascontiguousarray(np.column_stack(columns))
     entries = np.ascontiguousarray(np.column_stack([case.es, case.ec, case.ea, case.em]))
     for j in range(case.J):
         key = rows[j].tobytes() + entries[case.ep[j] : case.ep[j + 1]].tobytes()

@@ -55,7 +55,8 @@ class LargePolicy:
         progress(f"large: {case.J} jobs, {case.S} sites, {case.T} slots, {len(case.es)} places to be")
         built = time.perf_counter()
         settings = problem.settings
-        found = solve_case(case, LargeLimits(max(0.0, settings.time_limit_s - (built - begun)), settings.relative_gap), progress, stop)
+        limits = LargeLimits(max(0.0, settings.time_limit_s - (built - begun)), settings.relative_gap)
+        found = solve_case(case, limits, progress, stop)
         schedule = schedule_of(problem, found.solution)
         plan = make_plan(
             problem,

@@ -1,8 +1,8 @@
 """The plan: jobs moved one by one at prices that answer, first with soft limits, then with hard ones and exact costs.
 
-Phase *tracked*: a cell costs ``lam * load + rho / 2 (load - served)^2`` where ``served`` is what the energy side would serve at that
-price; overload is allowed at a price. ``served`` follows the jobs (``prox``), ``rho`` and the price of overload rise until nothing
-is overloaded. Phase *exact*: capacity is hard, cells cost what their supply steps cost, batteries are planned anew now and then.
+Phase *tracked*: a cell costs ``lam * load + rho / 2 (load - served)^2`` where ``served`` is what the energy side would serve at
+that price; overload is allowed at a price. ``served`` follows the jobs (``prox``), ``rho`` and the price of overload rise until
+nothing is overloaded. Phase *exact*: capacity is hard, cells cost what their supply steps cost, batteries are planned anew now and then.
 Every candidate is judged by the exact energy side (``energy``); the best one is kept.
 """
 
@@ -13,6 +13,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
+import numpy.typing as npt
 
 from grid.errors import SolverError
 from grid.horizon import FloatArray
@@ -22,7 +23,6 @@ from scheduler.optimiser.large.energy import EnergyBlock
 from scheduler.optimiser.large.improve import anneal, construct
 from scheduler.optimiser.large.prox import serve
 from scheduler.optimiser.large.state import Grid, State, flexible, grid_of, jobs_of, new_state, recount, take
-
 
 BINARY_SECONDS = 5.0
 """Most time for the directions of the batteries of a feeder at the end, where the linear programme used both at once."""
@@ -69,7 +69,7 @@ class Tuning:
 class Primal:
     """Search for a plan of one case at the prices of ``dual``."""
 
-    def __init__(self, case: Case, dual: Dual, tuning: Tuning = Tuning(), seed: int = 0) -> None:  # noqa: B008 - frozen
+    def __init__(self, case: Case, dual: Dual, tuning: Tuning = Tuning(), seed: int = 0) -> None:
         self.case, self.dual, self.tuning, self.seed = case, dual, tuning, seed
         self.jobs = jobs_of(case)
         self.state: State = new_state(case, self.jobs)
@@ -195,7 +195,8 @@ class Primal:
             self.objective, self.best = total, self._snapshot()
         if report is not None:
             gap = (total - self.dual.bound) / max(1e-9, abs(total))
-            report(f"{origin}: {total:.3f} EUR{'' if clean else ' (overloaded)'}, gap {gap:.4f}, dropped {(state.choice < 0).sum()}, copies {copies:.2f}")
+            how, dropped = "" if clean else " (overloaded)", int((state.choice < 0).sum())
+            report(f"{origin}: {total:.3f} EUR{how}, gap {gap:.4f}, dropped {dropped}, copies {copies:.2f}")
         return total
 
     def energy(self, load: FloatArray) -> tuple[float, FloatArray]:
@@ -305,7 +306,7 @@ class Primal:
     def _focus(self) -> IntArray:
         """Jobs that are dropped or run in an overloaded cell."""
         state, case = self.state, self.case
-        hurt = state.choice < 0
+        hurt: npt.NDArray[np.bool_] = state.choice < 0
         over = (state.use > case.cap + 1e-7).any(axis=0)
         if over.any():
             count = np.where(hurt, 0, state.length)
@@ -313,7 +314,7 @@ class Primal:
             first = np.concatenate(([0], np.cumsum(count)))[:-1]
             index = self.jobs.room[owner] + np.arange(len(owner)) - first[owner]
             site = case.es[np.where(hurt, 0, state.choice)]
-            hurt[owner[over[site[owner], state.slot[index]]]] = True
+            np.asarray(hurt)[owner[over[site[owner], state.slot[index]]]] = True
         return np.flatnonzero(hurt).astype(np.int64)
 
     def _serve(self, rho: float) -> None:
@@ -322,9 +323,12 @@ class Primal:
         price, value = np.empty((case.S, case.T)), np.empty(case.S)
         most = np.full((case.S, case.T), 1e9)
         serve(
-            case.dt, case.a, case.pue, case.ren, case.gmax, case.emax, case.pi + dual.adder / case.dt, case.po + dual.adder / case.dt,
-            dual.events.limit, dual.events.penalty, case.unserved, self.peak, dual.over_peak, case.E, case.soc_min, case.Pc, case.Pd,
-            case.eta_c, case.eta_d, case.wear, case.soc0, case.soc_end, self.lam, dual.rho * rho, self.state.load, most, price, self.served,
+            case.dt, case.a, case.pue, case.ren, case.gmax, case.emax, case.pi + dual.adder / case.dt,
+            case.po + dual.adder / case.dt,
+            dual.events.limit, dual.events.penalty, case.unserved, self.peak, dual.over_peak, case.E, case.soc_min, case.Pc,
+            case.Pd,
+            case.eta_c, case.eta_d, case.wear, case.soc0, case.soc_end, self.lam, dual.rho * rho, self.state.load, most, price,
+            self.served,
             self._battery, value,
         )  # fmt: skip
         step = np.clip((value - case.dc) / np.maximum(case.dc, 1e-9), -1.0, 1.0) * 0.003
@@ -343,7 +347,8 @@ class Primal:
 
     def _restore(self, kept: tuple[IntArray, IntArray, IntArray, FloatArray, FloatArray]) -> None:
         """Decisions as they were, and what follows from them."""
-        for now, before in zip((self.state.choice, self.state.length, self.state.slot, self.state.kw, self.state.part), kept, strict=True):
+        s = self.state
+        for now, before in zip((s.choice, s.length, s.slot, s.kw, s.part), kept, strict=True):
             now[:] = before
         self.state.own[:] = np.where(self.state.choice < 0, self.case.drop, self._own())
         recount(self.jobs, self._base, self.state)
@@ -372,7 +377,8 @@ class Primal:
 
 def dual_stiff(dual: Dual, tight: float) -> FloatArray:
     """Price of a unit of overload per unit, ``[R, S, 1]``."""
-    return (dual.rho_use * tight)[:, :, None]
+    stiff: FloatArray = (dual.rho_use * tight)[:, :, None]
+    return stiff
 
 
 def feeder_sites(case: Case) -> list[IntArray]:

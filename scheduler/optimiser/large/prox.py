@@ -136,12 +136,12 @@ def serve_site(
     price2, served2, battery2 = np.empty(slots), np.empty(slots), np.empty(slots)
     low_soc = min(floor, soc0)
     stack = [(0, slots, soc0, soc_end)]
-    while len(stack):
+    while len(stack) > 0:
         i0, i1, start, end = stack.pop()
         target = end - start
         low, high = -2.0, 8.0
         stored_low = stored_high = 0.0
-        for k in range(26):
+        for _ in range(26):
             theta = 0.5 * (low + high)
             stored = _stretch(
                 i0, i1, theta, steps, base, width, value, a, pue, dt, lam, rho, q, most, pc, pd, eta_c, eta_d, wear, price, served, battery

@@ -1,6 +1,7 @@
 """From a ``Problem`` to a case, and from its solution to a schedule and its energy.
 
-Tenants' shares become resources that only their jobs use. What a case cannot say (``obstacles_to_scale``) is left to the reference.
+Tenants' shares become resources that only their jobs use. What a case cannot say (``obstacles_to_scale``) is left to the
+reference.
 """
 
 from __future__ import annotations
@@ -119,7 +120,7 @@ def case_of(problem: Problem) -> Case:
         md=_datasets_of(problem),
         mc=np.array([copy.cost_eur for copy in problem.copies], dtype=np.float64),
         mgb=np.array([copy.volume_gb for copy in problem.copies], dtype=np.float64),
-        gbmax=np.full(sites, NO_LIMIT_GB) if problem.copy_limit_gb is None else np.asarray(problem.copy_limit_gb, dtype=np.float64),
+        gbmax=np.full(sites, NO_LIMIT_GB) if problem.copy_limit_gb is None else np.asarray(problem.copy_limit_gb, dtype=float),
         speed2=np.array([task.modes[1].speed if _two_modes(task) else 0.5 for task in jobs]),
         power2=np.array([task.modes[1].power if _two_modes(task) else 0.5 for task in jobs]),
         soc_end=np.asarray(problem.final_soc_kwh, dtype=np.float64),

@@ -7,8 +7,7 @@ from dataclasses import replace
 import numpy as np
 
 from grid.assets.battery import Battery
-from scheduler.problem import Copy, EventLimit, Feeder, JobOption, JobTask, Mode, Problem, TenantShare
-from scheduler.problem import FULL_SPEED
+from scheduler.problem import FULL_SPEED, Copy, EventLimit, Feeder, JobOption, JobTask, Mode, Problem, TenantShare
 from scheduler.scenario import PlanningSettings, Weights
 from scheduler.workload import JobKind
 from tests.scheduler.problems import flat_problem

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from functools import lru_cache
+from typing import Any
 
 import numpy as np
 import pytest
@@ -91,7 +92,9 @@ def test_copies_are_bought_for_the_least_total(draw: int, copies: int, users: in
 
 def test_malleable_job_may_take_part_of_a_slot_that_lacks_room_for_all_of_it() -> None:
     """Room for half the job in both slots: it runs at half of each, and no price says that it must be dropped."""
-    case = with_jobs(tiny(slots=2, a=0.0, pi=0.1, cap=[[[1.0, 1.0]]]), {"typ": 2, "p": 1, "res": 2.0, "drop": 50.0, "speed2": 0.5})
+    case = with_jobs(
+        tiny(slots=2, a=0.0, pi=0.1, cap=[[[1.0, 1.0]]]), {"typ": 2, "p": 1, "res": 2.0, "drop": 50.0, "speed2": 0.5}
+    )
     optimum = solve_plain(case, 10.0).objective
     assert optimum == pytest.approx(0.1)
     dual = Dual(case)
@@ -100,7 +103,7 @@ def test_malleable_job_may_take_part_of_a_slot_that_lacks_room_for_all_of_it() -
 
 def test_merging_identical_jobs_is_exact() -> None:
     """Twelve jobs of three kinds: the same bound for the same prices, whether they are merged or not."""
-    shapes = [{"typ": 0, "p": 2}, {"typ": 1, "p": 3, "soft": 2, "wt": 0.2}, {"typ": 2, "p": 2, "drop": 0.3}]
+    shapes: list[dict[str, Any]] = [{"typ": 0, "p": 2}, {"typ": 1, "p": 3, "soft": 2, "wt": 0.2}, {"typ": 2, "p": 2, "drop": 0.3}]
     case = with_jobs(tiny(pi=[[0.3, 0.1, 0.2, 0.4]], cap=5.0), *(shapes * 4))
     merged, single = Dual(case), Dual(case, classes_of(case, merge=False))
     assert len(merged.classes.first) == 3

@@ -38,7 +38,12 @@ def windows(draw: st.DrawFn) -> tuple[Reals, Reals, dict[str, Any]]:
     kw, use = rng.uniform(-0.5, 2.0, size), rng.uniform(0.0, 0.5, size)
     use[rng.random(size) < draw(st.sampled_from([0.0, 0.3]))] = np.inf
     first = draw(st.integers(0, 3))
-    job = {"first": first, "work": draw(st.integers(1, size)), "soft": first + draw(st.integers(0, size)), "late": rng.uniform(0, 1)}
+    job = {
+        "first": first,
+        "work": draw(st.integers(1, size)),
+        "soft": first + draw(st.integers(0, size)),
+        "late": rng.uniform(0, 1),
+    }
     return kw, use, job
 
 

@@ -1,0 +1,137 @@
+"""Single moves of jobs keep the books: what is counted on the way is what a fresh count finds."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from scheduler.optimiser.large.case import Case
+from scheduler.optimiser.large.dual import event_grid
+from scheduler.optimiser.large.state import flexible, grid_of, insert, jobs_of, new_state, put, recount, settle_peaks, take
+from scheduler.optimiser.large.translate import case_of
+from scheduler.scenario import PlanningSettings
+from tests.cases import tiny, with_jobs
+from tests.scheduler.optimiser.large.random_problems import random_problem
+
+
+class Books:
+    """A plan under construction, everything dropped; ``soft`` makes capacity soft and cells follow a target."""
+
+    def __init__(self, case: Case, *, soft: bool = False) -> None:
+        events = event_grid(case)
+        still = flexible(case, np.zeros((case.S, case.T)), np.zeros((case.S, case.T)), 0.0)
+        grid = grid_of(case, still, events.limit, events.penalty, np.zeros_like(case.cap), np.zeros((case.S, case.T)))
+        if soft:
+            mu = np.full(case.cap.shape, 0.05)
+            grid = grid._replace(
+                rho=np.full(case.S, 0.2), stiff=np.full(case.cap.shape[:2], 0.3), mu=mu, target=grid.target + 1.0
+            )
+        self.case, self.jobs, self.grid, self.state = case, jobs_of(case), grid, new_state(case, jobs_of(case))
+        longest = 2 * case.T + 4
+        self._scratch = (np.empty((8, longest)), np.empty(longest, dtype=np.int64))
+        self.recount()
+
+    def recount(self) -> float:
+        """Everything afresh; returns the total."""
+        recount(self.jobs, self.grid, self.state)
+        return float(self.state.total[0])
+
+    def insert(self, job: int, noise: float = 0.0) -> int:
+        """Put a job in, peaks settled; returns its site or -1."""
+        opened = np.zeros(max(1, len(self.case.mc)), dtype=np.int64)
+        site = int(insert(self.jobs, self.grid, self.state, job, 0.0, noise, opened, self._scratch))
+        self._settle()
+        return site
+
+    def take(self, job: int) -> None:
+        """Take a job out, peaks settled."""
+        take(self.jobs, self.grid, self.state, job)
+        self._settle()
+
+    def put(self, job: int, entry: int, own: float) -> None:
+        """Put a job back as it was, peaks settled."""
+        put(self.jobs, self.grid, self.state, job, entry, own)
+        self._settle()
+
+    def _settle(self) -> None:
+        settle_peaks(self.grid, self.state, np.ones(self.case.S, dtype=np.bool_))
+
+    def kept(self) -> list[Any]:
+        """Copies of what must not depend on the way."""
+        s = self.state
+        return [s.load.copy(), s.use.copy(), s.cost.copy(), s.imported.copy(), s.peak.copy(), s.copies.copy(), s.volume.copy()]
+
+
+@settings(max_examples=40)
+@given(st.integers(2000, 2060), st.booleans(), st.lists(st.tuples(st.integers(0, 99), st.booleans()), min_size=1, max_size=25))
+def test_books_equal_a_fresh_count_after_any_moves(seed: int, soft: bool, moves: list[tuple[int, bool]]) -> None:
+    """Insertions, removals, and jobs taken out and put back as they were: total, load, use, peaks and copies agree."""
+    books = Books(case_of(random_problem(seed, PlanningSettings())), soft=soft)
+    for number, back in moves:
+        job = number % books.case.J
+        entry, own = int(books.state.choice[job]), float(books.state.own[job])
+        if entry < 0:
+            books.insert(job, noise=0.3 if back else 0.0)
+            continue
+        books.take(job)
+        if back:
+            books.put(job, entry, own)
+    total, counted = float(books.state.total[0]), books.kept()
+    assert books.recount() == pytest.approx(total, abs=1e-7)
+    for before, after in zip(counted, books.kept(), strict=True):
+        assert after == pytest.approx(before, abs=1e-8)
+    if not soft:
+        assert (books.state.use <= books.case.cap + 1e-6).all()
+    running = {j for s in range(books.case.S) for j in books.state.members[s, : books.state.number[s]].tolist()}
+    assert running == set(np.flatnonzero(books.state.choice >= 0).tolist())
+
+
+@settings(max_examples=40)
+@given(st.integers(2000, 2060), st.integers(0, 99))
+def test_taking_out_what_was_put_in_changes_nothing(seed: int, number: int) -> None:
+    """The total is that of before; a job is only put in where that costs less than dropping it and nothing is noisy."""
+    books = Books(case_of(random_problem(seed, PlanningSettings())))
+    job = number % books.case.J
+    before = books.recount()
+    if books.insert(job) < 0:
+        assert books.state.choice[job] == -1
+        return
+    assert books.state.choice[job] >= 0
+    books.take(job)
+    assert float(books.state.total[0]) == pytest.approx(before, abs=1e-8)
+
+
+def test_job_goes_to_the_cheapest_slot_with_room() -> None:
+    """The cheapest slot is full, the second cheapest is taken; dropping is dearer."""
+    case = with_jobs(tiny(pi=[[0.4, 0.1, 0.2, 0.3]], cap=[[[1.0, 0.5, 1.0, 1.0]]]), {"drop": 1.0})
+    books = Books(case)
+    before = books.recount()
+    assert books.insert(0) == 0
+    assert books.state.slot[books.jobs.room[0]] == 2
+    assert float(books.state.total[0]) == pytest.approx(before - 1.0 + 0.2)
+
+
+def test_job_that_costs_more_than_its_drop_stays_out() -> None:
+    """Power for 0.1 EUR against a drop of 0.05 EUR."""
+    books = Books(with_jobs(tiny(pi=0.1), {"drop": 0.05}))
+    assert books.insert(0) == -1
+    assert books.state.choice[0] == -1
+
+
+def test_second_user_of_a_copy_does_not_pay_it_again() -> None:
+    """A copy for 0.3 EUR: the first job pays it, the second one only its power; the last to leave gets it back."""
+    case = tiny(pi=0.1, ms=[0], md=[0], mc=[0.3], mgb=[10.0])
+    case = with_jobs(case, *[{"drop": 1.0, "entries": [(0, 0.0, 0, 0)]}] * 2)
+    books = Books(case)
+    start = books.recount()
+    books.insert(0)
+    assert float(books.state.total[0]) == pytest.approx(start - 1.0 + 0.1 + 0.3)
+    books.insert(1)
+    assert float(books.state.total[0]) == pytest.approx(start - 2.0 + 0.2 + 0.3)
+    books.take(0)
+    books.take(1)
+    assert float(books.state.total[0]) == pytest.approx(start)
