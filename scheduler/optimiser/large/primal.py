@@ -2,8 +2,8 @@
 
 Phase *tracked*: a cell costs ``lam * load + rho / 2 (load - served)^2`` where ``served`` is what the energy side would serve at
 that price; overload is allowed at a price. ``served`` follows the jobs (``prox``), ``rho`` and the price of overload rise until
-nothing is overloaded. Phase *exact*: capacity is hard, cells cost what their supply steps cost, batteries are planned anew now and then.
-Every candidate is judged by the exact energy side (``energy``); the best one is kept.
+nothing is overloaded. Phase *exact*: capacity is hard, cells cost what their supply steps cost, batteries are planned anew now and
+then. Every candidate is judged by the exact energy side (``energy``); the best one is kept.
 """
 
 from __future__ import annotations
@@ -303,7 +303,8 @@ class Primal:
             first = np.concatenate(([0], np.cumsum(count)))[:-1]
             index = self.jobs.room[owner] + np.arange(len(owner)) - first[owner]
             site = case.es[np.where(hurt, 0, state.choice)]
-            np.asarray(hurt)[owner[over[site[owner], state.slot[index]]]] = True
+            crowded = np.asarray(over)[site[owner], state.slot[index]]
+            np.asarray(hurt)[owner[crowded]] = True
         return np.flatnonzero(hurt).astype(np.int64)
 
     def _serve(self, rho: float) -> None:
