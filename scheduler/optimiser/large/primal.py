@@ -30,6 +30,9 @@ BINARY_SECONDS = 5.0
 EXTRA_ROUNDS = 300
 """Most rounds of clearing what is still overloaded after the tracked phase."""
 
+CLEAR_SECONDS = 0.2
+"""Most time of one of these rounds."""
+
 EXTRA_SHARE = 0.06
 """Most time of that, as a share of the tracked phase's."""
 
@@ -107,6 +110,13 @@ class Primal:
             self.judge("repaired", report)
             self.exact(begun + seconds, done, report)
 
+    def trial(self) -> None:
+        """Every compiled function once."""
+        self.start()
+        self._rounds_of(self._tracked_grid(self.tuning.stiff, self.tuning.tight), 2, self._scale, 2, self._focus(), 0.5)
+        self._serve(self.tuning.stiff)
+        self.repair()
+
     def tracked(
         self, begun: float, end: float, done: Callable[[], bool], report: Callable[[str], None] | None = None
     ) -> None:
@@ -151,7 +161,8 @@ class Primal:
             grid = self._tracked_grid(rho, tune.tight)
             recount(self.jobs, grid, self.state)
             focus = self._focus()
-            self._rounds_of(grid, 200 + 40 * len(focus), heat, tune.jobs, focus, 0.8)
+            count = min(200 + 40 * len(focus), max(50, int(self._rate * CLEAR_SECONDS)))
+            self._rounds_of(grid, count, heat, tune.jobs, focus, 0.8)
 
     def _try_clean(self) -> None:
         """Make a plan without overload from where the search is, judge it, and go back to where the search was."""

@@ -17,6 +17,7 @@ from grid.errors import SolverError
 from scheduler.optimiser.large.case import Case, Solution
 from scheduler.optimiser.large.dual import Dual
 from scheduler.optimiser.large.exact import polish, time_for_polish
+from scheduler.optimiser.large.prepare import compile_kernels
 from scheduler.optimiser.large.primal import Primal, Tuning
 from scheduler.plan import SolveStatus
 
@@ -35,7 +36,7 @@ class LargeLimits:
     """When to stop.
 
     Attributes:
-        time_s: wall time for everything after the case is there, building included.
+        time_s: wall time for everything after the case is there and the kernels are loaded, building included.
         gap: relative gap that is enough, ``(objective - bound) / |objective|``.
     """
 
@@ -98,6 +99,7 @@ def solve_case(
     Raises:
         SolverError: the energy side could not be solved, in the solver's words.
     """
+    compile_kernels()
     begun = time.perf_counter()
     dual = Dual(case, seed=seed)
     if warm is not None:
