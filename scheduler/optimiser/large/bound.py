@@ -63,8 +63,12 @@ class GroupIndex:
         by_dataset = np.argsort(case.md, kind="stable") if len(case.md) else np.zeros(0, dtype=np.int64)
         allowed = case.mgb[by_dataset] <= case.gbmax[case.ms[by_dataset]] + 1e-9 if len(by_dataset) else np.zeros(0, dtype=bool)
         by_dataset = by_dataset[allowed]
-        low = np.searchsorted(case.md[by_dataset], names, side="left") if len(by_dataset) else np.zeros(len(names), dtype=np.int64)
-        high = np.searchsorted(case.md[by_dataset], names, side="right") if len(by_dataset) else np.zeros(len(names), dtype=np.int64)
+        low = (
+            np.searchsorted(case.md[by_dataset], names, side="left") if len(by_dataset) else np.zeros(len(names), dtype=np.int64)
+        )
+        high = (
+            np.searchsorted(case.md[by_dataset], names, side="right") if len(by_dataset) else np.zeros(len(names), dtype=np.int64)
+        )
         spans = [by_dataset[a:b] for a, b in zip(low, high, strict=True)] + [np.zeros(0, dtype=np.int64)] * len(alone)
         self.copies: IntArray = (np.concatenate(spans) if spans else np.zeros(0)).astype(np.int64)
         self.copies_ptr: IntArray = np.concatenate(([0], np.cumsum([len(span) for span in spans]))).astype(np.int64)

@@ -2,8 +2,8 @@
 
 Phase *tracked*: a cell costs ``lam * load + rho / 2 (load - served)^2`` where ``served`` is what the energy side would serve at
 that price; overload is allowed at a price. ``served`` follows the jobs (``prox``), ``rho`` and the price of overload rise until
-nothing is overloaded. Phase *exact*: capacity is hard, cells cost what their supply steps cost, batteries are planned anew now and
-then. Every candidate is judged by the exact energy side (``energy``); the best one is kept.
+nothing is overloaded. Phase *exact*: capacity is hard, cells cost what their supply steps cost, batteries are planned anew now
+and then. Every candidate is judged by the exact energy side (``energy``); the best one is kept.
 """
 
 from __future__ import annotations

@@ -106,7 +106,9 @@ def _clear(n, base, width, value, a, pue, dt, lam, rho, q, most, charge, dischar
 
 
 @njit(cache=True, nogil=True)
-def _stretch(i0, i1, theta, steps, base, width, value, a, pue, dt, lam, rho, q, most, pc, pd, eta_c, eta_d, wear, price, served, battery):
+def _stretch(
+    i0, i1, theta, steps, base, width, value, a, pue, dt, lam, rho, q, most, pc, pd, eta_c, eta_d, wear, price, served, battery
+):
     """Clear the slots ``[i0, i1)`` at one value of stored energy; returns the energy stored, kWh."""
     stored = 0.0
     buy, sell = theta * eta_c - wear / 2.0, theta / eta_d + wear / 2.0

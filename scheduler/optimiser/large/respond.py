@@ -72,7 +72,9 @@ def rigid_cost(kw_price, use_price, length, first, work, soft, late):
 
 
 @njit(cache=True, nogil=True)
-def respond(kind, kw_price, use_price, limit, length, first, work, soft, late, speed2, power2, share_kw, share_use, values, order):
+def respond(
+    kind, kw_price, use_price, limit, length, first, work, soft, late, speed2, power2, share_kw, share_use, values, order
+):
     """Best response in a window; returns (cost, lateness part of it), infinite when the work does not fit.
 
     Args:

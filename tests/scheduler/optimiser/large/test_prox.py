@@ -55,8 +55,8 @@ def served(case: Case, lam: Reals, wanted: Reals, most: float) -> tuple[Reals, R
     never = np.full(shape, np.inf)
     serve(
         case.dt, case.a, case.pue, case.ren, case.gmax, case.emax, case.pi, case.po, never, np.zeros(shape), case.unserved,
-        np.array([1e6]), np.zeros(1), case.E, case.soc_min, case.Pc, case.Pd, case.eta_c, case.eta_d, case.wear, case.soc0, case.soc_end,
-        lam, np.array([RHO]), wanted, np.full(shape, most), price, load, battery, value[0],
+        np.array([1e6]), np.zeros(1), case.E, case.soc_min, case.Pc, case.Pd, case.eta_c, case.eta_d, case.wear, case.soc0,
+        case.soc_end, lam, np.array([RHO]), wanted, np.full(shape, most), price, load, battery, value[0],
     )  # fmt: skip
     return load[0], battery[0]
 
@@ -65,7 +65,9 @@ def smoothed(case: Case, lam: Reals, wanted: Reals, most: float, load: Reals | N
     """Least smoothed cost by a linear programme with a parabola of many pieces (a lower bound of it); for ``load`` if given."""
     slots = case.T
     size = 9 * slots
-    at = dict(zip(("imp", "exp", "ren", "uns", "ch", "dis", "soc", "load", "over"), np.arange(size).reshape(9, slots), strict=True))
+    at = dict(
+        zip(("imp", "exp", "ren", "uns", "ch", "dis", "soc", "load", "over"), np.arange(size).reshape(9, slots), strict=True)
+    )
     cost = np.zeros(size)
     cost[at["imp"]], cost[at["exp"]] = case.pi[0], -case.po[0]
     cost[at["uns"]], cost[at["load"]], cost[at["over"]] = case.unserved[0], -lam[0], 1.0
@@ -101,7 +103,12 @@ def smoothed(case: Case, lam: Reals, wanted: Reals, most: float, load: Reals | N
                 above.append(row_above)
                 most_rows.append(RHO * off * point - RHO / 2 * off * off)
     answer = linprog(
-        cost, np.array(above) if above else None, np.array(most_rows) if above else None, equal, right, np.column_stack((low, high))
+        cost,
+        np.array(above) if above else None,
+        np.array(most_rows) if above else None,
+        equal,
+        right,
+        np.column_stack((low, high)),
     )
     assert answer.status == 0, answer.message
     smooth = 0.0 if load is None else float(RHO / 2 * ((load - wanted[0]) ** 2).sum())
