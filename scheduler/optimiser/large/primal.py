@@ -3,8 +3,7 @@
 Phase *tracked*: a cell costs ``lam * load + rho / 2 (load - served)^2`` where ``served`` is what the energy side would serve at
 that price; overload is allowed at a price. ``served`` follows the jobs (``prox``), ``rho`` and the price of overload rise until
 nothing is overloaded. Phase *exact*: capacity is hard, cells cost what their supply steps cost, batteries are planned anew now
-and then.
-Every candidate is judged by the exact energy side (``energy``); the best one is kept.
+and then. Every candidate is judged by the exact energy side (``energy``); the best one is kept.
 """
 
 from __future__ import annotations
@@ -118,7 +117,9 @@ class Primal:
         self._serve(self.tuning.stiff)
         self.repair()
 
-    def tracked(self, begun: float, end: float, done: Callable[[], bool], report: Callable[[str], None] | None = None) -> None:
+    def tracked(
+        self, begun: float, end: float, done: Callable[[], bool], report: Callable[[str], None] | None = None
+    ) -> None:
         """Soft limits that harden."""
         tune, case = self.tuning, self.case
         share, rho = 0.0, tune.soft
@@ -306,14 +307,15 @@ class Primal:
         """Jobs that are dropped or run in an overloaded cell."""
         state, case = self.state, self.case
         hurt: npt.NDArray[np.bool_] = state.choice < 0
-        over: npt.NDArray[np.bool_] = np.any(state.use > case.cap + 1e-7, axis=0)
+        over = (state.use > case.cap + 1e-7).any(axis=0)
         if over.any():
             count = np.where(hurt, 0, state.length)
             owner = np.repeat(np.arange(case.J), count)
             first = np.concatenate(([0], np.cumsum(count)))[:-1]
             index = self.jobs.room[owner] + np.arange(len(owner)) - first[owner]
             site = case.es[np.where(hurt, 0, state.choice)]
-            np.asarray(hurt)[owner[over[site[owner], state.slot[index]]]] = True
+            crowded = np.asarray(over)[site[owner], state.slot[index]]
+            np.asarray(hurt)[owner[crowded]] = True
         return np.flatnonzero(hurt).astype(np.int64)
 
     def _serve(self, rho: float) -> None:

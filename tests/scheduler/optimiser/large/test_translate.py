@@ -1,0 +1,98 @@
+"""From a problem to a case and back: nothing is lost, and what a case cannot say is named."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from scheduler.optimiser.large.translate import case_of, columns_estimate, obstacles_to_scale, schedule_of
+from scheduler.optimiser.plain import solve_plain
+from scheduler.policies.schedule import it_power_kw
+from scheduler.problem import FULL_SPEED, Feeder, JobOption, MigrationOption, MigrationTask, Mode, Problem
+from scheduler.scenario import PlanningSettings
+from scheduler.workload import JobKind
+from tests.scheduler.optimiser.large.random_problems import random_problem
+from tests.scheduler.problems import flat_problem, task
+
+
+@pytest.mark.parametrize("seed", range(3000, 3010))
+def test_schedule_has_the_load_of_the_solution(seed: int) -> None:
+    """An optimal solution of the case, as a schedule of the problem: the same jobs run, at the same IT power."""
+    problem = random_problem(seed, PlanningSettings())
+    case = case_of(problem)
+    found = solve_plain(case, 30.0).solution
+    assert found is not None
+    schedule = schedule_of(problem, found)
+    assert sorted(schedule.jobs) == np.flatnonzero(found.choice >= 0).tolist()
+    owner = np.repeat(np.arange(case.J), np.diff(found.run_ptr))
+    load = np.zeros((case.S, case.T))
+    power = case.pw[owner] * (found.run_full + case.power2[owner] * found.run_eco)
+    np.add.at(load, (case.es[found.choice[owner]], found.run_slot), power)
+    assert it_power_kw(problem, schedule) == pytest.approx(load, abs=1e-9)
+    for j, place in schedule.jobs.items():
+        assert problem.jobs[j].options[place.option].site == case.es[found.choice[j]]
+
+
+def two() -> Problem:
+    """Two jobs at two sites that a case can say."""
+    both = (JobOption(0, 1.0, 0.0, 0), JobOption(1, 1.0, 0.0, 0))
+    return flat_problem([100.0] * 4, task("a", options=both), task("b", JobKind.MALLEABLE, modes=TWO_MODES), sites=2)
+
+
+TWO_MODES = (FULL_SPEED, Mode(0.7, 0.5))
+
+
+def changed(problem: Problem, **changes: object) -> Problem:
+    """The same with changes of the first job."""
+    return replace(problem, jobs=(replace(problem.jobs[0], **changes), *problem.jobs[1:]))  # type: ignore[arg-type]
+
+
+MOVE = MigrationTask("d", "d", 0, 1.0, 0, 4, required=True, drop_eur=1.0, options=(MigrationOption(1, (), 100.0, 0.0, 0.0),))
+
+
+def feeder(*sites: int) -> Feeder:
+    """A feeder of these sites."""
+    return Feeder("f", sites, 10.0, (0.001,) * len(sites), 0.05)
+
+
+@pytest.mark.parametrize(
+    ("problem", "words"),
+    [
+        (replace(two(), migrations=(MOVE,)), "slot by slot"),
+        (changed(two(), after=(1,)), "wait for others"),
+        (changed(two(), kind=JobKind.INTERRUPTIBLE, work=2, min_run=2), "pieces"),
+        (changed(two(), kind=JobKind.INTERRUPTIBLE, work=2, restart_eur=0.1), "pieces"),
+        (changed(two(), kind=JobKind.MALLEABLE, modes=(FULL_SPEED,)), "power-cap curves"),
+        (changed(two(), kind=JobKind.MALLEABLE, modes=(Mode(0.9, 0.8), Mode(0.5, 0.3))), "power-cap curves"),
+        (changed(two(), options=(JobOption(0, 1.0, 0.0, 0), JobOption(1, 2.0, 0.0, 0))), "power depends on the site"),
+        (replace(two(), export_eur_per_kwh=np.full((2, 4), 0.2)), "exporting pays more"),
+        (replace(two(), feeders=(feeder(0, 1), feeder(1))), "feeders"),
+        (replace(two(), feeders=(feeder(1, 0),)), "feeders"),
+    ],
+)
+def test_each_obstacle_is_named(problem: Problem, words: str) -> None:
+    """What only the reference can say is told, one obstacle each; without it there is none."""
+    assert obstacles_to_scale(two()) == []
+    (said,) = obstacles_to_scale(problem)
+    assert words in said
+
+
+def test_estimate_counts_slots_of_all_places() -> None:
+    """Two places of four slots, and one of four."""
+    assert columns_estimate(two()) == 12
+
+
+def test_pinned_jobs_are_never_worth_dropping_and_use_no_share() -> None:
+    """A commanded job costs a million to drop, and its tenant's share is not counted."""
+    made = (random_problem(seed, PlanningSettings()) for seed in range(3000, 3100))
+    problem = next(problem for problem in made if any(job.tenant >= 0 for job in problem.jobs))
+    number = next(j for j, job in enumerate(problem.jobs) if job.tenant >= 0)
+    free = case_of(problem)
+    jobs = list(problem.jobs)
+    jobs[number] = replace(jobs[number], pinned=(jobs[number].release,))
+    held = case_of(replace(problem, jobs=tuple(jobs)))
+    assert free.res[number, 3:].any()
+    assert not held.res[number, 3:].any()
+    assert held.drop[number] > 1e5 > free.drop[number]
