@@ -127,7 +127,7 @@ def solve_case(
     behind = threading.Thread(target=improve_bound, daemon=True)
     behind.start()
     try:
-        primal.run(max(0.05, (1.0 - time_for_polish(case)) * (end - time.perf_counter())), enough, progress)
+        primal.run(max(0.05, (1.0 - time_for_polish(case)) * (end - time.perf_counter())), enough, progress, quick=limits.gap > 0)
     finally:
         halt.set()
         behind.join()
