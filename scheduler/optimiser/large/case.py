@@ -218,9 +218,8 @@ def load_case(path: Path) -> Case:
     )
 
 
-_FORMAT = (  # noqa: SIM905 - reads better as lines
-    "dt cap a pue ren E Pc Pd eta_c eta_d soc0 wear gmax emax pi po pk0 dc "
-    "dr_site dr_start dr_end dr_limit_kw dr_penalty fid flim vco vtol typ p rel dl soft wt res pw drop "
-    "ep es ec ea em ms md mc mgb gbmax"
-).split()
-"""Arrays of a file of the benchmark format."""
+_FORMAT = (
+    "dt", "cap", "a", "pue", "ren", "E", "Pc", "Pd", "eta_c", "eta_d", "soc0", "wear", "gmax", "emax", "pi", "po", "pk0",
+    "dc", "dr_site", "dr_start", "dr_end", "dr_limit_kw", "dr_penalty", "fid", "flim", "vco", "vtol", "typ", "p", "rel",
+    "dl", "soft", "wt", "res", "pw", "drop", "ep", "es", "ec", "ea", "em", "ms", "md", "mc", "mgb", "gbmax",
+)  # fmt: skip

@@ -122,8 +122,8 @@ class Dual:
         """One sweep over the jobs, one answer of the energy side, new multipliers; returns the gap of the linearised problem."""
         c, k = self.case, self.classes
         refresh_prices(
-            self.load, self.use, self.served, self.lam, self.rho, self.mu, self.rho_use, c.cap, self.price, self.use_price,
-        )  # fmt: skip
+            self.load, self.use, self.served, self.lam, self.rho, self.mu, self.rho_use, c.cap, self.price, self.use_price
+        )
         perm = self._rng.permutation(len(k.first))
         gap = sweep(
             perm, k.ep, k.entry, k.window, k.count, k.first, c.es, c.ec, c.ea, c.em, c.typ, c.p, c.dl, c.soft, c.wt, c.res, c.pw,
@@ -132,8 +132,16 @@ class Dual:
             self.longest,
         )  # fmt: skip
         if len(self.users):
-            price = c.mc + self.nu[c.ms] * c.mgb
-            buy(self.bought, self.users_ptr, self.users, self.y, self.count_of_entry, self.sigma, self.rho_copy, price)
+            buy(
+                self.bought,
+                self.users_ptr,
+                self.users,
+                self.y,
+                self.count_of_entry,
+                self.sigma,
+                self.rho_copy,
+                c.mc + self.nu[c.ms] * c.mgb,
+            )
             volume = np.bincount(c.ms, self.bought * c.mgb, minlength=c.S)
             scale = float(c.mc.sum() / max(1e-9, c.mgb.sum()))
             self.nu = np.maximum(0.0, self.nu + scale * (volume - c.gbmax) / np.maximum(1.0, c.gbmax))

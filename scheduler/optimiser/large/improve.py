@@ -29,7 +29,25 @@ def construct(jobs, grid, state, order, guide, opened, longest):
 
 
 @njit(cache=True, nogil=True)
-def anneal(jobs, grid, state, dataset, data_ptr, data_jobs, copies_ptr, copies, bought, longest, rounds, hot, cold, seed, most_jobs, focus, eager):
+def anneal(
+    jobs,
+    grid,
+    state,
+    dataset,
+    data_ptr,
+    data_jobs,
+    copies_ptr,
+    copies,
+    bought,
+    longest,
+    rounds,
+    hot,
+    cold,
+    seed,
+    most_jobs,
+    focus,
+    eager,
+):
     """``rounds`` of ruin and recreate at temperatures falling from ``hot`` to ``cold`` EUR; returns how many were accepted.
 
     Args:

@@ -143,4 +143,3 @@ def solve_case(
         status = SolveStatus.INTERRUPTED
     progress(f"plan: {objective:.4f} EUR, bound {dual.bound:.4f} EUR, gap {100 * gap:.2f} %")
     return Outcome(primal.solution(), objective, dual.bound, status, built - begun, time.perf_counter() - built, primal, dual)
-
