@@ -1,8 +1,7 @@
 """The large-scale solver: price decomposition with a proven bound (docs/model.md, "How many jobs are planned").
 
 ``case`` holds a problem as flat arrays; ``respond``, ``fractional``, ``prox``, ``state`` and ``improve`` are compiled code;
-``energy`` is the energy side in HiGHS; ``dual`` drives the prices, ``bound`` proves, ``primal`` makes the plan, ``exact``
-polishes
+``energy`` is the energy side in HiGHS; ``dual`` drives prices, ``bound`` proves, ``primal`` makes the plan, ``exact`` polishes
 the plans of small cases, ``prepare`` compiles before the clock starts, ``solve`` is the way in.
 
 Compiled code is cached on disk. Numba renews a cached function when its own file changes, but not when a function that it

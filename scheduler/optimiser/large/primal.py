@@ -117,9 +117,7 @@ class Primal:
         self._serve(self.tuning.stiff)
         self.repair()
 
-    def tracked(
-        self, begun: float, end: float, done: Callable[[], bool], report: Callable[[str], None] | None = None
-    ) -> None:
+    def tracked(self, begun: float, end: float, done: Callable[[], bool], report: Callable[[str], None] | None = None) -> None:
         """Soft limits that harden."""
         tune, case = self.tuning, self.case
         share, rho = 0.0, tune.soft
