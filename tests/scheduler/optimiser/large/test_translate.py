@@ -7,6 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from scheduler.obstacles import impossible
 from scheduler.optimiser.large.translate import case_of, columns_estimate, obstacles_to_scale, schedule_of
 from scheduler.optimiser.plain import solve_plain
 from scheduler.policies.schedule import it_power_kw
@@ -77,6 +78,15 @@ def test_each_obstacle_is_named(problem: Problem, words: str) -> None:
     assert obstacles_to_scale(two()) == []
     (said,) = obstacles_to_scale(problem)
     assert words in said
+
+
+def test_job_that_is_ready_too_late_everywhere_is_dropped_with_a_reason() -> None:
+    """Its window has room, but it may start at its only site when too few slots are left: no fault, a reason in words."""
+    late = task("late", work=3, options=(JobOption(0, 1.0, 0.0, 2),))
+    problem = flat_problem([100.0] * 4, late)
+    reason = impossible(problem, problem.jobs[0])
+    assert reason is not None
+    assert "needs 3 slots in a row" in reason.text
 
 
 def test_estimate_counts_slots_of_all_places() -> None:
