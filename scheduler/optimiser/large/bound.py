@@ -85,8 +85,3 @@ class GroupIndex:
 def capacity_price_total(case: Case, mu: FloatArray) -> float:
     """What capacity prices earn: ``sum mu * cap``, EUR."""
     return float((mu * case.cap).sum())
-
-
-def feeder_price_total(case: Case, head: FloatArray, drop: FloatArray) -> float:
-    """What the multipliers of feeder rows earn: their absolute values times the limits, EUR."""
-    return float((np.abs(head) * case.flim[:, None]).sum() + np.abs(drop).sum() * case.vtol)

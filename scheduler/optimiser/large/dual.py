@@ -11,10 +11,13 @@ import numpy as np
 from grid.horizon import FloatArray
 from scheduler.optimiser.large.bound import GroupIndex, capacity_price_total
 from scheduler.optimiser.large.case import Case
-from scheduler.optimiser.large.energy import EnergyBlock
+from scheduler.optimiser.large.energy import EnergyBlock, feeder_sites
 from scheduler.optimiser.large.fractional import buy, class_costs, refresh_prices, sweep
 from scheduler.optimiser.large.groups import Classes, classes_of
 from scheduler.optimiser.large.prox import serve
+
+FEEDER_STEP = 0.3
+"""Share of the newest price of feeder limits in the one that is used; alone it would jump between corners."""
 
 STIFFNESS, USE_STIFFNESS, COPY_STIFFNESS = 1.0, 1.0, 1.0
 
@@ -166,13 +169,15 @@ class Dual:
         """The bound that these prices prove; keeps the best."""
         c, k = self.case, self.classes
         if not self.blocks:
-            self.blocks = [EnergyBlock(c, np.array([s]), self.most, feeders=False) for s in range(c.S)]
+            self.blocks = [EnergyBlock(c, sites, self.most, feeders=True) for sites in feeder_sites(c)]
         class_costs(
             k.ep, k.entry, k.window, k.first, c.es, c.ec, c.ea, c.typ, c.p, c.dl, c.soft, c.wt, c.res, c.pw, c.speed2, c.power2,
             c.cap, lam, mu, self.longest, self.cost,
         )  # fmt: skip
         jobs = self.groups.value(c, k, self.cost, c.mc + (self.nu[c.ms] * c.mgb if len(c.mc) else 0.0))
-        energy = sum(block.price_load(lam, self.adder)[0] for block in self.blocks)
+        energy = sum(block.price_load(lam)[0] for block in self.blocks)
+        adder = sum((block.feeder_adders() for block in self.blocks), np.zeros((c.S, c.T)))
+        self.adder = (1.0 - FEEDER_STEP) * self.adder + FEEDER_STEP * adder
         total = jobs + energy - capacity_price_total(c, mu) - float(self.nu @ c.gbmax)
         if total > self.bound:
             self.bound, self.best = total, (lam.copy(), mu.copy())

@@ -77,21 +77,17 @@ class EnergyBlock:
         self.cost = np.concatenate(build.cost)
         self._solver = self._load(build)
 
-    def price_load(self, lam: FloatArray, adder: FloatArray) -> tuple[float, FloatArray]:
-        """Least of energy cost minus ``lam`` times load, plus ``adder`` times net import; returns it and the load, ``[n, T]`` kW.
+    def price_load(self, lam: FloatArray) -> tuple[float, FloatArray]:
+        """Least of energy cost minus ``lam`` times load; returns it and the load, ``[n, T]`` kW.
 
         Args:
             lam: EUR per kW of IT and slot, ``[S, T]``.
-            adder: EUR per kW of net import and slot, ``[S, T]``.
         """
         n = len(self.sites)
-        columns = np.concatenate([self.at[name].ravel() for name in ("load", "import", "export")])
-        lam, adder = lam[self.sites].ravel(), adder[self.sites].ravel()
-        cost = self.cost[columns] + np.concatenate([-lam, adder, -adder])
-        self._solver.changeColsCost(len(columns), columns.astype(np.int32), cost)
-        value, _ = self._run()
-        solution = np.asarray(self._solver.getSolution().col_value)
-        return value + self.offset, solution[self.at["load"]].reshape(n, self.case.T)
+        columns = self.at["load"].ravel()
+        self._solver.changeColsCost(len(columns), columns.astype(np.int32), -np.ascontiguousarray(lam[self.sites].ravel()))
+        value, values = self._run()
+        return value + self.offset, values[self.at["load"]].reshape(n, self.case.T)
 
     def fix_load(self, load: FloatArray) -> tuple[float, dict[str, FloatArray]]:
         """Least energy cost for a fixed load ``[S, T]``; returns it and the flows by family, ``[n, T]`` each."""
@@ -249,3 +245,9 @@ class EnergyBlock:
         if solver.passModel(lp) == highspy.HighsStatus.kError:
             raise SolverError("HiGHS refused the energy side")
         return solver
+
+
+def feeder_sites(case: Case) -> list[IntArray]:
+    """Sites of each feeder; sites without one stand alone."""
+    groups = [np.flatnonzero(case.fid == f) for f in np.unique(case.fid) if f >= 0]
+    return groups + [np.array([s]) for s in np.flatnonzero(case.fid < 0)]

@@ -12,6 +12,12 @@ from numba import njit
 
 from scheduler.optimiser.large.state import insert, put, recount, settle_peaks, take
 
+PUSH = 0.2
+"""Share of the moves that push a large job to one of its sites."""
+
+PUSH_FACTOR = 4
+"""How many times more jobs may be in the way of such a job."""
+
 
 @njit(cache=True, nogil=True)
 def construct(jobs, grid, state, order, guide, opened, longest):
@@ -62,7 +68,7 @@ def anneal(
     n_jobs, sites = len(state.choice), len(grid.dc)
     opened = np.zeros(max(1, len(bought)), dtype=np.int64)
     touched = np.zeros(sites, dtype=np.bool_)
-    out = np.empty(max(most_jobs, 400), dtype=np.int64)
+    out = np.empty(max(PUSH_FACTOR * most_jobs, 400), dtype=np.int64)
     width = 0
     for j in range(n_jobs):
         width = max(width, jobs.room[j + 1] - jobs.room[j])
@@ -80,6 +86,7 @@ def anneal(
         if len(focus) and np.random.random() < eager:
             j0 = focus[np.random.randint(len(focus))]
         n = 0
+        push = False
         kind = np.random.random()
         d = dataset[j0]
         if d >= 0 and kind < 0.2 and data_ptr[d + 1] - data_ptr[d] <= 60:
@@ -92,8 +99,14 @@ def anneal(
                 draw = np.random.random()
                 opened[m] = 1 if draw < chance else (-1 if np.random.random() < 0.5 else 0)
         else:
+            push = np.random.random() < PUSH
+            if push:  # the largest of three goes first into one of its sites, whoever is in its way there
+                for _ in range(2):
+                    j = np.random.randint(n_jobs)
+                    if jobs.pw[j] * jobs.p[j] > jobs.pw[j0] * jobs.p[j0]:
+                        j0 = j
             e0 = state.choice[j0]
-            if e0 < 0:
+            if e0 < 0 or push:
                 span = jobs.ep[j0 + 1] - jobs.ep[j0]
                 if span == 0:
                     continue
@@ -102,11 +115,13 @@ def anneal(
             else:
                 t0 = state.slot[jobs.room[j0] + np.random.randint(state.length[j0])]
             s = jobs.es[e0]
-            wanted = 1 + np.random.randint(most_jobs)
+            wanted = 1 + np.random.randint(PUSH_FACTOR * most_jobs if push else most_jobs)
             out[0] = j0
             n = 1
             number = state.number[s]
             reach = np.random.randint(1, 13)
+            if push:
+                reach = max(reach, jobs.p[j0])
             if number > 0:
                 at = np.random.randint(number)
                 for look in range(min(number, 40 * wanted)):
@@ -149,6 +164,8 @@ def anneal(
                 keys[i] = -jobs.drop[j] / (jobs.pw[j] * jobs.p[j]) * (0.7 + 0.6 * np.random.random())
             else:
                 keys[i] = (jobs.dl[j] - jobs.ea[jobs.ep[j]]) / max(1, jobs.p[j]) * (0.7 + 0.6 * np.random.random())
+        if push:
+            keys[0] = -np.inf
         guide = 0.0
         if np.random.random() < 0.3:
             guide = np.random.random()

@@ -19,7 +19,7 @@ from grid.errors import SolverError
 from grid.horizon import FloatArray
 from scheduler.optimiser.large.case import Case, IntArray, Solution
 from scheduler.optimiser.large.dual import Dual
-from scheduler.optimiser.large.energy import EnergyBlock
+from scheduler.optimiser.large.energy import EnergyBlock, feeder_sites
 from scheduler.optimiser.large.improve import anneal, construct
 from scheduler.optimiser.large.prox import serve
 from scheduler.optimiser.large.state import Grid, State, flexible, grid_of, jobs_of, new_state, recount, take
@@ -81,12 +81,15 @@ class Primal:
         self.served, self.peak = dual.served.copy(), dual.peak.copy()
         self._battery = dual.battery.copy()
         dual.evaluate(*dual.best)
-        self._theta = np.concatenate([block.theta() for block in dual.blocks])
+        self._theta = np.zeros((case.S, case.T))
+        for block in dual.blocks:
+            self._theta[block.sites] = block.theta()
+        self._adder = dual.adder.copy()
         self._blocks = [EnergyBlock(case, sites, np.full((case.S, case.T), np.inf), feeders=True) for sites in feeder_sites(case)]
         self._datasets()
         self._scale = max(1e-9, abs(dual.bound) / max(1, case.J))
         self._base = grid_of(
-            case, flexible(case, self._battery, self._theta, 0.0), dual.events.limit, dual.events.penalty, self.mu, dual.adder
+            case, flexible(case, self._battery, self._theta, 0.0), dual.events.limit, dual.events.penalty, self.mu, self._adder
         )
         self.objective, self.best = np.inf, self._snapshot()
         self.rounds, self._rate = 0, 2000.0
@@ -189,7 +192,7 @@ class Primal:
         while (now := time.perf_counter()) < end and not done():
             share = (now - begun) / max(1e-9, end - begun)
             flex = flexible(self.case, self._battery, self._theta, tune.flex * (1.0 - share))
-            grid = grid_of(self.case, flex, dual.events.limit, dual.events.penalty, self.mu, dual.adder)
+            grid = grid_of(self.case, flex, dual.events.limit, dual.events.penalty, self.mu, self._adder)
             recount(self.jobs, grid, self.state)
             heat = self._scale * tune.exact_hot * (tune.exact_cold / tune.exact_hot) ** share
             self._anneal(grid, min((end - begun) / 8, max(0.05, end - now)), heat, tune.jobs)
@@ -335,8 +338,8 @@ class Primal:
         price, value = np.empty((case.S, case.T)), np.empty(case.S)
         most = np.full((case.S, case.T), 1e9)
         serve(
-            case.dt, case.a, case.pue, case.ren, case.gmax, case.emax, case.pi + dual.adder / case.dt,
-            case.po + dual.adder / case.dt,
+            case.dt, case.a, case.pue, case.ren, case.gmax, case.emax, case.pi + self._adder / case.dt,
+            case.po + self._adder / case.dt,
             dual.events.limit, dual.events.penalty, case.unserved, self.peak, dual.over_peak, case.E, case.soc_min, case.Pc,
             case.Pd,
             case.eta_c, case.eta_d, case.wear, case.soc0, case.soc_end, self.lam, dual.rho * rho, self.state.load, most, price,
@@ -391,12 +394,6 @@ def dual_stiff(dual: Dual, tight: float) -> FloatArray:
     """Price of a unit of overload per unit, ``[R, S, 1]``."""
     stiff: FloatArray = (dual.rho_use * tight)[:, :, None]
     return stiff
-
-
-def feeder_sites(case: Case) -> list[IntArray]:
-    """Sites of each feeder; sites without one stand alone."""
-    groups = [np.flatnonzero(case.fid == f) for f in np.unique(case.fid) if f >= 0]
-    return groups + [np.array([s]) for s in np.flatnonzero(case.fid < 0)]
 
 
 def solution_of(
