@@ -198,7 +198,7 @@ def load_case(path: Path) -> Case:
         array = np.asarray(arrays[key], dtype=np.float64)
         if shape == (sites, slots) and array.shape == (sites,):
             array = array[:, None]
-        return np.ascontiguousarray(array if shape is None else np.broadcast_to(array, shape))
+        return np.array(array if shape is None else np.broadcast_to(array, shape), dtype=np.float64, order="C")
 
     grid, each = (sites, slots), (sites,)
     return Case(
