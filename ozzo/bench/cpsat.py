@@ -157,7 +157,8 @@ def _start(model: Any, compiled: Compiled, per_unit: FloatArray, case: Case) -> 
     point[families["unserved"]] = (need_kw - import_kw).ravel()
     point[families["peak"]] = np.maximum(case.pk0, import_kw.max(axis=1))
     point[families["soc"]] = np.repeat(case.soc0[have], case.T)
-    point[families["missing"]] = np.maximum(0.0, case.soc_end - case.soc0)[have & np.isfinite(case.missing)]
+    allowed = np.isfinite(case.missing)
+    point[families["missing"]] = np.where(allowed, np.maximum(0.0, case.soc_end - case.soc0), 0.0)[have]
     point[families["excess"]] = np.maximum(0.0, import_kw[case.dr_site[event], slot] - case.dr_limit_kw[event])
     hint = model.proto.solution_hint
     hint.vars.extend(range(len(point)))
