@@ -35,6 +35,140 @@ def construct(jobs, grid, state, order, guide, opened, longest):
 
 
 @njit(cache=True, nogil=True)
+def adopt(jobs, state, of, count, ep, entry, window, y, xk, xu, least):
+    """Place the jobs that the fractional plan has at one entry for a share of at least ``least``, as it has them.
+
+    Rigid: the start whose slots it uses most; interruptible: the slots that it uses most; malleable: its shares, scaled to the
+    work. Only jobs that are alone in their class; what follows from the decisions is for ``recount``. Returns how many.
+    """
+    placed = 0
+    for j in range(len(state.choice)):
+        k = of[j]
+        if count[k] > 1.5 or state.choice[j] >= 0:
+            continue
+        for e in range(ep[k], ep[k + 1]):
+            if y[e] < least:
+                continue
+            n0, length, t0 = window[e], window[e + 1] - window[e], jobs.ea[entry[e]]
+            at, work = jobs.room[j], jobs.p[j]
+            late = 0.0
+            if jobs.typ[j] == 0:
+                total, best, start = 0.0, -1.0, -1
+                for i in range(length):
+                    total += xu[n0 + i]
+                    if i >= work:
+                        total -= xu[n0 + i - work]
+                    if i >= work - 1 and total > best + 1e-9:
+                        best, start = total, i - work + 1
+                if start < 0:
+                    break
+                for i in range(work):
+                    state.slot[at + i], state.kw[at + i], state.part[at + i] = t0 + start + i, 1.0, 1.0
+                state.length[j] = work
+                late = max(0, t0 + start + work - jobs.soft[j])
+            elif jobs.typ[j] == 1:
+                chosen = np.sort(np.argsort(-xu[n0 : n0 + length], kind="mergesort")[:work])
+                if len(chosen) < work:
+                    break
+                for i in range(work):
+                    t = t0 + chosen[i]
+                    state.slot[at + i], state.kw[at + i], state.part[at + i] = t, 1.0, 1.0
+                    if t >= jobs.soft[j]:
+                        late += 1.0
+                state.length[j] = work
+            else:
+                done, used = 0.0, 0
+                saving = 1.0 - jobs.power2[j]
+                for i in range(length):
+                    if xu[n0 + i] > 1e-6:
+                        second = (xu[n0 + i] - xk[n0 + i]) / saving if saving > 1e-12 else 0.0
+                        done += xu[n0 + i] - second * (1.0 - jobs.speed2[j])
+                        used += 1
+                if done < 0.5 * work or used > jobs.room[j + 1] - at:
+                    break
+                scale = work / done
+                fits = True
+                n = 0
+                for i in range(length):
+                    if xu[n0 + i] > 1e-6:
+                        share = xu[n0 + i] * scale
+                        if share > 1.0:
+                            fits = False
+                        state.slot[at + n], state.kw[at + n], state.part[at + n] = t0 + i, xk[n0 + i] * scale, share
+                        if t0 + i >= jobs.soft[j]:
+                            late += share
+                        n += 1
+                if not fits:
+                    break
+                state.length[j] = n
+            state.choice[j] = entry[e]
+            state.own[j] = jobs.ec[entry[e]] + late * jobs.wt[j]
+            placed += 1
+            break
+    return placed
+
+
+@njit(cache=True, nogil=True)
+def relieve(jobs, grid, state, longest, tries):
+    """Move jobs out of overloaded cells until there are none: in each cell the job whose best other place costs least more.
+
+    ``grid`` has hard capacity. At most ``tries`` jobs of a cell are tried; a job without another place is dropped, at its price.
+    Returns how many were moved.
+    """
+    reals, whole = np.empty((8, 2 * longest + 2)), np.empty(2 * longest + 2, dtype=np.int64)
+    opened = np.zeros(max(1, len(jobs.mc)), dtype=np.int64)
+    width = 1
+    for j in range(len(state.choice)):
+        width = max(width, jobs.room[j + 1] - jobs.room[j])
+    slot, kw, part = np.empty(width, dtype=np.int64), np.empty(width), np.empty(width)
+    touched = np.zeros(len(grid.dc), dtype=np.bool_)
+    moved = 0
+    for s in range(state.load.shape[0]):
+        for t in range(state.load.shape[1]):
+            for r in range(grid.cap.shape[0]):
+                while state.use[r, s, t] > grid.cap[r, s, t] + 1e-7:
+                    best, best_job, tried = np.inf, -1, 0
+                    for m in range(state.number[s] - 1, -1, -1):
+                        j = state.members[s, m]
+                        if jobs.res[j, r] <= 0.0 or tried >= tries:
+                            continue
+                        at, n = jobs.room[j], state.length[j]
+                        here = False
+                        for q in range(n):
+                            here = here or state.slot[at + q] == t
+                        if not here:
+                            continue
+                        tried += 1
+                        before, entry, own, peak = state.total[0], state.choice[j], state.own[j], state.peak[s]
+                        for q in range(n):
+                            slot[q], kw[q], part[q] = state.slot[at + q], state.kw[at + q], state.part[at + q]
+                        take(jobs, grid, state, j)
+                        insert(jobs, grid, state, j, 0.3, 0.0, opened, (reals, whole))
+                        cost = state.total[0] - before
+                        if state.choice[j] >= 0:
+                            take(jobs, grid, state, j)
+                        for q in range(n):
+                            state.slot[at + q], state.kw[at + q], state.part[at + q] = slot[q], kw[q], part[q]
+                        state.length[j] = n
+                        put(jobs, grid, state, j, entry, own)
+                        state.total[0], state.peak[s] = before, peak
+                        if cost < best:
+                            best, best_job = cost, j
+                    if best_job < 0:
+                        break
+                    take(jobs, grid, state, best_job)
+                    to = insert(jobs, grid, state, best_job, 0.3, 0.0, opened, (reals, whole))
+                    touched[s] = True
+                    if to >= 0:
+                        touched[to] = True
+                    settle_peaks(grid, state, touched)
+                    touched[:] = False
+                    moved += 1
+    recount(jobs, grid, state)
+    return moved
+
+
+@njit(cache=True, nogil=True)
 def anneal(
     jobs,
     grid,

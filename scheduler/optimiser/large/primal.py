@@ -20,12 +20,15 @@ from grid.horizon import FloatArray
 from scheduler.optimiser.large.case import Case, IntArray, Solution
 from scheduler.optimiser.large.dual import Dual
 from scheduler.optimiser.large.energy import EnergyBlock, feeder_sites
-from scheduler.optimiser.large.improve import anneal, construct
+from scheduler.optimiser.large.improve import adopt, anneal, construct, relieve
 from scheduler.optimiser.large.prox import serve
-from scheduler.optimiser.large.state import Grid, State, flexible, grid_of, jobs_of, new_state, recount, take
+from scheduler.optimiser.large.state import Grid, State, flexible, grid_of, jobs_of, new_state, recount
 
 BINARY_SECONDS = 5.0
 """Most time for the directions of the batteries of a feeder at the end, where the linear programme used both at once."""
+
+RELIEF_TRIES = 40
+"""Most jobs of an overloaded cell that are tried elsewhere before the cheapest of them moves."""
 
 QUICK_SHARE = 0.2
 """Share of the time of a first pass that may do."""
@@ -50,6 +53,7 @@ class Tuning:
         soft, stiff: factor on ``rho`` at the beginning and end; loose, tight: the same for the price of overload.
         jobs: most jobs taken out at once.
         flex: part of a battery's power that may leave its schedule in the exact phase.
+        adopted: share of a job that the fractional plan must have at one site for its place to be taken over.
         bump: how much of an overload's price becomes lasting in each late round.
         follow: share of the price error that the price takes over in each round.
     """
@@ -67,6 +71,7 @@ class Tuning:
     flex: float = 0.0
     follow: float = 0.2
     bump: float = 0.05
+    adopted: float = 0.95
 
 
 class Primal:
@@ -98,6 +103,8 @@ class Primal:
         """A first plan: every job where it costs least at the prices, the largest first."""
         case = self.case
         grid = self._tracked_grid(self.tuning.soft, self.tuning.loose)
+        dual, k = self.dual, self.dual.classes
+        adopt(self.jobs, self.state, k.of, k.count, k.ep, k.entry, k.window, dual.y, dual.xk, dual.xu, self.tuning.adopted)
         recount(self.jobs, grid, self.state)
         size = (case.res / np.maximum(1e-9, case.res.max(axis=0, initial=0.0))).sum(axis=1) * case.p
         opened = np.where(self.dual.bought > 0.5, 1, -1).astype(np.int64)
@@ -223,43 +230,13 @@ class Primal:
         return total, battery
 
     def repair(self) -> None:
-        """Take jobs out of overloaded cells, cheapest to drop first, and put them in again with hard capacity."""
+        """Move jobs out of overloaded cells with hard capacity, and try again what is dropped."""
         case, state, jobs = self.case, self.state, self.jobs
         grid = self._tracked_grid(self.tuning.stiff, 0.0)
         recount(jobs, grid, state)
-        for j in self._too_much():
-            take(jobs, grid, state, j)
+        relieve(jobs, grid, state, self.dual.longest, RELIEF_TRIES)
         opened = np.zeros(max(1, len(case.mc)), dtype=np.int64)
         construct(jobs, grid, state, np.argsort(-case.drop, kind="stable"), 0.5, opened, self.dual.longest)
-
-    def _too_much(self) -> list[int]:
-        """Jobs to take out so that no cell is overloaded: in each cell those first whose dropping costs least per use."""
-        case, state, jobs = self.case, self.state, self.jobs
-        use = state.use.copy()
-        cells = np.argwhere((use > case.cap + 1e-7).any(axis=0))
-        if not len(cells):
-            return []
-        count = np.where(state.choice >= 0, state.length, 0)
-        owner = np.repeat(np.arange(case.J), count)
-        first = np.concatenate(([0], np.cumsum(count)))[:-1]
-        index = jobs.room[owner] + np.arange(len(owner)) - first[owner]
-        key = case.es[state.choice[owner]] * case.T + state.slot[index]
-        order = np.argsort(key, kind="stable")
-        key, owner = key[order], owner[order]
-        gone: set[int] = set()
-        for s, t in cells:
-            span = slice(*np.searchsorted(key, (s * case.T + t, s * case.T + t + 1)))
-            for r in range(len(use)):
-                if use[r, s, t] <= case.cap[r, s, t] + 1e-7:
-                    continue
-                here = [int(j) for j in owner[span] if j not in gone and case.res[j, r] > 0]
-                for j in sorted(here, key=lambda j: case.drop[j] / case.res[j, r]):
-                    if use[r, s, t] <= case.cap[r, s, t] + 1e-7:
-                        break
-                    gone.add(j)
-                    at = slice(jobs.room[j], jobs.room[j] + state.length[j])
-                    use[:, s, state.slot[at]] -= case.res[j][:, None] * state.part[at]
-        return sorted(gone)
 
     def finish(self) -> float:
         """Exact objective of the best plan, battery directions included; a plan without overload is made if there is none yet."""

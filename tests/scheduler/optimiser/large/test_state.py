@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from scheduler.optimiser.large.case import Case
 from scheduler.optimiser.large.dual import event_grid
+from scheduler.optimiser.large.improve import adopt, relieve
 from scheduler.optimiser.large.state import flexible, grid_of, insert, jobs_of, new_state, put, recount, settle_peaks, take
 from scheduler.optimiser.large.translate import case_of
 from scheduler.scenario import PlanningSettings
@@ -135,3 +136,66 @@ def test_second_user_of_a_copy_does_not_pay_it_again() -> None:
     books.take(0)
     books.take(1)
     assert float(books.state.total[0]) == pytest.approx(start)
+
+
+def _two_sites(**terms: Any) -> Case:
+    """Two sites of one core and four slots; the second is dearer; three jobs of one slot that all want slot 0 of the first."""
+    case = tiny(2, 4, cap=1.0, pi=np.array([[0.1, 0.2, 0.3, 0.4], [0.5, 0.5, 0.5, 0.5]]))
+    job = {"dl": 1, "drop": 5.0, "entries": [(0, 0.0, 0, -1), (1, 0.0, 0, -1)]} | terms
+    return with_jobs(case, job, job, job)
+
+
+def test_relief_moves_the_job_that_is_cheapest_to_move_and_drops_what_has_no_place() -> None:
+    """Three jobs in one slot of one core: one stays, one goes to the other site, one is dropped; the books are right."""
+    books = Books(_two_sites())
+    for job in range(3):
+        books.state.slot[books.jobs.room[job]], books.state.length[job] = 0, 1
+        books.state.kw[books.jobs.room[job]] = books.state.part[books.jobs.room[job]] = 1.0
+        books.state.choice[job], books.state.own[job] = 2 * job, 0.0
+    books.recount()
+    assert books.state.use[0, 0, 0] == 3.0
+    assert relieve(books.jobs, books.grid, books.state, 8, 40) == 2
+    assert (books.state.use <= books.case.cap).all()
+    assert sorted(books.case.es[books.state.choice[books.state.choice >= 0]]) == [0, 1]
+    assert (books.state.choice < 0).sum() == 1
+    total = float(books.state.total[0])
+    assert total == pytest.approx(books.recount())
+
+
+def test_relief_prefers_another_time_to_a_drop() -> None:
+    """With four slots to run in, all three jobs run at the first site, each in a slot of its own."""
+    books = Books(_two_sites(dl=4))
+    for job in range(3):
+        books.state.slot[books.jobs.room[job]], books.state.length[job] = 0, 1
+        books.state.kw[books.jobs.room[job]] = books.state.part[books.jobs.room[job]] = 1.0
+        books.state.choice[job], books.state.own[job] = 2 * job, 0.0
+    books.recount()
+    relieve(books.jobs, books.grid, books.state, 8, 40)
+    assert (books.state.choice >= 0).all()
+    assert books.state.use[0, 0].tolist() == [1.0, 1.0, 1.0, 0.0]
+
+
+@pytest.mark.parametrize(("kind", "shares", "slots"), [(0, [0.0, 1.0, 1.0, 0.0], [1, 2]), (1, [1.0, 0.0, 0.2, 0.8], [0, 3])])
+def test_adopted_jobs_run_where_the_fractional_plan_has_them(kind: int, shares: list[float], slots: list[int]) -> None:
+    """A rigid job takes the start it uses most, an interruptible one its heaviest slots; half a share is not adopted."""
+    case = with_jobs(tiny(1, 4), {"typ": kind, "p": 2, "dl": 4, "soft": 3, "wt": 0.5})
+    books, use = Books(case), np.array(shares)
+    one = np.ones(1)
+    index = (np.zeros(1, dtype=np.int64), one, np.array([0, 1]), np.zeros(1, dtype=np.int64), np.array([0, 4]))
+    assert adopt(books.jobs, books.state, *index, 0.5 * one, use, use, 0.95) == 0
+    assert adopt(books.jobs, books.state, *index, one, use, use, 0.95) == 1
+    at = books.jobs.room[0]
+    assert books.state.slot[at : at + books.state.length[0]].tolist() == slots
+    assert books.state.own[0] == (0.5 if kind == 1 else 0.0)
+
+
+def test_adopted_malleable_jobs_keep_their_shares_scaled_to_the_work() -> None:
+    """Half a slot at full speed and 0.4 of one in the second mode (0.7 of the work) are 0.78; scaled to one slot of work."""
+    case = with_jobs(tiny(1, 4), {"typ": 2, "p": 1, "dl": 4})
+    books, one = Books(case), np.ones(1)
+    use, power = np.array([0.5, 0.4, 0.0, 0.0]), np.array([0.5, 0.4 * 0.55, 0.0, 0.0])
+    index = (np.zeros(1, dtype=np.int64), one, np.array([0, 1]), np.zeros(1, dtype=np.int64), np.array([0, 4]))
+    assert adopt(books.jobs, books.state, *index, one, power, use, 0.95) == 1
+    at = books.jobs.room[0]
+    assert books.state.part[at : at + 2].tolist() == pytest.approx([0.5 / 0.78, 0.4 / 0.78])
+    assert books.state.kw[at : at + 2].tolist() == pytest.approx([0.5 / 0.78, 0.22 / 0.78])
