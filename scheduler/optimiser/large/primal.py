@@ -20,8 +20,9 @@ from grid.horizon import FloatArray
 from scheduler.optimiser.large.case import Case, IntArray, Solution
 from scheduler.optimiser.large.dual import Dual
 from scheduler.optimiser.large.energy import EnergyBlock, feeder_sites
-from scheduler.optimiser.large.improve import adopt, anneal, construct, relieve
+from scheduler.optimiser.large.improve import Likely, adopt, anneal, construct, relieve
 from scheduler.optimiser.large.prox import serve
+from scheduler.optimiser.large.sizes import with_size_rows
 from scheduler.optimiser.large.state import Grid, State, flexible, grid_of, jobs_of, new_state, recount
 
 BINARY_SECONDS = 5.0
@@ -32,6 +33,9 @@ RELIEF_TRIES = 40
 
 QUICK_SHARE = 0.2
 """Share of the time of a first pass that may do."""
+
+SOFT_SHARE = 0.85
+"""Share of the tracked phase after which overload has its full price."""
 
 EXTRA_ROUNDS = 300
 """Most rounds of clearing what is still overloaded after the tracked phase."""
@@ -55,6 +59,7 @@ class Tuning:
         flex: part of a battery's power that may leave its schedule in the exact phase.
         adopted: share of a job that the fractional plan must have at one site for its place to be taken over.
         bump: how much of an overload's price becomes lasting in each late round.
+        settled: share of the tracked phase after which size rows of the largest jobs have their full price.
         follow: share of the price error that the price takes over in each round.
     """
 
@@ -72,17 +77,24 @@ class Tuning:
     follow: float = 0.2
     bump: float = 0.05
     adopted: float = 0.95
+    settled: float = 0.2
+    fade: float = 0.7
+    cleans: float = 20.0
 
 
 class Primal:
     """Search for a plan of one case at the prices of ``dual``."""
 
     def __init__(self, case: Case, dual: Dual, tuning: Tuning = Tuning(), seed: int = 0) -> None:
-        self.case, self.dual, self.tuning, self.seed = case, dual, tuning, seed
+        self.dual, self.tuning, self.seed = dual, tuning, seed
+        self.sizes = with_size_rows(case)
+        self.case = case = self.sizes.case
         self.jobs = jobs_of(case)
         self.state: State = new_state(case, self.jobs)
-        lam, mu = dual.best
-        self.lam, self.mu = lam.copy(), mu.copy()
+        self._take_prices()
+        self._stiff = self.sizes.extended(dual.rho_use, 2)
+        late = tuning.settled + (SOFT_SHARE - tuning.settled) * np.clip((0.5 - self.sizes.part) / 0.5, 0.0, 1.0)
+        self._settled = np.concatenate([np.full(len(dual.rho_use), SOFT_SHARE), late])
         self.served, self.peak = dual.served.copy(), dual.peak.copy()
         self._battery = dual.battery.copy()
         dual.evaluate(*dual.best)
@@ -92,6 +104,8 @@ class Primal:
         self._adder = dual.adder.copy()
         self._blocks = [EnergyBlock(case, sites, np.full((case.S, case.T), np.inf), feeders=True) for sites in feeder_sites(case)]
         self._datasets()
+        k = dual.classes
+        self._likely = Likely(k.of, k.ep, k.window, dual.y, dual.xu)
         self._scale = max(1e-9, abs(dual.bound) / max(1, case.J))
         self._base = grid_of(
             case, flexible(case, self._battery, self._theta, 0.0), dual.events.limit, dual.events.penalty, self.mu, self._adder
@@ -102,7 +116,7 @@ class Primal:
     def start(self) -> None:
         """A first plan: every job where it costs least at the prices, the largest first."""
         case = self.case
-        grid = self._tracked_grid(self.tuning.soft, self.tuning.loose)
+        grid = self._tracked_grid(self.tuning.soft, self._tight(0.0))
         dual, k = self.dual, self.dual.classes
         adopt(self.jobs, self.state, k.of, k.count, k.ep, k.entry, k.window, dual.y, dual.xk, dual.xu, self.tuning.adopted)
         recount(self.jobs, grid, self.state)
@@ -125,18 +139,20 @@ class Primal:
         for share in (QUICK_SHARE, 1.0) if quick else (1.0,):
             now = time.perf_counter()
             until = now + share * (end - now)
-            self.lam, self.mu = self.dual.best[0].copy(), self.dual.best[1].copy()
+            self._take_prices()
             self.tracked(now, now + self.tuning.tracked * (until - now), done, report)
             if done():
                 return
             self.repair()
-            self.judge("repaired", report)
+            if self.judge("repaired", report) > self.objective + 1e-9:
+                self._restore(self.best)
+                self.judge("best so far", report)
             self.exact(until, done, report)
 
     def trial(self) -> None:
         """Every compiled function once."""
         self.start()
-        self._rounds_of(self._tracked_grid(self.tuning.stiff, self.tuning.tight), 2, self._scale, 2, self._focus(), 0.5)
+        self._rounds_of(self._tracked_grid(self.tuning.stiff, self._tight(1.0)), 2, self._scale, 2, self._focus(), 0.5)
         self._serve(self.tuning.stiff)
         self.repair()
 
@@ -148,20 +164,19 @@ class Primal:
         while share < 1.0 and not done():
             share = min(1.0, (time.perf_counter() - begun) / max(1e-9, end - begun))
             over = self.state.use - case.cap
-            if share > 0.85:
-                self.mu = self.mu + np.maximum(0.0, over) * dual_stiff(self.dual, tune.tight) * tune.bump
+            if share > SOFT_SHARE:
+                self._bump(over)
             rho = tune.soft * (tune.stiff / tune.soft) ** share
-            tight = tune.loose * (tune.tight / tune.loose) ** min(1.0, share / 0.85)
-            grid = self._tracked_grid(rho, tight)
+            grid = self._tracked_grid(rho, self._tight(share))
             recount(self.jobs, grid, self.state)
             self._anneal(grid, (end - begun) / 100, self._scale * tune.hot * (tune.cold / tune.hot) ** share, tune.jobs)
             self._serve(rho)
             step = tune.follow * self.dual.rho[:, None] * rho * (self.state.load - self.served)
             self.lam = np.clip(self.lam + step, -1.0, case.unserved[:, None] * case.pue * case.dt)
             now = time.perf_counter()
-            if share > 0.85 and (self.state.use <= case.cap + 1e-7).all():
+            if share > SOFT_SHARE and (self.state.use <= case.cap + 1e-7).all():
                 self.judge("tracked", None)
-            if now - last > (end - begun) / 6:
+            if now - last > (end - begun) / tune.cleans:
                 last = now
                 self._try_clean()
             if report is not None and last == now:
@@ -178,8 +193,8 @@ class Primal:
             over = self.state.use - self.case.cap
             if (over <= 1e-7).all() or time.perf_counter() > until:
                 return
-            self.mu = self.mu + np.maximum(0.0, over) * dual_stiff(self.dual, tune.tight) * tune.bump
-            grid = self._tracked_grid(rho, tune.tight)
+            self._bump(over)
+            grid = self._tracked_grid(rho, self._tight(1.0))
             recount(self.jobs, grid, self.state)
             focus = self._focus()
             count = min(200 + 40 * len(focus), max(50, int(self._rate * CLEAR_SECONDS)))
@@ -232,7 +247,7 @@ class Primal:
     def repair(self) -> None:
         """Move jobs out of overloaded cells with hard capacity, and try again what is dropped."""
         case, state, jobs = self.case, self.state, self.jobs
-        grid = self._tracked_grid(self.tuning.stiff, 0.0)
+        grid = self._tracked_grid(self.tuning.stiff, np.zeros(len(self._settled)))
         recount(jobs, grid, state)
         relieve(jobs, grid, state, self.dual.longest, RELIEF_TRIES)
         opened = np.zeros(max(1, len(case.mc)), dtype=np.int64)
@@ -274,10 +289,28 @@ class Primal:
         """The best plan."""
         return solution_of(self.case, self.jobs.room, *self.best)
 
-    def _tracked_grid(self, rho: float, tight: float) -> Grid:
-        """Cells priced by tracking, with overload at a price (hard when ``tight`` is 0)."""
-        dual = self.dual
-        return self._base._replace(lam=self.lam, target=self.served, rho=dual.rho * rho, stiff=dual.rho_use * tight, mu=self.mu)
+    def _take_prices(self) -> None:
+        """The best prices known, with none for size rows."""
+        lam, mu = self.dual.best
+        self.lam, self.mu = lam.copy(), self.sizes.padded(mu)
+        self._first_mu = self.mu.copy()
+
+    def _tight(self, share: float) -> FloatArray:
+        """Factor on the price of overload of each row, ``[R]``, when ``share`` of the tracked phase is over."""
+        tune = self.tuning
+        factor: FloatArray = tune.loose * (tune.tight / tune.loose) ** np.minimum(1.0, share / self._settled)
+        return factor
+
+    def _bump(self, over: FloatArray) -> None:
+        """Part of the price of what is overloaded stays for a while."""
+        tune = self.tuning
+        more = (self.mu - self._first_mu) * tune.fade + np.maximum(0.0, over) * self._stiff[:, :, None] * tune.tight * tune.bump
+        self.mu = self._first_mu + more
+
+    def _tracked_grid(self, rho: float, tight: FloatArray) -> Grid:
+        """Cells priced by tracking, with overload at a price (hard when ``tight``, ``[R]``, is 0)."""
+        stiff = self._stiff * tight[:, None]
+        return self._base._replace(lam=self.lam, target=self.served, rho=self.dual.rho * rho, stiff=stiff, mu=self.mu)
 
     def _anneal(self, grid: Grid, seconds: float, heat: float, jobs: int) -> None:
         """About ``seconds`` of ruin and recreate at a temperature in EUR."""
@@ -290,7 +323,7 @@ class Primal:
         """``count`` rounds of ruin and recreate."""
         anneal(
             self.jobs, grid, self.state, self._dataset, self._data_ptr, self._data_jobs, self._copies_ptr, self._copies,
-            self.dual.bought, self.dual.longest, count, heat, heat, self.seed * 1_000_003 + self.rounds, jobs, focus, eager,
+            self.dual.bought, self._likely, self.dual.longest, count, heat, heat, self.seed * 1_000_003 + self.rounds, jobs, focus, eager,
         )  # fmt: skip
         self.rounds += 1
 
@@ -365,12 +398,6 @@ class Primal:
     def _snapshot(self) -> tuple[IntArray, IntArray, IntArray, FloatArray, FloatArray]:
         s = self.state
         return s.choice.copy(), s.length.copy(), s.slot.copy(), s.kw.copy(), s.part.copy()
-
-
-def dual_stiff(dual: Dual, tight: float) -> FloatArray:
-    """Price of a unit of overload per unit, ``[R, S, 1]``."""
-    stiff: FloatArray = (dual.rho_use * tight)[:, :, None]
-    return stiff
 
 
 def solution_of(
