@@ -1,7 +1,8 @@
 """One solver on one instance, in a process of its own: ``python -m ozzo.bench.child TASK.json`` writes the task's report.
 
 Lines on standard output are progress. A task is ``{"role", "instance", "solution", "report", "time_s", "gap", "entry"}``; roles
-are ``ozzo`` (the solver that ``entry`` names as ``module:function``), ``highs``, ``cpsat`` and ``check``.
+are ``ozzo`` (the solver that ``entry`` names as ``module:function``), ``highs``, ``cpsat`` and ``check``. A task of the role
+``curve`` is ``{"role", "jobs", "sites", "slots", "dt_h", "seed", "report"}``.
 """
 
 from __future__ import annotations
@@ -52,6 +53,7 @@ def main(task_file: str) -> None:
         "highs": _highs,
         "cpsat": _cpsat,
         "check": _check,
+        "curve": _curve,
     }
     try:
         report = roles[task["role"]](task)
@@ -138,6 +140,17 @@ def _check(task: dict[str, Any]) -> dict[str, Any]:
     verdict = check_case(load_case(Path(task["instance"])), Solution(*parts))
     faults = [str(finding) for finding in verdict.findings]
     return {"feasible": verdict.feasible, "faults": faults, "objective": verdict.objective_eur, "dropped": verdict.dropped}
+
+
+def _curve(task: dict[str, Any]) -> dict[str, Any]:
+    """Times of the steps of a solve on a case that is made here, every job of a shape of its own."""
+    from dataclasses import asdict
+
+    from scheduler.optimiser.case_maker import Size, make_case
+    from scheduler.optimiser.large.measure import step_times
+
+    size = Size("curve", task["jobs"], task["sites"], task["slots"], task["dt_h"], None, 0.0, 0)
+    return asdict(step_times(make_case(size, task["seed"])))
 
 
 def _tell(*words: object) -> None:

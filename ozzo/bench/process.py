@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import subprocess
@@ -12,6 +13,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryFile
+from typing import Any
 
 from ozzo.environment import child_environment
 from ozzo.guard import die_with_parent
@@ -89,6 +91,29 @@ def run_process(argv: Sequence[str], limit_s: float, tell: Callable[[str], None]
         errors.seek(0)
         words = errors.read().decode(errors="replace")[-TAIL:]
     return Ended(code, "".join(lines), words, wall_s)
+
+
+def child_report(
+    task: dict[str, Any], work: Path, limit_s: float, tell: Callable[[str], None] | None = None
+) -> tuple[dict[str, Any] | None, str, float]:
+    """Report of ``ozzo.bench.child`` on a task (None when it left none, then why), and its wall time.
+
+    Args:
+        task: what it is to do; ``report`` is added.
+        work: folder for task and report.
+        limit_s: wall time after which it is ended.
+        tell: called with each line of its progress.
+    """
+    report, file = work / "report.json", work / "task.json"
+    report.unlink(missing_ok=True)
+    file.write_text(json.dumps(task | {"report": str(report)}), encoding="utf-8")
+    ended = run_process(module("ozzo.bench.child", str(file)), limit_s, tell)
+    if report.is_file() and ended.code == 0:
+        found: dict[str, Any] = json.loads(report.read_text(encoding="utf-8"))
+        return found, "", ended.wall_s
+    if ended.code is None:
+        return None, f"did not end within {limit_s:.0f} s and was ended", ended.wall_s
+    return None, f"ended with code {ended.code}: {ended.last_word or 'no word'}", ended.wall_s
 
 
 def _end(child: subprocess.Popen[str]) -> None:

@@ -11,7 +11,7 @@ from typing import Any
 
 from grid.errors import Finding, InputError
 from ozzo.bench.child import OURS
-from ozzo.bench.process import free_memory_mb, module, program, run_process
+from ozzo.bench.process import child_report, free_memory_mb, program, run_process
 from ozzo.bench.rows import TITLES, Judgement, Row
 from ozzo.console import Console
 from scheduler.optimiser.case_file import read_case, write_case
@@ -253,20 +253,9 @@ def _row(row: Row, instance: Instance, options: BenchOptions, work: Path, consol
 def _child(
     task: dict[str, Any], instance: Path, solution: Path, work: Path, limit_s: float, console: Console | None = None
 ) -> tuple[dict[str, Any] | None, str, float]:
-    """Report of a child process (None when it left none, then why), and its wall time."""
-    report, file = work / "report.json", work / "task.json"
-    report.unlink(missing_ok=True)
-    file.write_text(
-        json.dumps(task | {"instance": str(instance.resolve()), "solution": str(solution.resolve()), "report": str(report)}),
-        encoding="utf-8",
-    )
-    ended = run_process(module("ozzo.bench.child", str(file)), limit_s, console.line if console is not None else None)
-    if report.is_file() and ended.code == 0:
-        found: dict[str, Any] = json.loads(report.read_text(encoding="utf-8"))
-        return found, "", ended.wall_s
-    if ended.code is None:
-        return None, f"did not end within {limit_s:.0f} s and was ended", ended.wall_s
-    return None, f"ended with code {ended.code}: {ended.last_word or 'no word'}", ended.wall_s
+    """Report of a child process on an instance (None when it left none, then why), and its wall time."""
+    task |= {"instance": str(instance.resolve()), "solution": str(solution.resolve())}
+    return child_report(task, work, limit_s, console.line if console is not None else None)
 
 
 def _own_check(instance: Path, solution: Path, work: Path) -> Judgement:
