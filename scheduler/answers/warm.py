@@ -34,7 +34,7 @@ from scheduler.problem import Problem
 if TYPE_CHECKING:
     from scheduler.optimiser.large.dual import Dual
 
-WARM_SHARE = 0.2
+WARM_SHARE = 0.4
 """Share of the time that a search at scale gets first when it starts from known prices; the rest when that was not enough."""
 
 

@@ -120,8 +120,8 @@ class EnergyBlock:
     def marginals(self) -> dict[str, FloatArray]:
         """What a little more of each thing was worth in the last solve, ``[n, T]`` each.
 
-        ``balance``: cost of one kW more of facility load in a slot, EUR per kW and slot. By family: what one unit more of its upper
-        limit would save, EUR per unit, 0 where the limit does not bind.
+        ``balance``: cost of one kW more of facility load in a slot, EUR per kW and slot. By family: what one unit more of its
+        upper limit would save, EUR per unit, 0 where the limit does not bind.
         """
         solution = self._solver.getSolution()
         reduced, dual = np.asarray(solution.col_dual), np.asarray(solution.row_dual)
