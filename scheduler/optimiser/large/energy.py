@@ -125,7 +125,7 @@ class EnergyBlock:
         """
         solution = self._solver.getSolution()
         reduced, dual = np.asarray(solution.col_dual), np.asarray(solution.row_dual)
-        limits = ("import", "export", "soc", "charge", "discharge")
+        limits = ("import", "export", "soc", "charge", "discharge", "load")
         saved = {name: np.maximum(0.0, -reduced[self.at[name]]) for name in limits}
         return {"balance": np.stack([dual[rows] for rows in self.balance])} | saved
 
