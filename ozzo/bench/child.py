@@ -19,6 +19,7 @@ import numpy as np
 
 from grid.errors import OzzoError
 from ozzo.bench.process import peak_memory_mb
+from scheduler.optimiser.interrupt import Interruption
 from scheduler.optimiser.large.case import Case, Solution, load_case
 
 OURS = "scheduler.optimiser.large.solve:solve_case"
@@ -77,7 +78,7 @@ def compiled_s(events: Sequence[tuple[float, Any]]) -> float:
 
 
 def _ozzo(task: dict[str, Any]) -> dict[str, Any]:
-    """The product's solver. Compiled code that is read from the cache is not compiled and costs no ``compile_s``."""
+    """The product's solver; SIGINT asks it for the plan so far. Code that is read from the cache costs no ``compile_s``."""
     from numba.core import event
 
     name, function = task["entry"].split(":")
@@ -88,7 +89,8 @@ def _ozzo(task: dict[str, Any]) -> dict[str, Any]:
         except ModuleNotFoundError as error:
             return {"status": "failed", "words": f"there is no solver {task['entry']} ({error})"}
         solve: LargeSolver = getattr(home, function)
-        outcome = solve(case, home.LargeLimits(time_s=task["time_s"], gap=task["gap"]), progress=_tell, stop=_never)
+        with Interruption() as stop:
+            outcome = solve(case, home.LargeLimits(time_s=task["time_s"], gap=task["gap"]), progress=_tell, stop=stop)
     bound = float(outcome.bound)
     known = bool(np.isfinite(bound))
     outcome.solution.save(Path(task["solution"]), bound if known else None)
@@ -157,10 +159,6 @@ def _tell(*words: object) -> None:
     """Progress, one line on standard output."""
     sys.stdout.write(" ".join(map(str, words)) + "\n")
     sys.stdout.flush()
-
-
-def _never() -> bool:
-    return False
 
 
 if __name__ == "__main__":

@@ -108,11 +108,12 @@ def _measured(jobs: int, seed: int, before: CurvePoint | None, work: Path, conso
             return replace(point, note=f"would take up to {need_mb / 1e3:.1f} GB, and {free_mb / 1e3:.1f} GB are free")
     task = {"role": "curve", "jobs": jobs, "sites": SITES, "slots": SLOTS, "dt_h": DT_H, "seed": seed}
     with console.phase(f"{jobs} jobs, {SITES} sites, {SLOTS} slots"):
-        report, note, _ = child_report(task, work, LIMIT_S)
-    if report is None or "sweep_s" not in report:
-        return replace(point, note=note or str((report or {}).get("words", "")))
-    memory_mb = report.pop("peak_memory_mb")
-    return CurvePoint(jobs, StepTimes(**report), memory_mb)
+        report = child_report(task, work, LIMIT_S)
+    said = report.said
+    if said is None or "sweep_s" not in said:
+        return replace(point, note=report.note or str((said or {}).get("words", "")))
+    memory_mb = said.pop("peak_memory_mb")
+    return CurvePoint(jobs, StepTimes(**said), memory_mb)
 
 
 def curve_json(curve: Curve) -> str:

@@ -99,10 +99,11 @@ def _by_prices(problem: Problem, progress: Progress, stop: StopAsked, before: Pl
 
 
 def _with_bound(plan: Plan, bound_eur: float, asked_gap: float) -> Plan:
-    """A plan with a better bound, and the status that it proves."""
-    better = replace(plan, bound_eur=bound_eur)
-    proven = better.gap is not None and better.gap <= max(asked_gap, 1e-6)
-    return replace(better, status=SolveStatus.OPTIMAL) if proven and plan.status is SolveStatus.TIME_LIMIT else better
+    """A plan with a better bound, its gap, and the status that this proves."""
+    bound = min(bound_eur, plan.objective_eur)
+    gap = (plan.objective_eur - bound) / max(abs(plan.objective_eur), 1e-9)
+    proven = gap <= max(asked_gap, 1e-6) and plan.status is SolveStatus.TIME_LIMIT
+    return replace(plan, bound_eur=bound, gap=gap, status=SolveStatus.OPTIMAL if proven else plan.status)
 
 
 def _by_reference(

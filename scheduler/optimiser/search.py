@@ -104,7 +104,7 @@ class Search:
     objective: float = float("inf")
     bound: float = float("-inf")
     origin: str = ""
-    words: str = ""
+    words: str = "no relaxation in time"
     start_basis: Any = None
     basis: Any = None
     _tasks: BoolArray = field(init=False)

@@ -88,6 +88,7 @@ class LargePolicy:
         limits = LargeLimits(max(0.0, settings.time_limit_s - (built - begun)), settings.relative_gap)
         fits = warm is not None and warm.mu.shape == case.cap.shape
         found = solve_case(case, limits, progress, stop, warm if fits else None)
+        progress(f"reasons for {case.J} jobs")
         schedule = schedule_of(problem, found.solution)
         plan = make_plan(
             problem,
