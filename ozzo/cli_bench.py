@@ -49,12 +49,23 @@ def optimiser(
     solver: Annotated[
         str, typer.Option(help="What to measure as ozzo: module:function beside LargeLimits (docs/researcher.md).")
     ] = "scheduler.optimiser.large.solve:solve_case",
+    curve: Annotated[
+        bool, typer.Option("--curve", help="Instead: how the cost of a sweep and of a search round grows with the jobs.")
+    ] = False,
+    curve_jobs: Annotated[
+        str | None, typer.Option(help="Numbers of jobs of the curve; 1000,3000,10000,30000,100000 if not given.")
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print machine-readable JSON on standard output.")] = False,
 ) -> None:
     """Objective, bound, gap, times and memory of the optimiser, beside plain HiGHS and CP-SAT with the same time.
 
     Every solver runs in a process of its own, and every solution is checked by code that shares nothing with the optimiser.
     """
+    if curve or curve_jobs is not None:
+        _no_curve_of({"--instances": instances, "--size": size, "--seeds": seeds, "--templates": templates, "--time": time_s,
+                      "--against": against, "--judge": judge, "--write-solutions": write_solutions,
+                      "--keep-instances": keep_instances})  # fmt: skip
+        raise typer.Exit(_curve(curve_jobs, seed, as_json=as_json))
     from ozzo.bench.rows import as_json as rows_as_json
     from ozzo.bench.rows import print_table
     from ozzo.bench.run import BenchOptions, run_bench
@@ -81,12 +92,38 @@ def optimiser(
     raise typer.Exit(result.exit_code)
 
 
+def _no_curve_of(options: dict[str, object]) -> None:
+    """Refuse options that say nothing about a curve.
+
+    Raises:
+        InputError: with each of them that was given.
+    """
+    given = [name for name, value in options.items() if value]
+    if given:
+        raise InputError(
+            [Finding(name, None, "", "together with --curve", "--curve with --curve-jobs and --seed") for name in given]
+        )
+
+
+def _curve(jobs: str | None, seed: int, *, as_json: bool) -> int:
+    """Measure the curve and print it; returns the exit code."""
+    from ozzo.bench.curve import JOBS, curve_json, print_curve, run_curve
+    from ozzo.console import Console
+
+    found = run_curve(JOBS if jobs is None else _numbers(jobs, "--curve-jobs"), seed, Console(quiet=as_json))
+    if as_json:
+        sys.stdout.write(curve_json(found) + "\n")
+    else:
+        print_curve(found, sys.stdout)
+    return found.exit_code
+
+
 def _words(text: str) -> list[str]:
     return [word.strip() for word in text.split(",") if word.strip()]
 
 
-def _numbers(text: str) -> tuple[int, ...]:
-    """Seeds in a list.
+def _numbers(text: str, option: str = "--seeds") -> tuple[int, ...]:
+    """Whole numbers in a list.
 
     Raises:
         InputError: a word is no whole number of at least 0, or there is none.
@@ -94,5 +131,5 @@ def _numbers(text: str) -> tuple[int, ...]:
     words = _words(text)
     wrong = [word for word in words if not word.isdecimal()]
     if wrong or not words:
-        raise InputError([Finding("--seeds", None, "", ", ".join(wrong) or "nothing", "whole numbers, such as 1,2,3")])
+        raise InputError([Finding(option, None, "", ", ".join(wrong) or "nothing", "whole numbers, such as 1,2,3")])
     return tuple(map(int, words))

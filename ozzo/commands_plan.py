@@ -71,7 +71,9 @@ def make_plan(
     if policy not in POLICIES:
         raise InputError([Finding("--policy", None, "", policy, "one of " + ", ".join(POLICIES))])
     scenario = load_scenario(scenario_file, progress=say)
-    plan = assign_nodes(scenario, POLICIES[policy]().plan(build_problem(scenario), say))
+    plan = POLICIES[policy]().plan(build_problem(scenario), say)
+    say(f"nodes for {len(plan.runs)} runs")
+    plan = assign_nodes(scenario, plan)
     if out is not None:
         out.write_text(json.dumps(plan_to_dict(plan), indent=1) + "\n", encoding="utf-8")
         say(f"wrote {out}")

@@ -35,8 +35,8 @@ def marginal_values(scenario_file: Path, *, as_json: bool, say: Callable[[str], 
     from scheduler.document import load_scenario
 
     problem = build_problem(load_scenario(scenario_file, progress=say))
-    say("prices of the relaxation")
-    found = values(problem)
+    say("prices")
+    found = values(problem, say)
     if as_json:
         return json.dumps(values_dict(problem, found))
     return rendered(*_told(problem, found))
@@ -61,6 +61,7 @@ def values_dict(problem: Problem, found: Values) -> dict[str, Any]:
         "start": horizon.start.isoformat(),
         "step_s": round(horizon.step_s),
         "slots": horizon.slots,
+        "source": found.source,
         "relaxation_eur": found.objective_eur,
         "sites": {name: of(s) for s, name in enumerate(problem.sites)},
     }
@@ -108,9 +109,12 @@ def _told(problem: Problem, found: Values) -> list[Any]:
     if nothing:
         lines.append(f"Nothing of this would save anything at {', '.join(nothing)}: no limit there binds.")
     lines.append("What is not listed is worth nothing: its limit does not bind.")
+    whose = {
+        "relaxation": "Duals of the linear relaxation (jobs may be split)",
+        "decomposition": f"Prices of the decomposition, which prove that no plan costs less than {found.objective_eur:.2f} EUR",
+    }
     lines.append(
-        "Duals of the linear relaxation (jobs may be split): right for small changes, all jobs and batteries adapted. "
-        "For a larger change ask 'ozzo what-if'."
+        f"{whose[found.source]}: right for small changes, all jobs and batteries adapted. For a larger change ask 'ozzo what-if'."
     )
     return lines
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 import numpy as np
+import numpy.typing as npt
 
 from grid.horizon import FloatArray
 from scheduler.build import holds
@@ -21,25 +22,27 @@ class Rack:
     """The nodes of one site and what is left of them.
 
     Attributes:
-        names: names of the nodes; groups: the group of each.
-        left: cores, GPUs and memory left, ``[N, 3, T]``; works: nodes that may get new runs.
+        names: names of the nodes; groups: each group with its first node and the one after its last.
+        left: cores, GPUs and memory left, ``[N, 3, T]``; works: nodes that may get new runs, ``[N]``.
     """
 
     names: tuple[str, ...]
-    groups: tuple[NodeGroup, ...]
+    groups: tuple[tuple[NodeGroup, int, int], ...]
     left: FloatArray
-    works: list[bool]
+    works: npt.NDArray[np.bool_]
     place: dict[str, int] = field(default_factory=dict)
 
 
 def rack_of(scenario: Scenario, site_name: str, slots: int, failed: frozenset[str]) -> Rack:
     """All nodes of a site, empty."""
     site = scenario.site(site_name)
-    groups = tuple(group for group in site.nodes for _ in range(group.count))
+    counts = [group.count for group in site.nodes]
+    ends = np.cumsum(counts).tolist()
+    groups = tuple((group, end - group.count, end) for group, end in zip(site.nodes, ends, strict=True))
     names = site.node_names()
-    sizes = np.array([[group.cores, group.gpus, group.memory_gb] for group in groups], dtype=np.float64).reshape(-1, 3)
-    left = np.repeat(sizes[:, :, None], slots, axis=2)
-    works = [name not in failed for name in names]
+    sizes = np.array([[group.cores, group.gpus, group.memory_gb] for group in site.nodes], dtype=np.float64).reshape(-1, 3)
+    left = np.repeat(np.repeat(sizes, counts, axis=0)[:, :, None], slots, axis=2)
+    works = np.array([name not in failed for name in names], dtype=np.bool_)
     return Rack(names, groups, left, works, {name: i for i, name in enumerate(names)})
 
 
@@ -68,11 +71,12 @@ def best_fit(rack: Rack, run: Run, job: Job) -> list[int] | None:
     if not rack.names:
         return None
     room = rack.left[:, :, period].min(axis=2)
-    fits = (room >= need - EPS).all(axis=1)
-    for group in dict.fromkeys(rack.groups):
-        members = [i for i, other in enumerate(rack.groups) if other is group and rack.works[i] and fits[i] and holds(group, job)]
+    fits = (room >= need - EPS).all(axis=1) & rack.works
+    for group, first, end in rack.groups:
+        members = first + np.flatnonzero(fits[first:end]) if holds(group, job) else np.zeros(0, dtype=np.intp)
         if len(members) >= job.nodes:
-            before = rack.left[:, 0, run.start - 1] if run.start else room[:, 0]
-            members.sort(key=lambda i: (float(room[i, 0]), float(before[i]), i))
-            return members[: job.nodes]
+            before = rack.left[members, 0, run.start - 1] if run.start else room[members, 0]
+            best = members[np.lexsort((members, before, room[members, 0]))]
+            chosen: list[int] = best[: job.nodes].tolist()
+            return chosen
     return None

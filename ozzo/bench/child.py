@@ -1,7 +1,8 @@
 """One solver on one instance, in a process of its own: ``python -m ozzo.bench.child TASK.json`` writes the task's report.
 
 Lines on standard output are progress. A task is ``{"role", "instance", "solution", "report", "time_s", "gap", "entry"}``; roles
-are ``ozzo`` (the solver that ``entry`` names as ``module:function``), ``highs``, ``cpsat`` and ``check``.
+are ``ozzo`` (the solver that ``entry`` names as ``module:function``), ``highs``, ``cpsat`` and ``check``. A task of the role
+``curve`` is ``{"role", "jobs", "sites", "slots", "dt_h", "seed", "report"}``.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ import numpy as np
 
 from grid.errors import OzzoError
 from ozzo.bench.process import peak_memory_mb
+from scheduler.optimiser.interrupt import Interruption
 from scheduler.optimiser.large.case import Case, Solution, load_case
 
 OURS = "scheduler.optimiser.large.solve:solve_case"
@@ -52,6 +54,7 @@ def main(task_file: str) -> None:
         "highs": _highs,
         "cpsat": _cpsat,
         "check": _check,
+        "curve": _curve,
     }
     try:
         report = roles[task["role"]](task)
@@ -75,7 +78,7 @@ def compiled_s(events: Sequence[tuple[float, Any]]) -> float:
 
 
 def _ozzo(task: dict[str, Any]) -> dict[str, Any]:
-    """The product's solver. Compiled code that is read from the cache is not compiled and costs no ``compile_s``."""
+    """The product's solver; SIGINT asks it for the plan so far. Code that is read from the cache costs no ``compile_s``."""
     from numba.core import event
 
     name, function = task["entry"].split(":")
@@ -86,7 +89,8 @@ def _ozzo(task: dict[str, Any]) -> dict[str, Any]:
         except ModuleNotFoundError as error:
             return {"status": "failed", "words": f"there is no solver {task['entry']} ({error})"}
         solve: LargeSolver = getattr(home, function)
-        outcome = solve(case, home.LargeLimits(time_s=task["time_s"], gap=task["gap"]), progress=_tell, stop=_never)
+        with Interruption() as stop:
+            outcome = solve(case, home.LargeLimits(time_s=task["time_s"], gap=task["gap"]), progress=_tell, stop=stop)
     bound = float(outcome.bound)
     known = bool(np.isfinite(bound))
     outcome.solution.save(Path(task["solution"]), bound if known else None)
@@ -140,14 +144,21 @@ def _check(task: dict[str, Any]) -> dict[str, Any]:
     return {"feasible": verdict.feasible, "faults": faults, "objective": verdict.objective_eur, "dropped": verdict.dropped}
 
 
+def _curve(task: dict[str, Any]) -> dict[str, Any]:
+    """Times of the steps of a solve on a case that is made here, every job of a shape of its own."""
+    from dataclasses import asdict
+
+    from scheduler.optimiser.case_maker import Size, make_case
+    from scheduler.optimiser.large.measure import step_times
+
+    size = Size("curve", task["jobs"], task["sites"], task["slots"], task["dt_h"], None, 0.0, 0)
+    return asdict(step_times(make_case(size, task["seed"])))
+
+
 def _tell(*words: object) -> None:
     """Progress, one line on standard output."""
     sys.stdout.write(" ".join(map(str, words)) + "\n")
     sys.stdout.flush()
-
-
-def _never() -> bool:
-    return False
 
 
 if __name__ == "__main__":

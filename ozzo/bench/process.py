@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import subprocess
@@ -12,12 +13,15 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryFile
+from typing import Any
 
 from ozzo.environment import child_environment
 from ozzo.guard import die_with_parent
 
 GRACE_S = 3.0
 """Time that a child gets to leave by itself."""
+LAST_WORD_S = 30.0
+"""Time that a child that can answer gets for its answer when a person interrupts."""
 TAIL = 2000
 """Characters of its last words that are kept."""
 
@@ -30,12 +34,14 @@ class Ended:
         code: exit code, or None when it was ended at its limit.
         output: standard output; words: the end of standard error.
         wall_s: from its start to its end.
+        interrupted: a person interrupted, and it gave its answer all the same.
     """
 
     code: int | None
     output: str
     words: str
     wall_s: float
+    interrupted: bool = False
 
     @property
     def last_word(self) -> str:
@@ -44,13 +50,17 @@ class Ended:
         return lines[-1] if lines else ""
 
 
-def run_process(argv: Sequence[str], limit_s: float, tell: Callable[[str], None] | None = None) -> Ended:
+def run_process(
+    argv: Sequence[str], limit_s: float, tell: Callable[[str], None] | None = None, *, answers: bool = False
+) -> Ended:
     """Run ``argv`` in a session of its own until it ends, its limit is over, or we are interrupted (then it is ended too).
 
     Args:
         argv: program and arguments.
         limit_s: wall time after which it is ended.
         tell: called with each line of standard output, from another thread.
+        answers: when we are interrupted it is asked to stop (SIGINT) and has ``LAST_WORD_S`` to answer; only then, or when we
+            are interrupted again, is it ended and the interruption raised.
     """
     began = time.perf_counter()
     lines: list[str] = []
@@ -77,10 +87,17 @@ def run_process(argv: Sequence[str], limit_s: float, tell: Callable[[str], None]
         listener = threading.Thread(target=listen, daemon=True)
         listener.start()
         code: int | None = None
+        interrupted = False
         try:
             code = child.wait(timeout=limit_s)
         except subprocess.TimeoutExpired:
             _end(child)
+        except KeyboardInterrupt:
+            code = _asked(child) if answers else None
+            interrupted = code is not None
+            if not interrupted:
+                _end(child)
+                raise
         except BaseException:
             _end(child)
             raise
@@ -88,7 +105,60 @@ def run_process(argv: Sequence[str], limit_s: float, tell: Callable[[str], None]
         listener.join(GRACE_S)
         errors.seek(0)
         words = errors.read().decode(errors="replace")[-TAIL:]
-    return Ended(code, "".join(lines), words, wall_s)
+    return Ended(code, "".join(lines), words, wall_s, interrupted)
+
+
+def _asked(child: subprocess.Popen[str]) -> int | None:
+    """Ask a child to stop; its exit code, or None when it did not answer in time."""
+    try:
+        child.send_signal(signal.SIGINT)
+        return child.wait(timeout=LAST_WORD_S)
+    except subprocess.TimeoutExpired:
+        return None
+    except KeyboardInterrupt:
+        _end(child)
+        raise
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """What a child process reported.
+
+    Attributes:
+        said: its report, or None when it left none; note: then why.
+        wall_s: from its start to its end; interrupted: a person interrupted it.
+    """
+
+    said: dict[str, Any] | None
+    note: str
+    wall_s: float
+    interrupted: bool = False
+
+
+def child_report(
+    task: dict[str, Any], work: Path, limit_s: float, tell: Callable[[str], None] | None = None, *, answers: bool = False
+) -> Report:
+    """Report of ``ozzo.bench.child`` on a task.
+
+    Args:
+        task: what it is to do; ``report`` is added.
+        work: folder for task and report.
+        limit_s: wall time after which it is ended.
+        tell: called with each line of its progress.
+        answers: it has an answer even when it is interrupted.
+    """
+    report, file = work / "report.json", work / "task.json"
+    report.unlink(missing_ok=True)
+    file.write_text(json.dumps(task | {"report": str(report)}), encoding="utf-8")
+    ended = run_process(module("ozzo.bench.child", str(file)), limit_s, tell, answers=answers)
+    if report.is_file() and ended.code == 0:
+        found: dict[str, Any] = json.loads(report.read_text(encoding="utf-8"))
+        return Report(found, "", ended.wall_s, ended.interrupted)
+    if ended.interrupted:
+        raise KeyboardInterrupt
+    if ended.code is None:
+        return Report(None, f"did not end within {limit_s:.0f} s and was ended", ended.wall_s)
+    return Report(None, f"ended with code {ended.code}: {ended.last_word or 'no word'}", ended.wall_s)
 
 
 def _end(child: subprocess.Popen[str]) -> None:

@@ -48,6 +48,7 @@ class Row:
         check: by the product's own check; judge: by the program that was given, if any.
         note: why it was skipped, or what it said.
         solution: file that its solution was written to and stays in, or None.
+        interrupted: a person interrupted the solver, and this is what it had.
     """
 
     instance: str
@@ -69,6 +70,7 @@ class Row:
     judge: Judgement | None = None
     note: str = ""
     solution: str | None = None
+    interrupted: bool = False
 
     @property
     def objective_eur(self) -> float | None:

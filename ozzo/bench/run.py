@@ -11,7 +11,7 @@ from typing import Any
 
 from grid.errors import Finding, InputError
 from ozzo.bench.child import OURS
-from ozzo.bench.process import free_memory_mb, module, program, run_process
+from ozzo.bench.process import Report, child_report, free_memory_mb, program, run_process
 from ozzo.bench.rows import TITLES, Judgement, Row
 from ozzo.console import Console
 from scheduler.optimiser.case_file import read_case, write_case
@@ -88,7 +88,7 @@ class BenchResult:
 
 
 def run_bench(options: BenchOptions, console: Console) -> BenchResult:
-    """Run everything that is asked for; Ctrl-C keeps the rows that are finished.
+    """Run everything that is asked for; Ctrl-C keeps the rows that are finished, and our own plan so far.
 
     Raises:
         InputError: options that contradict each other, or every fault of every instance, before anything is run.
@@ -207,6 +207,8 @@ def _solved(instance: Instance, options: BenchOptions, judge: Path | None, work:
                 with console.phase(f"{instance.path.stem}: {TITLES[solver]}, judged by {judge.name}"):
                     row = replace(row, judge=_judged(judge, instance.path, solution))
         yield row
+        if row.interrupted:
+            raise KeyboardInterrupt
 
 
 def _skipped(instance: Instance, *, asked: bool) -> str:
@@ -232,11 +234,13 @@ def _row(row: Row, instance: Instance, options: BenchOptions, work: Path, consol
     solution = _solution(row, options, work)
     solution.unlink(missing_ok=True)
     task = {"role": row.solver, "time_s": row.time_limit_s, "gap": options.gap, "entry": options.entry}
-    report, note, total_s = _child(task, instance.path, solution, work, OVERRUN * row.time_limit_s + STARTING_S, console)
+    answer = _child(task, instance.path, solution, work, OVERRUN * row.time_limit_s + STARTING_S, console)
+    report, total_s = answer.said, answer.wall_s
     if report is None:
-        return replace(row, note=note, total_s=total_s)
+        return replace(row, note=answer.note, total_s=total_s)
     return replace(
         row,
+        interrupted=answer.interrupted,
         status=report["status"],
         claimed_eur=report.get("objective"),
         bound_eur=report.get("bound"),
@@ -252,28 +256,19 @@ def _row(row: Row, instance: Instance, options: BenchOptions, work: Path, consol
 
 def _child(
     task: dict[str, Any], instance: Path, solution: Path, work: Path, limit_s: float, console: Console | None = None
-) -> tuple[dict[str, Any] | None, str, float]:
-    """Report of a child process (None when it left none, then why), and its wall time."""
-    report, file = work / "report.json", work / "task.json"
-    report.unlink(missing_ok=True)
-    file.write_text(
-        json.dumps(task | {"instance": str(instance.resolve()), "solution": str(solution.resolve()), "report": str(report)}),
-        encoding="utf-8",
-    )
-    ended = run_process(module("ozzo.bench.child", str(file)), limit_s, console.line if console is not None else None)
-    if report.is_file() and ended.code == 0:
-        found: dict[str, Any] = json.loads(report.read_text(encoding="utf-8"))
-        return found, "", ended.wall_s
-    if ended.code is None:
-        return None, f"did not end within {limit_s:.0f} s and was ended", ended.wall_s
-    return None, f"ended with code {ended.code}: {ended.last_word or 'no word'}", ended.wall_s
+) -> Report:
+    """Report of a child process on an instance; ours has an answer even when it is interrupted."""
+    where = {"instance": str(instance.resolve()), "solution": str(solution.resolve())}
+    tell = console.line if console is not None else None
+    return child_report(task | where, work, limit_s, tell, answers=task["role"] == "ozzo")
 
 
 def _own_check(instance: Path, solution: Path, work: Path) -> Judgement:
     """Our own check, in a process of its own (so that Ctrl-C ends it, and its memory is not ours)."""
-    report, note, _ = _child({"role": "check"}, instance, solution, work, JUDGE_S)
+    answer = _child({"role": "check"}, instance, solution, work, JUDGE_S)
+    report = answer.said
     if report is None or "feasible" not in report:
-        return Judgement(False, None, None, (note or report["words"] if report else note,))
+        return Judgement(False, None, None, (report["words"] if report else answer.note,))
     return Judgement(report["feasible"], report["objective"], report["dropped"], tuple(report["faults"]))
 
 

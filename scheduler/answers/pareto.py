@@ -1,11 +1,12 @@
 """The front of cost against carbon: what a kilogram of carbon less costs, plan by plan.
 
 The problem is solved for a row of carbon prices, from 0 (only cost counts) to one at which practically only carbon counts.
-Each solve starts from the schedules of all earlier ones, so a plan that was good at one price is not lost at the next. A solve
-proves ``cost + price * carbon >= bound`` for every plan; what it leaves open is the point's gap. The price of leaving a job
-out rises with the carbon price by more than the carbon it can cause, so that no point saves carbon by doing less. Points that
-another one beats in both figures are taken off the front and listed as such. Plans between two points that no carbon
-price makes best (inside a dent of the front) are not found this way.
+Each solve of the reference starts from the schedules of all earlier ones, so a plan that was good at one price is not lost at
+the next; the large-scale solver starts from the prices of the one before. A solve proves ``cost + price * carbon >= bound`` for
+every plan; what it leaves open is the point's gap. The price of leaving a job out rises with the carbon price by more than the
+carbon it can cause, so that no point saves carbon by doing less. Points that another one beats in both figures are taken off the
+front and listed as such. Plans between two points that no carbon price makes best (inside a dent of the front) are not found
+this way.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from scheduler.answers.warm import plan_from
+from scheduler.answers.warm import Planned, plan_from
 from scheduler.objective import breakdown_eur
 from scheduler.optimiser.interrupt import Interruption
 from scheduler.plan import Plan
@@ -97,12 +98,13 @@ def front(problem: Problem, prices_eur_per_kg: Sequence[float], progress: Progre
     """
     found: list[Point] = []
     known: dict[str, Schedule] = {}
+    before: Planned | None = None
     with Interruption() as stop:
         for number, price in enumerate(prices_eur_per_kg, 1):
             progress(f"point {number} of {len(prices_eur_per_kg)}: carbon at {price:.3g} EUR/kg")
-            plan, schedule = plan_from(_with_price(problem, price), known, progress, stop)
-            known[f"plan at {price:.3g} EUR/kg"] = schedule
-            found.append(_point(problem, plan, schedule, price))
+            before = plan_from(_with_price(problem, price), known, progress, stop, before)
+            known[f"plan at {price:.3g} EUR/kg"] = before.schedule
+            found.append(_point(problem, before.plan, before.schedule, price))
     return Front(beaten(found))
 
 

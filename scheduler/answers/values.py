@@ -1,6 +1,7 @@
 """What one more unit of everything scarce is worth, per site and slot: energy, capacity, flexibility.
 
-All figures are duals of the linear relaxation of the optimiser's whole model: jobs may be split there, so energy has one
+For problems of the reference all figures are duals of the linear relaxation of the optimiser's whole model (at scale:
+``scheduler.answers.values_at_scale``): jobs may be split there, so energy has one
 price in each slot, battery, connection and the times of all jobs adapted to it. That is why they come from the relaxation and
 not from the plan: a plan of whole jobs has no price for a small change. They hold for small changes; where an optimum lies in a
 corner, one more and one less are worth differently, and a dual lies between the two.
@@ -31,6 +32,8 @@ from scheduler.optimiser.compiled import Compiled, compile_model
 from scheduler.optimiser.highs import Answer, Limits, solve_linear
 from scheduler.optimiser.interrupt import Interruption
 from scheduler.optimiser.model import ModelParts, build_model
+from scheduler.optimiser.seam import at_scale
+from scheduler.policies import Progress, silent
 from scheduler.problem import RESOURCES, Problem
 
 AT_BOUND = 1e-7
@@ -42,11 +45,12 @@ class Values:
     """Marginal values; arrays ``[S, T]``, those of batteries ``[S]``. Savings are positive, costs of load too.
 
     Attributes:
-        objective_eur: optimum of the relaxation, a lower limit of every plan.
+        objective_eur: optimum of the relaxation or bound of the decomposition, a lower limit of every plan.
         facility_eur_per_kwh, it_eur_per_kwh: cost of one kWh more of load.
         capacity_eur_per_h: by resource, saving by one more of it for an hour.
         import_eur_per_kwh, export_eur_per_kwh: saving by one kW more of limit for an hour.
         battery_energy_eur_per_kwh, battery_power_eur_per_kw: saving over the horizon.
+        source: what the figures are duals of: ``relaxation`` or ``decomposition``.
     """
 
     objective_eur: float
@@ -57,14 +61,19 @@ class Values:
     export_eur_per_kwh: FloatArray
     battery_energy_eur_per_kwh: FloatArray
     battery_power_eur_per_kw: FloatArray
+    source: str = "relaxation"
 
 
-def values(problem: Problem) -> Values:
-    """Marginal values of ``problem``.
+def values(problem: Problem, progress: Progress = silent) -> Values:
+    """Marginal values of ``problem``, from the solver that would plan it.
 
     Raises:
         SolverError: the relaxation could not be solved in the scenario's time.
     """
+    if at_scale(problem, progress):
+        from scheduler.answers.values_at_scale import values_at_scale
+
+        return values_at_scale(problem, progress)
     from pyomo.common.gc_manager import PauseGC
 
     with PauseGC():

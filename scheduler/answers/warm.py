@@ -1,21 +1,26 @@
-"""Planning from the schedules of earlier plans, so that the next plan of nearly the same problem takes less time.
+"""Planning from what earlier plans of nearly the same problem left: the seam's solver, with a head start.
 
-Only the start of the search differs from the policy ``milp``: bound, gap and statuses mean the same. A schedule of another
-problem is carried over job by job, and what does not fit any more is left out, because the search takes it for granted that the
-schedules it starts from keep every limit.
+The reference starts from their schedules and from the vertex of their relaxation, the large-scale solver from their prices. Only
+the start of the search differs from the policy ``milp``: bound, gap and statuses mean the same. A schedule of another problem is
+carried over job by job, and what does not fit any more is left out, because the search takes it for granted that the schedules
+it starts from keep every limit.
 """
 
 from __future__ import annotations
 
 import time
 from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from grid.errors import Interrupted
+from scheduler.optimiser.basis import Vertex, carried_basis
 from scheduler.optimiser.compiled import compile_model
 from scheduler.optimiser.highs import StopAsked
 from scheduler.optimiser.model import build_model
+from scheduler.optimiser.seam import at_scale
 from scheduler.optimiser.search import Search, enough_gap
 from scheduler.plan import BatteryControl, Plan, SolveStatus
 from scheduler.policies import Progress
@@ -26,34 +31,100 @@ from scheduler.policies.schedule import JobPlace, Schedule
 from scheduler.policies.wait_for_sun import wait_for_sun_schedule
 from scheduler.problem import Problem
 
+if TYPE_CHECKING:
+    from scheduler.optimiser.large.dual import Dual
 
-def plan_from(problem: Problem, starts: Mapping[str, Schedule], progress: Progress, stop: StopAsked) -> tuple[Plan, Schedule]:
-    """The best plan found from ``starts`` and the two baselines, with its bound, and its decisions.
+WARM_SHARE = 0.4
+"""Share of the time that a search at scale gets first when it starts from known prices; the rest when that was not enough."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Planned:
+    """A plan and what the next one can start from.
+
+    Attributes:
+        plan: the plan; schedule: its decisions.
+        vertex: of its relaxation, when the reference planned and had one; dual: prices, when the large-scale solver planned.
+    """
+
+    plan: Plan
+    schedule: Schedule
+    vertex: Vertex | None = None
+    dual: Dual | None = None
+
+
+def plan_from(
+    problem: Problem, starts: Mapping[str, Schedule], progress: Progress, stop: StopAsked, before: Planned | None = None
+) -> Planned:
+    """The best plan found by the solver that the seam takes, with its bound.
 
     Args:
         problem: the problem.
-        starts: schedules of this problem by name; each must keep its limits (``carried_over`` sees to that).
+        starts: schedules of this problem by name, for the reference; each must keep its limits (``carried_over`` sees to that).
         progress: told about every better incumbent.
         stop: asked again and again.
+        before: an earlier plan of nearly the same problem.
 
     Raises:
         SolverError: the solver failed in a way that leaves no plan.
         Interrupted: somebody asked to stop.
     """
+    large = at_scale(problem, progress)
+    found = _by_prices(problem, progress, stop, before) if large else _by_reference(problem, starts, progress, stop, before)
+    if stop():
+        raise Interrupted
+    return found
+
+
+def _by_prices(problem: Problem, progress: Progress, stop: StopAsked, before: Planned | None) -> Planned:
+    """With the large-scale solver: first a short search from known prices, the whole time when that did not reach the gap."""
+    from scheduler.optimiser.large.policy import LargePolicy
+
+    settings, policy = problem.settings, LargePolicy(stop)
+    warm = before.dual if before is not None else None
+    if warm is None or settings.relative_gap <= 0.0:
+        found = policy.search(problem, progress, stop, warm)
+        return Planned(found.plan, found.schedule, dual=found.dual)
+
+    def within(share: float) -> Problem:
+        return replace(problem, settings=replace(settings, time_limit_s=share * settings.time_limit_s))
+
+    first = policy.search(within(WARM_SHARE), progress, stop, warm)
+    if stop() or first.plan.status in {SolveStatus.OPTIMAL, SolveStatus.INFEASIBLE}:
+        return Planned(first.plan, first.schedule, dual=first.dual)
+    second = policy.search(within(1.0 - WARM_SHARE), progress, stop, first.dual)
+    best = min(first, second, key=lambda one: one.plan.objective_eur)
+    bound = max(one.plan.bound_eur for one in (first, second) if one.plan.bound_eur is not None)
+    return Planned(_with_bound(best.plan, bound, settings.relative_gap), best.schedule, dual=second.dual)
+
+
+def _with_bound(plan: Plan, bound_eur: float, asked_gap: float) -> Plan:
+    """A plan with a better bound, its gap, and the status that this proves."""
+    bound = min(bound_eur, plan.objective_eur)
+    gap = (plan.objective_eur - bound) / max(abs(plan.objective_eur), 1e-9)
+    proven = gap <= max(asked_gap, 1e-6) and plan.status is SolveStatus.TIME_LIMIT
+    return replace(plan, bound_eur=bound, gap=gap, status=SolveStatus.OPTIMAL if proven else plan.status)
+
+
+def _by_reference(
+    problem: Problem, starts: Mapping[str, Schedule], progress: Progress, stop: StopAsked, before: Planned | None
+) -> Planned:
+    """With the reference, from ``starts`` and the two baselines, its relaxation from the vertex of the one before."""
     from pyomo.common.gc_manager import PauseGC
 
     begun = time.perf_counter()
     with PauseGC():
         parts = build_model(problem)
         model = compile_model(parts)
+        parts.model = None
     built = time.perf_counter()
     search = Search(parts, model, progress, stop, begun + problem.settings.time_limit_s)
+    if before is not None and before.vertex is not None:
+        search.start_basis = carried_basis(before.vertex, parts, model)
     rest = Board(problem)
     rest.put_pinned()
     baselines = {"fifo": fifo_schedule(problem), "wait_for_sun": wait_for_sun_schedule(problem)}
     search.run({**starts, **baselines, "nothing": rest.schedule})
-    if stop():
-        raise Interrupted
     schedule = search.schedule()
     plan = make_plan(
         problem,
@@ -67,7 +138,7 @@ def plan_from(problem: Problem, starts: Mapping[str, Schedule], progress: Progre
         bound_eur=search.bound if np.isfinite(search.bound) else None,
         build_s=built - begun,
     )
-    return plan, schedule
+    return Planned(plan, schedule, Vertex(parts, model, search.basis) if search.basis is not None else None)
 
 
 def carried_over(before: Problem, schedule: Schedule, problem: Problem) -> Schedule | None:

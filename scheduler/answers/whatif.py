@@ -83,7 +83,7 @@ def with_events(scenario: Scenario, events: Sequence[CapacityEvent]) -> Scenario
 
 
 def what_if(base: Problem, changed: Problem, progress: Progress = silent) -> WhatIf:
-    """Both plans, the changed one searched from the base one.
+    """Both plans, the changed one searched from what the base one left (``scheduler.answers.warm``).
 
     Raises:
         SolverError: the solver failed in a way that leaves no plan.
@@ -91,10 +91,11 @@ def what_if(base: Problem, changed: Problem, progress: Progress = silent) -> Wha
     """
     with Interruption() as stop:
         progress("as it is")
-        before, schedule = plan_from(base, {}, progress, stop)
+        first = plan_from(base, {}, progress, stop)
         progress("changed")
-        start = carried_over(base, schedule, changed)
-        after, _ = plan_from(changed, {} if start is None else {"plan as it is": start}, progress, stop)
+        start = carried_over(base, first.schedule, changed)
+        second = plan_from(changed, {} if start is None else {"plan as it is": start}, progress, stop, first)
+    before, after = first.plan, second.plan
     least = None if after.bound_eur is None else after.bound_eur - before.objective_eur
     most = None if before.bound_eur is None else after.objective_eur - before.bound_eur
     return WhatIf(before, after, figures(base, before), figures(changed, after), moves(before, after), least, most)

@@ -10,6 +10,7 @@ from grid.errors import FeedError
 from grid.horizon import Horizon
 from scheduler.document.context import Context
 from scheduler.document.sources import Sources, find_file
+from scheduler.document.work import MOST_JOBS
 from scheduler.workload import Job, JobKind, PowerCap
 
 STREAM = "jobs"
@@ -117,6 +118,10 @@ def trace_jobs(context: Context, sources: Sources, horizon: Horizon) -> list[Job
         )
     except FeedError as error:
         context.report((*place, "opendc"), str(error), "a trace with jobs in the period")
+        return []
+    if len(jobs) > MOST_JOBS:
+        expected = f"at most {MOST_JOBS} jobs: a shorter period, or a limit"
+        context.report((*place, "limit"), f"{len(jobs)} jobs in the period", expected)
         return []
     shift = horizon.start - start
     if shift:

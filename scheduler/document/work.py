@@ -12,6 +12,8 @@ from scheduler.document.signals import PATH_WORDS
 from scheduler.workload import JobKind
 
 MANY = 1_000_000
+MOST_JOBS = 200_000
+"""Jobs of a trace or a generator: each of them is an object that gets nodes, a reason and commands of its own, about 6 kB."""
 DROP_EUR: float = 10.0
 KIND_WORDS = "rigid runs in one piece, interruptible in pieces of whole slots, malleable in shares of slots; always at one site."
 
@@ -107,7 +109,7 @@ class TracePart(Part):
         Field(alias="from"),
     ] = None
     to: Annotated[When | None, about("First submission not taken; as long after 'from' as the horizon when left out.")] = None
-    limit: Annotated[Count | None, about("Largest number of jobs, the first ones.", ge=1, le=MANY)] = None
+    limit: Annotated[Count | None, about("Largest number of jobs, the first ones.", ge=1, le=MOST_JOBS)] = None
     sites: Annotated[tuple[Name, ...] | None, about("Sites where these jobs may run; all when left out.", min_length=1)] = None
     node_cores: Annotated[
         Count | None,
@@ -135,7 +137,7 @@ class GeneratorPart(Part):
     """Jobs drawn from a fitted model with the scenario's seed."""
 
     model: Annotated[Text, about(f"{PATH_WORDS} of a fitted job model (JSON).", min_length=1)]
-    jobs: Annotated[Count, about("Number of jobs.", ge=1, le=MANY)]
+    jobs: Annotated[Count, about("Number of jobs.", ge=1, le=MOST_JOBS)]
     sites: Annotated[tuple[Name, ...] | None, about("Sites where these jobs may run; all when left out.", min_length=1)] = None
     shortest_minutes: Annotated[float, about("No run time below this.", ge=0, le=5_256_000), Unit("min")] = 0.0
     longest_minutes: Annotated[

@@ -1,7 +1,9 @@
 """Files of the benchmark format: every fault of a file at once, then the case; and cases written to such files.
 
 What the arrays mean is said at ``scheduler.optimiser.large.case.Case``. A job without any entry of eligibility is no fault (it
-is dropped), nor is an export price below zero, nor an entry that begins too late for its job (nobody can choose it).
+is dropped), nor one that no site has room for, nor an entry that begins too late for its job (nobody can choose it). Prices may
+be below zero; but where exporting pays more than importing costs, going round in a circle would earn money that no plan can
+earn, and the format has no rule against it.
 """
 
 from __future__ import annotations
@@ -148,6 +150,7 @@ def _check(arrays: Arrays, faults: _Faults) -> None:
     if faults.findings:
         return
     _values(arrays, faults)
+    _prices(arrays, sizes, faults)
     _references(arrays, sizes, faults)
     if not faults.findings:
         _entries(arrays, faults)
@@ -181,7 +184,6 @@ def _values(arrays: Arrays, faults: _Faults) -> None:
     """Signs and ranges of single values."""
     for name in NOT_NEGATIVE:
         faults.where(name, arrays[name], arrays[name] < 0, "at least 0")
-    faults.where("pi", arrays["pi"], arrays["pi"] < 0, "at least 0 (only the export price po may be negative)")
     for name in ("dt", "pue"):
         faults.where(name, arrays[name], arrays[name] <= 0, "above 0")
     for name in ("eta_c", "eta_d"):
@@ -191,6 +193,21 @@ def _values(arrays: Arrays, faults: _Faults) -> None:
     over = np.broadcast_to(arrays["soc0"] > arrays["E"], np.broadcast_shapes(arrays["soc0"].shape, arrays["E"].shape))
     soc0 = np.broadcast_to(arrays["soc0"], over.shape)
     faults.where("soc0", soc0, over, "at most the battery's energy E of its site")
+
+
+def _prices(arrays: Arrays, sizes: dict[str, int], faults: _Faults) -> None:
+    """Nobody sells in a slot for more than what is bought there costs, where both can be done."""
+    grid = (sizes["S"], sizes["T"])
+
+    def spread(name: str) -> FloatArray:
+        array = arrays[name]
+        return np.broadcast_to(array[:, None] if array.shape == grid[:1] else array, grid)
+
+    circle = (spread("po") > spread("pi")) & (spread("gmax") > 0) & (spread("emax") > 0)
+    expected = (
+        "at most the import price pi of its site and slot (or gmax or emax 0), or buying and selling at once would earn money"
+    )
+    faults.where("po", spread("po"), circle, expected)
 
 
 def _references(arrays: Arrays, sizes: dict[str, int], faults: _Faults) -> None:
@@ -219,13 +236,10 @@ def _references(arrays: Arrays, sizes: dict[str, int], faults: _Faults) -> None:
 
 
 def _entries(arrays: Arrays, faults: _Faults) -> None:
-    """Entries of eligibility fit their job, their copy and their site; a site that jobs may use has a capacity at all."""
+    """Entries of eligibility fit their job, their copy and their site."""
     job = np.repeat(np.arange(len(arrays["p"])), np.diff(arrays["ep"]))
     faults.where("ea", arrays["ea"], arrays["ea"] < arrays["rel"][job], "not before rel of its job")
     moved = arrays["em"] >= 0
     elsewhere = np.zeros(len(moved), dtype=bool)
     elsewhere[moved] = arrays["ms"][arrays["em"][moved]] != arrays["es"][moved]
     faults.where("em", arrays["em"], elsewhere, "a copy whose site ms is the entry's site es")
-    largest: FloatArray = arrays["cap"].max(axis=(0, 2))
-    none = (largest <= 0) & (np.bincount(arrays["es"], minlength=len(largest)) > 0)
-    faults.where("cap.max of site", largest, none, "above 0 in some slot, because jobs may run there")

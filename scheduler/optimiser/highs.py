@@ -62,7 +62,7 @@ class Answer:
         values: primal values of the columns, or None when there is no feasible point.
         objective: with the offset, or None.
         bound: proven lower bound with the offset, or None.
-        row_dual, column_dual: of a linear programme, else None.
+        row_dual, column_dual: of a linear programme, else None; basis: of HiGHS, the same.
     """
 
     status: SolveStatus
@@ -72,6 +72,7 @@ class Answer:
     bound: float | None
     row_dual: FloatArray | None = None
     column_dual: FloatArray | None = None
+    basis: Any = None
 
 
 def never() -> bool:
@@ -79,15 +80,27 @@ def never() -> bool:
     return False
 
 
-def solve_linear(model: Compiled, limits: Limits, stop: StopAsked = never, method: str = "ipm") -> Answer:
+def solve_linear(
+    model: Compiled,
+    limits: Limits,
+    stop: StopAsked = never,
+    method: str = "ipm",
+    basis: Any = None,
+    iterations: int | None = None,
+) -> Answer:
     """Solve the relaxation without integrality; primal, dual and bound at a vertex.
 
-    The interior point method with crossover is about twice as fast as the simplex method on these models.
+    The interior point method with crossover is about twice as fast as the simplex method on these models, unless this begins at
+    a ``basis`` (of HiGHS, not necessarily complete) near the optimum; ``iterations`` limits what it may cost when it is not.
     """
     if not len(model.cost):
         return _empty(model)
     solver = _load(model, limits, stop, whole=False)
     solver.setOptionValue("solver", method)
+    if iterations is not None:
+        solver.setOptionValue("simplex_iteration_limit", iterations)
+    if basis is not None:
+        solver.setBasis(basis)
     solver.run()
     status, words = _status(solver)
     solution = solver.getSolution()
@@ -102,6 +115,7 @@ def solve_linear(model: Compiled, limits: Limits, stop: StopAsked = never, metho
         value,
         np.array(solution.row_dual),
         np.array(solution.col_dual),
+        solver.getBasis(),
     )
 
 

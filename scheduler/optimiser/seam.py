@@ -44,14 +44,20 @@ class OptimiserPolicy:
 
     def solver(self, problem: Problem, progress: Progress = silent) -> Policy:
         """The solver for ``problem``."""
-        from scheduler.optimiser.large.translate import columns_estimate, obstacles_to_scale
-
-        if columns_estimate(problem) <= REFERENCE_COLUMNS:
-            return MilpPolicy(self.stop)
-        obstacles = obstacles_to_scale(problem)
-        if obstacles:
-            progress(f"the reference plans, and may be slow: only it knows {'; '.join(obstacles)}")
+        if not at_scale(problem, progress):
             return MilpPolicy(self.stop)
         from scheduler.optimiser.large.policy import LargePolicy
 
         return LargePolicy(self.stop)
+
+
+def at_scale(problem: Problem, progress: Progress = silent) -> bool:
+    """True when the large-scale solver plans ``problem``; what keeps a large problem from it is told."""
+    from scheduler.optimiser.large.translate import columns_estimate, obstacles_to_scale
+
+    if columns_estimate(problem) <= REFERENCE_COLUMNS:
+        return False
+    obstacles = obstacles_to_scale(problem)
+    if obstacles:
+        progress(f"the reference plans, and may be slow: only it knows {'; '.join(obstacles)}")
+    return not obstacles

@@ -17,6 +17,7 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 
@@ -47,6 +48,9 @@ EVALUATION_NODES = 50
 
 SMALL_COLUMNS = 1_500
 """Whole columns that a neighbourhood or a model may have to be solved at once with little risk."""
+
+WARM_ITERATIONS = 2_000
+"""Simplex iterations from an earlier vertex; when it takes more, it was not near, and the relaxation is solved anew."""
 
 LARGE_COLUMNS = 5_000
 """Neighbourhoods do not grow beyond this."""
@@ -88,6 +92,7 @@ class Search:
         objective: its value; bound: proven lower bound.
         origin: where the incumbent came from, in words.
         words: what the solver said last.
+        start_basis: where the relaxation starts, or None; basis: where it ended, or None.
     """
 
     parts: ModelParts
@@ -99,7 +104,9 @@ class Search:
     objective: float = float("inf")
     bound: float = float("-inf")
     origin: str = ""
-    words: str = ""
+    words: str = "no relaxation in time"
+    start_basis: Any = None
+    basis: Any = None
     _tasks: BoolArray = field(init=False)
     _task_rows: BoolArray = field(init=False)
     _modes: BoolArray = field(init=False)
@@ -197,13 +204,16 @@ class Search:
 
     def _relax(self) -> Answer | None:
         """Bound and prices from the relaxation; None when it could not be finished."""
-        answer = solve_linear(self.model, Limits(RELAXATION_SHARE * self._left()), self.stop)
-        self.words = answer.words
-        if answer.bound is None and not self._finished():
-            answer = solve_linear(self.model, Limits(RELAXATION_SHARE * self._left()), self.stop, method="simplex")
+        near = {"method": "simplex", "basis": self.start_basis, "iterations": WARM_ITERATIONS}
+        ways: tuple[dict[str, Any], ...] = (*((near,) if self.start_basis is not None else ()), {}, {"method": "simplex"})
+        for way in ways:
+            answer = solve_linear(self.model, Limits(RELAXATION_SHARE * self._left()), self.stop, **way)
             self.words = answer.words
+            if answer.bound is not None or self._finished():
+                break
         if answer.bound is None:
             return None
+        self.basis = answer.basis
         self.bound = max(self.bound, answer.bound)
         self.progress(f"relaxation: bound {self.bound:.4f} EUR")
         return answer

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -75,6 +75,15 @@ def solve_slowly(case: Case, limits: LargeLimits, **_: Any) -> Outcome:
     if case.J > 200:
         time.sleep(600)
     return _outcome(case, all_dropped(case))
+
+
+def solve_until_stopped(case: Case, limits: LargeLimits, *, progress: Callable[..., None], stop: Callable[[], bool]) -> Outcome:
+    """Has a plan at once, and goes on until somebody asks to stop."""
+    outcome = _outcome(case, first_fit(case))
+    progress("first fit, and on")
+    while not stop():
+        time.sleep(0.02)
+    return replace(outcome, status=SolveStatus.INTERRUPTED)
 
 
 def _outcome(case: Case, solution: Solution) -> Outcome:

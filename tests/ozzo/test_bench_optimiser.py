@@ -193,6 +193,9 @@ def test_every_fault_of_every_instance_is_told_before_anything_is_run(folder: Pa
         (("--solver", "nonsense"), "module:function"),
         (("--time", "0"), "--time"),
         (("--gap", "-1"), "--gap"),
+        (("--curve", "--size", "S"), "together with --curve"),
+        (("--curve-jobs", "100"), "at least two numbers"),
+        (("--curve-jobs", "100,two"), "--curve-jobs"),
     ],
 )
 def test_wrong_options_give_one_clear_error(arguments: tuple[str, ...], says: str, folder: Path) -> None:
@@ -205,14 +208,10 @@ def test_wrong_options_give_one_clear_error(arguments: tuple[str, ...], says: st
 
 
 def test_interrupted_it_shows_what_is_finished_and_leaves_nothing_behind(folder: Path) -> None:
-    """Ctrl-C while the second instance is solved: the first one's row, exit code 130, and the solver's process is gone."""
+    """Ctrl-C twice, with a deaf solver at the last instance: the others' rows, exit code 130, the solver's process is gone."""
     write_case(folder / "M.npz", make_case(SIZES["M"], 1))
-    command = [sys.executable, "-c", "from ozzo.cli import main; main()", "bench", "optimiser", "--instances", str(folder)]
-    command += ["--against", "none", "--solver", f"{SOLVERS}:solve_slowly"]
-    environment = os.environ | {"PYTHONPATH": str(ROOT)}
-    with subprocess.Popen(
-        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=ROOT, env=environment
-    ) as process:
+    arguments = ("--instances", str(folder), "--against", "none", "--solver", f"{SOLVERS}:solve_slowly")
+    with _started(*arguments) as process:
         assert process.stderr is not None
         for line in process.stderr:
             if line.startswith("M: ozzo"):
@@ -222,12 +221,44 @@ def test_interrupted_it_shows_what_is_finished_and_leaves_nothing_behind(folder:
             time.sleep(0.05)
         (child,) = _children(process.pid)
         process.send_signal(signal.SIGINT)
+        time.sleep(1.0)
+        process.send_signal(signal.SIGINT)
         out, err = process.communicate(timeout=60)
     assert process.returncode == 130
     assert "little" in out
     assert "S " in out
     assert "Traceback" not in err
     assert not Path(f"/proc/{child}").exists()
+
+
+def test_interrupted_it_keeps_the_plan_so_far(folder: Path, tmp_path: Path) -> None:
+    """Ctrl-C while our solver goes on: its plan is checked, stands in its row and in its file, and nothing else is begun."""
+    made = tmp_path / "out"
+    arguments = ("--instances", str(folder), "--against", "none", "--solver", f"{SOLVERS}:solve_until_stopped")
+    with _started(*arguments, "--write-solutions", str(made), "--json") as process:
+        assert process.stderr is not None
+        for line in process.stderr:
+            if "first fit, and on" in line:
+                break
+        process.send_signal(signal.SIGINT)
+        out, err = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert "Traceback" not in err
+    told = json.loads(out)
+    (row,) = told["rows"]
+    assert told["interrupted"] is True
+    assert (row["instance"], row["status"], row["interrupted"]) == ("little", "interrupted", True)
+    assert row["check"]["feasible"] is True
+    with np.load(made / "little.npz") as file:
+        assert float(file["bound"]) == pytest.approx(row["bound_eur"])
+        assert (file["choice"] >= 0).sum() == row["jobs"] - row["check"]["dropped"]
+
+
+def _started(*arguments: str) -> subprocess.Popen[str]:
+    """The benchmark as a process of its own."""
+    command = [sys.executable, "-c", "from ozzo.cli import main; main()", "bench", "optimiser", *arguments]
+    environment = os.environ | {"PYTHONPATH": str(ROOT)}
+    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=ROOT, env=environment)
 
 
 def _children(parent: int) -> list[int]:

@@ -39,22 +39,27 @@ def event_grid(case: Case) -> EventGrid:
     return EventGrid(limit, penalty)
 
 
+def densities(case: Case, classes: Classes) -> FloatArray:
+    """Most power per unit of each resource among the jobs of each site, ``[R, S]`` kW; infinite where power needs none of it."""
+    owner = np.repeat(classes.first, np.diff(classes.ep))
+    site, power = case.es[classes.entry], case.pw[owner]
+    most = np.zeros((case.cap.shape[0], case.S))
+    for r in range(len(most)):
+        need = case.res[owner, r]
+        with np.errstate(divide="ignore", invalid="ignore"):
+            np.maximum.at(most[r], site, np.where(need > 0, power / need, np.where(power > 0, np.inf, 0.0)))
+    return most
+
+
 def densest_load(case: Case, classes: Classes) -> FloatArray:
     """No load can be above this, ``[S, T]`` kW: the power of the densest job on the whole of each resource."""
     most = np.full((case.S, case.T), np.inf)
-    owner = np.repeat(classes.first, np.diff(classes.ep))
-    site = case.es[classes.entry]
-    for r in range(case.cap.shape[0]):
-        need = case.res[owner, r]
-        density = np.zeros(case.S)
-        power = case.pw[owner]
-        with np.errstate(divide="ignore", invalid="ignore"):
-            np.maximum.at(density, site, np.where(need > 0, power / need, np.where(power > 0, np.inf, 0.0)))
-        with np.errstate(invalid="ignore"):
-            limit = np.where(np.isinf(density)[:, None], np.inf, np.where(np.isinf(density), 0.0, density)[:, None] * case.cap[r])
+    for density, cap in zip(densities(case, classes), case.cap, strict=True):
+        limit = np.where(np.isinf(density)[:, None], np.inf, np.where(np.isinf(density), 0.0, density)[:, None] * cap)
         most = np.minimum(most, limit)
     total = np.zeros(case.S)
-    np.add.at(total, site, power * np.repeat(classes.count, np.diff(classes.ep)))
+    owner = np.repeat(classes.first, np.diff(classes.ep))
+    np.add.at(total, case.es[classes.entry], case.pw[owner] * np.repeat(classes.count, np.diff(classes.ep)))
     least: FloatArray = np.minimum(most, total[:, None]) * (1 + 1e-9) + 1e-9
     return least
 

@@ -117,6 +117,18 @@ class EnergyBlock:
         dual = self.duals()
         return np.stack([-dual[rows] for rows in self.soc_rows])
 
+    def marginals(self) -> dict[str, FloatArray]:
+        """What a little more of each thing was worth in the last solve, ``[n, T]`` each.
+
+        ``balance``: cost of one kW more of facility load in a slot, EUR per kW and slot. By family: what one unit more of its
+        upper limit would save, EUR per unit, 0 where the limit does not bind.
+        """
+        solution = self._solver.getSolution()
+        reduced, dual = np.asarray(solution.col_dual), np.asarray(solution.row_dual)
+        limits = ("import", "export", "soc", "charge", "discharge", "load")
+        saved = {name: np.maximum(0.0, -reduced[self.at[name]]) for name in limits}
+        return {"balance": np.stack([dual[rows] for rows in self.balance])} | saved
+
     def both_ways(self, flows: dict[str, FloatArray]) -> bool:
         """True when a battery charges and discharges in one slot, which binaries must forbid."""
         return bool((np.minimum(flows["charge"], flows["discharge"]) > 1e-7).any())

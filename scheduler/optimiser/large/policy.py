@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -14,8 +15,25 @@ from scheduler.optimiser.settle import settle
 from scheduler.plan import BatteryControl, EnergySchedule, Plan, SolveStatus
 from scheduler.policies import Progress, silent
 from scheduler.policies.assemble import make_plan
-from scheduler.policies.schedule import it_power_kw
+from scheduler.policies.schedule import Schedule, it_power_kw
 from scheduler.problem import Problem
+
+if TYPE_CHECKING:
+    from scheduler.optimiser.large.dual import Dual
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class LargeFound:
+    """What a search found.
+
+    Attributes:
+        plan: the plan; schedule: its decisions.
+        dual: prices, for questions about them and for the next search.
+    """
+
+    plan: Plan
+    schedule: Schedule
+    dual: Dual
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,9 +59,21 @@ class LargePolicy:
             SolverError: the energy side could not be solved.
         """
         with Interruption() as interruption:
-            return self._plan(problem, progress, self.stop or interruption)
+            return self.search(problem, progress, self.stop or interruption).plan
 
-    def _plan(self, problem: Problem, progress: Progress, stop: StopAsked) -> Plan:
+    def search(self, problem: Problem, progress: Progress, stop: StopAsked, warm: Dual | None = None) -> LargeFound:
+        """The best plan found with its decisions and prices, from the prices ``warm`` where they are of the same grid.
+
+        Args:
+            problem: the problem.
+            progress: told what happens.
+            stop: asked often; True returns what there is. Ctrl-C is the caller's matter.
+            warm: prices of an earlier search, or None.
+
+        Raises:
+            ValueError: the problem has something that only the reference can say.
+            SolverError: the energy side could not be solved.
+        """
         from scheduler.optimiser.large.solve import LargeLimits, solve_case
         from scheduler.optimiser.large.translate import case_of, obstacles_to_scale, schedule_of
 
@@ -56,7 +86,9 @@ class LargePolicy:
         built = time.perf_counter()
         settings = problem.settings
         limits = LargeLimits(max(0.0, settings.time_limit_s - (built - begun)), settings.relative_gap)
-        found = solve_case(case, limits, progress, stop)
+        fits = warm is not None and warm.mu.shape == case.cap.shape
+        found = solve_case(case, limits, progress, stop, warm if fits else None)
+        progress(f"reasons for {case.J} jobs")
         schedule = schedule_of(problem, found.solution)
         plan = make_plan(
             problem,
@@ -73,7 +105,7 @@ class LargePolicy:
         status = found.status if plan.status is not SolveStatus.INFEASIBLE else SolveStatus.INFEASIBLE
         if status is SolveStatus.OPTIMAL and (plan.gap is None or plan.gap > max(settings.relative_gap, 1e-6)):
             status = SolveStatus.TIME_LIMIT
-        return replace(plan, status=status, solve_s=time.perf_counter() - built)
+        return LargeFound(replace(plan, status=status, solve_s=time.perf_counter() - built), schedule, found.dual)
 
 
 def _energy(problem: Problem, it_kw: FloatArray, blocks: list, flows: list[dict[str, FloatArray]]) -> EnergySchedule:  # type: ignore[type-arg]

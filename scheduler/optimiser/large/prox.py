@@ -141,19 +141,26 @@ def serve_site(
     while len(stack) > 0:
         i0, i1, start, end = stack.pop()
         target = end - start
-        low, high = -2.0, 8.0
+        low, high, bottom, top = -2.0, 8.0, -2.0, 8.0
         stored_low = stored_high = 0.0
-        for _ in range(26):
-            theta = 0.5 * (low + high)
-            stored = _stretch(
-                i0, i1, theta, steps, base, width, value, a, pue, dt, lam, rho, q, most, pc, pd, eta_c, eta_d, wear, price, served, battery
-            )  # fmt: skip
-            if stored >= target:
-                high = theta
+        while True:
+            for _ in range(26):
+                theta = 0.5 * (low + high)
+                stored = _stretch(
+                    i0, i1, theta, steps, base, width, value, a, pue, dt, lam, rho, q, most, pc, pd, eta_c, eta_d, wear, price, served, battery
+                )  # fmt: skip
+                if stored >= target:
+                    high = theta
+                else:
+                    low = theta
+                if abs(stored - target) < 1e-7:
+                    low = high = theta
+                    break
+            if high == top and top < 1e5:  # stored energy is worth more than any value tried so far
+                low, high, top = top, 10.0 * top, 10.0 * top
+            elif low == bottom and bottom > -1e5:
+                low, high, bottom = 10.0 * bottom, bottom, 10.0 * bottom
             else:
-                low = theta
-            if abs(stored - target) < 1e-7:
-                low = high = theta
                 break
         stored_low = _stretch(
             i0, i1, low, steps, base, width, value, a, pue, dt, lam, rho, q, most, pc, pd, eta_c, eta_d, wear, price2, served2, battery2

@@ -104,6 +104,7 @@ def solve_case(
     dual = Dual(case, seed=seed)
     if warm is not None:
         dual.warm_start(warm)
+        dual.evaluate(dual.lam, dual.mu)  # what the earlier prices prove here is kept, whatever the sweeps do at first
     built = time.perf_counter()
     end = begun + limits.time_s
     dual.run(built + price_share(case) * max(0.0, end - built), stop)

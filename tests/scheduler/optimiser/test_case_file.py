@@ -128,7 +128,7 @@ def test_wrong_shapes_are_named_together(good: Path) -> None:
     [
         ("pi", (1, 7), float("nan"), "pi[1, 7]: found nan; expected a finite number"),
         ("po", (1, 7), float("inf"), "po[1, 7]: found inf"),
-        ("pi", (1, 7), -0.1, "pi[1, 7]: found -0.1; expected at least 0"),
+        ("po", (0, 7), 9.0, "po[0, 7]: found 9; expected at most the import price pi of its site and slot"),
         ("cap", (0, 2, 3), -1.0, "cap[0, 2, 3]: found -1"),
         ("soc0", 1, 1e6, "soc0[1]: found 1e+06; expected at most the battery's energy E"),
         ("typ", 4, 3, "typ[4]: found 3; expected 0, 1 or 2"),
@@ -163,20 +163,31 @@ def test_all_faults_of_values_come_together_and_repeats_are_counted(good: Path) 
     assert any("wt[3]: found -1 (and 2 more like it)" in line for line in found)
 
 
-def test_entries_must_fit_their_copy_and_their_site(good: Path) -> None:
-    """A copy that lies at another site, and a site without any capacity that jobs may use."""
+def test_entries_must_fit_their_copy(good: Path) -> None:
+    """A copy that lies at another site than the entry."""
     with np.load(good) as file:
-        em, ms, es, cap = file["em"], file["ms"].copy(), file["es"], file["cap"].copy()
+        em, ms, es = file["em"], file["ms"].copy(), file["es"]
     entry = int(np.flatnonzero(em >= 0)[0])
     ms[em[entry]] = (es[entry] + 1) % 5
-    cap[:, 2] = 0.0
-    found = told(altered(good, ms=ms, cap=cap))
-    assert any(line.startswith("em[") and "site" in line for line in found)
-    assert any("[2]" in line and "above 0 in some slot" in line for line in found)
+    assert any(line.startswith("em[") and "site" in line for line in told(altered(good, ms=ms)))
+
+
+def test_importing_below_zero_is_legal_where_exporting_does_not_pay_more(good: Path) -> None:
+    """Prices below zero are read where export is as cheap, or cannot be; a free way out of a paid way in is refused, once."""
+    case = make_case(SIZES["S"], 3)
+    pi, po = case.pi.copy(), case.po.copy()
+    pi[:, 40:44] = -0.05
+    po[:, 40:44] = -0.06
+    assert read_case(altered(good, pi=pi, po=po)).pi.min() == -0.05
+    po[2, 41:43] = 0.0
+    assert len(told(altered(good, pi=pi, po=po, emax=np.full(5, 1.0)))) == 1
+    none = np.full(5, 1.0)
+    none[2] = 0.0
+    assert read_case(altered(good, pi=pi, po=po, emax=none)).po[2, 41] == 0.0
 
 
 def test_what_is_legal_is_read(good: Path) -> None:
-    """A negative export price, a job without any entry, and a resource that some sites do not have at all."""
+    """A negative export price, a job without any entry, a resource that no site has, and a site that has nothing at all."""
     case = make_case(SIZES["S"], 3)
     last = int(case.ep[-2])
     cut = {name: getattr(case, name)[:last] for name in ("es", "ec", "ea", "em")}
@@ -184,6 +195,7 @@ def test_what_is_legal_is_read(good: Path) -> None:
     ep[-1] = last
     cap = case.cap.copy()
     cap[1] = 0.0
+    cap[:, 2] = 0.0
     read = read_case(altered(good, po=case.po - 1.0, ep=ep, cap=cap, **cut))
     assert read.ep[-1] == read.ep[-2]
     assert read.po.max() < 0

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import lru_cache
 from typing import Any
 
@@ -14,10 +15,12 @@ from scheduler.optimiser.large.bound import copies_bound
 from scheduler.optimiser.large.case import Case
 from scheduler.optimiser.large.dual import Dual
 from scheduler.optimiser.large.groups import classes_of
+from scheduler.optimiser.large.solve import LargeLimits, solve_case
 from scheduler.optimiser.large.translate import case_of
 from scheduler.optimiser.plain import solve_plain
 from scheduler.plan import SolveStatus
 from scheduler.scenario import PlanningSettings
+from sim.case_check import check_case
 from tests.cases import tiny, with_jobs
 from tests.scheduler.optimiser.large.random_problems import random_problem
 
@@ -56,6 +59,46 @@ def test_searched_prices_prove_nearly_all_and_not_too_much(seed: int) -> None:
         dual.evaluate(dual.mean_lam, dual.mean_mu)
     assert dual.bound <= optimum + 1e-6 * max(1.0, abs(optimum))
     assert dual.bound > first
+
+
+@lru_cache(maxsize=64)
+def paid_to_import(seed: int) -> tuple[Case, float]:
+    """A random case with prices below zero in about a third of the slots, a site without capacity in some, and its optimum."""
+    case = case_of(random_problem(seed, PlanningSettings()))
+    rng = np.random.default_rng(seed)
+    pi = np.where(rng.random(case.pi.shape) < 0.35, -rng.uniform(0.01, 0.4, case.pi.shape), case.pi)
+    cap = case.cap.copy()
+    if seed % 3 == 0:
+        cap[:, int(rng.integers(case.S))] = 0.0
+    changed = replace(case, pi=pi, po=np.minimum(case.po, pi), cap=cap)
+    answer = solve_plain(changed, 60.0)
+    assert answer.status is SolveStatus.OPTIMAL
+    assert answer.objective is not None
+    return changed, answer.objective
+
+
+@settings(max_examples=60)
+@given(st.integers(2000, 2023), st.integers(0, 2**32 - 1), st.sampled_from([-0.3, 0.1, 0.5, 2.0]))
+def test_no_price_proves_too_much_where_importing_is_paid_for(seed: int, draw: int, scale: float) -> None:
+    """Burning energy in a battery pays there, which binaries forbid and the bound allows: it stays at or below the optimum."""
+    case, optimum = paid_to_import(seed)
+    rng = np.random.default_rng(draw)
+    dual = Dual(case)
+    lam = scale * rng.exponential(1.0, (case.S, case.T)) + np.minimum(0.0, case.pi)
+    mu = 0.1 * abs(scale) * rng.exponential(1.0, case.cap.shape) * (rng.random(case.cap.shape) < 0.5)
+    assert dual.evaluate(lam, mu) <= optimum + 1e-6 * max(1.0, abs(optimum))
+
+
+@pytest.mark.parametrize("seed", range(2000, 2024))
+def test_plans_where_importing_is_paid_for_are_feasible_and_near_the_optimum(seed: int) -> None:
+    """The independent check agrees with the objective; the bound is true, and the plan costs at most 2 % more than the best."""
+    case, optimum = paid_to_import(seed)
+    found = solve_case(case, LargeLimits(1.0, 1e-4))
+    verdict = check_case(case, found.solution)
+    assert verdict.feasible, verdict.findings
+    assert verdict.objective_eur == pytest.approx(found.objective, rel=1e-4, abs=1e-4)
+    assert found.bound <= optimum + 1e-6 * max(1.0, abs(optimum))
+    assert optimum - 1e-5 * max(1.0, abs(optimum)) <= found.objective <= optimum + 0.02 * abs(optimum) + 0.003
 
 
 def copies_by_hand(costs: list[list[float]], drops: list[float], price: list[float]) -> float:

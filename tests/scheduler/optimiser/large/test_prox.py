@@ -138,3 +138,11 @@ def test_site_without_battery_serves_until_the_price_is_met() -> None:
     load, battery = served(case, np.array([[0.5]]), np.array([[1.0]]), 10.0)
     assert load[0] == pytest.approx(1.0 + 0.3 / RHO)
     assert battery[0] == 0.0
+
+
+@pytest.mark.parametrize("prices", [[0.1, 0.9], [12.0, 90.0], [-40.0, -6.0], [300.0, 2500.0]])
+def test_stored_energy_may_be_worth_any_price(prices: list[float]) -> None:
+    """Charge in the cheap hour, discharge in the dear one, as full at the end as at the start, whatever a kWh costs."""
+    case = tiny(slots=2, a=2.0, pi=[prices], po=-5000.0, unserved=5000.0, E=4.0, Pc=1.0, Pd=1.0, soc0=2.0)
+    _, battery = served(case, np.zeros((1, 2)), np.zeros((1, 2)), 0.0)
+    assert battery == pytest.approx([1.0, -1.0], abs=1e-5)
