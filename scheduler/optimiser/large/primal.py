@@ -337,6 +337,19 @@ class Primal:
         self._copies = np.argsort(case.md, kind="stable").astype(np.int64)
         self._copies_ptr = np.searchsorted(case.md[self._copies], np.arange(count + 1)).astype(np.int64)
 
+    @property
+    def priced(self) -> tuple[FloatArray, FloatArray, FloatArray]:
+        """Battery power, value of stored energy and price of feeders as they stand, ``[S, T]`` each."""
+        return self._battery, self._theta, self._adder
+
+    def answer(self, rho: float) -> None:
+        """Let the energy side answer the load as it stands, at prices of stiffness ``rho``."""
+        self._serve(rho)
+
+    def lay_out(self, places: tuple[IntArray, IntArray, IntArray, FloatArray, FloatArray]) -> None:
+        """Begin with these decisions (entry, number of slots, and slots with shares in the room of each job)."""
+        self._restore(places)
+
     def _restore(self, kept: tuple[IntArray, IntArray, IntArray, FloatArray, FloatArray]) -> None:
         """Decisions as they were, and what follows from them."""
         s = self.state
