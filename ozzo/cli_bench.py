@@ -87,7 +87,8 @@ def replan(
     size: Annotated[str, typer.Option(help="S, M, L or XL, when it is made.")] = "M",
     seed: Annotated[int, typer.Option(help="Seed of the instance, of what changes, and of the solver.", min=0)] = 0,
     time_s: Annotated[
-        float | None, typer.Option("--time", help="Seconds for a plan from nothing; as for bench optimiser if not given.", min=0.1)
+        float | None,
+        typer.Option("--time", help="Seconds for a plan from nothing; as for bench optimiser if not given.", min=0.1),
     ] = None,
     warm_s: Annotated[
         float | None, typer.Option("--warm-time", help="Seconds for the warm plan; a tenth of the other if not given.", min=0.1)

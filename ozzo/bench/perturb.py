@@ -7,17 +7,21 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 
 from grid.chance import stream
 from grid.horizon import FloatArray
 from scheduler.optimiser.case_maker import EVENT_EUR_PER_KWH, EVENT_H
-from scheduler.optimiser.large.case import Case, IntArray, Solution
+from scheduler.optimiser.large.case import Case, Solution
 from scheduler.scenario import ErrorModel
 
 NEW_JOBS = 0.01
 """Share of the jobs that are replaced by new ones."""
+
+FORECAST = ErrorModel()
+"""Size and time constant of the change of sun and wind."""
 
 EVENT_SHARE = 0.75
 """Limit of the new event, as a share of what the site was to import, on average, in its slots."""
@@ -43,7 +47,7 @@ class Changed:
     replaced: int
 
 
-def perturbed(case: Case, plan: Solution, seed: int, new_jobs: float = NEW_JOBS, error: ErrorModel = ErrorModel()) -> Changed:
+def perturbed(case: Case, plan: Solution, seed: int, new_jobs: float = NEW_JOBS, error: ErrorModel = FORECAST) -> Changed:
     """``case`` after one new event, new jobs and a new forecast; ``plan`` says what the sites were to import.
 
     Args:
@@ -55,12 +59,14 @@ def perturbed(case: Case, plan: Solution, seed: int, new_jobs: float = NEW_JOBS,
     """
     site, start, end, limit_kw = _event(case, plan, seed)
     jobs, names, replaced = _jobs(case, seed, new_jobs)
-    events = {}
+    events: dict[str, Any] = {}
     if site >= 0:
         news = {"dr_site": site, "dr_start": start, "dr_end": end, "dr_limit_kw": limit_kw, "dr_penalty": EVENT_EUR_PER_KWH}
         events = {name: np.append(getattr(case, name), value) for name, value in news.items()}
     weather = np.ascontiguousarray(case.ren * _error(case, seed, error))
-    return Changed(replace(case, name=f"{case.name}-changed", ren=weather, **jobs, **events), names, site, start, end, limit_kw, replaced)
+    return Changed(
+        replace(case, name=f"{case.name}-changed", ren=weather, **jobs, **events), names, site, start, end, limit_kw, replaced
+    )
 
 
 def load_kw(case: Case, plan: Solution) -> FloatArray:
@@ -98,7 +104,7 @@ def _error(case: Case, seed: int, error: ErrorModel) -> FloatArray:
     return factor
 
 
-def _jobs(case: Case, seed: int, share: float) -> tuple[dict[str, FloatArray | IntArray], tuple[str, ...], int]:
+def _jobs(case: Case, seed: int, share: float) -> tuple[dict[str, Any], tuple[str, ...], int]:
     """Arrays of the jobs with some of them replaced: each by another job's body at a third job's release.
 
     So work, power, resources, places and the length of windows have the distribution of the case, and so have releases, but for
@@ -119,7 +125,7 @@ def _jobs(case: Case, seed: int, share: float) -> tuple[dict[str, FloatArray | I
     ep = np.concatenate(([0], np.cumsum(sizes))).astype(np.int64)
     entry = np.arange(ep[-1]) + np.repeat(case.ep[body] - ep[:-1], sizes)
     owner = np.repeat(np.arange(case.J), sizes)
-    arrays: dict[str, FloatArray | IntArray] = {
+    arrays: dict[str, Any] = {
         name: getattr(case, name)[body] for name in ("typ", "p", "wt", "res", "pw", "drop", "speed2", "power2")
     }
     arrays |= {"rel": release, "dl": case.dl[body] + later, "soft": case.soft[body] + later, "ep": ep}

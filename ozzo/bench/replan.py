@@ -113,9 +113,7 @@ def measure(case: Case, options: ReplanOptions, tell: Tell) -> ReplanResult:
     first, cold = _solve(case, COLD, options.time_s, options, tell)
     warm = warm_of(case, first.dual, first.solution)
     changed = perturbed(case, first.solution, options.seed, options.new_jobs)
-    tell(
-        f"news: {changed.replaced} new jobs, sun and wind, an event at site {changed.site} in slots {changed.start} to {changed.end}"
-    )
+    tell(f"news: {changed.replaced} new jobs, sun and wind, site {changed.site} in slots {changed.start} to {changed.end}")
     names = changed.names
     again = {
         name: _solve(changed.case, name, limit, options, tell, names=names, **more)
@@ -142,9 +140,7 @@ def _solve(case: Case, name: str, limit_s: float, options: ReplanOptions, tell: 
     objective = verdict.objective_eur
     gap = None if objective is None else (objective - outcome.bound) / max(abs(objective), 1e-9)
     dropped = verdict.dropped
-    return outcome, Solved(
-        name, limit_s, wall_s, str(outcome.status), objective, outcome.bound, gap, dropped, faults, load
-    )
+    return outcome, Solved(name, limit_s, wall_s, str(outcome.status), objective, outcome.bound, gap, dropped, faults, load)
 
 
 def _compared(case: Case, before: Solution, changed: Changed, after: Solution, row: Solved) -> Solved:
@@ -207,7 +203,7 @@ def print_table(result: ReplanResult, out: TextIO) -> None:
     cores = machine()["cores"]
     console.print(
         f"EUR, seconds; {cores} cores, load: processes that wanted to run in the last minute. {result.replaced} jobs are new;"
-        " moved, shifted: of the others, to another site, or to other slots of their site. Objectives are those of our own check.",
+        " moved, shifted: of the others, to another site, or to other slots of their site. Objectives: by our own check.",
         style="dim",
     )
     for row in result.solves:

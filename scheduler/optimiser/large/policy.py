@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
 from grid.horizon import FloatArray
 from scheduler.optimiser.highs import StopAsked
 from scheduler.optimiser.interrupt import Interruption
+from scheduler.optimiser.memory import PriceMemory
 from scheduler.optimiser.settle import settle
 from scheduler.plan import BatteryControl, EnergySchedule, Plan, SolveStatus
 from scheduler.policies import Progress, silent
@@ -24,9 +25,11 @@ class LargePolicy:
 
     Attributes:
         stop: asked again and again; True returns the incumbent. None: Ctrl-C asks.
+        memory: prices from plan to plan.
     """
 
     stop: StopAsked | None = None
+    memory: PriceMemory = field(default_factory=PriceMemory)
 
     @property
     def name(self) -> str:
@@ -43,9 +46,20 @@ class LargePolicy:
         with Interruption() as interruption:
             return self._plan(problem, progress, self.stop or interruption)
 
-    def _plan(self, problem: Problem, progress: Progress, stop: StopAsked) -> Plan:
+    def replan(self, problem: Problem, before: Plan, progress: Progress = silent) -> Plan:
+        """As ``plan``, from the prices of the last plan (when there are any that fit) and the places of the plan in force.
+
+        Raises:
+            ValueError: the problem has something that only the reference can say.
+            SolverError: the energy side could not be solved.
+        """
+        with Interruption() as interruption:
+            return self._plan(problem, progress, self.stop or interruption, before)
+
+    def _plan(self, problem: Problem, progress: Progress, stop: StopAsked, before: Plan | None = None) -> Plan:
         from scheduler.optimiser.large.solve import LargeLimits, solve_case
         from scheduler.optimiser.large.translate import case_of, obstacles_to_scale, schedule_of
+        from scheduler.optimiser.large.warm import warm_of
 
         obstacles = obstacles_to_scale(problem)
         if obstacles:
@@ -56,7 +70,12 @@ class LargePolicy:
         built = time.perf_counter()
         settings = problem.settings
         limits = LargeLimits(max(0.0, settings.time_limit_s - (built - begun)), settings.relative_gap)
-        found = solve_case(case, limits, progress, stop)
+        names = tuple(task.name for task in problem.jobs)
+        warm = None if before is None else self.memory.recall(problem, case, before)
+        if before is not None:
+            progress("prices of the last plan" if warm is not None else "no earlier prices that fit: planned from nothing")
+        found = solve_case(case, limits, progress, stop, warm, names=names)
+        self.memory.keep(problem.horizon.start, warm_of(case, found.dual, found.solution, names))
         schedule = schedule_of(problem, found.solution)
         plan = make_plan(
             problem,

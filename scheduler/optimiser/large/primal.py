@@ -30,6 +30,9 @@ BINARY_SECONDS = 5.0
 RELIEF_TRIES = 40
 """Most jobs of an overloaded cell that are tried elsewhere before the cheapest of them moves."""
 
+HURRIED_TRIES = 3
+"""The same when the time is up."""
+
 QUICK_SHARE = 0.2
 """Share of the time of a first pass that may do."""
 
@@ -98,6 +101,7 @@ class Primal:
         )
         self.objective, self.best = np.inf, self._snapshot()
         self.rounds, self._rate = 0, 2000.0
+        self.deadline = np.inf
 
     def start(self) -> None:
         """A first plan: every job where it costs least at the prices, the largest first."""
@@ -121,7 +125,9 @@ class Primal:
         self.start()
         judged = time.perf_counter()
         self.judge("first plan", report)
-        end = begun + seconds - min(0.2 * seconds, 2.0 * (time.perf_counter() - judged))  # the rest: the last judgement
+        self.deadline = end = (
+            begun + seconds - min(0.2 * seconds, 2.0 * (time.perf_counter() - judged))
+        )  # the rest: the last judgement
         for share in (QUICK_SHARE, 1.0) if quick else (1.0,):
             now = time.perf_counter()
             until = now + share * (end - now)
@@ -161,7 +167,7 @@ class Primal:
             now = time.perf_counter()
             if share > 0.85 and (self.state.use <= case.cap + 1e-7).all():
                 self.judge("tracked", None)
-            if now - last > (end - begun) / 6:
+            if now - last > (end - begun) / 6 and share < 1.0:
                 last = now
                 self._try_clean()
             if report is not None and last == now:
@@ -234,7 +240,8 @@ class Primal:
         case, state, jobs = self.case, self.state, self.jobs
         grid = self._tracked_grid(self.tuning.stiff, 0.0)
         recount(jobs, grid, state)
-        relieve(jobs, grid, state, self.dual.longest, RELIEF_TRIES)
+        tries = RELIEF_TRIES if time.perf_counter() < self.deadline else HURRIED_TRIES
+        relieve(jobs, grid, state, self.dual.longest, tries)
         opened = np.zeros(max(1, len(case.mc)), dtype=np.int64)
         construct(jobs, grid, state, np.argsort(-case.drop, kind="stable"), 0.5, opened, self.dual.longest)
 
@@ -341,6 +348,11 @@ class Primal:
     def priced(self) -> tuple[FloatArray, FloatArray, FloatArray]:
         """Battery power, value of stored energy and price of feeders as they stand, ``[S, T]`` each."""
         return self._battery, self._theta, self._adder
+
+    @property
+    def scale(self) -> float:
+        """Mean cost of a job, EUR."""
+        return self._scale
 
     def answer(self, rho: float) -> None:
         """Let the energy side answer the load as it stands, at prices of stiffness ``rho``."""

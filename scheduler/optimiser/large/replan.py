@@ -14,7 +14,6 @@ from dataclasses import replace
 import numpy as np
 
 from grid.horizon import FloatArray
-
 from scheduler.optimiser.large.case import MALLEABLE, Case, Solution
 from scheduler.optimiser.large.dual import Dual
 from scheduler.optimiser.large.improve import construct
@@ -40,6 +39,9 @@ BUMP = 0.2
 
 FLEX = 0.3
 """Part of a battery's power that may leave its schedule in them."""
+
+LEAST_GAIN = 0.02
+"""What a job must save to leave its place in a pass, as a share of the mean cost of a job: less is not worth a changed plan."""
 
 JUDGEMENTS_KEPT = 3.0
 """Time that is kept free at the end, in judgements."""
@@ -132,7 +134,7 @@ def carry_over(
     still overloaded is repaired. When every job has a place, the plan as it was is judged first, so it is never made worse.
     """
     lay(primal, placed)
-    begun = time.perf_counter()
+    begun, primal.deadline = time.perf_counter(), end
     if (primal.state.choice >= 0).all():
         primal.judge("plan in force", report)
     rng = np.random.default_rng(seed)
@@ -184,7 +186,7 @@ def _soft_pass(primal: Primal, hard: float, rng: np.random.Generator) -> None:
     waiting = waiting[primal.state.choice[waiting] < 0]
     opened = np.zeros(max(1, len(case.mc)), dtype=np.int64)
     construct(primal.jobs, grid, primal.state, waiting, 0.0, opened, primal.dual.longest)
-    resettle(primal.jobs, grid, primal.state, rng.permutation(case.J), 0.0, primal.dual.longest, 0.0)
+    resettle(primal.jobs, grid, primal.state, rng.permutation(case.J), 0.0, primal.dual.longest, LEAST_GAIN * primal.scale)
 
 
 def trial_pass(primal: Primal) -> None:
@@ -193,7 +195,10 @@ def trial_pass(primal: Primal) -> None:
 
 
 def _hard_passes(primal: Primal, rng: np.random.Generator, end: float, done: Callable[[], bool]) -> None:
-    """Passes with hard capacity, each for the batteries of the judgement before it, while they find something and there is time."""
+    """Passes with hard capacity, each for the batteries of the judgement before it, while there is time and they find something.
+
+    The last of a few is the third: the exact phase goes on from there.
+    """
     took = 0.0
     for guide in (1.0, 0.0, 1.0):
         before = time.perf_counter()
@@ -201,7 +206,9 @@ def _hard_passes(primal: Primal, rng: np.random.Generator, end: float, done: Cal
             return
         grid = _grid(primal, FLEX, 0.0)
         recount(primal.jobs, grid, primal.state)
-        moved = resettle(primal.jobs, grid, primal.state, rng.permutation(primal.case.J), guide, primal.dual.longest, 0.0)
+        moved = resettle(
+            primal.jobs, grid, primal.state, rng.permutation(primal.case.J), guide, primal.dual.longest, LEAST_GAIN * primal.scale
+        )
         primal.judge("passed", None)
         took = time.perf_counter() - before
         if not moved:

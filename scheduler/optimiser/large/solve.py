@@ -142,7 +142,7 @@ def solve_case(
     now = time.perf_counter()
     seconds = max(0.05, (1.0 - time_for_polish(case)) * (end - now))
     if placed is not None:  # the bound of the earlier prices is good: this core and the other one are for the plan first
-        carry_over(primal, placed, now + seconds, enough, progress, seed)
+        carry_over(primal, placed, now + seconds - spare / 2.0, enough, progress, seed)
     behind.start()
     try:
         if placed is not None:

@@ -82,9 +82,12 @@ class Warm:
         slot = self.run_slot - gone
         kept = (slot >= 0) & (slot < slots)
         count = np.bincount(owner[kept], minlength=len(self.names))
+        grids: dict[str, Any] = {
+            name: np.ascontiguousarray(getattr(self, name)[..., take]) for name in ("lam", "mu", "adder", "served")
+        }
         return replace(
             self,
-            **{name: np.ascontiguousarray(getattr(self, name)[..., take]) for name in ("lam", "mu", "adder", "served")},
+            **grids,
             site=np.where(count > 0, self.site, -1),
             run_ptr=np.concatenate(([0], np.cumsum(count))).astype(np.int64),
             run_slot=slot[kept],
