@@ -237,9 +237,7 @@ def test_policy_is_told_of_the_plan_that_was_commanded_last() -> None:
 
 @pytest.mark.parametrize("lead", [1, 3])
 def test_what_starts_within_the_lead_time_is_fixed(lead: int) -> None:
-    """An event at 3:30 whose plan decides from slot 4 + lead on: what begins before that keeps its site, its start and, when
-    rigid, all its slots; the new plan has only the rest of it.
-    """
+    """What begins before the slot of the new plan keeps site, start and slots; the new plan has only the rest of it."""
     planning = PlanningSettings(lead_slots=lead)
     jobs = (job("soon", duration_h=4, release_h=4, sites=("cabinet", "hall")), job("later", duration_h=2, release_h=9))
     scenario = small_scenario(jobs=jobs, datasets=(), planning=planning)
