@@ -51,7 +51,7 @@ class PlanningSettings:
     limit_margin: float = 0.05
     duration_margin: float = 0.0
     lead_slots: int = 1
-    stability_eur_per_move: float = 0.002
+    stability_eur_per_move: float = 0.01
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,14 +8,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from scheduler.optimiser.case_maker import make_case
-from scheduler.optimiser.large.case import Case
+from scheduler.optimiser.large.case import Case, IntArray
 from scheduler.optimiser.large.resettle import resettle
 from tests.cases import tiny, with_jobs
 from tests.scheduler.optimiser.large.test_solve import MEDIUM
 from tests.scheduler.optimiser.large.test_state import Books
 
 
-def passed(books: Books, order: np.ndarray, gain: float = 0.0) -> int:  # type: ignore[type-arg]
+def passed(books: Books, order: IntArray, gain: float = 0.0) -> int:
     """One pass."""
     longest = books.case.T + 2
     return int(resettle(books.jobs, books.grid, books.state, order.astype(np.int64), 0.0, longest, gain))
