@@ -260,3 +260,27 @@ def test_what_starts_within_the_lead_time_is_fixed(lead: int) -> None:
     assert second.commanded
     outcome = {item.job: item for item in world.outcome().jobs}["soon"]
     assert outcome.restarts == 0
+
+
+@pytest.mark.parametrize(("price", "moves"), [(0.01, True), (1000.0, False)])
+def test_job_leaves_its_site_only_for_what_a_move_must_gain(price: float, moves: bool) -> None:
+    """An event at the hall makes the cabinet cheaper: the job goes there, and its plan counts the price; at 1000 EUR it stays.
+
+    The plan check accepts the price, and the outcome does not have it.
+    """
+    only = job("free", release_h=17, deadline_h=22, duration_h=3, sites=("cabinet", "hall"))
+    planning = PlanningSettings(stability_eur_per_move=price, relative_gap=1e-4)
+    scenario = small_scenario(jobs=(only,), datasets=(), planning=planning)
+    world = SimulatedWorld(scenario, seed=scenario.seed, stressed=False)
+    controller = Controller(scenario, MilpPolicy(), world, judged, Notes())
+    problem = build_problem(scenario)
+    first = Fifo().plan(problem)
+    first = assign_nodes(scenario, replace(first, runs=tuple(replace(run, site="hall", nodes=()) for run in first.runs)))
+    controller.adopt(problem, first, Verdict(True, first.id, ()), "first plan")
+    moment = START + timedelta(hours=3.5)
+    world.advance(moment)
+    second = controller.on_event((event(16, 23, 0.1, 3.5),), moment)
+    assert [run.site for run in second.plan.runs] == (["cabinet"] if moves else ["hall"])
+    assert second.plan.breakdown_eur["fixed"] == pytest.approx(price if moves else 0.0)
+    assert second.commanded
+    assert world.outcome().totals.breakdown_eur["fixed"] == 0.0
