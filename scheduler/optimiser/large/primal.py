@@ -354,6 +354,11 @@ class Primal:
         """Mean cost of a job, EUR."""
         return self._scale
 
+    @property
+    def stiffness(self) -> FloatArray:
+        """Price of overload at a factor of 1, EUR per unit of overload, per unit, ``[R, S]``."""
+        return self.dual.rho_use
+
     def answer(self, rho: float) -> None:
         """Let the energy side answer the load as it stands, at prices of stiffness ``rho``."""
         self._serve(rho)

@@ -17,7 +17,7 @@ from grid.horizon import FloatArray
 from scheduler.optimiser.large.case import MALLEABLE, Case, Solution
 from scheduler.optimiser.large.dual import Dual
 from scheduler.optimiser.large.improve import construct
-from scheduler.optimiser.large.primal import Primal, dual_stiff
+from scheduler.optimiser.large.primal import Primal
 from scheduler.optimiser.large.resettle import resettle
 from scheduler.optimiser.large.state import Grid, flexible, grid_of, recount
 from scheduler.optimiser.large.warm import Warm
@@ -177,7 +177,7 @@ def _soft_pass(primal: Primal, hard: float, rng: np.random.Generator) -> None:
     case, tune = primal.case, primal.tuning
     tight = LOOSE * (tune.tight / LOOSE) ** hard
     if hard > 0.0:
-        primal.mu = primal.mu + np.maximum(0.0, primal.state.use - case.cap) * dual_stiff(primal.dual, tight) * BUMP
+        primal.mu = primal.mu + np.maximum(0.0, primal.state.use - case.cap) * (primal.stiffness * tight)[:, :, None] * BUMP
     primal.answer(tune.stiff)
     grid = _grid(primal, FLEX, tight)
     recount(primal.jobs, grid, primal.state)
@@ -220,4 +220,4 @@ def _grid(primal: Primal, flex: float, tight: float) -> Grid:
     dual, case = primal.dual, primal.case
     battery, theta, adder = primal.priced
     grid = grid_of(case, flexible(case, battery, theta, flex), dual.events.limit, dual.events.penalty, primal.mu, adder)
-    return grid._replace(stiff=dual.rho_use * tight)
+    return grid._replace(stiff=primal.stiffness * tight)
