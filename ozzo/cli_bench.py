@@ -92,6 +92,47 @@ def optimiser(
     raise typer.Exit(result.exit_code)
 
 
+@bench_app.command("replan")
+def replan(
+    instance: Annotated[Path | None, typer.Argument(help="Instance (.npz); without it one is made.", show_default=False)] = None,
+    size: Annotated[str, typer.Option(help="S, M, L or XL, when it is made.")] = "M",
+    seed: Annotated[int, typer.Option(help="Seed of the instance, of what changes, and of the solver.", min=0)] = 0,
+    time_s: Annotated[
+        float | None,
+        typer.Option("--time", help="Seconds for a plan from nothing; as for bench optimiser if not given.", min=0.1),
+    ] = None,
+    warm_s: Annotated[
+        float | None, typer.Option("--warm-time", help="Seconds for the warm plan; a tenth of the other if not given.", min=0.1)
+    ] = None,
+    gap: Annotated[float, typer.Option(help="Relative gap at which a solve may stop.", min=0.0)] = 0.0,
+    new_jobs: Annotated[float, typer.Option(help="Share of the jobs that are replaced by new ones.", min=0.0, max=1.0)] = 0.01,
+    as_json: Annotated[bool, typer.Option("--json", help="Print machine-readable JSON on standard output.")] = False,
+) -> None:
+    """Plan an instance, let an event, new jobs and another forecast come, and plan again: warm, and from nothing.
+
+    Every solution is checked by code that shares nothing with the optimiser.
+    """
+    from ozzo.bench.replan import ReplanOptions, measure, print_table
+    from ozzo.bench.replan import as_json as result_as_json
+    from ozzo.console import Console
+    from scheduler.optimiser.case_file import read_case
+    from scheduler.optimiser.case_maker import SIZES, make_case, size_of
+
+    if instance is None and size.upper() not in SIZES:
+        raise InputError([Finding("--size", None, "", size, "one of " + ", ".join(SIZES))])
+    if instance is not None and not instance.is_file():
+        raise InputError([Finding(str(instance), None, "", "no such file", "an instance (.npz)")])
+    case = make_case(SIZES[size.upper()], seed) if instance is None else read_case(instance)
+    limit = time_s or size_of(case.name, case.J).time_s
+    console = Console(quiet=as_json)
+    result = measure(case, ReplanOptions(limit, warm_s or limit / 10.0, gap, seed, new_jobs), console.line)
+    if as_json:
+        sys.stdout.write(result_as_json(result) + "\n")
+    else:
+        print_table(result, sys.stdout)
+    raise typer.Exit(result.exit_code)
+
+
 def _no_curve_of(options: dict[str, object]) -> None:
     """Refuse options that say nothing about a curve.
 

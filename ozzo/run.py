@@ -188,7 +188,7 @@ def _work(state: RunState, arrivals: list[tuple[CapacityEvent, ...]], journal: J
     """Everything between loading and reporting; leaves what it did in ``state``."""
     from sim.rehearsal import Rehearsal, realise, rehearse
 
-    start = state.scenario.horizon.start
+    start, policy = state.scenario.horizon.start, POLICIES[OPTIMISER]()  # one for the whole run: it remembers prices
     known = tuple(event for group in arrivals for event in group if event.received <= start)
     if known:
         state.scenario = replace(state.scenario, events=state.scenario.events + known)
@@ -196,7 +196,7 @@ def _work(state: RunState, arrivals: list[tuple[CapacityEvent, ...]], journal: J
     later = [group for group in arrivals if group[0].received > start]
     with timed("plan"):
         state.problem = build_problem(state.scenario)
-        plan = assign_nodes(state.scenario, POLICIES[OPTIMISER]().plan(state.problem, console.line))
+        plan = assign_nodes(state.scenario, policy.plan(state.problem, console.line))
         if plan.status is SolveStatus.INTERRUPTED:
             state.plans.append(PlanInForce(start, plan, Verdict(False, plan.id, ()), "first plan (interrupted)"))
             raise Interrupted
@@ -236,7 +236,7 @@ def _work(state: RunState, arrivals: list[tuple[CapacityEvent, ...]], journal: J
             plan=state.plans[0].plan,
             verdict=state.plans[0].verdict,
             expected=state.outcome,
-            policy=POLICIES[OPTIMISER](),
+            policy=policy,
             network=network,
             later=later,
             folder=state.folder,

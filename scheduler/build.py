@@ -15,6 +15,7 @@ Rules that a reader must know:
   pauses (freezes) there, or, with ``move_eur``, goes on at another of its sites at that price, its work kept. Whatever it comes
   after has ended; its least lengths of pieces and pauses, and the count of its pieces, begin afresh at the observation.
 - Feeders keep ``limit_margin`` free as connections do, and as there never of what the loads that are always there need.
+- A job that has not begun pays ``stability_eur_per_move`` at every site but that of the plan in force, when there is one.
 - A soft deadline is rounded down to a slot edge, least lengths of pieces and pauses are rounded up to whole slots.
 - Full speed is a mode of every malleable job, whatever its power caps.
 - A migrated dataset can be read at its old site until the end of the horizon: sources are deleted after the plan.
@@ -31,7 +32,9 @@ from grid.horizon import FloatArray, Horizon
 from grid.response.event import CapacityEvent
 from scheduler.data_tasks import DataTasks
 from scheduler.facility import NodeGroup, Site
+from scheduler.in_force import sites_in_force
 from scheduler.objective import carbon_g_per_kwh
+from scheduler.plan import Plan
 from scheduler.problem import FULL_SPEED, RESOURCES, EventLimit, Feeder, JobOption, JobTask, Mode, Problem, TenantShare
 from scheduler.scenario import Scenario
 from scheduler.workload import Job, JobKind
@@ -41,8 +44,13 @@ COMMAND_DELAYS = 10.0
 """Room before a deadline, in mean command delays: an exponential delay is longer once in 22,000 commands."""
 
 
-def build_problem(scenario: Scenario, observation: Observation | None = None) -> Problem:
+def build_problem(scenario: Scenario, observation: Observation | None = None, before: Plan | None = None) -> Problem:
     """The planning problem of ``scenario``: of all its horizon, or of the rest of it after ``observation``.
+
+    Args:
+        scenario: the scenario.
+        observation: what was seen at the slot from which the plan decides.
+        before: the plan in force; a job that has not begun pays ``stability_eur_per_move`` for another site than in it.
 
     Raises:
         ValueError: the observation lies at or after the end of the horizon.
@@ -52,6 +60,8 @@ def build_problem(scenario: Scenario, observation: Observation | None = None) ->
     sites = scenario.sites
     data = DataTasks(scenario, horizon, observation)
     jobs = _job_tasks(scenario, horizon, observation, data)
+    if before is not None:
+        jobs = _kept(scenario, jobs, observation, sites_in_force(before, horizon))
     fixed = np.stack([np.full(horizon.slots, site.idle_kw) for site in sites])
     margin = 1.0 - scenario.planning.limit_margin
     import_limit = np.stack([site.connection.import_limit_kw.mean(horizon) for site in sites])
@@ -182,6 +192,29 @@ def _job_tasks(scenario: Scenario, horizon: Horizon, observation: Observation | 
             waits = tuple(sorted(index[name] for name in job.after if name in index))
             task = replace(_waiting_task(scenario, horizon, job, data), after=waits)
         tasks.append(_with_terms(scenario, horizon, job, task))
+    return tuple(tasks)
+
+
+def _kept(
+    scenario: Scenario, jobs: tuple[JobTask, ...], observation: Observation | None, sites: dict[str, str]
+) -> tuple[JobTask, ...]:
+    """The tasks with the price of another site than in the plan in force on those that have not begun.
+
+    A job whose site in force is no option any more pays nothing, and neither does one that has begun: its move has a price of
+    its own (``move_eur``).
+    """
+    price = scenario.planning.stability_eur_per_move
+    begun = {state.job for state in observation.started} if observation else set()
+    names = [site.name for site in scenario.sites]
+    tasks = []
+    for task in jobs:
+        home = sites.get(task.name)
+        places = {names[option.site] for option in task.options}
+        if price > 0.0 and home in places and len(places) > 1 and task.name not in begun:
+            options = [o if names[o.site] == home else replace(o, cost_eur=o.cost_eur + price) for o in task.options]
+            tasks.append(replace(task, options=tuple(options)))
+        else:
+            tasks.append(task)
     return tuple(tasks)
 
 

@@ -16,7 +16,7 @@ from scheduler.build import build_problem
 from scheduler.outcome import Verdict
 from scheduler.placement import assign_nodes
 from scheduler.plan import Plan, SolveStatus
-from scheduler.policies import Policy, Progress, silent
+from scheduler.policies import Policy, Progress, Replanning, silent
 from scheduler.problem import Problem
 from scheduler.scenario import Scenario
 from scheduler.world import Observation, World
@@ -67,6 +67,11 @@ class Controller:
         self._record = record
         self._progress = progress
 
+    @property
+    def in_force(self) -> Plan | None:
+        """The plan that was commanded last."""
+        return next((decision.plan for decision in reversed(self.decisions) if decision.commanded), None)
+
     def first_plan(self) -> Decision:
         """Plan the whole horizon, rehearse the plan, and command it when it passes."""
         return self._decide(None, "first plan")
@@ -112,8 +117,13 @@ class Controller:
         return slot
 
     def _decide(self, observation: Observation | None, cause: str) -> Decision:
-        problem = build_problem(self.scenario, observation)
-        plan = assign_nodes(self.scenario, self._policy.plan(problem, self._progress), observation)
+        before = self.in_force
+        problem = build_problem(self.scenario, observation, before)
+        if before is not None and isinstance(self._policy, Replanning):
+            plan = self._policy.replan(problem, before, self._progress)
+        else:
+            plan = self._policy.plan(problem, self._progress)
+        plan = assign_nodes(self.scenario, plan, observation)
         if plan.status is SolveStatus.INTERRUPTED:
             raise Interrupted(f"interrupted while planning for: {cause}")
         verdict = self._rehearse(self.scenario, plan, observation)

@@ -42,6 +42,8 @@ class PlanningSettings:
         limit_margin: share of each connection limit that the plan leaves free for forecast error.
         duration_margin: share added to each asked run time before it is rounded up to slots.
         lead_slots: slots between a decision and the first slot it may change.
+        stability_eur_per_move: what a later plan must gain for each job that has not begun and moves to another site than in
+            the plan in force; it is in the planned objective, and nobody pays it.
     """
 
     relative_gap: float = 0.01
@@ -49,6 +51,7 @@ class PlanningSettings:
     limit_margin: float = 0.05
     duration_margin: float = 0.0
     lead_slots: int = 1
+    stability_eur_per_move: float = 0.01
 
 
 @dataclass(frozen=True, slots=True)

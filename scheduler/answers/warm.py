@@ -1,6 +1,7 @@
 """Planning from what earlier plans of nearly the same problem left: the seam's solver, with a head start.
 
-The reference starts from their schedules and from the vertex of their relaxation, the large-scale solver from their prices. Only
+The reference starts from their schedules and from the vertex of their relaxation, the large-scale solver from their prices and
+places. Only
 the start of the search differs from the policy ``milp``: bound, gap and statuses mean the same. A schedule of another problem is
 carried over job by job, and what does not fit any more is left out, because the search takes it for granted that the schedules
 it starts from keep every limit.
@@ -10,7 +11,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -32,10 +33,7 @@ from scheduler.policies.wait_for_sun import wait_for_sun_schedule
 from scheduler.problem import Problem
 
 if TYPE_CHECKING:
-    from scheduler.optimiser.large.dual import Dual
-
-WARM_SHARE = 0.4
-"""Share of the time that a search at scale gets first when it starts from known prices; the rest when that was not enough."""
+    from scheduler.optimiser.large.warm import Warm
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -44,13 +42,14 @@ class Planned:
 
     Attributes:
         plan: the plan; schedule: its decisions.
-        vertex: of its relaxation, when the reference planned and had one; dual: prices, when the large-scale solver planned.
+        vertex: of its relaxation, when the reference planned and had one; warm: prices and places, when the large-scale
+            solver planned.
     """
 
     plan: Plan
     schedule: Schedule
     vertex: Vertex | None = None
-    dual: Dual | None = None
+    warm: Warm | None = None
 
 
 def plan_from(
@@ -77,33 +76,11 @@ def plan_from(
 
 
 def _by_prices(problem: Problem, progress: Progress, stop: StopAsked, before: Planned | None) -> Planned:
-    """With the large-scale solver: first a short search from known prices, the whole time when that did not reach the gap."""
+    """With the large-scale solver, from known prices and places."""
     from scheduler.optimiser.large.policy import LargePolicy
 
-    settings, policy = problem.settings, LargePolicy(stop)
-    warm = before.dual if before is not None else None
-    if warm is None or settings.relative_gap <= 0.0:
-        found = policy.search(problem, progress, stop, warm)
-        return Planned(found.plan, found.schedule, dual=found.dual)
-
-    def within(share: float) -> Problem:
-        return replace(problem, settings=replace(settings, time_limit_s=share * settings.time_limit_s))
-
-    first = policy.search(within(WARM_SHARE), progress, stop, warm)
-    if stop() or first.plan.status in {SolveStatus.OPTIMAL, SolveStatus.INFEASIBLE}:
-        return Planned(first.plan, first.schedule, dual=first.dual)
-    second = policy.search(within(1.0 - WARM_SHARE), progress, stop, first.dual)
-    best = min(first, second, key=lambda one: one.plan.objective_eur)
-    bound = max(one.plan.bound_eur for one in (first, second) if one.plan.bound_eur is not None)
-    return Planned(_with_bound(best.plan, bound, settings.relative_gap), best.schedule, dual=second.dual)
-
-
-def _with_bound(plan: Plan, bound_eur: float, asked_gap: float) -> Plan:
-    """A plan with a better bound, its gap, and the status that this proves."""
-    bound = min(bound_eur, plan.objective_eur)
-    gap = (plan.objective_eur - bound) / max(abs(plan.objective_eur), 1e-9)
-    proven = gap <= max(asked_gap, 1e-6) and plan.status is SolveStatus.TIME_LIMIT
-    return replace(plan, bound_eur=bound, gap=gap, status=SolveStatus.OPTIMAL if proven else plan.status)
+    found = LargePolicy(stop).search(problem, progress, stop, before.warm if before is not None else None)
+    return Planned(found.plan, found.schedule, warm=found.warm)
 
 
 def _by_reference(

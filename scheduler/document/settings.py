@@ -61,6 +61,14 @@ class PlanningPart(Part):
     lead_slots: Annotated[Count, about("Slots between a decision and the first slot that it may change.", ge=0, le=1000)] = (
         _PLANNING.lead_slots
     )
+    stability_eur_per_move: Annotated[
+        float,
+        about(
+            "What a later plan must gain for each job that has not begun and goes to another site than in the plan in force.",
+            ge=0,
+        ),
+        Unit("EUR"),
+    ] = _PLANNING.stability_eur_per_move
 
 
 class ErrorsPart(Part):

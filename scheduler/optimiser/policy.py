@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from dataclasses import dataclass, replace
 
+from scheduler.in_force import fitting, schedule_in_force
 from scheduler.objective import breakdown_eur
 from scheduler.optimiser.compiled import Compiled, compile_model
 from scheduler.optimiser.highs import StopAsked
@@ -50,7 +51,17 @@ class MilpPolicy:
         with Interruption() as interruption:
             return self._plan(problem, progress, self.stop or interruption)
 
-    def _plan(self, problem: Problem, progress: Progress, stop: StopAsked) -> Plan:
+    def replan(self, problem: Problem, before: Plan, progress: Progress = silent) -> Plan:
+        """As ``plan``, with what the plan in force still holds as a further start of the search.
+
+        Raises:
+            SolverError: the solver failed in a way that leaves no plan at all.
+        """
+        with Interruption() as interruption:
+            starts = {"plan in force": fitting(problem, schedule_in_force(problem, before))}
+            return self._plan(problem, progress, self.stop or interruption, starts)
+
+    def _plan(self, problem: Problem, progress: Progress, stop: StopAsked, starts: dict[str, Schedule] | None = None) -> Plan:
         begun = time.perf_counter()
         parts, model = _compiled(problem)
         built = time.perf_counter()
@@ -60,7 +71,7 @@ class MilpPolicy:
         )
         search = Search(parts, model, progress, stop, begun + problem.settings.time_limit_s)
         baselines = {"fifo": fifo_schedule(problem), "wait_for_sun": wait_for_sun_schedule(problem)}
-        search.run({**baselines, "nothing": _nothing(problem)})
+        search.run({**(starts or {}), **baselines, "nothing": _nothing(problem)})
         schedule = search.schedule()
         plan = make_plan(
             problem,

@@ -7,12 +7,13 @@ the reference would be slow and the large one knows all that is asked.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from scheduler.optimiser.highs import StopAsked
+from scheduler.optimiser.memory import PriceMemory
 from scheduler.optimiser.policy import MilpPolicy
 from scheduler.plan import Plan
-from scheduler.policies import Policy, Progress, silent
+from scheduler.policies import Progress, Replanning, silent
 from scheduler.problem import Problem
 
 REFERENCE_COLUMNS = 60_000
@@ -25,9 +26,11 @@ class OptimiserPolicy:
 
     Attributes:
         stop: asked again and again; True returns the incumbent. None: Ctrl-C asks.
+        memory: what the large-scale solver remembers from plan to plan.
     """
 
     stop: StopAsked | None = None
+    memory: PriceMemory = field(default_factory=PriceMemory)
 
     @property
     def name(self) -> str:
@@ -42,13 +45,21 @@ class OptimiserPolicy:
         """
         return self.solver(problem, progress).plan(problem, progress)
 
-    def solver(self, problem: Problem, progress: Progress = silent) -> Policy:
+    def replan(self, problem: Problem, before: Plan, progress: Progress = silent) -> Plan:
+        """The best plan found from what the plan in force still holds.
+
+        Raises:
+            SolverError: the solver failed in a way that leaves no plan at all.
+        """
+        return self.solver(problem, progress).replan(problem, before, progress)
+
+    def solver(self, problem: Problem, progress: Progress = silent) -> Replanning:
         """The solver for ``problem``."""
         if not at_scale(problem, progress):
             return MilpPolicy(self.stop)
         from scheduler.optimiser.large.policy import LargePolicy
 
-        return LargePolicy(self.stop)
+        return LargePolicy(self.stop, self.memory)
 
 
 def at_scale(problem: Problem, progress: Progress = silent) -> bool:

@@ -7,7 +7,7 @@ rehearsed and commanded.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from scheduler.plan import Plan
 from scheduler.problem import Problem
@@ -35,4 +35,21 @@ class Policy(Protocol):
         """
 
 
-__all__ = ["Policy", "Progress", "silent"]
+@runtime_checkable
+class Replanning(Policy, Protocol):
+    """A policy that plans faster when it knows the plan in force."""
+
+    def replan(self, problem: Problem, before: Plan, progress: Progress = silent) -> Plan:
+        """The plan for ``problem``, searched for from what ``before`` still holds; bound, gap and statuses as of ``plan``.
+
+        Args:
+            problem: the problem, of a horizon that ends with that of ``before`` or later.
+            before: the plan in force.
+            progress: told what happens.
+
+        Raises:
+            SolverError: the solver failed in a way that leaves no plan at all.
+        """
+
+
+__all__ = ["Policy", "Progress", "Replanning", "silent"]

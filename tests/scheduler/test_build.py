@@ -14,6 +14,8 @@ from scheduler.build import build_problem
 from scheduler.data import Dataset, Tier
 from scheduler.data_tasks import find_way
 from scheduler.facility import FeederLine, Link, NodeGroup
+from scheduler.plan import Run
+from scheduler.policies.fifo import Fifo
 from scheduler.problem import Mode
 from scheduler.scenario import PlanningSettings, Scenario
 from scheduler.workload import JobKind, PowerCap, Tenant
@@ -250,3 +252,33 @@ def test_feeders_keep_the_margin_free_but_not_of_the_fixed_load() -> None:
     drop = 0.01 * (fixed[1] + fixed[2]) + 0.02 * fixed[2]
     tight = FeederLine("street", ("hall", "vault"), 100.0, (0.01, 0.02), 1.01 * drop)
     assert build_problem(replace(scenario, feeders=(tight,))).feeders[0].drop_limit_pu == pytest.approx(drop)
+
+
+def test_job_that_has_not_begun_pays_for_another_site_than_in_force() -> None:
+    """Only sites other than the one in force cost the price of a move; jobs with one site, or that have begun, pay nothing."""
+    both = ("cabinet", "hall")
+    jobs = (job("free", sites=both), job("fixed"), job("begun", sites=both, kind=JobKind.INTERRUPTIBLE), job("late", sites=both))
+    scenario = small_scenario(jobs=jobs, datasets=(), planning=PlanningSettings(stability_eur_per_move=0.25))
+    plan = Fifo().plan(build_problem(scenario))
+    home = "hall"
+    runs = tuple(replace(run, site=home, start=10, end=12) for run in plan.runs if run.job != "late")
+    plan = replace(plan, runs=(*runs, Run("late", home, 1, 3)))
+    begun = seen(scenario, 4, started=(JobState("begun", home, ("hall.rack-0",), 1, running=True),))
+    problem = build_problem(scenario, begun, plan)
+    cost = {task.name: {problem.sites[o.site]: o.cost_eur for o in task.options} for task in problem.jobs}
+    assert cost == {
+        "free": {"cabinet": 0.25, "hall": 0.0},
+        "fixed": {"hall": 0.0},
+        "begun": {"hall": 0.0},
+        "late": {"cabinet": 0.0, "hall": 0.0},  # the plan in force has nothing of it any more
+    }
+
+
+def test_stability_may_be_worth_nothing_and_needs_a_plan_in_force() -> None:
+    """Without a price, and without a plan, every site costs what it did."""
+    jobs = (job("free", sites=("cabinet", "hall")),)
+    for price, told in ((0.0, True), (1.0, False)):
+        scenario = small_scenario(jobs=jobs, datasets=(), planning=PlanningSettings(stability_eur_per_move=price))
+        plan = Fifo().plan(build_problem(scenario))
+        problem = build_problem(scenario, None, plan if told else None)
+        assert {option.cost_eur for option in problem.jobs[0].options} == {0.0}

@@ -18,14 +18,16 @@ from scheduler.optimiser.policy import MilpPolicy
 from scheduler.outcome import Verdict, ViolationKind
 from scheduler.placement import assign_nodes
 from scheduler.plan import Plan
+from scheduler.policies import Progress, silent
 from scheduler.policies.fifo import Fifo
 from scheduler.policies.registry import BASELINES, POLICIES
-from scheduler.scenario import Scenario
+from scheduler.problem import Problem
+from scheduler.scenario import PlanningSettings, Scenario
 from scheduler.workload import JobKind, PowerCap, Tenant
 from scheduler.world import Observation
 from sim.rehearsal import realise, rehearse
 from sim.world.simulated import SimulatedWorld
-from tests.factory import START, small_scenario
+from tests.factory import START, job, small_scenario
 
 
 class Notes:
@@ -200,3 +202,85 @@ def test_plans_with_every_term_pass_and_are_replaced_in_mid_run() -> None:
     assert ended is not None
     assert began is not None
     assert ended <= began
+
+
+class Told(Fifo):
+    """A rule that writes down which plan in force it was told of."""
+
+    def __init__(self) -> None:
+        self.before: list[str] = []
+
+    def replan(self, problem: Problem, before: Plan, progress: Progress = silent) -> Plan:
+        """Plan as usual."""
+        self.before.append(before.id)
+        return self.plan(problem, progress)
+
+
+def test_policy_is_told_of_the_plan_that_was_commanded_last() -> None:
+    """The first plan knows of none, the second is told of the first; when the second is refused, the third is too."""
+    scenario, policy, verdicts = small_scenario(), Told(), [True, False, True]
+    world = SimulatedWorld(scenario, seed=scenario.seed, stressed=False)
+
+    def in_turn(_: Scenario, plan: Plan, __: Observation | None) -> Verdict:
+        return Verdict(verdicts.pop(0), plan.id, ())
+
+    controller = Controller(scenario, policy, world, in_turn, Notes())
+    assert controller.in_force is None
+    first = controller.first_plan()
+    assert policy.before == []
+    for hour in (3.5, 5.5):
+        world.advance(START + timedelta(hours=hour))
+        controller.on_event((event(14, 16, 1.0, hour),), START + timedelta(hours=hour))
+    assert policy.before == [first.plan.id, first.plan.id]
+    assert controller.in_force is controller.decisions[-1].plan
+
+
+@pytest.mark.parametrize("lead", [1, 3])
+def test_what_starts_within_the_lead_time_is_fixed(lead: int) -> None:
+    """What begins before the slot of the new plan keeps site, start and slots; the new plan has only the rest of it."""
+    planning = PlanningSettings(lead_slots=lead)
+    jobs = (job("soon", duration_h=4, release_h=4, sites=("cabinet", "hall")), job("later", duration_h=2, release_h=9))
+    scenario = small_scenario(jobs=jobs, datasets=(), planning=planning)
+    world = SimulatedWorld(scenario, seed=scenario.seed, stressed=False)
+    controller = Controller(scenario, MilpPolicy(), world, judged, Notes())
+    problem = build_problem(scenario)
+    first = assign_nodes(scenario, Fifo().plan(problem))
+    controller.adopt(problem, first, judged(scenario, first, None), "first plan")
+    (soon,) = first.runs_of("soon")
+    assert soon.start == 4
+    moment = START + timedelta(hours=3.5)
+    world.advance(moment)
+    second = controller.on_event((event(5, 9, 0.1, 3.5),), moment)
+    assert second.slot == 4 + lead
+    task = next(task for task in second.problem.jobs if task.name == "soon")
+    assert task.pinned == tuple(range(4 - lead))
+    assert [second.problem.sites[option.site] for option in task.options] == [soon.site]
+    (rest,) = second.plan.runs_of("soon")
+    assert (rest.site, rest.start + second.slot, rest.end + second.slot, rest.nodes) == (soon.site, 4 + lead, 8, soon.nodes)
+    assert second.commanded
+    outcome = {item.job: item for item in world.outcome().jobs}["soon"]
+    assert outcome.restarts == 0
+
+
+@pytest.mark.parametrize(("price", "moves"), [(0.01, True), (1000.0, False)])
+def test_job_leaves_its_site_only_for_what_a_move_must_gain(price: float, moves: bool) -> None:
+    """An event at the hall makes the cabinet cheaper: the job goes there, and its plan counts the price; at 1000 EUR it stays.
+
+    The plan check accepts the price, and the outcome does not have it.
+    """
+    only = job("free", release_h=17, deadline_h=22, duration_h=3, sites=("cabinet", "hall"))
+    planning = PlanningSettings(stability_eur_per_move=price, relative_gap=1e-4)
+    scenario = small_scenario(jobs=(only,), datasets=(), planning=planning)
+    world = SimulatedWorld(scenario, seed=scenario.seed, stressed=False)
+    controller = Controller(scenario, MilpPolicy(), world, judged, Notes())
+    problem = build_problem(scenario)
+    first = Fifo().plan(problem)
+    first = assign_nodes(scenario, replace(first, runs=tuple(replace(run, site="hall", nodes=()) for run in first.runs)))
+    controller.adopt(problem, first, Verdict(True, first.id, ()), "first plan")
+    moment = START + timedelta(hours=3.5)
+    world.advance(moment)
+    second = controller.on_event((event(16, 23, 0.1, 3.5),), moment)
+    assert [run.site for run in second.plan.runs] == (["cabinet"] if moves else ["hall"])
+    assert second.plan.breakdown_eur["fixed"] == pytest.approx(price if moves else 0.0)
+    assert second.commanded
+    assert world.outcome().totals.breakdown_eur["fixed"] == 0.0

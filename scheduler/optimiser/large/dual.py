@@ -188,30 +188,22 @@ class Dual:
             self.bound, self.best = total, (lam.copy(), mu.copy())
         return total
 
-    def warm_start(self, before: Dual) -> None:
-        """Take over the prices of an earlier case with the same sites, slots and resources.
-
-        Raises:
-            ValueError: the grids differ.
-        """
-        if before.mu.shape != self.mu.shape:
-            raise ValueError(f"a warm start needs the same grid: {before.mu.shape} against {self.mu.shape}")
-        self.lam, self.mu = before.best[0].copy(), before.best[1].copy()
-        self.mean_lam, self.mean_mu = self.lam.copy(), self.mu.copy()
-        self.served, self.peak = before.served.copy(), np.maximum(self.case.pk0, before.peak)
-        self.adder = before.adder.copy()
-
     def run(self, end: float, done: Callable[[], bool], every: int = 10) -> None:
         """Sweeps until the time ``end`` (of ``time.perf_counter``) or until ``done()``, with bounds in between.
 
-        At least one sweep and one bound are made, whatever the time.
+        A sweep that would not end in time is not begun, nor a bound after ``done()`` when there is one already. At least one
+        sweep is made, whatever the time, and a bound if there is none yet.
         """
+        took = 0.0
         while True:
+            begun = time.perf_counter()
             self.step()
-            over = time.perf_counter() >= end or done()
-            if self.sweeps % every == 0 or over:
+            over = time.perf_counter() + took >= end
+            asked = done()
+            if not (asked and np.isfinite(self.bound)) and (self.sweeps % every == 0 or over or asked):
                 self.evaluate(self.mean_lam, self.mean_mu)
                 if self.sweeps <= 2 * every:
                     self.evaluate(self.lam, self.mu)
-            if over:
+            took = max(0.5 * took, time.perf_counter() - begun)
+            if over or asked:
                 return

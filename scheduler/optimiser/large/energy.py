@@ -150,6 +150,7 @@ class EnergyBlock:
                 charge, discharge = int(self.at["charge"][i, t]), int(self.at["discharge"][i, t])
                 solver.addRow(-np.inf, 0.0, 2, np.array([charge, flag], dtype=np.int32), np.array([1.0, -case.Pc[s]]))
                 solver.addRow(-np.inf, case.Pd[s], 2, np.array([discharge, flag], dtype=np.int32), np.array([1.0, case.Pd[s]]))
+        solver.setOptionValue("presolve", "choose")
         solver.setOptionValue("time_limit", solver.getRunTime() + max(1.0, time_s))
         solver.setOptionValue("mip_rel_gap", 1e-5)
         solver.run()
@@ -254,6 +255,7 @@ class EnergyBlock:
         solver = highspy.Highs()
         solver.silent()
         solver.setOptionValue("threads", 1)
+        solver.setOptionValue("presolve", "off")  # the first solve is a third faster without, and later ones begin at a basis
         if solver.passModel(lp) == highspy.HighsStatus.kError:
             raise SolverError("HiGHS refused the energy side")
         return solver

@@ -103,7 +103,7 @@ def step_times(case: Case, sweeps: int = SWEEPS) -> StepTimes:
 
 def _round(primal: Primal, tune: Tuning) -> None:
     """One round of the tracked phase at its hottest: as many moves as there are jobs."""
-    grid = primal._tracked_grid(tune.soft, tune.loose)  # noqa: SLF001 - a measurement of this very search
+    grid = primal._tracked_grid(tune.soft, primal._tight(0.0))  # noqa: SLF001 - a measurement of this very search
     recount(primal.jobs, grid, primal.state)
     heat = primal._scale * tune.hot  # noqa: SLF001
     primal._rounds_of(grid, primal.case.J, heat, tune.jobs, primal._focus(), EAGER)  # noqa: SLF001

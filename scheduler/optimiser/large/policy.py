@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -11,6 +11,7 @@ import numpy as np
 from grid.horizon import FloatArray
 from scheduler.optimiser.highs import StopAsked
 from scheduler.optimiser.interrupt import Interruption
+from scheduler.optimiser.memory import PriceMemory
 from scheduler.optimiser.settle import settle
 from scheduler.plan import BatteryControl, EnergySchedule, Plan, SolveStatus
 from scheduler.policies import Progress, silent
@@ -19,7 +20,7 @@ from scheduler.policies.schedule import Schedule, it_power_kw
 from scheduler.problem import Problem
 
 if TYPE_CHECKING:
-    from scheduler.optimiser.large.dual import Dual
+    from scheduler.optimiser.large.warm import Warm
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -28,12 +29,12 @@ class LargeFound:
 
     Attributes:
         plan: the plan; schedule: its decisions.
-        dual: prices, for questions about them and for the next search.
+        warm: prices and places, for the next search.
     """
 
     plan: Plan
     schedule: Schedule
-    dual: Dual
+    warm: Warm
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,9 +43,11 @@ class LargePolicy:
 
     Attributes:
         stop: asked again and again; True returns the incumbent. None: Ctrl-C asks.
+        memory: prices from plan to plan.
     """
 
     stop: StopAsked | None = None
+    memory: PriceMemory = field(default_factory=PriceMemory)
 
     @property
     def name(self) -> str:
@@ -58,17 +61,35 @@ class LargePolicy:
             ValueError: the problem has something that only the reference can say.
             SolverError: the energy side could not be solved.
         """
-        with Interruption() as interruption:
-            return self.search(problem, progress, self.stop or interruption).plan
+        return self._remembered(problem, progress, None)
 
-    def search(self, problem: Problem, progress: Progress, stop: StopAsked, warm: Dual | None = None) -> LargeFound:
-        """The best plan found with its decisions and prices, from the prices ``warm`` where they are of the same grid.
+    def replan(self, problem: Problem, before: Plan, progress: Progress = silent) -> Plan:
+        """As ``plan``, from the prices of the last plan (when there are any that fit) and the places of the plan in force.
+
+        Raises:
+            ValueError: the problem has something that only the reference can say.
+            SolverError: the energy side could not be solved.
+        """
+        return self._remembered(problem, progress, before)
+
+    def _remembered(self, problem: Problem, progress: Progress, before: Plan | None) -> Plan:
+        """Plan with what is remembered of the plan ``before``, and remember what comes out."""
+        with Interruption() as interruption:
+            found = self.search(problem, progress, self.stop or interruption, before=before)
+        self.memory.keep(problem.horizon.start, found.warm)
+        return found.plan
+
+    def search(
+        self, problem: Problem, progress: Progress, stop: StopAsked, warm: Warm | None = None, before: Plan | None = None
+    ) -> LargeFound:
+        """The best plan found with its decisions and prices, from ``warm`` where it is of the same grid.
 
         Args:
             problem: the problem.
             progress: told what happens.
             stop: asked often; True returns what there is. Ctrl-C is the caller's matter.
-            warm: prices of an earlier search, or None.
+            warm: prices and places of an earlier search, or None.
+            before: the plan in force, whose places are taken with the prices that are remembered; instead of ``warm``.
 
         Raises:
             ValueError: the problem has something that only the reference can say.
@@ -76,6 +97,7 @@ class LargePolicy:
         """
         from scheduler.optimiser.large.solve import LargeLimits, solve_case
         from scheduler.optimiser.large.translate import case_of, obstacles_to_scale, schedule_of
+        from scheduler.optimiser.large.warm import warm_of
 
         obstacles = obstacles_to_scale(problem)
         if obstacles:
@@ -86,8 +108,11 @@ class LargePolicy:
         built = time.perf_counter()
         settings = problem.settings
         limits = LargeLimits(max(0.0, settings.time_limit_s - (built - begun)), settings.relative_gap)
-        fits = warm is not None and warm.mu.shape == case.cap.shape
-        found = solve_case(case, limits, progress, stop, warm if fits else None)
+        names = tuple(task.name for task in problem.jobs)
+        if before is not None:
+            warm = self.memory.recall(problem, case, before)
+            progress("prices of the last plan" if warm is not None else "no earlier prices that fit: planned from nothing")
+        found = solve_case(case, limits, progress, stop, warm if warm is not None and warm.fits(case) else None, names=names)
         progress(f"reasons for {case.J} jobs")
         schedule = schedule_of(problem, found.solution)
         plan = make_plan(
@@ -105,7 +130,8 @@ class LargePolicy:
         status = found.status if plan.status is not SolveStatus.INFEASIBLE else SolveStatus.INFEASIBLE
         if status is SolveStatus.OPTIMAL and (plan.gap is None or plan.gap > max(settings.relative_gap, 1e-6)):
             status = SolveStatus.TIME_LIMIT
-        return LargeFound(replace(plan, status=status, solve_s=time.perf_counter() - built), schedule, found.dual)
+        known = warm_of(case, found.dual, found.solution, names)
+        return LargeFound(replace(plan, status=status, solve_s=time.perf_counter() - built), schedule, known)
 
 
 def _energy(problem: Problem, it_kw: FloatArray, blocks: list, flows: list[dict[str, FloatArray]]) -> EnergySchedule:  # type: ignore[type-arg]

@@ -9,6 +9,7 @@ import numpy as np
 from scheduler.optimiser.large.case import Case
 from scheduler.optimiser.large.dual import Dual
 from scheduler.optimiser.large.primal import Primal, Tuning
+from scheduler.optimiser.large.replan import trial_pass
 
 
 @cache
@@ -23,6 +24,7 @@ def compile_kernels() -> None:
     dual.evaluate(dual.lam, dual.mu)
     primal = Primal(case, dual, Tuning())
     primal.trial()
+    trial_pass(primal)
 
 
 def _small_case() -> Case:

@@ -31,6 +31,9 @@ BINARY_SECONDS = 5.0
 RELIEF_TRIES = 40
 """Most jobs of an overloaded cell that are tried elsewhere before the cheapest of them moves."""
 
+HURRIED_TRIES = 3
+"""The same when the time is up."""
+
 QUICK_SHARE = 0.2
 """Share of the time of a first pass that may do."""
 
@@ -59,6 +62,8 @@ class Tuning:
         flex: part of a battery's power that may leave its schedule in the exact phase.
         adopted: share of a job that the fractional plan must have at one site for its place to be taken over.
         bump: how much of an overload's price becomes lasting in each late round.
+        fade: how much of the lasting price of overload is left after a round.
+        cleans: how often in the tracked phase a plan without overload is made from where the search is.
         settled: share of the tracked phase after which size rows of the largest jobs have their full price.
         follow: share of the price error that the price takes over in each round.
     """
@@ -91,7 +96,8 @@ class Primal:
         self.case = case = self.sizes.case
         self.jobs = jobs_of(case)
         self.state: State = new_state(case, self.jobs)
-        self._take_prices()
+        self.lam, self.mu = dual.best[0].copy(), self.sizes.padded(dual.best[1])
+        self._first_mu = self.mu.copy()
         self._stiff = self.sizes.extended(dual.rho_use, 2)
         late = tuning.settled + (SOFT_SHARE - tuning.settled) * np.clip((0.5 - self.sizes.part) / 0.5, 0.0, 1.0)
         self._settled = np.concatenate([np.full(len(dual.rho_use), SOFT_SHARE), late])
@@ -112,6 +118,7 @@ class Primal:
         )
         self.objective, self.best = np.inf, self._snapshot()
         self.rounds, self._rate = 0, 2000.0
+        self.deadline = np.inf
 
     def start(self) -> None:
         """A first plan: every job where it costs least at the prices, the largest first."""
@@ -135,7 +142,9 @@ class Primal:
         self.start()
         judged = time.perf_counter()
         self.judge("first plan", report)
-        end = begun + seconds - min(0.2 * seconds, 2.0 * (time.perf_counter() - judged))  # the rest: the last judgement
+        self.deadline = end = (
+            begun + seconds - min(0.2 * seconds, 2.0 * (time.perf_counter() - judged))
+        )  # the rest: the last judgement
         for share in (QUICK_SHARE, 1.0) if quick else (1.0,):
             now = time.perf_counter()
             until = now + share * (end - now)
@@ -176,7 +185,7 @@ class Primal:
             now = time.perf_counter()
             if share > SOFT_SHARE and (self.state.use <= case.cap + 1e-7).all():
                 self.judge("tracked", None)
-            if now - last > (end - begun) / tune.cleans:
+            if now - last > (end - begun) / tune.cleans and share < 1.0:
                 last = now
                 self._try_clean()
             if report is not None and last == now:
@@ -249,7 +258,8 @@ class Primal:
         case, state, jobs = self.case, self.state, self.jobs
         grid = self._tracked_grid(self.tuning.stiff, np.zeros(len(self._settled)))
         recount(jobs, grid, state)
-        relieve(jobs, grid, state, self.dual.longest, RELIEF_TRIES)
+        tries = RELIEF_TRIES if time.perf_counter() < self.deadline else HURRIED_TRIES
+        relieve(jobs, grid, state, self.dual.longest, tries)
         opened = np.zeros(max(1, len(case.mc)), dtype=np.int64)
         construct(jobs, grid, state, np.argsort(-case.drop, kind="stable"), 0.5, opened, self.dual.longest)
 
@@ -323,7 +333,8 @@ class Primal:
         """``count`` rounds of ruin and recreate."""
         anneal(
             self.jobs, grid, self.state, self._dataset, self._data_ptr, self._data_jobs, self._copies_ptr, self._copies,
-            self.dual.bought, self._likely, self.dual.longest, count, heat, heat, self.seed * 1_000_003 + self.rounds, jobs, focus, eager,
+            self.dual.bought, self._likely, self.dual.longest, count, heat, heat,
+            self.seed * 1_000_003 + self.rounds, jobs, focus, eager,
         )  # fmt: skip
         self.rounds += 1
 
@@ -369,6 +380,29 @@ class Primal:
         self._data_ptr = np.searchsorted(self._dataset[self._data_jobs], np.arange(count + 1)).astype(np.int64)
         self._copies = np.argsort(case.md, kind="stable").astype(np.int64)
         self._copies_ptr = np.searchsorted(case.md[self._copies], np.arange(count + 1)).astype(np.int64)
+
+    @property
+    def priced(self) -> tuple[FloatArray, FloatArray, FloatArray]:
+        """Battery power, value of stored energy and price of feeders as they stand, ``[S, T]`` each."""
+        return self._battery, self._theta, self._adder
+
+    @property
+    def scale(self) -> float:
+        """Mean cost of a job, EUR."""
+        return self._scale
+
+    @property
+    def stiffness(self) -> FloatArray:
+        """Price of overload at a factor of 1, EUR per unit of overload, per unit, ``[R, S]``."""
+        return self._stiff
+
+    def answer(self, rho: float) -> None:
+        """Let the energy side answer the load as it stands, at prices of stiffness ``rho``."""
+        self._serve(rho)
+
+    def lay_out(self, places: tuple[IntArray, IntArray, IntArray, FloatArray, FloatArray]) -> None:
+        """Begin with these decisions (entry, number of slots, and slots with shares in the room of each job)."""
+        self._restore(places)
 
     def _restore(self, kept: tuple[IntArray, IntArray, IntArray, FloatArray, FloatArray]) -> None:
         """Decisions as they were, and what follows from them."""

@@ -1,8 +1,8 @@
 """Size rows: how many large jobs fit side by side.
 
-For any size ``g`` whole jobs obey ``sum floor(need / g) <= floor(capacity / g)`` (rounding, Chvatal 1973). The rows say nothing that
-hard capacity does not say, but while capacity is soft they let large jobs settle before small ones: two jobs of 16 do not fit into 30,
-though on average they hardly overload it.
+For any size ``g`` whole jobs obey ``sum floor(need / g) <= floor(capacity / g)`` (rounding, Chvatal 1973). The rows say
+nothing that hard capacity does not say, but while capacity is soft they let large jobs settle before small ones: two jobs of 16
+do not fit into 30, though on average they hardly overload it.
 """
 
 from __future__ import annotations
@@ -85,4 +85,5 @@ def _spread(sizes: FloatArray) -> FloatArray:
     """At most ``MOST_ROWS`` of ``sizes`` (rising), the largest and others evenly between."""
     if len(sizes) <= MOST_ROWS:
         return sizes
-    return sizes[np.unique(np.linspace(0, len(sizes) - 1, MOST_ROWS).round().astype(int))]
+    chosen: FloatArray = sizes[np.unique(np.linspace(0, len(sizes) - 1, MOST_ROWS).round().astype(int))]
+    return chosen

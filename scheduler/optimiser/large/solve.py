@@ -19,6 +19,8 @@ from scheduler.optimiser.large.dual import Dual
 from scheduler.optimiser.large.exact import polish, time_for_polish
 from scheduler.optimiser.large.prepare import compile_kernels
 from scheduler.optimiser.large.primal import Primal, Tuning
+from scheduler.optimiser.large.replan import ENOUGH_KEPT, carry_over, refine, start_prices
+from scheduler.optimiser.large.warm import Warm, job_numbers
 from scheduler.plan import SolveStatus
 
 
@@ -78,13 +80,22 @@ def price_share(case: Case) -> float:
     return 0.12 if case.J < 2_000 else 0.15
 
 
+def _warmed(dual: Dual, warm: Warm, names: tuple[str, ...] | None) -> Solution | None:
+    """Start the prices; the earlier places, or None when too few jobs still have theirs."""
+    case = dual.case
+    placed = warm.placed(case, job_numbers(case) if names is None else names)
+    start_prices(dual, warm, placed)
+    return placed if (placed.choice >= 0).sum() >= ENOUGH_KEPT * case.J else None
+
+
 def solve_case(
     case: Case,
     limits: LargeLimits,
     progress: Callable[[str], None] = silent,
     stop: Callable[[], bool] = never,
-    warm: Dual | None = None,
+    warm: Warm | None = None,
     seed: int = 0,
+    names: tuple[str, ...] | None = None,
 ) -> Outcome:
     """Plan ``case``; the best plan so far is returned whatever ends the search.
 
@@ -93,42 +104,51 @@ def solve_case(
         limits: when to stop.
         progress: told what happens.
         stop: asked often; True returns what there is.
-        warm: prices of an earlier solve of a case with the same sites and slots.
+        warm: what an earlier solve of a case with the same sites, slots and resources knows.
         seed: of every random draw.
+        names: of the jobs, by which ``warm`` knows them; their numbers when None.
 
     Raises:
+        ValueError: ``warm`` is of another grid.
         SolverError: the energy side could not be solved, in the solver's words.
     """
     compile_kernels()
     begun = time.perf_counter()
     dual = Dual(case, seed=seed)
-    if warm is not None:
-        dual.warm_start(warm)
-        dual.evaluate(dual.lam, dual.mu)  # what the earlier prices prove here is kept, whatever the sweeps do at first
+    placed = None if warm is None else _warmed(dual, warm, names)
     built = time.perf_counter()
     end = begun + limits.time_s
-    dual.run(built + price_share(case) * max(0.0, end - built), stop)
+    if placed is None:
+        dual.run(built + price_share(case) * max(0.0, end - built), stop)
     progress(f"prices: bound {dual.bound:.4f} EUR after {dual.sweeps} sweeps")
     primal = Primal(case, dual, Tuning(), seed)
 
     def enough() -> bool:
         return stop() or (np.isfinite(primal.objective) and primal.objective - dual.bound <= limits.gap * abs(primal.objective))
 
+    spare = 0.0 if placed is None else 2.0 * (built - begun)  # what a sweep and a bound take at most
     halt = threading.Event()
     failed: list[SolverError] = []
 
     def improve_bound() -> None:
         """Sweep on until the plan is there; a fault is kept for the caller."""
         try:
-            if time.perf_counter() < end:
+            if time.perf_counter() + spare < end:
                 dual.run(end, halt.is_set, every=20)
         except SolverError as error:
             failed.append(error)
 
     behind = threading.Thread(target=improve_bound, daemon=True)
+    now = time.perf_counter()
+    seconds = max(0.05, (1.0 - time_for_polish(case)) * (end - now))
+    if placed is not None:  # the bound of the earlier prices is good: this core and the other one are for the plan first
+        carry_over(primal, placed, now + seconds - spare / 2.0, enough, progress, seed)
     behind.start()
     try:
-        primal.run(max(0.05, (1.0 - time_for_polish(case)) * (end - time.perf_counter())), enough, progress, quick=limits.gap > 0)
+        if placed is not None:
+            refine(primal, now + seconds, enough, progress, seed)
+        else:
+            primal.run(seconds, enough, progress, quick=limits.gap > 0)
     finally:
         halt.set()
         behind.join()

@@ -10,7 +10,6 @@ import pytest
 
 from scheduler.optimiser.case_maker import Size, make_case
 from scheduler.optimiser.large.case import Case
-from scheduler.optimiser.large.dual import Dual
 from scheduler.optimiser.large.groups import classes_of
 from scheduler.optimiser.large.solve import LargeLimits, Outcome, solve_case
 from scheduler.optimiser.plain import solve_plain
@@ -162,17 +161,6 @@ def test_event_over_the_whole_horizon_on_a_thin_feeder() -> None:
     )  # fmt: skip
     both = [(0, 0.0, 0, -1), (1, 0.05, 0, -1)]
     exactly(with_jobs(case, *[{"typ": kind, "p": 2, "entries": both} for kind in (0, 1, 2)]))
-
-
-def test_warm_start_wants_the_same_grid_and_keeps_prices() -> None:
-    """Prices of a case with other slots are refused; those of the same grid prove at once what they proved before."""
-    case = make_case(MEDIUM, 4)
-    before = solved(case, 1.0).dual
-    again = Dual(case)
-    again.warm_start(before)
-    assert again.evaluate(again.lam, again.mu) > Dual(case).evaluate(Dual(case).lam, Dual(case).mu)
-    with pytest.raises(ValueError, match="same grid"):
-        Dual(make_case(replace(MEDIUM, slots=24), 4)).warm_start(before)
 
 
 def test_a_million_identical_jobs_are_one_class() -> None:

@@ -1,0 +1,223 @@
+"""Planning again from a warm start: prices near where they were, jobs where they were.
+
+The price search begins at the earlier prices with the earlier plan as its fractional plan, so a few sweeps are enough. The search
+for a plan begins at the earlier plan: what no longer fits is moved, what is new is put in, and it goes on from there at a low
+temperature, because a plan that was cooled down once should not be melted again.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import replace
+
+import numpy as np
+
+from grid.horizon import FloatArray
+from scheduler.optimiser.large.case import MALLEABLE, Case, Solution
+from scheduler.optimiser.large.dual import Dual
+from scheduler.optimiser.large.improve import construct
+from scheduler.optimiser.large.primal import Primal
+from scheduler.optimiser.large.resettle import resettle
+from scheduler.optimiser.large.state import Grid, flexible, grid_of, recount
+from scheduler.optimiser.large.warm import Warm
+
+ENOUGH_KEPT = 0.5
+"""Share of the jobs that must have kept their place for the earlier plan to be a start; below it the plan is made afresh."""
+
+PASSES = 6
+"""Passes over all jobs with soft capacity."""
+
+SOFT_SHARE = 0.6
+"""Most of the time for them."""
+
+LOOSE = 10.0
+"""Factor on the price of overload in the first of them; it rises to ``Tuning.tight``."""
+
+BUMP = 0.2
+"""How much of an overload's price becomes lasting after each of them."""
+
+FLEX = 0.3
+"""Part of a battery's power that may leave its schedule in them."""
+
+LEAST_GAIN = 0.02
+"""What a job must save to leave its place in a pass, as a share of the mean cost of a job: less is not worth a changed plan."""
+
+JUDGEMENTS_KEPT = 3.0
+"""Time that is kept free at the end, in judgements."""
+
+EXACT_HOT, EXACT_COLD = 0.001, 0.0002
+"""Temperatures of the search from there on, as shares of the mean cost of a job."""
+
+
+def start_prices(dual: Dual, warm: Warm, placed: Solution) -> None:
+    """Prices of ``warm`` and the places ``placed`` as the fractional plan, with the bound that these prices prove.
+
+    Raises:
+        ValueError: the grids differ.
+    """
+    case = dual.case
+    if not warm.fits(case):
+        raise ValueError(f"a warm start needs the same sites, slots and resources: {warm.mu.shape} against {case.cap.shape}")
+    dual.lam, dual.mu = warm.lam.copy(), warm.mu.copy()
+    dual.mean_lam, dual.mean_mu = warm.lam.copy(), warm.mu.copy()
+    dual.served, dual.peak = warm.served.copy(), np.maximum(case.pk0, warm.peak)
+    dual.adder, dual.nu = warm.adder.copy(), warm.nu.copy()
+    dual.best = (dual.lam.copy(), dual.mu.copy())
+    _fractional(dual, placed)
+    dual.evaluate(dual.lam, dual.mu)
+
+
+def _fractional(dual: Dual, placed: Solution) -> None:
+    """The places of jobs as shares of their classes, and the load, use, own costs and copies that follow."""
+    case, k = dual.case, dual.classes
+    runs = placed.choice >= 0
+    jobs = np.flatnonzero(runs)
+    entry = k.ep[k.of[jobs]] + placed.choice[jobs] - case.ep[jobs]  # entries of a class are those of each of its jobs
+    count = np.diff(placed.run_ptr)
+    owner = np.repeat(np.arange(case.J), count)
+    full, eco, slot = placed.run_full, placed.run_eco, placed.run_slot
+    kw, use = full + case.power2[owner] * eco, full + eco
+    entry_of = np.full(case.J, -1, dtype=np.int64)
+    entry_of[jobs] = entry
+    at = k.window[entry_of[owner]] + slot - case.ea[placed.choice[owner]]
+    np.add.at(dual.xk, at, kw)
+    np.add.at(dual.xu, at, use)
+    np.add.at(dual.y, entry, 1.0)
+    np.add.at(dual.dropx, k.of[jobs], -1.0)
+    np.add.at(dual.own, k.of[jobs], own_costs(case, placed)[jobs])
+    site = case.es[placed.choice[owner]]
+    np.add.at(dual.load, (site, slot), case.pw[owner] * kw)
+    for r in range(case.cap.shape[0]):
+        np.add.at(dual.use[r], (site, slot), case.res[owner, r] * use)
+    copies = np.unique(case.em[placed.choice[jobs]])
+    dual.bought[copies[copies >= 0]] = 1.0
+
+
+def own_costs(case: Case, placed: Solution) -> FloatArray:
+    """Fixed cost and lateness of each job that runs, EUR, ``[J]``; 0 for the others."""
+    count = np.diff(placed.run_ptr)
+    owner = np.repeat(np.arange(case.J), count)
+    late = np.bincount(owner, (placed.run_full + placed.run_eco) * (placed.run_slot >= case.soft[owner]), case.J)
+    last = np.full(case.J, -1, dtype=np.int64)
+    np.maximum.at(last, owner, placed.run_slot)
+    late = np.where(case.typ == 0, np.maximum(0, last + 1 - case.soft), late)
+    runs = placed.choice >= 0
+    fixed = case.ec[np.where(runs, placed.choice, 0)] if len(case.ec) else np.zeros(case.J)
+    own: FloatArray = np.where(runs, fixed + late * case.wt, 0.0)
+    return own
+
+
+def lay(primal: Primal, placed: Solution) -> None:
+    """The places ``placed`` as the state of the search; jobs that have too little room for their slots are left out."""
+    case, jobs = primal.case, primal.jobs
+    count = np.diff(placed.run_ptr)
+    runs = (placed.choice >= 0) & (count <= np.diff(jobs.room))
+    owner = np.repeat(np.arange(case.J), count)
+    kept = runs[owner]
+    index = (jobs.room[owner] + np.arange(len(owner)) - placed.run_ptr[owner])[kept]
+    slot, kw, part = np.zeros_like(primal.state.slot), np.zeros_like(primal.state.kw), np.zeros_like(primal.state.part)
+    second = np.where(case.typ[owner] == MALLEABLE, placed.run_eco, 0.0)
+    slot[index] = placed.run_slot[kept]
+    kw[index] = (placed.run_full + case.power2[owner] * second)[kept]
+    part[index] = (placed.run_full + second)[kept]
+    length = np.where(runs, count, 0).astype(np.int64)
+    primal.lay_out((np.where(runs, placed.choice, -1).astype(np.int64), length, slot, kw, part))
+
+
+def carry_over(
+    primal: Primal, placed: Solution, end: float, done: Callable[[], bool], report: Callable[[str], None], seed: int = 0
+) -> None:
+    """A first plan without overload from the places ``placed``, in a part of the time until ``end`` (of ``time.perf_counter``).
+
+    Jobs without a place are put in where capacity is soft, all jobs are looked at again and again while it hardens, and what is
+    still overloaded is repaired. When every job has a place, the plan as it was is judged first, so it is never made worse.
+    """
+    lay(primal, placed)
+    begun, primal.deadline = time.perf_counter(), end
+    if (primal.state.choice >= 0).all():
+        primal.judge("plan in force", report)
+    rng = np.random.default_rng(seed)
+    soft_end = begun + SOFT_SHARE * max(0.0, end - begun)
+    hard, step = 0.0, 1.0 / (PASSES - 1)
+    while True:
+        before = time.perf_counter()
+        _soft_pass(primal, hard, rng)
+        now = time.perf_counter()
+        if hard >= 1.0 or done() or now + (now - before) > soft_end:
+            break
+        left = max(1.0, (soft_end - now) // max(1e-6, now - before))
+        hard = min(1.0, hard + max(step, (1.0 - hard) / left))
+    primal.repair()
+    made = primal.judge("plan carried over", report)
+    if made > primal.objective:
+        primal.lay_out(primal.best)
+
+
+def refine(primal: Primal, end: float, done: Callable[[], bool], report: Callable[[str], None], seed: int = 0) -> None:
+    """Improve the plan as it stands until ``end`` (of ``time.perf_counter``) or ``done()``, capacity hard.
+
+    The last judgement and the finish are within the time: what they take is measured and kept free.
+    """
+    before = time.perf_counter()
+    if before >= end or done():
+        return
+    primal.judge("", None)
+    keep = JUDGEMENTS_KEPT * (time.perf_counter() - before)
+    _hard_passes(primal, np.random.default_rng(seed), end - keep, done)
+    primal.tuning = replace(primal.tuning, exact_hot=EXACT_HOT, exact_cold=EXACT_COLD)
+    primal.exact(end - keep, done, report)
+
+
+def _soft_pass(primal: Primal, hard: float, rng: np.random.Generator) -> None:
+    """A pass with soft capacity: batteries answer, jobs without a place are put in, all others are looked at.
+
+    ``hard``: 0 where overload is cheap, 1 where it is dearest.
+    """
+    case, tune = primal.case, primal.tuning
+    tight = LOOSE * (tune.tight / LOOSE) ** hard
+    if hard > 0.0:
+        primal.mu = primal.mu + np.maximum(0.0, primal.state.use - case.cap) * (primal.stiffness * tight)[:, :, None] * BUMP
+    primal.answer(tune.stiff)
+    grid = _grid(primal, FLEX, tight)
+    recount(primal.jobs, grid, primal.state)
+    size = (case.res / np.maximum(1e-9, case.res.max(axis=0, initial=0.0))).sum(axis=1) * case.p
+    waiting = np.argsort(-size, kind="stable")
+    waiting = waiting[primal.state.choice[waiting] < 0]
+    opened = np.zeros(max(1, len(case.mc)), dtype=np.int64)
+    construct(primal.jobs, grid, primal.state, waiting, 0.0, opened, primal.dual.longest)
+    resettle(primal.jobs, grid, primal.state, rng.permutation(case.J), 0.0, primal.dual.longest, LEAST_GAIN * primal.scale)
+
+
+def trial_pass(primal: Primal) -> None:
+    """Every compiled function of these passes once."""
+    _soft_pass(primal, 0.0, np.random.default_rng(0))
+
+
+def _hard_passes(primal: Primal, rng: np.random.Generator, end: float, done: Callable[[], bool]) -> None:
+    """Passes with hard capacity, each for the batteries of the judgement before it, while there is time and they find something.
+
+    The last of a few is the third: the exact phase goes on from there.
+    """
+    took = 0.0
+    for guide in (1.0, 0.0, 1.0):
+        before = time.perf_counter()
+        if done() or before + took >= end:
+            return
+        grid = _grid(primal, FLEX, 0.0)
+        recount(primal.jobs, grid, primal.state)
+        moved = resettle(
+            primal.jobs, grid, primal.state, rng.permutation(primal.case.J), guide, primal.dual.longest, LEAST_GAIN * primal.scale
+        )
+        primal.judge("passed", None)
+        took = time.perf_counter() - before
+        if not moved:
+            return
+
+
+def _grid(primal: Primal, flex: float, tight: float) -> Grid:
+    """Cells that cost what their supply costs, with overload at a price (hard when ``tight`` is 0)."""
+    dual, case = primal.dual, primal.case
+    battery, theta, adder = primal.priced
+    grid = grid_of(case, flexible(case, battery, theta, flex), dual.events.limit, dual.events.penalty, primal.mu, adder)
+    return grid._replace(stiff=primal.stiffness * tight)

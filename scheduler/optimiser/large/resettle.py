@@ -1,0 +1,80 @@
+"""Every job once: out of its place and into the one that costs least now, in compiled code.
+
+Ruin and recreate (``improve.anneal``) looks at jobs by chance; after a small change most jobs are right where they are, and one
+pass over all of them finds the ones that are not.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numba import njit
+
+from scheduler.optimiser.large.state import insert, put, recount, settle_peaks, take
+
+
+@njit(cache=True, nogil=True)
+def resettle(jobs, grid, state, order, guide, longest, gain):
+    """Each job of ``order`` is taken out and put where it costs least, or back where it was unless that costs less.
+
+    Args:
+        jobs, grid, state: the plan; dropped jobs are tried too.
+        order: jobs, in the order in which they are tried.
+        guide: weight of capacity prices in the choice (they are not paid).
+        longest: longest window.
+        gain: what a job must save to leave its place, EUR; a dropped one always may.
+
+    Returns:
+        How many jobs have another place.
+    """
+    reals, whole = np.empty((8, 2 * longest + 2)), np.empty(2 * longest + 2, dtype=np.int64)
+    opened = np.zeros(max(1, len(jobs.mc)), dtype=np.int64)
+    width = 1
+    for j in range(len(state.choice)):
+        width = max(width, jobs.room[j + 1] - jobs.room[j])
+    slot, kw, part = np.empty(width, dtype=np.int64), np.empty(width), np.empty(width)
+    touched = np.zeros(len(grid.dc), dtype=np.bool_)
+    moved = 0
+    for j in order:
+        before, entry, own, n = state.total[0], state.choice[j], state.own[j], state.length[j]
+        at, s = jobs.room[j], -1
+        peak = 0.0
+        if entry >= 0:
+            s = jobs.es[entry]
+            peak = state.peak[s]
+            for q in range(n):
+                slot[q], kw[q], part[q] = state.slot[at + q], state.kw[at + q], state.part[at + q]
+            take(jobs, grid, state, j)
+            touched[s] = True
+            settle_peaks(grid, state, touched)
+        to = insert(jobs, grid, state, j, guide, 0.0, opened, (reals, whole))
+        peak_to = 0.0
+        if to >= 0:
+            peak_to = state.peak[to]
+            touched[to] = True
+            settle_peaks(grid, state, touched)
+            touched[to] = False
+        if s >= 0:
+            touched[s] = False
+        least = 1e-9
+        if entry >= 0:
+            least += gain
+        if state.total[0] < before - least:
+            moved += 1
+            continue
+        if entry < 0:
+            if to >= 0:
+                take(jobs, grid, state, j)
+                state.peak[to] = peak_to
+            state.total[0] = before
+            continue
+        if to >= 0:
+            take(jobs, grid, state, j)
+            state.peak[to] = peak_to
+        for q in range(n):
+            state.slot[at + q], state.kw[at + q], state.part[at + q] = slot[q], kw[q], part[q]
+        state.length[j] = n
+        put(jobs, grid, state, j, entry, own)
+        state.peak[s] = peak
+        state.total[0] = before
+    recount(jobs, grid, state)
+    return moved

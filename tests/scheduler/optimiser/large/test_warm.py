@@ -1,0 +1,243 @@
+"""Warm starts: what is kept, what is not, and plans that are right whatever the earlier plan was."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from ozzo.bench.perturb import perturbed
+from scheduler.optimiser.case_maker import Size, make_case
+from scheduler.optimiser.large.case import Case, Solution
+from scheduler.optimiser.large.dual import Dual
+from scheduler.optimiser.large.primal import Primal, Tuning
+from scheduler.optimiser.large.replan import lay, own_costs, start_prices
+from scheduler.optimiser.large.solve import LargeLimits, solve_case
+from scheduler.optimiser.large.warm import ARRAYS, Warm, job_numbers, load_warm, warm_of
+from sim.case_check import check_case
+from tests.cases import decided, first_fit, tiny, with_jobs
+from tests.scheduler.optimiser.large.test_solve import MEDIUM, solved
+
+TWO = [(0, 0.0, 0, -1), (1, 0.0, 0, -1)]
+
+
+def known(case: Case, plan: Solution, names: tuple[str, ...] | None = None) -> Warm:
+    """A warm start with prices that nobody has driven."""
+    return warm_of(case, Dual(case), plan, names)
+
+
+def same(one: Solution, other: Solution) -> bool:
+    """Equal in every array."""
+    return all(np.array_equal(getattr(one, name), getattr(other, name)) for name in Solution.__dataclass_fields__)
+
+
+@given(seed=st.integers(0, 1000))
+@settings(max_examples=20, deadline=None)
+def test_places_of_the_same_case_are_all_kept(seed: int) -> None:
+    """A plan laid on its own case is that plan, whatever its jobs, and so is the state of a search that begins with it."""
+    case = make_case(replace(MEDIUM, jobs=40), seed)
+    plan = first_fit(case)
+    assert same(known(case, plan).placed(case, job_numbers(case)), plan)
+    primal = Primal(case, _priced(case, plan), Tuning())
+    lay(primal, plan)
+    primal.judge("", None)
+    assert same(primal.solution(), plan)
+    assert primal.objective == pytest.approx(check_case(case, plan).objective_eur, rel=1e-6)
+
+
+def _priced(case: Case, plan: Solution) -> Dual:
+    """Prices begun warm."""
+    dual = Dual(case)
+    start_prices(dual, known(case, plan), plan)
+    return dual
+
+
+@given(seed=st.integers(0, 1000))
+@settings(max_examples=20, deadline=None)
+def test_earlier_plan_is_a_fractional_plan(seed: int) -> None:
+    """Shares of classes, load, use and own costs of the price search are those of the plan, job by job."""
+    case = make_case(replace(MEDIUM, jobs=40, templates=7), seed)
+    plan = first_fit(case)
+    dual, k = _priced(case, plan), Dual(case).classes
+    assert len(k.first) < case.J
+    primal = Primal(case, dual, Tuning())
+    lay(primal, plan)
+    assert np.allclose(dual.load, primal.state.load)
+    assert np.allclose(dual.use, primal.state.use)
+    runs = plan.choice >= 0
+    assert np.allclose(own_costs(case, plan)[runs], primal.state.own[runs])
+    assert dual.own.sum() == pytest.approx(own_costs(case, plan).sum())
+    assert dual.dropx.sum() == pytest.approx((~runs).sum())
+    assert np.allclose(np.add.reduceat(np.append(dual.y, 0.0), k.ep[:-1])[np.diff(k.ep) > 0] + dual.dropx, k.count)
+
+
+@given(seed=st.integers(0, 1000), share=st.sampled_from([0.0, 0.1, 0.4, 1.0]))
+@settings(max_examples=12, deadline=None)
+def test_plan_after_news_is_valid(seed: int, share: float) -> None:
+    """An event, another forecast and new jobs: the warm plan keeps every rule and its bound is true, in next to no time."""
+    case = make_case(replace(MEDIUM, jobs=60), seed)
+    before = solve_case(case, LargeLimits(0.1))
+    news = perturbed(case, before.solution, seed, share)
+    warm = warm_of(case, before.dual, before.solution)
+    solved(news.case, 0.1, 0.0, warm=warm, names=news.names)
+
+
+def test_nothing_new_is_never_worse() -> None:
+    """Without news the plan in force and its bound are there at once, in no time at all."""
+    case = make_case(MEDIUM, 4)
+    before = solved(case, 1.0)
+    again = solved(case, 0.0, warm=warm_of(case, before.dual, before.solution))
+    assert again.objective <= before.objective + 1e-6
+    assert again.bound >= Dual(case).evaluate(Dual(case).lam, Dual(case).mu)
+    assert again.dual.sweeps == 0
+
+
+def test_prices_prove_what_they_proved() -> None:
+    """The bound of the earlier prices on the same case is there before the first sweep."""
+    case = make_case(MEDIUM, 5)
+    before = solved(case, 1.0)
+    dual = Dual(case)
+    start_prices(dual, warm_of(case, before.dual, before.solution), before.solution)
+    assert dual.evaluate(*before.dual.best) == pytest.approx(dual.bound, rel=1e-9)
+
+
+def test_jobs_are_known_by_their_names() -> None:
+    """Jobs in another order, one gone and one new: the others keep their places, the new one has none."""
+    case = with_jobs(tiny(), {"p": 1}, {"p": 2}, {"p": 1})
+    warm = known(case, decided((0, [3]), (1, [1, 2]), (2, [0])), ("a", "b", "c"))
+    other = with_jobs(tiny(), {"p": 1}, {"p": 1}, {"p": 2})
+    placed = warm.placed(other, ("c", "new", "b"))
+    assert placed.choice.tolist() == [0, -1, 2]
+    assert placed.run_slot.tolist() == [0, 1, 2]
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [{"p": 2}, {"rel": 3, "entries": [(0, 0.0, 3, -1), (1, 0.0, 3, -1)]}, {"dl": 2}, {"entries": [(1, 0.0, 0, -1)]}],
+    ids=["more work", "later", "earlier deadline", "other sites"],
+)
+def test_place_that_a_job_may_not_have_any_more_is_given_up(changed: dict[str, object]) -> None:
+    """Other work, another window, another site: the job has no place, the one beside it keeps its own."""
+    case = with_jobs(tiny(sites=2), {"entries": TWO}, {"entries": TWO})
+    warm = known(case, decided((0, [2]), (2, [2])))
+    placed = warm.placed(with_jobs(tiny(sites=2), {"entries": TWO} | changed, {"entries": TWO}), ("0", "1"))
+    assert placed.choice[0] == -1
+    assert case.es[warm.site[1]] == 0
+    assert placed.run_slot.tolist() == [2]
+
+
+def test_kinds_that_changed_give_up_what_they_may_not_do() -> None:
+    """Pieces are nothing for a rigid job, slow shares nothing for a whole one; too little work is no place."""
+    soft = with_jobs(tiny(), {"typ": 1, "p": 2}, {"typ": 2, "p": 2}, {"typ": 2, "p": 2})
+    plan = decided((0, [0, 2]), (1, [0, 1, 2], [0.5, 0.5, 0.3], [0.5, 0.5, 0.0]), (2, [1, 2], [1.0, 1.0], [0.0, 0.0]))
+    warm = known(soft, plan)
+    assert same(warm.placed(soft, job_numbers(soft)), plan)
+    hard = with_jobs(tiny(), {"p": 2}, {"typ": 1, "p": 3}, {"typ": 2, "p": 3})
+    assert warm.placed(hard, job_numbers(hard)).choice.tolist() == [-1, -1, -1]
+
+
+def test_cheapest_entry_at_the_site_is_taken() -> None:
+    """A job with two ways to be at its site takes the one with the lower fixed cost."""
+    case = with_jobs(tiny(), {"entries": [(0, 0.5, 0, -1), (0, 0.2, 0, -1)]})
+    assert known(case, decided((0, [1]))).placed(case, ("0",)).choice.tolist() == [1]
+
+
+@given(one=st.integers(0, 20), two=st.integers(0, 20), slots=st.integers(1, 60))
+@settings(max_examples=40, deadline=None)
+def test_shifting_twice_is_shifting_once(one: int, two: int, slots: int) -> None:
+    """Two steps of time are one long one for the places; what began before the new start keeps the rest of its slots."""
+    case = make_case(replace(MEDIUM, jobs=30), 3)
+    warm = known(case, first_fit(case))
+    twice, once = warm.shifted(one, case.T).shifted(two, slots), warm.shifted(one + two, slots)
+    for name in ("site", "run_ptr", "run_slot", "run_full", "run_eco"):
+        assert np.array_equal(getattr(twice, name), getattr(once, name)), name
+    assert once.lam.shape == (case.S, slots)
+    assert once.mu.shape == (case.cap.shape[0], case.S, slots)
+    assert once.run_slot.min(initial=0) >= 0
+    assert once.run_slot.max(initial=0) < slots
+
+
+def test_new_slots_have_the_prices_of_a_day_before() -> None:
+    """48 half hours, moved by 10: the last 10 slots are those of the same clock time; half a day knows only its last slot."""
+    case = make_case(replace(MEDIUM, jobs=5, slots=48), 1)
+    warm = known(case, first_fit(case))
+    moved = warm.shifted(10)
+    assert np.array_equal(moved.lam[:, :38], warm.lam[:, 10:])
+    assert np.array_equal(moved.lam[:, 38:], warm.lam[:, :10])
+    short = make_case(replace(MEDIUM, jobs=5, slots=24), 1)
+    held = known(short, first_fit(short)).shifted(20)
+    assert np.array_equal(held.lam[:, 4:], np.repeat(known(short, first_fit(short)).lam[:, 23:], 20, axis=1))
+    for gone, slots in ((-1, 5), (3, 0)):
+        with pytest.raises(ValueError, match="cannot begin"):
+            warm.shifted(gone, slots)
+
+
+def test_moved_horizon_is_planned_warm() -> None:
+    """The rest of a case, planned from the whole one's prices and places: valid, with jobs where they were."""
+    case = with_jobs(tiny(slots=6, pi=[[0.5, 0.5, 0.1, 0.2, 0.3, 0.9]]), {"p": 1}, {"p": 2}, {"p": 1, "dl": 1})
+    before = solved(case, 0.2)
+    rest = with_jobs(tiny(slots=5, pi=[[0.5, 0.1, 0.2, 0.3, 0.9]]), {"p": 1}, {"p": 2})
+    warm = warm_of(case, before.dual, before.solution).shifted(1, 5)
+    after = solved(rest, 0.0, warm=warm)
+    assert after.solution.run_slot.tolist() == [1, 1, 2]
+
+
+def test_file_holds_everything(tmp_path: Path) -> None:
+    """What is read back is what was written, names with odd characters included."""
+    case = make_case(replace(MEDIUM, jobs=12), 2)
+    warm = known(case, first_fit(case), tuple(f"job\n{j} ü" for j in range(case.J)))
+    warm.save(tmp_path / "warm.npz")
+    back = load_warm(tmp_path / "warm.npz")
+    assert (back.dt, back.names) == (warm.dt, warm.names)
+    for name in ARRAYS:
+        assert np.array_equal(getattr(back, name), getattr(warm, name)), name
+
+
+def test_files_that_are_none_are_refused_in_words(tmp_path: Path) -> None:
+    """A foreign file, another version, and arrays of different lengths are each named."""
+    case = make_case(replace(MEDIUM, jobs=12), 2)
+    path = tmp_path / "warm.npz"
+    np.savez(path, lam=np.zeros(3))
+    with pytest.raises(ValueError, match="not a warm start, it has no version"):
+        load_warm(path)
+    warm = known(case, first_fit(case))
+    replace(warm, site=warm.site[1:]).save(path)
+    with pytest.raises(ValueError, match="do not fit together"):
+        load_warm(path)
+    warm.save(path)
+    with np.load(path) as file:
+        content = {name: file[name] for name in file.files}
+    np.savez(path, **content | {"version": np.int64(7)})
+    with pytest.raises(ValueError, match="of version 7"):
+        load_warm(path)
+
+
+def test_names_must_be_one_a_job() -> None:
+    """Too few names, or one twice, cannot say which job is which."""
+    case = with_jobs(tiny(), {}, {})
+    for names in (("a",), ("a", "a")):
+        with pytest.raises(ValueError, match="for 2 jobs"):
+            known(case, decided((0, [0]), (1, [1])), names)
+
+
+def test_another_grid_is_refused() -> None:
+    """Prices of a case with other slots, or with longer ones, say nothing."""
+    case = make_case(MEDIUM, 4)
+    warm = known(case, first_fit(case))
+    for other in (make_case(replace(MEDIUM, slots=24), 4), replace(case, dt=1.0)):
+        with pytest.raises(ValueError, match="same sites, slots and resources"):
+            solve_case(other, LargeLimits(0.1), warm=warm)
+
+
+def test_jobs_that_nobody_knows_are_planned_from_nothing() -> None:
+    """With no job of before left, only the prices are warm, and the plan is as good as one from nothing."""
+    case = make_case(Size("fresh", 60, 3, 24, 1.0, None, 10.0, 0), 6)
+    before = solved(case, 0.5)
+    names = tuple(f"other {j}" for j in range(case.J))
+    after = solved(case, 1.0, warm=warm_of(case, before.dual, before.solution), names=names)
+    assert after.objective <= before.objective * 1.05
+    assert (after.solution.choice >= 0).any()
