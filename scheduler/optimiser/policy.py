@@ -52,7 +52,7 @@ class MilpPolicy:
 
     def _plan(self, problem: Problem, progress: Progress, stop: StopAsked) -> Plan:
         begun = time.perf_counter()
-        parts, model = _compiled(problem)
+        parts, model = compiled(problem)
         built = time.perf_counter()
         whole = int(model.integer.sum())
         progress(
@@ -60,7 +60,7 @@ class MilpPolicy:
         )
         search = Search(parts, model, progress, stop, begun + problem.settings.time_limit_s)
         baselines = {"fifo": fifo_schedule(problem), "wait_for_sun": wait_for_sun_schedule(problem)}
-        search.run({**baselines, "nothing": _nothing(problem)})
+        search.run({**baselines, "nothing": nothing(problem)})
         schedule = search.schedule()
         plan = make_plan(
             problem,
@@ -88,7 +88,7 @@ def _status(problem: Problem, plan: Plan, stop: StopAsked) -> SolveStatus:
     return SolveStatus.OPTIMAL if proven else SolveStatus.TIME_LIMIT
 
 
-def _compiled(problem: Problem) -> tuple[ModelParts, Compiled]:
+def compiled(problem: Problem) -> tuple[ModelParts, Compiled]:
     """The model as arrays; its Pyomo objects, of no use any more, are let go."""
     from pyomo.common.gc_manager import PauseGC
 
@@ -99,7 +99,7 @@ def _compiled(problem: Problem) -> tuple[ModelParts, Compiled]:
     return parts, model
 
 
-def _nothing(problem: Problem) -> Schedule:
+def nothing(problem: Problem) -> Schedule:
     """Only what is already commanded: a schedule that is always possible."""
     from scheduler.policies.placing import Board
 
