@@ -86,7 +86,7 @@ def _sources(scenario: Scenario, site: Site) -> list[tuple[str, Series, float]]:
 def _powers(
     forecast: Series, scenario: Scenario, horizon: Horizon, sigma: float, half: int, name: str, seed: int, headroom: float
 ) -> FloatArray:
-    """Mean power in each slot of ``horizon`` in each draw, ``[2 * half, T]`` kW; draw ``half + k`` has the opposite errors of ``k``.
+    """Mean power in each slot of ``horizon``, ``[2 * half, T]`` kW; draw ``half + k`` has those of ``k`` negated.
 
     The limits are those of ``sim.world.truth``: not below 0, not above ``headroom`` times the highest forecast.
     """

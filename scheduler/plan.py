@@ -219,7 +219,8 @@ class Plan:
         solver: what the solver itself said, in its words.
         build_s, solve_s: wall times.
         breakdown_eur: parts of the objective by name; they sum to it.
-        expected: what it costs over futures, when it was made for several (then ``bound_eur`` and ``gap`` are None).
+        expected: what it costs over futures, when it was made for several (then ``bound_eur`` and ``gap`` are None); None too
+            when a job had to be moved afterwards because it found no nodes.
     """
 
     id: str
