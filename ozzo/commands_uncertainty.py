@@ -102,14 +102,19 @@ def _plain(planning: PlanningSettings) -> PlanningSettings:
     return replace(planning, renewable_quantile=0.5, load_quantile=0.5, duration_quantile=None)
 
 
-def variants(planning: PlanningSettings, levels: Sequence[float]) -> list[tuple[str, str, PlanningSettings]]:
+def variants(scenario: Scenario, levels: Sequence[float]) -> list[tuple[str, str, PlanningSettings]]:
     """Name, policy and settings of each plan: the forecast first, the two-stage plan last.
 
-    The scenario's own quantiles come in between, where they are others than the forecast's.
+    The scenario's own quantiles come in between, where they make another problem than the forecast does.
     """
+    from scheduler.quantiles import duration_factor
+
+    planning, errors = scenario.planning, scenario.errors
     plain = _plain(planning)
     found = [("forecast", "milp", plain)]
-    if planning != plain:
+    weather = max(errors.solar_sigma, errors.wind_sigma) > 0 and planning.renewable_quantile != plain.renewable_quantile
+    load = errors.load_sigma > 0 and planning.load_quantile != plain.load_quantile
+    if weather or load or duration_factor(scenario) != duration_factor(replace(scenario, planning=plain)):
         found.append(("as the scenario sets it", "milp", planning))
     for level in levels:
         careful = replace(plain, renewable_quantile=1.0 - level, load_quantile=level)
@@ -127,7 +132,7 @@ def _entries(scenario: Scenario, wish: Wish, say: Callable[[str], None]) -> list
 
     seeds = range(scenario.seed + FIRST_SEED, scenario.seed + FIRST_SEED + wish.seeds)
     entries: list[Entry] = []
-    for name, policy, planning in variants(scenario.planning, wish.levels):
+    for name, policy, planning in variants(scenario, wish.levels):
         say(f"planning: {name}")
         changed = replace(scenario, planning=planning)
         plan = assign_nodes(changed, POLICIES[policy]().plan(build_problem(changed)))

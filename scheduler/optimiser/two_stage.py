@@ -16,6 +16,7 @@ import numpy as np
 from scheduler.optimiser.highs import StopAsked
 from scheduler.optimiser.interrupt import Interruption
 from scheduler.optimiser.policy import compiled, nothing
+from scheduler.optimiser.seam import REFERENCE_COLUMNS
 from scheduler.optimiser.search import Search, enough_gap
 from scheduler.optimiser.stages import Stages, point_future, roomy, with_future
 from scheduler.plan import BatteryControl, Expected, Plan, SolveStatus
@@ -51,6 +52,15 @@ class TwoStagePolicy:
         Raises:
             SolverError: the solver failed in a way that leaves no plan at all.
         """
+        from scheduler.optimiser.large.translate import columns_estimate, obstacles_to_scale
+
+        if columns_estimate(problem) > REFERENCE_COLUMNS:
+            obstacles = obstacles_to_scale(problem)
+            if not obstacles:
+                from scheduler.optimiser.large.two_stage import LargeTwoStagePolicy
+
+                return LargeTwoStagePolicy(self.stop).plan(problem, progress)
+            progress(f"the reference plans, and may be slow: only it knows {'; '.join(obstacles)}")
         with Interruption() as interruption:
             return self._plan(problem, progress, self.stop or interruption)
 

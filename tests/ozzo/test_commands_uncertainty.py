@@ -9,6 +9,7 @@ import pytest
 
 from ozzo.commands_uncertainty import variants
 from scheduler.scenario import PlanningSettings
+from tests.factory import small_scenario
 from tests.ozzo.test_cli import ozzo
 
 SUNNY = """
@@ -53,13 +54,13 @@ def test_json_holds_what_the_table_says(tmp_path: Path) -> None:
     assert done.returncode == 0, done.stderr
     answer = json.loads(done.stdout)
     plans = answer["plans"]
-    assert [plan["name"] for plan in plans] == ["forecast", "as the scenario sets it", "careful, level 0.7", "two-stage"]
+    assert [plan["name"] for plan in plans] == ["forecast", "careful, level 0.7", "two-stage"]
     assert plans[0]["difference_eur"] is None
     for plan in plans[1:]:
         assert plan["difference_eur"] == pytest.approx(plan["realised_eur"] - plans[0]["realised_eur"])
         assert plan["half_width_eur"] >= 0
-    assert plans[2]["planned_eur"] > plans[0]["planned_eur"]  # less sun is counted on
-    assert len(plans[3]["expected"]["costs_eur"]) == 3
+    assert plans[1]["planned_eur"] > plans[0]["planned_eur"]  # less sun is counted on
+    assert len(plans[2]["expected"]["costs_eur"]) == 3
     known = answer["information"]
     assert known["informed"]["most"] <= known["two_stage"]["most"] + 1e-6 <= known["one_future_eur"] + 2e-6
     for name in ("two_stage", "informed", "stochastic", "perfect"):
@@ -76,11 +77,13 @@ def test_wrong_numbers_are_all_told() -> None:
 
 
 def test_the_settings_of_the_scenario_are_a_plan_of_their_own_where_they_differ() -> None:
-    """Neutral settings are not planned twice."""
-    neutral = PlanningSettings(duration_quantile=None)
-    assert [name for name, _, _ in variants(neutral, ())] == ["forecast", "two-stage"]
-    names = [name for name, _, _ in variants(PlanningSettings(), (0.9,))]
-    assert names == ["forecast", "as the scenario sets it", "careful, level 0.9", "two-stage"]
+    """Settings that change nothing are not planned twice: with run times of at most 1.0 the upper quantile is what was asked."""
+    assert [name for name, _, _ in variants(small_scenario(), ())] == ["forecast", "two-stage"]
+    for planning in (PlanningSettings(duration_quantile=0.5), PlanningSettings(renewable_quantile=0.3)):
+        names = [name for name, _, _ in variants(small_scenario(planning=planning), (0.9,))]
+        assert names == ["forecast", "as the scenario sets it", "careful, level 0.9", "two-stage"]
+    dark = small_scenario(planning=PlanningSettings(load_quantile=0.9))
+    assert [name for name, _, _ in variants(dark, ())] == ["forecast", "two-stage"]
 
 
 def test_the_plan_command_tells_what_is_expected(tmp_path: Path) -> None:

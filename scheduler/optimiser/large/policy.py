@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -14,8 +15,14 @@ from scheduler.optimiser.settle import settle
 from scheduler.plan import BatteryControl, EnergySchedule, Plan, SolveStatus
 from scheduler.policies import Progress, silent
 from scheduler.policies.assemble import make_plan
-from scheduler.policies.schedule import it_power_kw
+from scheduler.policies.schedule import Schedule, it_power_kw
 from scheduler.problem import Problem
+
+if TYPE_CHECKING:
+    from scheduler.optimiser.large.case import Case
+
+BINARY_SECONDS = 5.0
+"""Most time for the directions of the batteries of one feeder in a schedule that is given."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +81,23 @@ class LargePolicy:
         if status is SolveStatus.OPTIMAL and (plan.gap is None or plan.gap > max(settings.relative_gap, 1e-6)):
             status = SolveStatus.TIME_LIMIT
         return replace(plan, status=status, solve_s=time.perf_counter() - built)
+
+
+def energy_of(problem: Problem, schedule: Schedule, case: Case) -> EnergySchedule:
+    """Best energy of a schedule for the sun, wind and fixed load of ``case``.
+
+    Raises:
+        SolverError: the energy side could not be solved.
+    """
+    from scheduler.optimiser.large.energy import EnergyBlock, feeder_sites
+
+    load = it_power_kw(problem, schedule)
+    blocks = [EnergyBlock(case, sites, np.full(load.shape, np.inf), feeders=True) for sites in feeder_sites(case)]
+    flows = []
+    for block in blocks:
+        flow = block.fix_load(load)[1]
+        flows.append(block.with_binaries(BINARY_SECONDS)[2] if block.both_ways(flow) else flow)
+    return _energy(problem, load, blocks, flows)
 
 
 def _energy(problem: Problem, it_kw: FloatArray, blocks: list, flows: list[dict[str, FloatArray]]) -> EnergySchedule:  # type: ignore[type-arg]

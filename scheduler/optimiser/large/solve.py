@@ -17,6 +17,8 @@ from grid.errors import SolverError
 from scheduler.optimiser.large.case import Case, Solution
 from scheduler.optimiser.large.dual import Dual
 from scheduler.optimiser.large.exact import polish, time_for_polish
+from scheduler.optimiser.large.future_plan import FuturePrimal
+from scheduler.optimiser.large.futures import FutureCases, FutureDual
 from scheduler.optimiser.large.prepare import compile_kernels
 from scheduler.optimiser.large.primal import Primal, Tuning
 from scheduler.plan import SolveStatus
@@ -78,6 +80,13 @@ def price_share(case: Case) -> float:
     return 0.12 if case.J < 2_000 else 0.15
 
 
+def _primal(case: Case, dual: Dual, futures: FutureCases | None, seed: int) -> Primal:
+    """The search for a plan that goes with ``dual``."""
+    if futures is not None and isinstance(dual, FutureDual):
+        return FuturePrimal(futures, dual, Tuning(), seed)
+    return Primal(case, dual, Tuning(), seed)
+
+
 def solve_case(
     case: Case,
     limits: LargeLimits,
@@ -85,6 +94,7 @@ def solve_case(
     stop: Callable[[], bool] = never,
     warm: Dual | None = None,
     seed: int = 0,
+    futures: FutureCases | None = None,
 ) -> Outcome:
     """Plan ``case``; the best plan so far is returned whatever ends the search.
 
@@ -95,20 +105,23 @@ def solve_case(
         stop: asked often; True returns what there is.
         warm: prices of an earlier solve of a case with the same sites and slots.
         seed: of every random draw.
+        futures: plan for these, whose mean ``case`` is: objective and bound are then expected ones, and nothing is polished,
+            because the polish knows one future only.
 
     Raises:
         SolverError: the energy side could not be solved, in the solver's words.
     """
     compile_kernels()
     begun = time.perf_counter()
-    dual = Dual(case, seed=seed)
+    dual = Dual(case, seed=seed) if futures is None else FutureDual(futures, seed)
     if warm is not None:
         dual.warm_start(warm)
     built = time.perf_counter()
     end = begun + limits.time_s
     dual.run(built + price_share(case) * max(0.0, end - built), stop)
     progress(f"prices: bound {dual.bound:.4f} EUR after {dual.sweeps} sweeps")
-    primal = Primal(case, dual, Tuning(), seed)
+    primal = _primal(case, dual, futures, seed)
+    kept = time_for_polish(case) if futures is None else 0.0
 
     def enough() -> bool:
         return stop() or (np.isfinite(primal.objective) and primal.objective - dual.bound <= limits.gap * abs(primal.objective))
@@ -127,13 +140,13 @@ def solve_case(
     behind = threading.Thread(target=improve_bound, daemon=True)
     behind.start()
     try:
-        primal.run(max(0.05, (1.0 - time_for_polish(case)) * (end - time.perf_counter())), enough, progress, quick=limits.gap > 0)
+        primal.run(max(0.05, (1.0 - kept) * (end - time.perf_counter())), enough, progress, quick=limits.gap > 0)
     finally:
         halt.set()
         behind.join()
     if failed:
         raise failed[0]
-    gained = None if enough() else polish(case, primal, dual, end, limits.gap, stop, seed)
+    gained = None if enough() or futures is not None else polish(case, primal, dual, end, limits.gap, stop, seed)
     if gained is not None:
         progress(f"polish: {gained.before:.4f} EUR became {gained.after:.4f} EUR{', proven' if gained.proven else ''}")
     objective = primal.finish()
