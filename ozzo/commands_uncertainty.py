@@ -21,6 +21,9 @@ MOST_SEEDS = 10_000
 FIRST_SEED = 1000
 """Worlds begin this far after the scenario's own seed, so that none is a world of its rehearsal."""
 
+MEANING = "Realised: mean over worlds; difference: from the first plan, with 95 % interval; broken: rules, deadlines included."
+"""What the columns of the table mean."""
+
 TWO_STAGE = "milp-two-stage"
 
 
@@ -178,8 +181,7 @@ def _told(scenario: Scenario, wish: Wish, entries: list[Entry], information: Inf
     """Table of the plans, and sentences on what they are worth."""
     shown = table(
         f"{scenario.title}: {wish.seeds} worlds, the same for every plan",
-        "plan", "planned (EUR)", "gap (%)", "realised, mean (EUR)", "difference, 95 % interval (EUR)", "missed (jobs)",
-        "unserved (kWh)", "broken rules (n)",
+        "plan", "planned (EUR)", "gap (%)", "realised (EUR)", "difference (EUR)", "missed (n)", "unserved (kWh)", "broken (n)",
     )  # fmt: skip
     for entry in entries:
         plan, realised, expected = entry.plan, entry.realised, entry.plan.expected
@@ -190,7 +192,7 @@ def _told(scenario: Scenario, wish: Wish, entries: list[Entry], information: Inf
             entry.name, f"{planned:.3f}", percent(gap).removesuffix("%"), f"{realised.objective_eur.mean():.3f}", difference,
             f"{realised.misses.sum():.0f}", f"{realised.unserved_kwh.sum():.2f}", f"{realised.violations.sum():.0f}",
         )  # fmt: skip
-    lines: list[Any] = [shown]
+    lines: list[Any] = [shown, MEANING]
     for entry in entries[1:]:
         if entry.difference is not None:
             word = "dearer" if entry.difference.mean_eur > 0 else "cheaper"

@@ -33,7 +33,7 @@ from grid.horizon import FloatArray, Horizon
 from grid.response.event import CapacityEvent
 from scheduler.data_tasks import DataTasks
 from scheduler.facility import NodeGroup, Site
-from scheduler.futures import draw_futures
+from scheduler.futures import DrawnFutures
 from scheduler.objective import carbon_g_per_kwh
 from scheduler.problem import FULL_SPEED, RESOURCES, EventLimit, Feeder, JobOption, JobTask, Mode, Problem, TenantShare
 from scheduler.quantiles import fixed_kw, planned_slots, renewable_kw
@@ -91,7 +91,7 @@ def build_problem(scenario: Scenario, observation: Observation | None = None) ->
         time_zone=scenario.time_zone,
         feeders=_feeders(scenario, fixed.max(axis=1)),
         tenants=tuple(TenantShare(tenant.name, tenant.share) for tenant in scenario.tenants),
-        futures=draw_futures(scenario, horizon, import_eur + carbon / 1000.0 * weights.carbon_eur_per_kg),
+        futures=DrawnFutures(scenario, horizon, import_eur + carbon / 1000.0 * weights.carbon_eur_per_kg),
     )
 
 

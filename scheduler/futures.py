@@ -13,7 +13,9 @@ draws are those of the whole day, cut to what is left: they do not know the erro
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import overload
 
 import numpy as np
 import numpy.typing as npt
@@ -40,6 +42,31 @@ class Future:
     probability: float
     renewable_kw: FloatArray
     fixed_kw: FloatArray
+
+
+class DrawnFutures(Sequence[Future]):
+    """Futures that are drawn when somebody first asks for them: most policies never do, and long horizons have large ones."""
+
+    def __init__(self, scenario: Scenario, horizon: Horizon, price_eur_per_kwh: FloatArray) -> None:
+        self._of = (scenario, horizon, price_eur_per_kwh)
+        self._drawn: tuple[Future, ...] | None = None
+
+    @overload
+    def __getitem__(self, index: int) -> Future: ...
+
+    @overload
+    def __getitem__(self, index: slice) -> tuple[Future, ...]: ...
+
+    def __getitem__(self, index: int | slice) -> Future | tuple[Future, ...]:
+        return self._all()[index]
+
+    def __len__(self) -> int:
+        return len(self._all())
+
+    def _all(self) -> tuple[Future, ...]:
+        if self._drawn is None:
+            self._drawn = draw_futures(*self._of)
+        return self._drawn
 
 
 def draw_futures(scenario: Scenario, horizon: Horizon, price_eur_per_kwh: FloatArray) -> tuple[Future, ...]:
@@ -96,7 +123,7 @@ def _powers(
     error = _errors(forecast.edges_s[inside] / 3600.0, sigma, scenario.errors.error_correlation_h, half, f"future:{name}", seed)
     ceiling = headroom * values.max(initial=0.0)
     power = np.clip(values * (1.0 + np.concatenate((error, -error))), 0.0, ceiling if np.isfinite(ceiling) else None)
-    return power @ _overlaps(forecast.edges_s[inside[0] : inside[-1] + 2], horizon).T
+    return _slot_means(power, forecast.edges_s[inside[0] : inside[-1] + 2], horizon)
 
 
 def _errors(hours: FloatArray, sigma: float, correlation_h: float, half: int, name: str, seed: int) -> FloatArray:
@@ -112,13 +139,14 @@ def _errors(hours: FloatArray, sigma: float, correlation_h: float, half: int, na
     return error
 
 
-def _overlaps(edges_s: FloatArray, horizon: Horizon) -> FloatArray:
-    """Share of each slot of ``horizon`` that lies in each step of a series, ``[T, n]``."""
-    slots = horizon.edges_s
-    begin = np.maximum(slots[:-1, None], edges_s[None, :-1])
-    end = np.minimum(slots[1:, None], edges_s[None, 1:])
-    shares: FloatArray = np.maximum(0.0, end - begin) / horizon.step_s
-    return shares
+def _slot_means(power_kw: FloatArray, edges_s: FloatArray, horizon: Horizon) -> FloatArray:
+    """Exact means of piecewise constant courses ``[n, steps]`` over the slots of ``horizon``, ``[n, T]``."""
+    energy = np.concatenate((np.zeros((len(power_kw), 1)), np.cumsum(power_kw * np.diff(edges_s), axis=1)), axis=1)
+    at = horizon.edges_s
+    step = np.clip(np.searchsorted(edges_s, at, side="right") - 1, 0, power_kw.shape[1] - 1)
+    until = energy[:, step] + power_kw[:, step] * (at - edges_s[step])
+    means: FloatArray = np.diff(until, axis=1) / horizon.step_s
+    return means
 
 
 def reduce_draws(points: FloatArray, count: int) -> tuple[IntArray, FloatArray]:

@@ -8,6 +8,7 @@ Powers are kW, energies kWh, money EUR, times slots. ``IT power`` times ``pue`` 
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from grid.assets.battery import Battery
@@ -282,7 +283,7 @@ class Problem:
     copy_limit_gb: FloatArray | None = None
     feeders: tuple[Feeder, ...] = ()
     tenants: tuple[TenantShare, ...] = ()
-    futures: tuple[Future, ...] = ()
+    futures: Sequence[Future] = ()
 
     @property
     def import_weight_eur_per_kwh(self) -> FloatArray:

@@ -74,10 +74,18 @@ def test_same_seed_same_futures_and_never_the_truth() -> None:
     assert all(np.abs(future.renewable_kw[1] - truth).max() > 0.1 for future in one)
 
 
+def test_futures_are_drawn_once_and_behave_like_a_tuple() -> None:
+    """Asking again gives the same objects; slices and lengths are those of a tuple."""
+    futures = build_problem(small_scenario(planning=settings_of())).futures
+    assert futures[0] is futures[0]
+    assert futures[:2] == tuple(futures)[:2]
+    assert len(futures) == len(tuple(futures)) == 4
+
+
 def test_nothing_uncertain_gives_no_futures() -> None:
     """Without deviations there is nothing to weigh; wind's deviation alone counts only where there is wind."""
-    assert build_problem(small_scenario(errors=ErrorModel(solar_sigma=0.0))).futures == ()
-    assert build_problem(small_scenario(errors=ErrorModel(solar_sigma=0.0, load_sigma=0.1))).futures != ()
+    assert not build_problem(small_scenario(errors=ErrorModel(solar_sigma=0.0))).futures
+    assert build_problem(small_scenario(errors=ErrorModel(solar_sigma=0.0, load_sigma=0.1))).futures
 
 
 def test_the_rest_of_a_day_has_the_rest_of_its_futures() -> None:
