@@ -102,7 +102,7 @@ def reference(out: Out = None, as_json: AsJson = False) -> None:
 @app.command()
 def plan(
     scenario: ScenarioFile,
-    policy: Annotated[str, typer.Option(help="milp, fifo or wait_for_sun.")] = "milp",
+    policy: Annotated[str, typer.Option(help="milp, milp-two-stage, fifo or wait_for_sun.")] = "milp",
     out: Out = None,
     as_json: AsJson = False,
 ) -> None:
@@ -177,6 +177,31 @@ def pareto(
     text, complete = find_front(scenario, points, out=out, as_json=as_json, say=_say)
     _emit(text, None)
     raise typer.Exit(0 if complete else 1)
+
+
+@app.command()
+def uncertainty(
+    scenario: ScenarioFile,
+    seeds: Annotated[int, typer.Option(help="Number of simulated worlds that every plan is carried out in.")] = 50,
+    level: Annotated[
+        list[float] | None,
+        typer.Option(help="Also a careful plan: sun and wind at quantile 1 - LEVEL, fixed load at LEVEL; may be repeated."),
+    ] = None,
+    informed: Annotated[
+        bool, typer.Option("--informed/--no-informed", help="Also plan every future as if known: value of perfect information.")
+    ] = True,
+    gap: Annotated[float | None, typer.Option(help="Relative gap of every plan; the scenario's when left out.", min=0)] = None,
+    time: Annotated[
+        float | None, typer.Option(help="Seconds for every plan; the scenario's time limit when left out.", min=0.1)
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Tell what planning for errors is worth: forecast, quantile margins and two-stage plans in the same simulated worlds."""
+    from ozzo.commands_uncertainty import Wish
+    from ozzo.commands_uncertainty import uncertainty as tell
+
+    wish = Wish(seeds, (0.7,) if level is None else tuple(level), informed, gap, time)
+    _emit(tell(scenario, wish, as_json=as_json, say=_say), None)
 
 
 @app.command("values")

@@ -14,6 +14,8 @@ from scheduler.plan import Plan, SolveStatus
 
 def plan_figures(plan: Plan) -> dict[str, Any]:
     """Figures of a plan, as plain JSON values; the keys are documented in docs/output.md."""
+    from scheduler.plan_json import expected_to_dict
+
     return {
         "plan": plan.id,
         "policy": plan.policy,
@@ -21,6 +23,7 @@ def plan_figures(plan: Plan) -> dict[str, Any]:
         "objective_eur": plan.objective_eur,
         "bound_eur": plan.bound_eur,
         "gap": plan.gap,
+        "expected": None if plan.expected is None else expected_to_dict(plan.expected),
         "runs": len(plan.runs),
         "transfers": len(plan.transfers),
         "dropped": {item.name: item.reason.text for item in plan.dropped},
@@ -91,8 +94,19 @@ def make_plan(
             f"{len(plan.transfers)} transfers, built in {plan.build_s:.1f} s, solved in {plan.solve_s:.1f} s"
         ),
     ]
+    lines += _over_futures(plan)
     lines += [f"  not done: {item.name}: {item.reason.text}" for item in plan.dropped]
     return "\n".join(lines), complete
+
+
+def _over_futures(plan: Plan) -> list[str]:
+    """A sentence on what a plan for several futures costs over them."""
+    if plan.expected is None:
+        return []
+    expected = plan.expected
+    proven = "" if expected.bound_eur is None else f", proven not below {expected.bound_eur:.2f} EUR (gap {expected.gap:.2%})"
+    mean = f"  over {len(expected.costs_eur)} futures {expected.objective_eur:.2f} EUR in expectation{proven}"
+    return [f"{mean}; the placement for one future comes to {expected.one_future_eur:.2f} EUR there"]
 
 
 def rehearse_plan(scenario_file: Path, plan_file: Path, *, as_json: bool, say: Callable[[str], None]) -> tuple[str, bool]:

@@ -2,7 +2,9 @@
 
 Rules that a reader must know:
 
-- Work is rounded up to whole slots after ``duration_margin``; releases are rounded up and deadlines down to slot edges.
+- Sun, wind, fixed load and run times are the quantiles that ``planning`` asks for (``scheduler.quantiles``).
+- Work is rounded up to whole slots after its quantile and ``duration_margin``; releases are rounded up and deadlines down to
+  slot edges.
 - A job whose slots hold nothing but its asked run time would end a command delay after its last slot. Its last slot therefore
   ends ``COMMAND_DELAYS`` mean command delays before its deadline, where its window has a slot to spare.
 - A site can hold a job when one of its node groups can: enough nodes for the gang, each with the cores, GPUs and memory.
@@ -32,10 +34,12 @@ from grid.horizon import FloatArray, Horizon
 from grid.response.event import CapacityEvent
 from scheduler.data_tasks import DataTasks
 from scheduler.facility import NodeGroup, Site
+from scheduler.futures import DrawnFutures
 from scheduler.in_force import sites_in_force
 from scheduler.objective import carbon_g_per_kwh
 from scheduler.plan import Plan
 from scheduler.problem import FULL_SPEED, RESOURCES, EventLimit, Feeder, JobOption, JobTask, Mode, Problem, TenantShare
+from scheduler.quantiles import fixed_kw, planned_slots, renewable_kw
 from scheduler.scenario import Scenario
 from scheduler.workload import Job, JobKind
 from scheduler.world import JobState, Observation
@@ -62,24 +66,26 @@ def build_problem(scenario: Scenario, observation: Observation | None = None, be
     jobs = _job_tasks(scenario, horizon, observation, data)
     if before is not None:
         jobs = _kept(scenario, jobs, observation, sites_in_force(before, horizon))
-    fixed = np.stack([np.full(horizon.slots, site.idle_kw) for site in sites])
+    fixed = np.stack([fixed_kw(scenario, site, horizon) for site in sites])
     margin = 1.0 - scenario.planning.limit_margin
     import_limit = np.stack([site.connection.import_limit_kw.mean(horizon) for site in sites])
     export_limit = np.stack([site.connection.export_limit_kw.mean(horizon) for site in sites])
     soc, final, peak = _energy_state(scenario, observation)
     weights = scenario.weights
+    import_eur = np.stack([site.tariff.import_eur_per_mwh.mean(horizon) for site in sites]) / 1000.0
+    carbon = np.stack([carbon_g_per_kwh(site.carbon, weights, horizon) for site in sites])
     return Problem(
         horizon=horizon,
         sites=tuple(site.name for site in sites),
         capacity=_capacity(scenario, horizon, observation, jobs),
         fixed_kw=fixed,
         pue=np.stack([np.full(horizon.slots, site.pue) for site in sites]),
-        renewable_kw=np.stack([_renewable_kw(site, horizon) for site in sites]),
+        renewable_kw=np.stack([renewable_kw(scenario, site, horizon) for site in sites]),
         import_limit_kw=np.maximum(import_limit * margin, np.minimum(import_limit, fixed)),
         export_limit_kw=export_limit * margin,
-        import_eur_per_kwh=np.stack([site.tariff.import_eur_per_mwh.mean(horizon) for site in sites]) / 1000.0,
+        import_eur_per_kwh=import_eur,
         export_eur_per_kwh=np.stack([site.tariff.export_eur_per_mwh.mean(horizon) for site in sites]) / 1000.0,
-        carbon_g_per_kwh=np.stack([carbon_g_per_kwh(site.carbon, weights, horizon) for site in sites]),
+        carbon_g_per_kwh=carbon,
         batteries=tuple(site.battery for site in sites),
         initial_soc_kwh=soc,
         final_soc_kwh=final,
@@ -93,8 +99,9 @@ def build_problem(scenario: Scenario, observation: Observation | None = None, be
         weights=weights,
         settings=scenario.planning,
         time_zone=scenario.time_zone,
-        feeders=_feeders(scenario, fixed[:, 0]),
+        feeders=_feeders(scenario, fixed.max(axis=1)),
         tenants=tuple(TenantShare(tenant.name, tenant.share) for tenant in scenario.tenants),
+        futures=DrawnFutures(scenario, horizon, import_eur + carbon / 1000.0 * weights.carbon_eur_per_kg),
     )
 
 
@@ -106,15 +113,6 @@ def fitting_groups(site: Site, job: Job) -> tuple[NodeGroup, ...]:
 def holds(group: NodeGroup, job: Job) -> bool:
     """True when one empty node of ``group`` can hold one member of the gang of ``job``."""
     return group.cores >= job.cores and group.gpus >= job.gpus and group.memory_gb >= job.memory_gb
-
-
-def _renewable_kw(site: Site, horizon: Horizon) -> FloatArray:
-    """Forecast of sun and wind, ``[T]`` kW."""
-    total = np.zeros(horizon.slots)
-    for series in (site.solar_kw, site.wind_kw):
-        if series is not None:
-            total = total + np.maximum(0.0, series.mean(horizon))
-    return total
 
 
 def _feeders(scenario: Scenario, fixed_kw: FloatArray) -> tuple[Feeder, ...]:
@@ -238,13 +236,14 @@ def _waiting_task(scenario: Scenario, horizon: Horizon, job: Job, data: DataTask
     """A job that has not begun."""
     release = min(max(0, horizon.ceil_slot(job.release)), horizon.slots)
     options, obstacles = _options(scenario, job, data, release)
-    work = horizon.slots_for(job.duration * (1.0 + scenario.planning.duration_margin))
+    earliest = min((option.earliest for option in options), default=release)
+    work = planned_slots(scenario, job, min(max(0, horizon.floor_slot(job.deadline)), horizon.slots) - earliest)
     return JobTask(
         name=job.name,
         kind=job.kind,
         work=work,
         release=release,
-        deadline=_deadline(scenario, horizon, job, work, min((option.earliest for option in options), default=release)),
+        deadline=_deadline(scenario, horizon, job, work, earliest),
         resources=_use(job),
         options=tuple(options),
         drop_eur=job.drop_eur,

@@ -178,13 +178,33 @@ class EnergySchedule:
         return cls(*(np.zeros((sites, slots)) for _ in cls.names()))
 
 
+@dataclass(frozen=True, slots=True)
+class Expected:
+    """What a plan costs over futures, its placement the same in all of them, its energy settled anew in each.
+
+    Attributes:
+        objective_eur: probability-weighted mean of ``costs_eur``.
+        bound_eur: proven lower bound on that mean over all placements, or None.
+        gap: ``(objective - bound) / max(|objective|, 1e-9)``, or None.
+        one_future_eur: the same mean for the placement that is made for one future only (the plan without futures).
+        probabilities, costs_eur: of each future.
+    """
+
+    objective_eur: float
+    bound_eur: float | None
+    gap: float | None
+    one_future_eur: float
+    probabilities: tuple[float, ...]
+    costs_eur: tuple[float, ...]
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Plan:
     """A plan.
 
     Attributes:
         id: unique id (UUIDv7 text).
-        policy: name of what made it (``milp``, ``fifo``, ``wait_for_sun``).
+        policy: name of what made it (``milp``, ``milp-two-stage``, ``fifo``, ``wait_for_sun``).
         horizon: slots that runs, transfers and energy refer to.
         sites: names, in the order of the arrays.
         runs, transfers: what to do, sorted by start.
@@ -199,6 +219,8 @@ class Plan:
         solver: what the solver itself said, in its words.
         build_s, solve_s: wall times.
         breakdown_eur: parts of the objective by name; they sum to it.
+        expected: what it costs over futures, when it was made for several (then ``bound_eur`` and ``gap`` are None); None too
+            when a job had to be moved afterwards because it found no nodes.
     """
 
     id: str
@@ -219,6 +241,7 @@ class Plan:
     build_s: float
     solve_s: float
     breakdown_eur: dict[str, float]
+    expected: Expected | None = None
 
     def runs_of(self, job: str) -> tuple[Run, ...]:
         """Pieces of ``job`` in order of time; empty when it is dropped or unknown."""

@@ -23,6 +23,8 @@ key                 value
 ``solver``          the solver's words
 ``build_s``         wall time of building; ``solve_s``: of solving
 ``breakdown_eur``   parts of the objective by name
+``expected``        only of a plan for several futures: ``objective_eur``, ``bound_eur`` and ``gap`` (number or null),
+                    ``one_future_eur``, and a list each of ``probabilities`` and ``costs_eur``
 ==================  ======================================================================================
 """
 
@@ -40,6 +42,7 @@ from scheduler.plan import (
     BatteryControl,
     Dropped,
     EnergySchedule,
+    Expected,
     Plan,
     Reason,
     ReasonKind,
@@ -73,6 +76,14 @@ _PLAN = {
     "solve_s": _NUMBER,
     "breakdown_eur": dict,
 }
+_EXPECTED = {
+    "objective_eur": _NUMBER,
+    "bound_eur": _MAYBE,
+    "gap": _MAYBE,
+    "one_future_eur": _NUMBER,
+    "probabilities": list,
+    "costs_eur": list,
+}
 _HORIZON = {"start": str, "step_s": int, "slots": int}
 _RUN = {"job": str, "site": str, "start": int, "end": int, "nodes": list}
 _SHARES = {"speed": _NUMBER, "power": _NUMBER, "use": _NUMBER}
@@ -91,7 +102,7 @@ _DROPPED = {"name": str, "reason": dict}
 
 def plan_to_dict(plan: Plan) -> dict[str, Any]:
     """The plan as data that ``json`` can write; see the module's docstring for the keys."""
-    return {
+    data: dict[str, Any] = {
         "version": VERSION,
         "id": plan.id,
         "policy": plan.policy,
@@ -116,6 +127,13 @@ def plan_to_dict(plan: Plan) -> dict[str, Any]:
         "solve_s": plan.solve_s,
         "breakdown_eur": dict(plan.breakdown_eur),
     }
+    return data if plan.expected is None else data | {"expected": expected_to_dict(plan.expected)}
+
+
+def expected_to_dict(expected: Expected) -> dict[str, Any]:
+    """What a plan costs over its futures, as plain data."""
+    lists = {"probabilities": list(expected.probabilities), "costs_eur": list(expected.costs_eur)}
+    return {key: getattr(expected, key) for key in _EXPECTED} | lists
 
 
 def plan_from_dict(data: Mapping[str, Any], file: str = "plan.json") -> Plan:
@@ -129,7 +147,7 @@ def plan_from_dict(data: Mapping[str, Any], file: str = "plan.json") -> Plan:
         InputError: unknown or missing keys, wrong types, unknown version, arrays of the wrong shape; all findings at once.
     """
     reader = _Reader(file)
-    top = reader.mapping(data, "", _PLAN)
+    top = reader.mapping(data, "", _PLAN | ({"expected": dict} if isinstance(data, Mapping) and "expected" in data else {}))
     if top.get("version", VERSION) != VERSION:
         reader.wrong("version", top["version"], f"version {VERSION}")
     reader.stop_if_wrong()
@@ -143,6 +161,7 @@ def plan_from_dict(data: Mapping[str, Any], file: str = "plan.json") -> Plan:
     control = reader.member(BatteryControl, top["battery_control"], "battery_control")
     status = reader.member(SolveStatus, top["status"], "status")
     breakdown = reader.numbers(top["breakdown_eur"], "breakdown_eur")
+    expected = _expected(reader, top["expected"]) if "expected" in top else None
     reader.stop_if_wrong()
     if horizon is None or energy is None or control is None or status is None:
         raise AssertionError("a wrong part was read without a finding")
@@ -165,6 +184,7 @@ def plan_from_dict(data: Mapping[str, Any], file: str = "plan.json") -> Plan:
         build_s=top["build_s"],
         solve_s=top["solve_s"],
         breakdown_eur=breakdown,
+        expected=expected,
     )
 
 
@@ -272,6 +292,19 @@ def _dropped(reader: _Reader, data: object, field: str) -> Dropped | None:
         return None
     reason = _reason(reader, row["reason"], f"{field}.reason")
     return Dropped(row["name"], reason) if reason else None
+
+
+def _expected(reader: _Reader, data: object) -> Expected | None:
+    before = len(reader.findings)
+    row = reader.mapping(data, "expected", _EXPECTED)
+    if len(reader.findings) > before:
+        return None
+    for name in ("probabilities", "costs_eur"):
+        reader.numbers(dict(enumerate(row[name])), f"expected.{name}")
+        row[name] = tuple(row[name])
+    if len(row["probabilities"]) != len(row["costs_eur"]):
+        reader.wrong("expected.costs_eur", len(row["costs_eur"]), "as many costs as probabilities")
+    return Expected(**row)
 
 
 def _energy(reader: _Reader, data: Mapping[str, Any], shape: tuple[int, int]) -> EnergySchedule | None:

@@ -8,10 +8,12 @@ Powers are kW, energies kWh, money EUR, times slots. ``IT power`` times ``pue`` 
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from grid.assets.battery import Battery
 from grid.horizon import FloatArray, Horizon
+from scheduler.futures import Future
 from scheduler.scenario import PlanningSettings, Weights
 from scheduler.workload import JobKind
 
@@ -250,6 +252,7 @@ class Problem:
         copies, copy_limit_gb: copies that can be bought, and the volume of them that each site can take, ``[S]``.
         feeders: electrical limits that sites share.
         tenants: tenants with a share of their own.
+        futures: what else than ``renewable_kw`` and ``fixed_kw`` may come, for two-stage plans; empty: nothing is uncertain.
     """
 
     horizon: Horizon
@@ -280,6 +283,7 @@ class Problem:
     copy_limit_gb: FloatArray | None = None
     feeders: tuple[Feeder, ...] = ()
     tenants: tuple[TenantShare, ...] = ()
+    futures: Sequence[Future] = ()
 
     @property
     def import_weight_eur_per_kwh(self) -> FloatArray:

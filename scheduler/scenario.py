@@ -32,18 +32,42 @@ class Weights:
     lateness_eur_per_h: float = 1.0
 
 
+PEAK_HEADROOM = 1.1
+"""Assumption: real power never exceeds this times the highest forecast (a site does not say what its plant is rated at)."""
+
+
+@dataclass(frozen=True, slots=True)
+class FutureSettings:
+    """How the futures of a two-stage plan are drawn (``scheduler.futures``).
+
+    Attributes:
+        count: futures that the plan weighs.
+        draws: futures that are drawn and reduced to ``count``; an even number, because they come in pairs of opposite errors.
+        seed: of the draws; None takes the scenario's.
+    """
+
+    count: int = 8
+    draws: int = 200
+    seed: int | None = None
+
+
 @dataclass(frozen=True, slots=True)
 class PlanningSettings:
-    """How the planner works.
+    """How the planner works. Quantiles are those of the scenario's error model (``scheduler.quantiles``).
 
     Attributes:
         relative_gap: the solver may stop when the proven gap is at or below this.
         time_limit_s: wall time after which the incumbent is returned.
         limit_margin: share of each connection limit that the plan leaves free for forecast error.
-        duration_margin: share added to each asked run time before it is rounded up to slots.
+        duration_margin: share added to each run time, after its quantile, before it is rounded up to slots.
         lead_slots: slots between a decision and the first slot it may change.
         stability_eur_per_move: what a later plan must gain for each job that has not begun and moves to another site than in
             the plan in force; it is in the planned objective, and nobody pays it.
+        renewable_quantile: the plan counts on the sun and wind that come short with this probability; 0.5 is the forecast.
+        load_quantile: it reserves the fixed load that is exceeded with one minus this probability; 0.5 is the forecast.
+        duration_quantile: it gives jobs the share of their asked run time that is enough with this probability; None is the
+            run time that was asked for.
+        scenarios: the futures of a two-stage plan.
     """
 
     relative_gap: float = 0.01
@@ -52,6 +76,10 @@ class PlanningSettings:
     duration_margin: float = 0.0
     lead_slots: int = 1
     stability_eur_per_move: float = 0.01
+    renewable_quantile: float = 0.5
+    load_quantile: float = 0.5
+    duration_quantile: float | None = 1.0
+    scenarios: FutureSettings = field(default_factory=FutureSettings)
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +88,7 @@ class ErrorModel:
 
     Attributes:
         solar_sigma, wind_sigma: standard deviation of the relative error of available power.
+        load_sigma: standard deviation of the relative error of each site's fixed load (overhead and idle nodes).
         error_correlation_h: time constant of the errors (first-order autoregressive, exact in continuous time).
         duration_low, duration_high: true run time / asked run time is uniform in this range.
         command_delay_s: mean of the exponential delay of a command.
@@ -69,6 +98,7 @@ class ErrorModel:
 
     solar_sigma: float = 0.15
     wind_sigma: float = 0.15
+    load_sigma: float = 0.0
     error_correlation_h: float = 3.0
     duration_low: float = 0.7
     duration_high: float = 1.0

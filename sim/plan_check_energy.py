@@ -12,6 +12,7 @@ from grid.horizon import FloatArray
 from scheduler.facility import Site
 from scheduler.outcome import Violation, ViolationKind
 from scheduler.plan import Run
+from scheduler.scenario import PEAK_HEADROOM
 from scheduler.workload import Job
 from sim.world.migrations import end_power_kw, way
 
@@ -103,9 +104,12 @@ def _signs(checked: Checked, s: int, site: Site) -> Iterator[Violation]:
 
 
 def _load(checked: Checked, s: int, site: Site, low: FloatArray, high: FloatArray) -> Iterator[Violation]:
-    """Facility load is what its nodes, jobs and transfers draw."""
+    """Facility load is what its nodes, jobs and transfers draw, the fixed part between forecast and planned quantile."""
     energy = checked.plan.energy
-    least, most = site.idle_kw + site.pue * low, site.idle_kw + site.pue * high
+    error = checked.scenario.errors.load_sigma * _normal_quantile(checked.scenario.planning.load_quantile)
+    careful = site.idle_kw * max(0.0, 1.0 + error)
+    fixed_low, fixed_high = (careful, careful) if error <= 0 else (site.idle_kw, careful)
+    least, most = fixed_low + site.pue * low, fixed_high + site.pue * high
     hours, load = checked.horizon.step_h, energy.load_kw[s]
     advice = f"The planned load of {site.name} is not what its idle nodes, jobs and transfers draw: plan again."
     kind, subject = ViolationKind.ENERGY_BALANCE, f"load of {site.name}"
@@ -114,12 +118,18 @@ def _load(checked: Checked, s: int, site: Site, low: FloatArray, high: FloatArra
 
 
 def _sources(checked: Checked, s: int, site: Site) -> Iterator[Violation]:
-    """Sun and wind as forecast, and no more used than there is."""
-    energy, horizon = checked.plan.energy, checked.horizon
+    """Sun and wind as forecast (the quantile of it that the plan is to count on), and no more used than there is."""
+    energy, horizon, day = checked.plan.energy, checked.horizon, checked.scenario.horizon
+    errors, depth = checked.scenario.errors, _normal_quantile(checked.scenario.planning.renewable_quantile)
     forecast = np.zeros(horizon.slots)
-    for series in (site.solar_kw, site.wind_kw):
+    for series, sigma in ((site.solar_kw, errors.solar_sigma), (site.wind_kw, errors.wind_sigma)):
         if series is not None:
-            forecast += np.maximum(0.0, series.mean(horizon))
+            of_day = (series.edges_s[1:] > day.start_s) & (series.edges_s[:-1] < day.end_s)
+            most = PEAK_HEADROOM * max(0.0, float(series.values[of_day].max(initial=0.0)))
+            power = series.values
+            if sigma > 0 and depth != 0:
+                power = np.minimum(np.maximum(0.0, series.values + depth * sigma * series.values), most)
+            forecast += np.maximum(0.0, series.with_values(power, series.source).mean(horizon))
     available, used = energy.renewable_kw[s], energy.renewable_used_kw[s]
     kind, subject, hours = ViolationKind.ENERGY_BALANCE, f"sun and wind of {site.name}", horizon.step_h
     advice = f"The plan's sun and wind at {site.name} are not the forecast."
@@ -128,6 +138,13 @@ def _sources(checked: Checked, s: int, site: Site) -> Iterator[Violation]:
     )
     advice = f"The plan uses more sun and wind at {site.name} than there is."
     yield from _worst(checked, kind, subject, (used - forecast) * hours, BALANCE_KWH, used, forecast, "kW", advice)
+
+
+def _normal_quantile(level: float) -> float:
+    """Quantile of the standard normal distribution."""
+    from scipy.special import ndtri
+
+    return 0.0 if level == 0.5 else float(ndtri(level))
 
 
 def _balance(checked: Checked, s: int, site: Site) -> Iterator[Violation]:

@@ -73,12 +73,28 @@ def _places(checked: Checked, job: Job, runs: list[Run]) -> Iterator[Violation]:
             yield Violation(ViolationKind.SITE_NOT_ALLOWED, job.name, 1.0, 0.0, "sites", None, None, advice)
 
 
+def _needed(checked: Checked, job: Job) -> tuple[int, int]:
+    """Least and most slots of a job that has not begun.
+
+    Those of the quantile of its run time, or, where the window has no room for a quantile above the time that was asked for, as
+    few as that takes.
+    """
+    planning, errors, horizon = checked.scenario.planning, checked.scenario.errors, checked.horizon
+    margin, share = 1.0 + planning.duration_margin, planning.duration_quantile
+    asked = horizon.slots_for(job.duration * margin)
+    if share is None:
+        return asked, asked
+    level = (1.0 - share) * errors.duration_low + share * errors.duration_high
+    most = horizon.slots_for(job.duration * level * margin)
+    return min(asked, most), most
+
+
 def _slots(checked: Checked, job: Job, runs: list[Run]) -> Iterator[Violation]:
     """The right amount of work, inside release and deadline, in one piece when rigid."""
     horizon, state = checked.horizon, checked.started.get(job.name)
-    needed = horizon.slots_for(job.duration * (1.0 + checked.scenario.planning.duration_margin))
+    least, needed = _needed(checked, job)
     if state is not None:
-        needed = min(max(1, state.remaining_slots), horizon.slots)
+        least = needed = min(max(1, state.remaining_slots), horizon.slots)
     kind, name = ViolationKind.WINDOW, job.name
     outside = [run for run in runs if run.start < 0 or run.end > horizon.slots or run.start >= run.end]
     if outside:
@@ -88,11 +104,12 @@ def _slots(checked: Checked, job: Job, runs: list[Run]) -> Iterator[Violation]:
         return
     length = sum(run.end - run.start for run in runs)
     done = sum(run.speed * (run.end - run.start) for run in runs)
-    if job.kind is JobKind.MALLEABLE and done < needed - WORK_SLOTS:
-        advice = f"{name} needs work of {needed} slots at full speed; the plan gives it {done:.6g}."
-        yield Violation(kind, name, done, float(needed), "slots of work", checked.time(runs[0].start), None, advice)
-    elif job.kind is not JobKind.MALLEABLE and length != needed:
-        advice = f"{name} needs {needed} slots of {horizon.step_s / 60:g} minutes; the plan gives it {length}."
+    if job.kind is JobKind.MALLEABLE and done < least - WORK_SLOTS:
+        advice = f"{name} needs work of {least} slots at full speed; the plan gives it {done:.6g}."
+        yield Violation(kind, name, done, float(least), "slots of work", checked.time(runs[0].start), None, advice)
+    elif job.kind is not JobKind.MALLEABLE and not least <= length <= needed:
+        words = f"{needed}" if least == needed else f"{least} to {needed}"
+        advice = f"{name} needs {words} slots of {horizon.step_s / 60:g} minutes; the plan gives it {length}."
         yield Violation(kind, name, float(length), float(needed), "slots", checked.time(runs[0].start), None, advice)
     if any(later.start < earlier.end for earlier, later in pairwise(runs)):
         yield Violation(kind, name, float(len(runs)), 1.0, "pieces", None, None, f"Pieces of {name} overlap in time.")

@@ -50,6 +50,10 @@ def _settings(context: Context) -> None:
     if errors.duration_low > errors.duration_high:
         low, high = ("errors", "duration_low"), ("errors", "duration_high")
         context.report(low, f"{errors.duration_low:g}", f"at most duration_high, which is {errors.duration_high:g}", needs=[high])
+    futures, drawn = document.planning.scenarios, ("planning", "scenarios", "draws")
+    if futures.draws % 2 or futures.draws < futures.count:
+        expected = f"an even number of at least count, which is {futures.count}"
+        context.report(drawn, f"{futures.draws}", expected, needs=[("planning", "scenarios", "count")])
     marginal = document.weights.carbon_signal == "marginal"
     if (
         marginal

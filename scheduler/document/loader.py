@@ -27,6 +27,7 @@ from scheduler.document.context import Context, open_context
 from scheduler.document.jobs import scenario_jobs
 from scheduler.document.places import SitePart
 from scheduler.document.schema_check import check_schema
+from scheduler.document.settings import PlanningPart
 from scheduler.document.signals import CarbonPart, PricePart
 from scheduler.document.sources import Sources, read_sources
 from scheduler.document.templates import fill_templates
@@ -137,7 +138,7 @@ def _build(context: Context, sources: Sources, horizon: Horizon, progress: Progr
         jobs=jobs,
         events=_events(context, horizon),
         weights=inside.Weights(**document.weights.model_dump()),
-        planning=inside.PlanningSettings(**document.planning.model_dump()),
+        planning=_planning(document.planning),
         errors=inside.ErrorModel(**document.errors.model_dump()),
         rehearsal=inside.RehearsalSettings(**document.rehearsal.model_dump()),
         network=None
@@ -239,6 +240,12 @@ def _events(context: Context, horizon: Horizon) -> tuple[CapacityEvent, ...]:
         if start is not None and end is not None and received is not None:
             events.append(CapacityEvent(part.name, part.site, start, end, part.limit_kw, part.penalty_eur_per_kwh, received))
     return tuple(events)
+
+
+def _planning(part: PlanningPart) -> inside.PlanningSettings:
+    """Settings of the planner."""
+    given = part.model_dump()
+    return inside.PlanningSettings(**{**given, "scenarios": inside.FutureSettings(**given["scenarios"])})
 
 
 def _provenance(context: Context) -> tuple[str, ...]:

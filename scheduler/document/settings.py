@@ -12,6 +12,7 @@ from scheduler.document.fields import Count, Part, Text, Unit, When, about
 
 _WEIGHTS = scenario.Weights()
 _PLANNING = scenario.PlanningSettings()
+_FUTURES = scenario.FutureSettings()
 _ERRORS = scenario.ErrorModel()
 _REHEARSAL = scenario.RehearsalSettings()
 
@@ -43,6 +44,16 @@ class WeightsPart(Part):
     )
 
 
+class FuturesPart(Part):
+    """The futures (scenarios of sun, wind and load) that a two-stage plan weighs."""
+
+    count: Annotated[Count, about("Futures that the plan weighs.", ge=2, le=100)] = _FUTURES.count
+    draws: Annotated[
+        Count, about("Futures that are drawn, in pairs of opposite errors, and reduced to count; even.", ge=2, le=2000)
+    ] = _FUTURES.draws
+    seed: Annotated[Count | None, about("Seed of the draws; the scenario's own when left out.", ge=0)] = None
+
+
 class PlanningPart(Part):
     """How the planner works."""
 
@@ -69,6 +80,22 @@ class PlanningPart(Part):
         ),
         Unit("EUR"),
     ] = _PLANNING.stability_eur_per_move
+    renewable_quantile: Annotated[
+        float,
+        about("Quantile of sun and wind that the plan counts on; 0.5 is the forecast, less is more careful.", ge=0.001, le=0.999),
+        Unit("share"),
+    ] = _PLANNING.renewable_quantile
+    load_quantile: Annotated[
+        float,
+        about("Quantile of fixed load that the plan reserves; 0.5 is the forecast, more is more careful.", ge=0.001, le=0.999),
+        Unit("share"),
+    ] = _PLANNING.load_quantile
+    duration_quantile: Annotated[
+        float | None,
+        about("Quantile of the true run time that the plan gives to jobs; null: the run time that was asked for.", ge=0, le=1),
+        Unit("share"),
+    ] = _PLANNING.duration_quantile
+    scenarios: Annotated[FuturesPart, about("Futures of the policy milp-two-stage.")] = FuturesPart()
 
 
 class ErrorsPart(Part):
@@ -80,6 +107,11 @@ class ErrorsPart(Part):
     wind_sigma: Annotated[float, about("Standard deviation of the relative error of wind.", ge=0, le=10), Unit("share")] = (
         _ERRORS.wind_sigma
     )
+    load_sigma: Annotated[
+        float,
+        about("Standard deviation of the relative error of fixed load.", ge=0, le=10),
+        Unit("share"),
+    ] = _ERRORS.load_sigma
     error_correlation_h: Annotated[float, about("Time constant of these errors.", gt=0), Unit("h")] = _ERRORS.error_correlation_h
     duration_low: Annotated[
         float, about("Shortest true run time as a share of the one asked for.", gt=0, le=100), Unit("share")

@@ -63,7 +63,7 @@ class MilpPolicy:
 
     def _plan(self, problem: Problem, progress: Progress, stop: StopAsked, starts: dict[str, Schedule] | None = None) -> Plan:
         begun = time.perf_counter()
-        parts, model = _compiled(problem)
+        parts, model = compiled(problem)
         built = time.perf_counter()
         whole = int(model.integer.sum())
         progress(
@@ -71,7 +71,7 @@ class MilpPolicy:
         )
         search = Search(parts, model, progress, stop, begun + problem.settings.time_limit_s)
         baselines = {"fifo": fifo_schedule(problem), "wait_for_sun": wait_for_sun_schedule(problem)}
-        search.run({**(starts or {}), **baselines, "nothing": _nothing(problem)})
+        search.run({**(starts or {}), **baselines, "nothing": nothing(problem)})
         schedule = search.schedule()
         plan = make_plan(
             problem,
@@ -99,7 +99,7 @@ def _status(problem: Problem, plan: Plan, stop: StopAsked) -> SolveStatus:
     return SolveStatus.OPTIMAL if proven else SolveStatus.TIME_LIMIT
 
 
-def _compiled(problem: Problem) -> tuple[ModelParts, Compiled]:
+def compiled(problem: Problem) -> tuple[ModelParts, Compiled]:
     """The model as arrays; its Pyomo objects, of no use any more, are let go."""
     from pyomo.common.gc_manager import PauseGC
 
@@ -110,7 +110,7 @@ def _compiled(problem: Problem) -> tuple[ModelParts, Compiled]:
     return parts, model
 
 
-def _nothing(problem: Problem) -> Schedule:
+def nothing(problem: Problem) -> Schedule:
     """Only what is already commanded: a schedule that is always possible."""
     from scheduler.policies.placing import Board
 

@@ -11,6 +11,7 @@ import math
 from typing import TYPE_CHECKING
 
 from scheduler.plan import Plan, Run
+from scheduler.quantiles import planned_slots
 from scheduler.scenario import Scenario
 from scheduler.workload import Job, JobKind
 from scheduler.world import JobState, Observation
@@ -27,7 +28,7 @@ LATE_SLOTS = 0.1
 
 def needed_slots(scenario: Scenario, job: Job) -> int:
     """Whole slots that a planner gives ``job``."""
-    return scenario.horizon.slots_for(job.duration * (1.0 + scenario.planning.duration_margin))
+    return planned_slots(scenario, job)
 
 
 def foresee(world: SimulatedWorld, slot: int) -> Observation:

@@ -57,6 +57,8 @@ class _Piece:
 class SiteMeter:
     """Meters one site over ``horizon``.
 
+    Its fixed load (overhead and idle nodes) is the forecast's times ``load_factor``, which is 1 when left out.
+
     A site exports what it can, but no more than its plan where that has a negative price, or where it is on a feeder: what its
     neighbours leave of the feeder's room is known to the plan only.
 
@@ -74,6 +76,7 @@ class SiteMeter:
         idle_it_kw: float,
         *,
         on_feeder: bool = False,
+        load_factor: Series | None = None,
     ) -> None:
         self.site = site
         self._on_feeder = on_feeder
@@ -82,6 +85,7 @@ class SiteMeter:
         self.soc_kwh = soc_kwh if site.battery else 0.0
         self._end_s = horizon.end_s - horizon.start_s
         self._sources = sources
+        self._load_factor = load_factor or Series.constant(1.0, horizon, "1", "fixed load as forecast")
         self._it_kw = 0.0
         self._idle_kw = idle_it_kw
         self._islanded = bool((site.connection.import_limit_kw.mean(horizon) <= 0).all())
@@ -96,6 +100,7 @@ class SiteMeter:
                 site.connection.import_limit_kw,
                 site.connection.export_limit_kw,
                 site.tariff.export_eur_per_mwh,
+                self._load_factor,
                 *sources,
             )
         ]
@@ -160,6 +165,7 @@ class SiteMeter:
             self.site.connection.import_limit_kw,
             self.site.connection.export_limit_kw,
             self.site.tariff.export_eur_per_mwh,
+            self._load_factor,
             *self._sources,
         ):
             points = series.change_points_s(self._origin_s, self._origin_s + self._end_s)
@@ -208,7 +214,7 @@ class SiteMeter:
 
     def _piece(self, moment_s: float, intent: Intent | None, planned_s: float) -> _Piece:
         """Constant powers around ``moment_s``; ``intent`` is of a plan that knew what was received until ``planned_s``."""
-        net_limit, export_limit, export_price, *available = (self._value(i, moment_s) for i in range(len(self._lookups)))
+        net_limit, export_limit, export_price, factor, *available = (self._value(i, moment_s) for i in range(len(self._lookups)))
         for event in self._events:
             begin = max(event.start, event.received).timestamp() - self._origin_s
             if begin <= moment_s < event.end.timestamp() - self._origin_s:
@@ -216,6 +222,7 @@ class SiteMeter:
                 wanted = max(event.limit_kw, intent.net_kw) if intent is not None and knew else event.limit_kw
                 net_limit = min(net_limit, wanted)
         load = self.site.overhead_kw + self.site.pue * (self._idle_kw + self._it_kw)
+        load += (factor - 1.0) * (self.site.overhead_kw + self.site.pue * self._idle_kw)
         room = export_limit
         if export_price < 0 or (self._on_feeder and intent is not None):
             room = min(export_limit, intent.export_kw if intent is not None else 0.0)

@@ -217,11 +217,11 @@ class SimulatedWorld:
     def _meter(self, name: str) -> SiteMeter:
         site = self.scenario.site(name)
         sources = tuple(found[name] for found in (self.truth.solar_kw, self.truth.wind_kw) if name in found)
-        soc_kwh = site.battery.initial_soc_kwh if site.battery else 0.0
-        if self.begun_from is not None:
-            soc_kwh = self.begun_from.soc_kwh.get(name, soc_kwh)
+        seen_kwh = self.begun_from.soc_kwh if self.begun_from is not None else {}
+        soc_kwh = seen_kwh.get(name, site.battery.initial_soc_kwh if site.battery else 0.0)
         on_feeder = any(name in feeder.sites for feeder in self.scenario.feeders)
-        return SiteMeter(site, self.horizon, sources, soc_kwh, self.pools[name].idle_kw(), on_feeder=on_feeder)
+        idle_kw, factor = self.pools[name].idle_kw(), self.truth.load_factor.get(name)
+        return SiteMeter(site, self.horizon, sources, soc_kwh, idle_kw, on_feeder=on_feeder, load_factor=factor)
 
     def _draw_failures(self, plan: Plan, begin_s: float) -> None:
         """Let nodes fail while ``plan`` works on them, except nodes that are out of order already."""

@@ -10,6 +10,7 @@ stream               what it decides
 ``solar:<site>``     relative error of the sun: forecast x (1 + e), e an Ornstein-Uhlenbeck process (AR(1) that is
                      exact in continuous time), one value on each of the series' own steps
 ``wind:<site>``      the same for wind
+``load:<site>``      the same for the site's fixed load, on quarters of an hour
 ``duration:<job>``   true run time / asked run time, uniform
 ``command:<job>``    exponential delays of the commands to the job, in order
 ``failures``         which of the nodes that the plan uses fail, and when (only in stressed worlds)
@@ -25,13 +26,17 @@ import numpy as np
 from grid.chance import stream
 from grid.horizon import Horizon
 from grid.series import Series
-from scheduler.scenario import Scenario
-
-PEAK_HEADROOM = 1.1
-"""Assumption: real power never exceeds this times the highest forecast (a site does not say what its plant is rated at)."""
+from scheduler.scenario import PEAK_HEADROOM, Scenario
 
 
-def realised_power(forecast: Series, horizon: Horizon, sigma: float, correlation_h: float, rng: np.random.Generator) -> Series:
+def realised_power(
+    forecast: Series,
+    horizon: Horizon,
+    sigma: float,
+    correlation_h: float,
+    rng: np.random.Generator,
+    headroom: float = PEAK_HEADROOM,
+) -> Series:
     """Available power as it really comes: forecast x (1 + error) inside ``horizon``, the forecast outside it.
 
     Args:
@@ -40,15 +45,16 @@ def realised_power(forecast: Series, horizon: Horizon, sigma: float, correlation
         sigma: standard deviation of the relative error.
         correlation_h: time constant of the error; 0 means independent from step to step.
         rng: stream of the draws.
+        headroom: the result is at most this times the highest forecast.
 
     Returns:
-        kW on the forecast's steps, not below 0 and not above ``PEAK_HEADROOM`` times the highest forecast.
+        kW on the forecast's steps, not below 0 and not above ``headroom`` times the highest forecast.
     """
     inside = np.flatnonzero((forecast.edges_s[1:] > horizon.start_s) & (forecast.edges_s[:-1] < horizon.end_s))
     starts_h = forecast.edges_s[inside] / 3600.0
     draws = rng.standard_normal(len(inside))
     error, values, last_h = 0.0, forecast.values.copy(), 0.0
-    ceiling = PEAK_HEADROOM * max(0.0, float(forecast.values[inside].max(initial=0.0)))
+    ceiling = headroom * max(0.0, float(forecast.values[inside].max(initial=0.0)))
     for i, (k, hour) in enumerate(zip(inside, starts_h, strict=True)):
         keep = 0.0 if i == 0 or correlation_h <= 0 else math.exp(-(hour - last_h) / correlation_h)
         error = keep * error + sigma * math.sqrt(1.0 - keep * keep) * float(draws[i])
@@ -63,6 +69,7 @@ class Truth:
     Attributes:
         seed: seed of every draw; stressed: whether nodes fail.
         solar_kw, wind_kw: realised available power by site (sites that have the source).
+        load_factor: realised fixed load over its forecast by site; empty when ``errors.load_sigma`` is 0.
     """
 
     def __init__(self, scenario: Scenario, seed: int, *, stressed: bool) -> None:
@@ -82,6 +89,15 @@ class Truth:
             )
             for site in scenario.sites
             if site.wind_kw is not None
+        }
+        quarters = horizon.with_step(scenario.settlement) if errors.load_sigma > 0 else horizon
+        even = Series.on(quarters, np.ones(quarters.slots), "1", "fixed load")
+        self.load_factor = {
+            site.name: realised_power(
+                even, horizon, errors.load_sigma, errors.error_correlation_h, stream(seed, f"load:{site.name}"), math.inf
+            )
+            for site in scenario.sites
+            if errors.load_sigma > 0
         }
 
     def duration_factor(self, job: str) -> float:

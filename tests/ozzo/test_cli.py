@@ -29,7 +29,7 @@ def test_help_names_every_command() -> None:
     """Help lists the commands and exits with 0."""
     done = ozzo("--help")
     assert done.returncode == 0
-    for command in ("check", "schema", "reference", "plan", "rehearse", "run", "dashboards", "fit", "bench"):
+    for command in ("check", "schema", "reference", "plan", "rehearse", "run", "uncertainty", "dashboards", "fit", "bench"):
         assert command in done.stdout
 
 
@@ -40,7 +40,7 @@ def test_help_names_every_command() -> None:
         (("run",), "SCENARIO"),  # argument missing
         (("run", "no/such/file.yaml"), "no/such/file.yaml"),  # file missing
         (("check", "no/such/file.yaml"), "no/such/file.yaml"),
-        (("plan", "configs/minimal.yaml", "--policy", "milpp"), "milp, fifo, wait_for_sun"),
+        (("plan", "configs/minimal.yaml", "--policy", "milpp"), "milp, milp-two-stage, fifo, wait_for_sun"),
         (("rehearse", "configs/minimal.yaml", "--plan", "no/plan.json"), "no/plan.json"),
         (("run", "configs/minimal.yaml", "--event", "no/event.json"), "no/event.json"),
         (("run", "configs/minimal.yaml", "--day-seconds", "0"), "day-seconds"),

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from grid.errors import InputError
 from grid.horizon import Horizon
 from scheduler.build import build_problem
-from scheduler.plan import BatteryControl, Dropped, EnergySchedule, Plan, Reason, ReasonKind, Run, SolveStatus, Transfer
+from scheduler.plan import BatteryControl, Dropped, EnergySchedule, Expected, Plan, Reason, ReasonKind, Run, SolveStatus, Transfer
 from scheduler.plan_json import plan_from_dict, plan_to_dict
 from scheduler.policies.fifo import Fifo
 from tests.factory import small_scenario
@@ -23,6 +23,11 @@ from tests.factory import small_scenario
 NUMBER = st.floats(-1e9, 1e9)
 NAME = st.text(min_size=1, max_size=8)
 REASON = st.builds(Reason, st.sampled_from(ReasonKind), st.text(max_size=20), st.dictionaries(NAME, NUMBER, max_size=2))
+
+
+COSTS = st.lists(NUMBER, min_size=2, max_size=2).map(tuple)
+EXPECTED = st.builds(Expected, NUMBER, st.none() | NUMBER, st.none() | NUMBER, NUMBER, COSTS, COSTS)
+OVER = {"objective_eur": 1.0, "bound_eur": None, "gap": None, "one_future_eur": 1.0, "probabilities": [1.0], "costs_eur": [1.0]}
 
 
 @st.composite
@@ -54,6 +59,7 @@ def plans(draw: st.DrawFn) -> Plan:
         build_s=draw(NUMBER),
         solve_s=draw(NUMBER),
         breakdown_eur=draw(st.dictionaries(NAME, NUMBER, max_size=3)),
+        expected=draw(st.none() | EXPECTED),
     )
 
 
@@ -90,6 +96,10 @@ CASES = [
     ("array of another shape", lambda d: d["energy"]["import_kw"].pop(), "energy.import_kw"),
     ("ragged array", lambda d: d["energy"]["import_kw"][0].pop(), "energy.import_kw"),
     ("array of words", lambda d: d["energy"].update(soc_kwh=["a"]), "energy.soc_kwh"),
+    ("unknown key of futures", lambda d: d.update(expected=OVER | {"luck": 1}), "expected.luck"),
+    ("no object of futures", lambda d: d.update(expected=None), "expected"),
+    ("word for a cost", lambda d: d.update(expected=OVER | {"costs_eur": ["a"]}), "expected.costs_eur.0"),
+    ("a cost too many", lambda d: d.update(expected=OVER | {"costs_eur": [1.0, 2.0]}), "expected.costs_eur"),
     ("no time zone", lambda d: d["horizon"].update(start="2022-01-01T00:00:00"), "horizon"),
 ]
 

@@ -153,6 +153,18 @@ class Dual:
             volume = np.bincount(c.ms, self.bought * c.mgb, minlength=c.S)
             scale = float(c.mc.sum() / max(1e-9, c.mgb.sum()))
             self.nu = np.maximum(0.0, self.nu + scale * (volume - c.gbmax) / np.maximum(1.0, c.gbmax))
+        self._answer()
+        self.lam = self.lam + self.rho[:, None] * (self.load - self.served)
+        self.mu = np.maximum(0.0, self.mu + self.rho_use[:, :, None] * (self.use - c.cap))
+        keep = 0.0 if self.sweeps < 3 else (0.8 if self.sweeps < 40 else 0.9)
+        self.mean_lam = keep * self.mean_lam + (1 - keep) * self.lam
+        self.mean_mu = keep * self.mean_mu + (1 - keep) * self.mu
+        self.sweeps += 1
+        return float(gap)
+
+    def _answer(self) -> None:
+        """What the energy side serves at these prices, and the paid peak a step further towards its price."""
+        c = self.case
         value = np.empty(c.S)
         serve(
             c.dt, c.a, c.pue, c.ren, c.gmax, c.emax, c.pi + self.adder / c.dt, c.po + self.adder / c.dt, self.events.limit,
@@ -162,31 +174,29 @@ class Dual:
         )  # fmt: skip
         step = np.clip((value - c.dc) / np.maximum(c.dc, 1e-9), -1.0, 1.0) * (0.05 / (1.0 + self.sweeps / 30.0))
         self.peak = np.where(c.dc > 0, np.maximum(c.pk0, self.peak * (1.0 + step)), self.peak)
-        self.lam = self.lam + self.rho[:, None] * (self.load - self.served)
-        self.mu = np.maximum(0.0, self.mu + self.rho_use[:, :, None] * (self.use - c.cap))
-        keep = 0.0 if self.sweeps < 3 else (0.8 if self.sweeps < 40 else 0.9)
-        self.mean_lam = keep * self.mean_lam + (1 - keep) * self.lam
-        self.mean_mu = keep * self.mean_mu + (1 - keep) * self.mu
-        self.sweeps += 1
-        return float(gap)
 
     def evaluate(self, lam: FloatArray, mu: FloatArray) -> float:
         """The bound that these prices prove; keeps the best."""
         c, k = self.case, self.classes
-        if not self.blocks:
-            self.blocks = [EnergyBlock(c, sites, self.most, feeders=True) for sites in feeder_sites(c)]
         class_costs(
             k.ep, k.entry, k.window, k.first, c.es, c.ec, c.ea, c.typ, c.p, c.dl, c.soft, c.wt, c.res, c.pw, c.speed2, c.power2,
             c.cap, lam, mu, self.longest, self.cost,
         )  # fmt: skip
         jobs = self.groups.value(c, k, self.cost, c.mc + (self.nu[c.ms] * c.mgb if len(c.mc) else 0.0))
-        energy = sum(block.price_load(lam)[0] for block in self.blocks)
-        adder = sum((block.feeder_adders() for block in self.blocks), np.zeros((c.S, c.T)))
-        self.adder = (1.0 - FEEDER_STEP) * self.adder + FEEDER_STEP * adder
-        total = jobs + energy - capacity_price_total(c, mu) - float(self.nu @ c.gbmax)
+        total = jobs + self._energy_bound(lam) - capacity_price_total(c, mu) - float(self.nu @ c.gbmax)
         if total > self.bound:
             self.bound, self.best = total, (lam.copy(), mu.copy())
         return total
+
+    def _energy_bound(self, lam: FloatArray) -> float:
+        """Least of energy cost minus ``lam`` times load; the price of feeder limits follows."""
+        c = self.case
+        if not self.blocks:
+            self.blocks = [EnergyBlock(c, sites, self.most, feeders=True) for sites in feeder_sites(c)]
+        energy = sum(block.price_load(lam)[0] for block in self.blocks)
+        adder = sum((block.feeder_adders() for block in self.blocks), np.zeros((c.S, c.T)))
+        self.adder = (1.0 - FEEDER_STEP) * self.adder + FEEDER_STEP * adder
+        return energy
 
     def run(self, end: float, done: Callable[[], bool], every: int = 10) -> None:
         """Sweeps until the time ``end`` (of ``time.perf_counter``) or until ``done()``, with bounds in between.

@@ -20,7 +20,11 @@ from scheduler.policies.schedule import Schedule, it_power_kw
 from scheduler.problem import Problem
 
 if TYPE_CHECKING:
+    from scheduler.optimiser.large.case import Case
     from scheduler.optimiser.large.warm import Warm
+
+BINARY_SECONDS = 5.0
+"""Most time for the directions of the batteries of one feeder in a schedule that is given."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -132,6 +136,23 @@ class LargePolicy:
             status = SolveStatus.TIME_LIMIT
         known = warm_of(case, found.dual, found.solution, names)
         return LargeFound(replace(plan, status=status, solve_s=time.perf_counter() - built), schedule, known)
+
+
+def energy_of(problem: Problem, schedule: Schedule, case: Case) -> EnergySchedule:
+    """Best energy of a schedule for the sun, wind and fixed load of ``case``.
+
+    Raises:
+        SolverError: the energy side could not be solved.
+    """
+    from scheduler.optimiser.large.energy import EnergyBlock, feeder_sites
+
+    load = it_power_kw(problem, schedule)
+    blocks = [EnergyBlock(case, sites, np.full(load.shape, np.inf), feeders=True) for sites in feeder_sites(case)]
+    flows = []
+    for block in blocks:
+        flow = block.fix_load(load)[1]
+        flows.append(block.with_binaries(BINARY_SECONDS)[2] if block.both_ways(flow) else flow)
+    return _energy(problem, load, blocks, flows)
 
 
 def _energy(problem: Problem, it_kw: FloatArray, blocks: list, flows: list[dict[str, FloatArray]]) -> EnergySchedule:  # type: ignore[type-arg]

@@ -218,16 +218,20 @@ class Primal:
 
     def exact(self, end: float, done: Callable[[], bool], report: Callable[[str], None] | None = None) -> None:
         """Hard capacity and exact costs until ``end``."""
-        tune, dual = self.tuning, self.dual
+        tune = self.tuning
         begun = time.perf_counter()
         while (now := time.perf_counter()) < end and not done():
             share = (now - begun) / max(1e-9, end - begun)
-            flex = flexible(self.case, self._battery, self._theta, tune.flex * (1.0 - share))
-            grid = grid_of(self.case, flex, dual.events.limit, dual.events.penalty, self.mu, self._adder)
+            grid = self._exact_grid(tune.flex * (1.0 - share))
             recount(self.jobs, grid, self.state)
             heat = self._scale * tune.exact_hot * (tune.exact_cold / tune.exact_hot) ** share
             self._anneal(grid, min((end - begun) / 8, max(0.05, end - now)), heat, tune.jobs)
             self.judge("exact", report)
+
+    def _exact_grid(self, part: float) -> Grid:
+        """Cells priced by their steps of supply; batteries may leave their schedule by ``part`` of their power."""
+        flex = flexible(self.case, self._battery, self._theta, part)
+        return grid_of(self.case, flex, self.dual.events.limit, self.dual.events.penalty, self.mu, self._adder)
 
     def judge(self, origin: str, report: Callable[[str], None] | None = None) -> float:
         """Exact objective of the plan as it stands; keeps it when it is the best without overload."""

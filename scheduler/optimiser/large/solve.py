@@ -17,6 +17,8 @@ from grid.errors import SolverError
 from scheduler.optimiser.large.case import Case, Solution
 from scheduler.optimiser.large.dual import Dual
 from scheduler.optimiser.large.exact import polish, time_for_polish
+from scheduler.optimiser.large.future_plan import FuturePrimal
+from scheduler.optimiser.large.futures import FutureCases, FutureDual
 from scheduler.optimiser.large.prepare import compile_kernels
 from scheduler.optimiser.large.primal import Primal, Tuning
 from scheduler.optimiser.large.replan import ENOUGH_KEPT, carry_over, refine, start_prices
@@ -88,6 +90,13 @@ def _warmed(dual: Dual, warm: Warm, names: tuple[str, ...] | None) -> Solution |
     return placed if (placed.choice >= 0).sum() >= ENOUGH_KEPT * case.J else None
 
 
+def _primal(case: Case, dual: Dual, futures: FutureCases | None, seed: int) -> Primal:
+    """The search for a plan that goes with ``dual``."""
+    if futures is not None and isinstance(dual, FutureDual):
+        return FuturePrimal(futures, dual, Tuning(), seed)
+    return Primal(case, dual, Tuning(), seed)
+
+
 def solve_case(
     case: Case,
     limits: LargeLimits,
@@ -96,6 +105,7 @@ def solve_case(
     warm: Warm | None = None,
     seed: int = 0,
     names: tuple[str, ...] | None = None,
+    futures: FutureCases | None = None,
 ) -> Outcome:
     """Plan ``case``; the best plan so far is returned whatever ends the search.
 
@@ -107,6 +117,8 @@ def solve_case(
         warm: what an earlier solve of a case with the same sites, slots and resources knows.
         seed: of every random draw.
         names: of the jobs, by which ``warm`` knows them; their numbers when None.
+        futures: plan for these, whose mean ``case`` is: objective and bound are then expected ones, and nothing is polished,
+            because the polish knows one future only.
 
     Raises:
         ValueError: ``warm`` is of another grid.
@@ -114,14 +126,15 @@ def solve_case(
     """
     compile_kernels()
     begun = time.perf_counter()
-    dual = Dual(case, seed=seed)
+    dual = Dual(case, seed=seed) if futures is None else FutureDual(futures, seed)
     placed = None if warm is None else _warmed(dual, warm, names)
     built = time.perf_counter()
     end = begun + limits.time_s
     if placed is None:
         dual.run(built + price_share(case) * max(0.0, end - built), stop)
     progress(f"prices: bound {dual.bound:.4f} EUR after {dual.sweeps} sweeps")
-    primal = Primal(case, dual, Tuning(), seed)
+    primal = _primal(case, dual, futures, seed)
+    kept = time_for_polish(case) if futures is None else 0.0
 
     def enough() -> bool:
         return stop() or (np.isfinite(primal.objective) and primal.objective - dual.bound <= limits.gap * abs(primal.objective))
@@ -140,7 +153,7 @@ def solve_case(
 
     behind = threading.Thread(target=improve_bound, daemon=True)
     now = time.perf_counter()
-    seconds = max(0.05, (1.0 - time_for_polish(case)) * (end - now))
+    seconds = max(0.05, (1.0 - kept) * (end - now))
     if placed is not None:  # the bound of the earlier prices is good: this core and the other one are for the plan first
         carry_over(primal, placed, now + seconds - spare / 2.0, enough, progress, seed)
     behind.start()
@@ -154,7 +167,7 @@ def solve_case(
         behind.join()
     if failed:
         raise failed[0]
-    gained = None if enough() else polish(case, primal, dual, end, limits.gap, stop, seed)
+    gained = None if enough() or futures is not None else polish(case, primal, dual, end, limits.gap, stop, seed)
     if gained is not None:
         progress(f"polish: {gained.before:.4f} EUR became {gained.after:.4f} EUR{', proven' if gained.proven else ''}")
     objective = primal.finish()

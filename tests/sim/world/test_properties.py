@@ -30,6 +30,7 @@ errors = st.builds(
     solar_sigma=st.sampled_from([0.0, 0.15, 0.8]),
     wind_sigma=st.sampled_from([0.0, 0.3]),
     error_correlation_h=st.sampled_from([0.0, 3.0]),
+    load_sigma=st.sampled_from([0.0, 0.2]),
     duration_low=st.just(0.5),
     duration_high=st.sampled_from([1.0, 1.6]),
     command_delay_s=st.sampled_from([0.0, 2.0, 600.0]),

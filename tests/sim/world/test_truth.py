@@ -11,8 +11,8 @@ import pytest
 from grid.chance import stream
 from grid.horizon import Horizon
 from grid.series import Series
-from scheduler.scenario import ErrorModel
-from sim.world.truth import PEAK_HEADROOM, Truth, realised_power
+from scheduler.scenario import PEAK_HEADROOM, ErrorModel
+from sim.world.truth import Truth, realised_power
 from tests.factory import START, day_horizon, small_scenario
 
 

@@ -36,7 +36,8 @@ def test_two_large_jobs_do_not_share_a_slot() -> None:
     res[:, 0], res[0, 0] = 1.0, 16.0
     sizes = with_size_rows(replace(case, typ=typ, res=res, cap=np.full_like(case.cap, 30.0)))
     row = len(case.cap) + int(np.flatnonzero(sizes.size == 16.0)[0])
-    assert sizes.case.res[0, row] == 1.0 and not sizes.case.res[1:, row].any()
+    assert sizes.case.res[0, row] == 1.0
+    assert not sizes.case.res[1:, row].any()
     assert (sizes.case.cap[row] == 1.0).all()
     assert sizes.part[row - len(case.cap)] == 16.0 / 30.0
     assert 1.0 not in sizes.size  # 1 of 30 is below the least part: no row
@@ -52,7 +53,8 @@ def test_few_rows_and_the_resources_stay(seed: int) -> None:
     resources = len(case.cap)
     assert len(sizes.case.cap) == resources + len(sizes.size) == sizes.case.res.shape[1]
     assert (np.bincount(sizes.resource, minlength=resources) <= MOST_ROWS).all()
-    assert np.array_equal(sizes.case.cap[:resources], case.cap) and np.array_equal(sizes.case.res[:, :resources], case.res)
+    assert np.array_equal(sizes.case.cap[:resources], case.cap)
+    assert np.array_equal(sizes.case.res[:, :resources], case.res)
     assert not sizes.case.res[case.typ == MALLEABLE, resources:].any()
     prices = np.arange(1.0, resources + 1.0)
     assert np.array_equal(sizes.extended(prices, 2)[resources:], prices[sizes.resource] * sizes.size**2)
@@ -63,4 +65,5 @@ def test_no_whole_job_no_row() -> None:
     """Malleable jobs alone need none: their shares fill what is left."""
     case = make_case(MEDIUM, 0)
     sizes = with_size_rows(replace(case, typ=np.full_like(case.typ, MALLEABLE)))
-    assert len(sizes.size) == 0 and sizes.case.cap.shape == case.cap.shape
+    assert len(sizes.size) == 0
+    assert sizes.case.cap.shape == case.cap.shape

@@ -1,0 +1,124 @@
+"""The policy ``milp-two-stage``: places jobs and moves for several futures at once, energy settled anew in each.
+
+First the plan for one future is sought, as the policy ``milp`` does; its placement starts the search over all futures
+(``stages.py``), so what is found is never dearer in expectation than that. The energy schedule of the plan, which sites then
+follow with their own corrections, is the best one of its placement for what the problem counts on (``renewable_kw`` and
+``fixed_kw``).
+"""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from scheduler.optimiser.highs import StopAsked
+from scheduler.optimiser.interrupt import Interruption
+from scheduler.optimiser.policy import compiled, nothing
+from scheduler.optimiser.seam import REFERENCE_COLUMNS
+from scheduler.optimiser.search import Search, enough_gap
+from scheduler.optimiser.stages import Stages, point_future, roomy, with_future
+from scheduler.plan import BatteryControl, Expected, Plan, SolveStatus
+from scheduler.policies import Progress, silent
+from scheduler.policies.assemble import make_plan
+from scheduler.policies.fifo import fifo_schedule
+from scheduler.policies.schedule import Schedule, it_power_kw
+from scheduler.policies.wait_for_sun import wait_for_sun_schedule
+from scheduler.problem import Problem
+
+FIRST_SHARE = 0.4
+"""Share of the time for the plan of one future."""
+
+
+@dataclass(frozen=True, slots=True)
+class TwoStagePolicy:
+    """The policy ``milp-two-stage``; of a problem without futures it makes the plan that ``milp`` makes.
+
+    Attributes:
+        stop: asked again and again; True returns the incumbent. None: Ctrl-C asks.
+    """
+
+    stop: StopAsked | None = None
+
+    @property
+    def name(self) -> str:
+        """``milp-two-stage``."""
+        return "milp-two-stage"
+
+    def plan(self, problem: Problem, progress: Progress = silent) -> Plan:
+        """The plan of least expected cost found, with a proven bound of the expected cost in ``expected``.
+
+        Raises:
+            SolverError: the solver failed in a way that leaves no plan at all.
+        """
+        from scheduler.optimiser.large.translate import columns_estimate, obstacles_to_scale
+
+        if columns_estimate(problem) > REFERENCE_COLUMNS:
+            obstacles = obstacles_to_scale(problem)
+            if not obstacles:
+                from scheduler.optimiser.large.two_stage import LargeTwoStagePolicy
+
+                return LargeTwoStagePolicy(self.stop).plan(problem, progress)
+            progress(f"the reference plans, and may be slow: only it knows {'; '.join(obstacles)}")
+        with Interruption() as interruption:
+            return self._plan(problem, progress, self.stop or interruption)
+
+    def _plan(self, problem: Problem, progress: Progress, stop: StopAsked) -> Plan:
+        begun = time.perf_counter()
+        point, limit = point_future(problem), problem.settings.time_limit_s
+        futures = problem.futures or (point,)
+        parts, model = compiled(roomy(problem))
+        stages = Stages(problem, model)
+        built = time.perf_counter()
+        starts = {"fifo": fifo_schedule(problem), "wait_for_sun": wait_for_sun_schedule(problem), "nothing": nothing(problem)}
+        share = FIRST_SHARE if problem.futures else 1.0
+        first = Search(replace(parts, problem=problem), stages.over((point,)), progress, stop, begun + share * limit)
+        first.run(starts)
+        search, alone = first, first.schedule()
+        if problem.futures:
+            progress(f"{len(futures)} futures; the plan for one of them starts the search")
+            main = with_future(problem, futures[0])
+            search = Search(replace(parts, problem=main), stages.over(futures), progress, stop, begun + limit)
+            search.run({"the plan for one future": alone, **starts})
+        schedule = search.schedule()
+        expected = _expected(stages, problem, schedule, alone, search.bound)
+        plan = make_plan(
+            problem,
+            schedule,
+            stages.recourse(it_power_kw(problem, schedule), point)[1],
+            policy=self.name,
+            control=BatteryControl.FOLLOW_PLAN,
+            status=SolveStatus.UNKNOWN,
+            solver=f"{search.words}; {len(futures)} futures; best plan from: {search.origin}",
+            solve_s=time.perf_counter() - built,
+            build_s=built - begun,
+        )
+        return replace(plan, expected=expected, status=_status(problem, plan, expected, stop))
+
+
+def _expected(stages: Stages, problem: Problem, schedule: Schedule, alone: Schedule, bound: float) -> Expected:
+    """Cost of ``schedule`` over the futures, beside that of ``alone``, the placement made for one."""
+    futures = problem.futures or (point_future(problem),)
+    shares = np.array([future.probability for future in futures])
+    costs = stages.costs(schedule, futures)
+    mean = float(shares @ costs)
+    known = min(bound, mean) if np.isfinite(bound) else None
+    return Expected(
+        objective_eur=mean,
+        bound_eur=known,
+        gap=None if known is None else (mean - known) / max(abs(mean), 1e-9),
+        one_future_eur=float(shares @ stages.costs(alone, futures)),
+        probabilities=tuple(shares.tolist()),
+        costs_eur=tuple(costs.tolist()),
+    )
+
+
+def _status(problem: Problem, plan: Plan, expected: Expected, stop: StopAsked) -> SolveStatus:
+    """How the solve ended; proven is the gap of the expected cost."""
+    if stop():
+        return SolveStatus.INTERRUPTED
+    if plan.status is SolveStatus.INFEASIBLE:
+        return SolveStatus.INFEASIBLE
+    proven = expected.gap is not None and expected.gap <= enough_gap(problem.settings)
+    return SolveStatus.OPTIMAL if proven else SolveStatus.TIME_LIMIT
