@@ -6,14 +6,13 @@ lets go of the interpreter, so both cores work).
 
 from __future__ import annotations
 
-import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
 
-from grid.errors import SolverError
+from scheduler.optimiser.large.beside import Beside, cores
 from scheduler.optimiser.large.case import Case, Solution
 from scheduler.optimiser.large.dual import Dual
 from scheduler.optimiser.large.exact import polish, time_for_polish
@@ -24,6 +23,9 @@ from scheduler.optimiser.large.primal import Primal, Tuning
 from scheduler.optimiser.large.replan import ENOUGH_KEPT, carry_over, refine, start_prices
 from scheduler.optimiser.large.warm import Warm, job_numbers
 from scheduler.plan import SolveStatus
+
+RIVAL_JOBS = 50
+"""Fewer jobs need no second search: they are polished."""
 
 
 def never() -> bool:
@@ -136,37 +138,33 @@ def solve_case(
     primal = _primal(case, dual, futures, seed)
     kept = time_for_polish(case) if futures is None else 0.0
 
+    searches: list[Beside] = []
+
     def enough() -> bool:
-        return stop() or (np.isfinite(primal.objective) and primal.objective - dual.bound <= limits.gap * abs(primal.objective))
+        others = [beside.rival.objective for beside in searches if beside.rival is not None]
+        best = min([primal.objective, *others])
+        return stop() or (np.isfinite(best) and best - dual.bound <= limits.gap * abs(best))
 
     spare = 0.0 if placed is None else 2.0 * (built - begun)  # what a sweep and a bound take at most
-    halt = threading.Event()
-    failed: list[SolverError] = []
-
-    def improve_bound() -> None:
-        """Sweep on until the plan is there; a fault is kept for the caller."""
-        try:
-            if time.perf_counter() + spare < end:
-                dual.run(end, halt.is_set, every=20)
-        except SolverError as error:
-            failed.append(error)
-
-    behind = threading.Thread(target=improve_bound, daemon=True)
     now = time.perf_counter()
     seconds = max(0.05, (1.0 - kept) * (end - now))
     if placed is not None:  # the bound of the earlier prices is good: this core and the other one are for the plan first
         carry_over(primal, placed, now + seconds - spare / 2.0, enough, progress, seed)
-    behind.start()
+    two = placed is None and cores() > 1 and case.J >= RIVAL_JOBS
+    beside = Beside(dual, end - spare, seconds, (lambda: _primal(case, dual, futures, seed + 1)) if two else None)
+    searches.append(beside)
+    beside.start()
     try:
         if placed is not None:
             refine(primal, now + seconds, enough, progress, seed)
         else:
             primal.run(seconds, enough, progress, quick=limits.gap > 0)
     finally:
-        halt.set()
-        behind.join()
-    if failed:
-        raise failed[0]
+        beside.halt()
+    beside.check()
+    if beside.rival is not None and beside.rival.objective < primal.objective:
+        progress(f"second search: {beside.rival.objective:.4f} EUR instead of {primal.objective:.4f} EUR")
+        primal = beside.rival
     gained = None if enough() or futures is not None else polish(case, primal, dual, end, limits.gap, stop, seed)
     if gained is not None:
         progress(f"polish: {gained.before:.4f} EUR became {gained.after:.4f} EUR{', proven' if gained.proven else ''}")

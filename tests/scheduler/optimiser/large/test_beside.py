@@ -1,0 +1,96 @@
+"""The second core: a second plan where there is one, bounds only where there is not, and no fault lost."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+import pytest
+
+from grid.errors import SolverError
+from scheduler.optimiser.case_maker import make_case
+from scheduler.optimiser.large import solve
+from scheduler.optimiser.large.beside import Beside, cores
+from scheduler.optimiser.large.dual import Dual
+from scheduler.optimiser.large.primal import Primal
+from scheduler.optimiser.large.solve import LargeLimits, solve_case
+from scheduler.plan import SolveStatus
+from tests.scheduler.optimiser.large.test_solve import MEDIUM, solved
+
+
+def made(monkeypatch: pytest.MonkeyPatch) -> list[Primal]:
+    """Every search for a plan that is made from now on."""
+    searches: list[Primal] = []
+    begin = Primal.__init__
+
+    def watched(self: Primal, *some: Any, **more: Any) -> None:
+        begin(self, *some, **more)
+        searches.append(self)
+
+    monkeypatch.setattr(Primal, "__init__", watched)
+    return searches
+
+
+def test_the_better_of_two_plans_is_taken(monkeypatch: pytest.MonkeyPatch) -> None:
+    """With two cores there are two searches, of different draws, and the outcome is the better one."""
+    monkeypatch.setattr(solve, "cores", lambda: 2)
+    monkeypatch.setattr(solve, "polish", lambda *_: None)
+    searches = made(monkeypatch)
+    found = solved(make_case(MEDIUM, 1), 2.0, 0.0)
+    assert len(searches) == 2
+    assert searches[0].seed != searches[1].seed
+    assert found.primal.objective <= min(search.objective for search in searches) + 1e-6
+
+
+def test_one_core_searches_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """With one core the second thread has bounds to do, and no plan."""
+    monkeypatch.setattr(solve, "cores", lambda: 1)
+    searches = made(monkeypatch)
+    found = solved(make_case(MEDIUM, 1), 1.0, 0.0)
+    assert len(searches) == 1
+    assert found.primal is searches[0]
+
+
+def test_a_second_plan_that_is_good_enough_ends_the_first_search(monkeypatch: pytest.MonkeyPatch) -> None:
+    """When the second search reaches the asked gap, the first one, which would never end, stops."""
+    monkeypatch.setattr(solve, "cores", lambda: 2)
+
+    def instant(self: Beside) -> None:
+        self.rival = self._second() if self._second else None
+        assert self.rival is not None
+        self.rival.repair()
+        self.rival.judge("instant", None)
+        self._dual.bound = self.rival.objective * (1.0 - 1e-6)
+
+    monkeypatch.setattr(Beside, "_work", instant)
+    monkeypatch.setattr(Primal, "run", lambda _self, _seconds, done, *_some, **_more: [None for _ in iter(done, True)])
+    found = solve_case(make_case(MEDIUM, 2), LargeLimits(600.0, 0.01), time_share(monkeypatch))
+    assert found.primal.seed == 1
+    assert found.status is SolveStatus.OPTIMAL
+
+
+def time_share(monkeypatch: pytest.MonkeyPatch) -> Any:
+    """Hardly any time for prices alone; the progress of the solve is not told."""
+    monkeypatch.setattr(solve, "price_share", lambda _: 1e-4)
+    return solve.silent
+
+
+def test_a_fault_in_the_thread_is_raised() -> None:
+    """What goes wrong on the second core is the caller's to know."""
+    dual = Dual(make_case(MEDIUM, 3))
+
+    def broken() -> Primal:
+        raise SolverError("the second search could not be made")
+
+    beside = Beside(dual, time.perf_counter() + 60.0, 1.0, broken)
+    beside.start()
+    while beside._thread.is_alive():
+        time.sleep(0.01)
+    beside.halt()
+    with pytest.raises(SolverError, match="second search"):
+        beside.check()
+
+
+def test_cores_are_counted() -> None:
+    """At least one."""
+    assert cores() >= 1
