@@ -203,7 +203,7 @@ def test_a_benchmark_file_that_cannot_be_is_refused(name: str, index: Any, value
     assert not done.stdout
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_a_million_identical_jobs_in_a_benchmark_file(tmp_path: Path) -> None:
     """One class with a count: all of them run, feasible by the check, in less than two gigabytes."""
     count, slots = 1_000_000, 24
