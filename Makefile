@@ -41,7 +41,7 @@ servers:
 
 test: .venv/.ozzo-dev servers check ## everything that CI runs: checks, tests with coverage
 	.venv/bin/coverage erase
-	.venv/bin/coverage run -m pytest
+	.venv/bin/coverage run -m pytest --durations=25
 	.venv/bin/coverage combine --quiet
 	.venv/bin/coverage report --fail-under=90
 

@@ -13,17 +13,18 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from scheduler.optimiser.expected import expected_of, status_of
 from scheduler.optimiser.highs import StopAsked
 from scheduler.optimiser.interrupt import Interruption
 from scheduler.optimiser.policy import compiled, nothing
-from scheduler.optimiser.seam import REFERENCE_COLUMNS
-from scheduler.optimiser.search import Search, enough_gap
+from scheduler.optimiser.seam import at_scale
+from scheduler.optimiser.search import Search
 from scheduler.optimiser.stages import Stages, point_future, roomy, with_future
-from scheduler.plan import BatteryControl, Expected, Plan, SolveStatus
+from scheduler.plan import BatteryControl, Plan, SolveStatus
 from scheduler.policies import Progress, silent
 from scheduler.policies.assemble import make_plan
 from scheduler.policies.fifo import fifo_schedule
-from scheduler.policies.schedule import Schedule, it_power_kw
+from scheduler.policies.schedule import it_power_kw
 from scheduler.policies.wait_for_sun import wait_for_sun_schedule
 from scheduler.problem import Problem
 
@@ -52,15 +53,10 @@ class TwoStagePolicy:
         Raises:
             SolverError: the solver failed in a way that leaves no plan at all.
         """
-        from scheduler.optimiser.large.translate import columns_estimate, obstacles_to_scale
+        if at_scale(problem, progress):
+            from scheduler.optimiser.large.two_stage import LargeTwoStagePolicy
 
-        if columns_estimate(problem) > REFERENCE_COLUMNS:
-            obstacles = obstacles_to_scale(problem)
-            if not obstacles:
-                from scheduler.optimiser.large.two_stage import LargeTwoStagePolicy
-
-                return LargeTwoStagePolicy(self.stop).plan(problem, progress)
-            progress(f"the reference plans, and may be slow: only it knows {'; '.join(obstacles)}")
+            return LargeTwoStagePolicy(self.stop).plan(problem, progress)
         with Interruption() as interruption:
             return self._plan(problem, progress, self.stop or interruption)
 
@@ -82,7 +78,8 @@ class TwoStagePolicy:
             search = Search(replace(parts, problem=main), stages.over(futures), progress, stop, begun + limit)
             search.run({"the plan for one future": alone, **starts})
         schedule = search.schedule()
-        expected = _expected(stages, problem, schedule, alone, search.bound)
+        shares = np.array([future.probability for future in futures])
+        expected = expected_of(shares, stages.costs(schedule, futures), stages.costs(alone, futures), search.bound)
         plan = make_plan(
             problem,
             schedule,
@@ -94,31 +91,4 @@ class TwoStagePolicy:
             solve_s=time.perf_counter() - built,
             build_s=built - begun,
         )
-        return replace(plan, expected=expected, status=_status(problem, plan, expected, stop))
-
-
-def _expected(stages: Stages, problem: Problem, schedule: Schedule, alone: Schedule, bound: float) -> Expected:
-    """Cost of ``schedule`` over the futures, beside that of ``alone``, the placement made for one."""
-    futures = problem.futures or (point_future(problem),)
-    shares = np.array([future.probability for future in futures])
-    costs = stages.costs(schedule, futures)
-    mean = float(shares @ costs)
-    known = min(bound, mean) if np.isfinite(bound) else None
-    return Expected(
-        objective_eur=mean,
-        bound_eur=known,
-        gap=None if known is None else (mean - known) / max(abs(mean), 1e-9),
-        one_future_eur=float(shares @ stages.costs(alone, futures)),
-        probabilities=tuple(shares.tolist()),
-        costs_eur=tuple(costs.tolist()),
-    )
-
-
-def _status(problem: Problem, plan: Plan, expected: Expected, stop: StopAsked) -> SolveStatus:
-    """How the solve ended; proven is the gap of the expected cost."""
-    if stop():
-        return SolveStatus.INTERRUPTED
-    if plan.status is SolveStatus.INFEASIBLE:
-        return SolveStatus.INFEASIBLE
-    proven = expected.gap is not None and expected.gap <= enough_gap(problem.settings)
-    return SolveStatus.OPTIMAL if proven else SolveStatus.TIME_LIMIT
+        return replace(plan, expected=expected, status=status_of(problem, plan, expected, stop))

@@ -12,7 +12,6 @@ import threading
 import time
 from collections.abc import Callable
 
-from grid.errors import SolverError
 from scheduler.optimiser.large.dual import Dual
 from scheduler.optimiser.large.primal import Primal
 
@@ -50,7 +49,7 @@ class Beside:
         self.rival: Primal | None = None
         self._dual, self._end, self._seconds, self._second = dual, end, seconds, second
         self._halt = threading.Event()
-        self._failed: list[SolverError] = []
+        self._failed: list[Exception] = []
         self._thread = threading.Thread(target=self._work, daemon=True)
 
     def start(self) -> None:
@@ -66,7 +65,7 @@ class Beside:
         """Nothing when all went well.
 
         Raises:
-            SolverError: what went wrong in the thread.
+            Exception: whatever went wrong in the thread, as it was raised there.
         """
         if self._failed:
             raise self._failed[0]
@@ -85,5 +84,5 @@ class Beside:
             if left > 0.0 and not self._halt.is_set():
                 self.rival = self._second()
                 self.rival.run(left, self._halt.is_set)
-        except SolverError as error:
+        except Exception as error:  # noqa: BLE001 - a thread has nobody to raise to; ``check`` raises it for the caller
             self._failed.append(error)

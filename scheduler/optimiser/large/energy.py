@@ -17,6 +17,9 @@ from grid.errors import SolverError
 from grid.horizon import FloatArray
 from scheduler.optimiser.large.case import Case, IntArray
 
+BINARY_SECONDS = 5.0
+"""Most time for the directions of the batteries of a block, where the linear programme used both at once."""
+
 FAMILIES = ("import", "export", "renewable", "unserved", "charge", "discharge", "soc", "load")
 
 
@@ -160,6 +163,13 @@ class EnergyBlock:
         values = np.asarray(solver.getSolution().col_value)
         flows = {name: values[index] for name, index in self.at.items() if name != "missing"}
         return info.objective_function_value + self.offset, info.mip_dual_bound + self.offset, flows
+
+    def settled(self, load: FloatArray, time_s: float = BINARY_SECONDS) -> tuple[float, dict[str, FloatArray]]:
+        """As ``fix_load``, with batteries in one direction a slot; the binaries stay, so it is the last thing to ask."""
+        value, flows = self.fix_load(load)
+        if self.both_ways(flows):
+            value, _, flows = self.with_binaries(time_s)
+        return value, flows
 
     def _run(self) -> tuple[float, FloatArray]:
         self._solver.run()

@@ -16,7 +16,8 @@ import numpy as np
 from grid.horizon import FloatArray
 from scheduler.optimiser.compiled import Compiled
 from scheduler.optimiser.highs import Answer, Limits, solve_integer
-from scheduler.optimiser.large.case import MALLEABLE, RIGID, Case, IntArray, Solution
+from scheduler.optimiser.large.case import MALLEABLE, Case, IntArray, Solution
+from scheduler.optimiser.large.decisions import load_and_use, own_costs, owner_of
 from scheduler.optimiser.large.dual import Dual
 from scheduler.optimiser.large.primal import Primal
 from scheduler.optimiser.plain import plain_model, plain_size
@@ -146,34 +147,25 @@ class _Polish:
 
 def adopt(case: Case, primal: Primal, found: Solution) -> bool:
     """Make ``found`` the best plan of ``primal`` when its exact objective is lower; the search itself is then over."""
-    whole = case.typ[np.repeat(np.arange(case.J), np.diff(found.run_ptr))] != MALLEABLE
+    owner = owner_of(case, found)
+    whole = case.typ[owner] != MALLEABLE
     asked, eco = np.where(whole, 1.0, found.run_full), np.where(whole, 0.0, found.run_eco)
-    owner = np.repeat(np.arange(case.J), np.diff(found.run_ptr))
     full = _enough(case, found, owner, asked, eco)
     if full is None:
         return False
-    kw, use = full + case.power2[owner] * eco, full + eco
-    site = case.es[found.choice[owner]]
-    load, taken = np.zeros((case.S, case.T)), np.zeros_like(case.cap)
-    np.add.at(load, (site, found.run_slot), case.pw[owner] * kw)
-    for r in range(case.cap.shape[0]):
-        np.add.at(taken[r], (site, found.run_slot), case.res[owner, r] * use)
+    made = replace(found, run_full=full, run_eco=eco)
+    load, taken = load_and_use(case, made)
     if (taken > case.cap + 1e-6 * np.maximum(1.0, case.cap)).any():
         return False
-    late = np.zeros(case.J)
-    after = (found.run_slot >= case.soft[owner]) & (case.typ[owner] != RIGID)
-    np.add.at(late, owner[after], use[after])
-    rigid = (found.choice >= 0) & (case.typ == RIGID)
-    late[rigid] = np.maximum(0, found.run_slot[found.run_ptr[1:][rigid] - 1] + 1 - case.soft[rigid])
     runs = found.choice >= 0
     copies = np.unique(case.em[found.choice[runs]])
-    total = float(case.drop[~runs].sum() + case.ec[found.choice[runs]].sum() + late @ case.wt)
-    total += float(case.mc[copies[copies >= 0]].sum()) + primal.energy(load)[0]
+    total = float(case.drop[~runs].sum() + own_costs(case, made).sum() + case.mc[copies[copies >= 0]].sum())
+    total += primal.energy(load)[0]
     if total >= primal.objective - 1e-9:
         return False
     primal.jobs = primal.jobs._replace(room=found.run_ptr.astype(np.int64))
     choice, length, slot = (array.astype(np.int64) for array in (found.choice, np.diff(found.run_ptr), found.run_slot))
-    primal.best = (choice, length, slot, kw, use)
+    primal.best = (choice, length, slot, full + case.power2[owner] * eco, full + eco)
     primal.objective = total
     return True
 

@@ -12,9 +12,10 @@ from __future__ import annotations
 import numpy as np
 
 from grid.horizon import FloatArray
+from scheduler.optimiser.large.cells import Grid, flexible, grid_of
 from scheduler.optimiser.large.futures import FutureCases, FutureDual, mean_blocks
-from scheduler.optimiser.large.primal import Primal, Tuning
-from scheduler.optimiser.large.state import Grid, flexible, grid_of
+from scheduler.optimiser.large.primal import Primal
+from scheduler.optimiser.large.tuning import Tuning
 
 WIDE_KW = 1e9
 """Width of a step without an end (that of unserved load)."""
@@ -42,7 +43,8 @@ class FuturePrimal(Primal):
         self._batteries = batteries.reshape(self._batteries.shape)
         return total, self._stack.mean(self._batteries)
 
-    def _serve(self, rho: float) -> None:
+    def answer(self, rho: float) -> None:
+        """As ``Primal.answer``, in every future; the offsets of their prices follow what they serve."""
         stack, dual = self._stack, self._over
         served, stiff = np.empty_like(stack.fixed), dual.rho * rho
         most = np.full((self.case.S, self.case.T), WIDE_KW)

@@ -24,7 +24,7 @@ import numpy as np
 from grid.horizon import FloatArray
 from scheduler.optimiser.large.case import Case
 from scheduler.optimiser.large.dual import FEEDER_STEP, Dual
-from scheduler.optimiser.large.energy import EnergyBlock, feeder_sites
+from scheduler.optimiser.large.energy import BINARY_SECONDS, EnergyBlock, feeder_sites
 from scheduler.optimiser.large.prox import serve
 
 
@@ -85,15 +85,10 @@ class MeanBlock:
         mean: FloatArray = np.tensordot(self._shares, np.stack([part.theta() for part in self.parts]), 1)
         return mean
 
-    def both_ways(self, flows: list[dict[str, FloatArray]]) -> bool:
-        """True when in any future a battery charges and discharges in one slot."""
-        return any(part.both_ways(flow) for part, flow in zip(self.parts, flows, strict=True))
-
-    def with_binaries(self, time_s: float) -> tuple[float, float, list[dict[str, FloatArray]]]:
-        """Solve every future again with battery directions; returns expected value, bound of it and flows."""
-        found = [part.with_binaries(time_s / len(self.parts)) for part in self.parts]
-        value, bound = (float(sum(p * row[i] for p, row in zip(self._shares, found, strict=True))) for i in (0, 1))
-        return value, bound, [flows for _, _, flows in found]
+    def settled(self, load: FloatArray) -> tuple[float, list[dict[str, FloatArray]]]:
+        """As ``fix_load``, with batteries in one direction a slot in every future; the last thing to ask."""
+        found = [part.settled(load, BINARY_SECONDS / len(self.parts)) for part in self.parts]
+        return float(sum(p * value for p, (value, _) in zip(self._shares, found, strict=True))), [flows for _, flows in found]
 
 
 def mean_blocks(futures: FutureCases, most_kw: FloatArray) -> list[MeanBlock]:

@@ -13,8 +13,10 @@ import numpy as np
 from numba import njit
 
 from grid.horizon import FloatArray
-from scheduler.optimiser.large.case import IntArray
-from scheduler.optimiser.large.state import insert, put, recount, settle_peaks, take
+from scheduler.optimiser.large.case import Case, IntArray
+from scheduler.optimiser.large.groups import Classes
+from scheduler.optimiser.large.insert import insert
+from scheduler.optimiser.large.state import keep, put_back, recount, room_for_places, settle_peaks, take
 
 PUSH = 0.2
 """Share of the moves that push a large job to one of its sites."""
@@ -25,6 +27,28 @@ PUSH_FACTOR = 4
 
 AIMED = 0.7
 """Share of the pushes that go where the fractional plan has the job (Danna, Rothberg and Le Pape 2005 for the idea)."""
+
+
+class Datasets(NamedTuple):
+    """Dataset of each job, or -1; jobs of each dataset and its copies, flattened with pointers."""
+
+    of: IntArray
+    jobs_ptr: IntArray
+    jobs: IntArray
+    copies_ptr: IntArray
+    copies: IntArray
+
+
+def datasets_of(case: Case, classes: Classes) -> Datasets:
+    """Jobs and copies of each dataset."""
+    of = classes.dataset[classes.of] if case.J else np.zeros(0, dtype=np.int64)
+    count = int(max(of.max(initial=-1), case.md.max(initial=-1))) + 1
+    order = np.argsort(np.where(of >= 0, of, 1 << 40), kind="stable")
+    jobs = order[of[order] >= 0].astype(np.int64)
+    copies = np.argsort(case.md, kind="stable").astype(np.int64)
+    each = np.arange(count + 1)
+    jobs_ptr, copies_ptr = (np.searchsorted(sets, each).astype(np.int64) for sets in (of[jobs], case.md[copies]))
+    return Datasets(of, jobs_ptr, jobs, copies_ptr, copies)
 
 
 class Likely(NamedTuple):
@@ -84,80 +108,6 @@ def construct(jobs, grid, state, order, guide, opened, longest):
 
 
 @njit(cache=True, nogil=True)
-def adopt(jobs, state, of, count, ep, entry, window, y, xk, xu, least):
-    """Place the jobs that the fractional plan has at one entry for a share of at least ``least``, as it has them.
-
-    Rigid: the start whose slots it uses most; interruptible: the slots that it uses most; malleable: its shares, scaled to the
-    work. Only jobs that are alone in their class; what follows from the decisions is for ``recount``. Returns how many.
-    """
-    placed = 0
-    for j in range(len(state.choice)):
-        k = of[j]
-        if count[k] > 1.5 or state.choice[j] >= 0:
-            continue
-        for e in range(ep[k], ep[k + 1]):
-            if y[e] < least:
-                continue
-            n0, length, t0 = window[e], window[e + 1] - window[e], jobs.ea[entry[e]]
-            at, work = jobs.room[j], jobs.p[j]
-            late = 0.0
-            if jobs.typ[j] == 0:
-                total, best, start = 0.0, -1.0, -1
-                for i in range(length):
-                    total += xu[n0 + i]
-                    if i >= work:
-                        total -= xu[n0 + i - work]
-                    if i >= work - 1 and total > best + 1e-9:
-                        best, start = total, i - work + 1
-                if start < 0:
-                    break
-                for i in range(work):
-                    state.slot[at + i], state.kw[at + i], state.part[at + i] = t0 + start + i, 1.0, 1.0
-                state.length[j] = work
-                late = max(0, t0 + start + work - jobs.soft[j])
-            elif jobs.typ[j] == 1:
-                chosen = np.sort(np.argsort(-xu[n0 : n0 + length], kind="mergesort")[:work])
-                if len(chosen) < work:
-                    break
-                for i in range(work):
-                    t = t0 + chosen[i]
-                    state.slot[at + i], state.kw[at + i], state.part[at + i] = t, 1.0, 1.0
-                    if t >= jobs.soft[j]:
-                        late += 1.0
-                state.length[j] = work
-            else:
-                done, used = 0.0, 0
-                saving = 1.0 - jobs.power2[j]
-                for i in range(length):
-                    if xu[n0 + i] > 1e-6:
-                        second = (xu[n0 + i] - xk[n0 + i]) / saving if saving > 1e-12 else 0.0
-                        done += xu[n0 + i] - second * (1.0 - jobs.speed2[j])
-                        used += 1
-                if done < 0.5 * work or used > jobs.room[j + 1] - at:
-                    break
-                scale = work / done
-                fits = True
-                n = 0
-                for i in range(length):
-                    if xu[n0 + i] > 1e-6:
-                        share = xu[n0 + i] * scale
-                        if share > 1.0:
-                            fits = False
-                        state.slot[at + n], state.kw[at + n], state.part[at + n] = t0 + i, xk[n0 + i] * scale, share
-                        if t0 + i >= jobs.soft[j]:
-                            late += share
-                        n += 1
-                if not fits:
-                    break
-                state.length[j] = n
-            state.choice[j] = entry[e]
-            state.own[j] = jobs.ec[entry[e]] + late * jobs.wt[j]
-            placed += 1
-            break
-    return placed
-
-
-@njit(cache=True, nogil=True)
 def relieve(jobs, grid, state, longest, tries):
     """Move jobs out of overloaded cells until there are none: in each cell the job whose best other place costs least more.
 
@@ -166,10 +116,7 @@ def relieve(jobs, grid, state, longest, tries):
     """
     reals, whole = np.empty((8, 2 * longest + 2)), np.empty(2 * longest + 2, dtype=np.int64)
     opened = np.zeros(max(1, len(jobs.mc)), dtype=np.int64)
-    width = 1
-    for j in range(len(state.choice)):
-        width = max(width, jobs.room[j + 1] - jobs.room[j])
-    slot, kw, part = np.empty(width, dtype=np.int64), np.empty(width), np.empty(width)
+    slot, kw, part = room_for_places(jobs, 1)
     touched = np.zeros(len(grid.dc), dtype=np.bool_)
     moved = 0
     for s in range(state.load.shape[0]):
@@ -189,17 +136,13 @@ def relieve(jobs, grid, state, longest, tries):
                             continue
                         tried += 1
                         before, entry, own, peak = state.total[0], state.choice[j], state.own[j], state.peak[s]
-                        for q in range(n):
-                            slot[q], kw[q], part[q] = state.slot[at + q], state.kw[at + q], state.part[at + q]
+                        keep(jobs, state, j, slot[0], kw[0], part[0])
                         take(jobs, grid, state, j)
                         insert(jobs, grid, state, j, 0.3, 0.0, opened, (reals, whole))
                         cost = state.total[0] - before
                         if state.choice[j] >= 0:
                             take(jobs, grid, state, j)
-                        for q in range(n):
-                            state.slot[at + q], state.kw[at + q], state.part[at + q] = slot[q], kw[q], part[q]
-                        state.length[j] = n
-                        put(jobs, grid, state, j, entry, own)
+                        put_back(jobs, grid, state, j, entry, own, n, slot[0], kw[0], part[0])
                         state.total[0], state.peak[s] = before, peak
                         if cost < best:
                             best, best_job = cost, j
@@ -222,11 +165,7 @@ def anneal(
     jobs,
     grid,
     state,
-    dataset,
-    data_ptr,
-    data_jobs,
-    copies_ptr,
-    copies,
+    datasets,
     bought,
     likely,
     longest,
@@ -241,24 +180,21 @@ def anneal(
     """``rounds`` of ruin and recreate at temperatures falling from ``hot`` to ``cold`` EUR; returns how many were accepted.
 
     Args:
-        dataset: of each job, or -1; data_ptr, data_jobs: jobs of each dataset; copies_ptr, copies: its copies.
+        datasets: jobs and copies of each dataset.
         bought: fraction of each copy that the fractional plan buys.
         likely: where the fractional plan has each job.
         most_jobs: most jobs taken out at once.
         focus: jobs that are looked at more often (dropped, or in an overloaded cell); eager: how often.
     """
     np.random.seed(seed)
+    dataset, data_ptr, data_jobs, copies_ptr, copies = datasets
     reals, whole = np.empty((8, 2 * longest + 2)), np.empty(2 * longest + 2, dtype=np.int64)
     scratch = (reals, whole)
     n_jobs, sites = len(state.choice), len(grid.dc)
     opened = np.zeros(max(1, len(bought)), dtype=np.int64)
     touched = np.zeros(sites, dtype=np.bool_)
     out = np.empty(max(PUSH_FACTOR * most_jobs, 400), dtype=np.int64)
-    width = 0
-    for j in range(n_jobs):
-        width = max(width, jobs.room[j + 1] - jobs.room[j])
-    keep_slot = np.empty((len(out), width), dtype=np.int64)
-    keep_kw, keep_part = np.empty((len(out), width)), np.empty((len(out), width))
+    keep_slot, keep_kw, keep_part = room_for_places(jobs, len(out))
     keep_choice, keep_length = np.empty(len(out), dtype=np.int64), np.empty(len(out), dtype=np.int64)
     keep_own, keys = np.empty(len(out)), np.empty(len(out))
     keep_peak = np.empty(sites)
@@ -333,11 +269,7 @@ def anneal(
             if state.choice[j] >= 0:
                 keep_length[i] = state.length[j]
                 keep_own[i] = state.own[j]
-                at = jobs.room[j]
-                for q in range(state.length[j]):
-                    keep_slot[i, q] = state.slot[at + q]
-                    keep_kw[i, q] = state.kw[at + q]
-                    keep_part[i, q] = state.part[at + q]
+                keep(jobs, state, j, keep_slot[i], keep_kw[i], keep_part[i])
                 touched[jobs.es[state.choice[j]]] = True
                 take(jobs, grid, state, j)
         settle_peaks(grid, state, touched)
@@ -377,14 +309,8 @@ def anneal(
                 take(jobs, grid, state, out[i])
         for i in range(n):
             if keep_choice[i] >= 0:
-                j = out[i]
-                at = jobs.room[j]
-                state.length[j] = keep_length[i]
-                for q in range(keep_length[i]):
-                    state.slot[at + q] = keep_slot[i, q]
-                    state.kw[at + q] = keep_kw[i, q]
-                    state.part[at + q] = keep_part[i, q]
-                put(jobs, grid, state, j, keep_choice[i], keep_own[i])
+                place = keep_slot[i], keep_kw[i], keep_part[i]
+                put_back(jobs, grid, state, out[i], keep_choice[i], keep_own[i], keep_length[i], *place)
         for s in range(sites):
             state.peak[s] = keep_peak[s]
         state.total[0] = before

@@ -17,16 +17,12 @@ import numpy as np
 from scheduler.optimiser.large.case import Case
 from scheduler.optimiser.large.dual import Dual
 from scheduler.optimiser.large.prepare import compile_kernels
-from scheduler.optimiser.large.primal import Primal, Tuning
-from scheduler.optimiser.large.state import recount
+from scheduler.optimiser.large.primal import Primal
 
 Result = TypeVar("Result")
 
 SWEEPS = 8
 """Sweeps that are made; the first one, which begins with all jobs dropped, is not counted."""
-
-EAGER = 0.25
-"""Share of moves that begin with a job that is dropped or in an overloaded cell, as in the search."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,11 +75,10 @@ def step_times(case: Case, sweeps: int = SWEEPS) -> StepTimes:
     took = [_timed(dual.step)[0] for _ in range(sweeps)]
     dual.evaluate(dual.mean_lam, dual.mean_mu)
     bound_s, _ = _timed(lambda: dual.evaluate(dual.lam, dual.mu))
-    tune = Tuning()
-    primal = Primal(case, dual, tune)
+    primal = Primal(case, dual)
     first_plan_s, _ = _timed(primal.start)
     primal.judge("first plan", None)
-    round_s, _ = _timed(lambda: _round(primal, tune))
+    round_s, _ = _timed(primal.one_round)
     judge_s, _ = _timed(lambda: primal.judge("a round", None))
     return StepTimes(
         jobs=case.J,
@@ -99,15 +94,6 @@ def step_times(case: Case, sweeps: int = SWEEPS) -> StepTimes:
         round_s=round_s,
         judge_s=judge_s,
     )
-
-
-def _round(primal: Primal, tune: Tuning) -> None:
-    """One round of the tracked phase at its hottest: as many moves as there are jobs."""
-    grid = primal._tracked_grid(tune.soft, primal._tight(0.0))  # noqa: SLF001 - a measurement of this very search
-    recount(primal.jobs, grid, primal.state)
-    heat = primal._scale * tune.hot  # noqa: SLF001
-    primal._rounds_of(grid, primal.case.J, heat, tune.jobs, primal._focus(), EAGER)  # noqa: SLF001
-    primal._serve(tune.soft)  # noqa: SLF001
 
 
 def _timed(step: Callable[[], Result]) -> tuple[float, Result]:

@@ -21,10 +21,8 @@ from scheduler.problem import Problem
 
 if TYPE_CHECKING:
     from scheduler.optimiser.large.case import Case
+    from scheduler.optimiser.large.energy import EnergyBlock
     from scheduler.optimiser.large.warm import Warm
-
-BINARY_SECONDS = 5.0
-"""Most time for the directions of the batteries of one feeder in a schedule that is given."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -148,14 +146,10 @@ def energy_of(problem: Problem, schedule: Schedule, case: Case) -> EnergySchedul
 
     load = it_power_kw(problem, schedule)
     blocks = [EnergyBlock(case, sites, np.full(load.shape, np.inf), feeders=True) for sites in feeder_sites(case)]
-    flows = []
-    for block in blocks:
-        flow = block.fix_load(load)[1]
-        flows.append(block.with_binaries(BINARY_SECONDS)[2] if block.both_ways(flow) else flow)
-    return _energy(problem, load, blocks, flows)
+    return _energy(problem, load, blocks, [block.settled(load)[1] for block in blocks])
 
 
-def _energy(problem: Problem, it_kw: FloatArray, blocks: list, flows: list[dict[str, FloatArray]]) -> EnergySchedule:  # type: ignore[type-arg]
+def _energy(problem: Problem, it_kw: FloatArray, blocks: list[EnergyBlock], flows: list[dict[str, FloatArray]]) -> EnergySchedule:
     """Energy schedule from the flows of all blocks."""
     parts = {name: np.zeros_like(it_kw) for name in ("charge", "discharge", "renewable", "unserved")}
     for block, flow in zip(blocks, flows, strict=True):

@@ -8,8 +8,9 @@ import numpy as np
 
 from scheduler.optimiser.large.case import Case
 from scheduler.optimiser.large.dual import Dual
-from scheduler.optimiser.large.primal import Primal, Tuning
+from scheduler.optimiser.large.primal import Primal
 from scheduler.optimiser.large.replan import trial_pass
+from scheduler.optimiser.large.tuning import Tuning
 
 
 @cache

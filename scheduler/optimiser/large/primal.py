@@ -10,29 +10,32 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 
 from grid.errors import SolverError
 from grid.horizon import FloatArray
+from scheduler.optimiser.large.adopt import adopt
 from scheduler.optimiser.large.case import Case, IntArray, Solution
+from scheduler.optimiser.large.cells import Grid, flexible, grid_of
+from scheduler.optimiser.large.decisions import load_and_use, own_costs, solution_of
 from scheduler.optimiser.large.dual import Dual
 from scheduler.optimiser.large.energy import EnergyBlock, feeder_sites
-from scheduler.optimiser.large.improve import Likely, adopt, anneal, construct, relieve
+from scheduler.optimiser.large.improve import Likely, anneal, construct, datasets_of, relieve
 from scheduler.optimiser.large.prox import serve
 from scheduler.optimiser.large.sizes import with_size_rows
-from scheduler.optimiser.large.state import Grid, State, flexible, grid_of, jobs_of, new_state, recount
-
-BINARY_SECONDS = 5.0
-"""Most time for the directions of the batteries of a feeder at the end, where the linear programme used both at once."""
+from scheduler.optimiser.large.state import State, jobs_of, new_state, recount
+from scheduler.optimiser.large.tuning import USUAL, Tuning
 
 RELIEF_TRIES = 40
 """Most jobs of an overloaded cell that are tried elsewhere before the cheapest of them moves."""
 
 HURRIED_TRIES = 3
 """The same when the time is up."""
+
+EAGER = 0.25
+"""Share of moves that begin with a job that is dropped or in an overloaded cell."""
 
 QUICK_SHARE = 0.2
 """Share of the time of a first pass that may do."""
@@ -50,47 +53,15 @@ EXTRA_SHARE = 0.06
 """Most time of that, as a share of the tracked phase's."""
 
 
-@dataclass(frozen=True, slots=True)
-class Tuning:
-    """Settings of the search for a plan; temperatures are shares of the mean cost of a job.
+class Primal:
+    """Search for a plan of one case at the prices of ``dual``.
 
     Attributes:
-        tracked: share of the time with soft limits.
-        hot, cold: temperatures at the beginning and end of the tracked phase; exact_hot, exact_cold: of the exact phase.
-        soft, stiff: factor on ``rho`` at the beginning and end; loose, tight: the same for the price of overload.
-        jobs: most jobs taken out at once.
-        flex: part of a battery's power that may leave its schedule in the exact phase.
-        adopted: share of a job that the fractional plan must have at one site for its place to be taken over.
-        bump: how much of an overload's price becomes lasting in each late round.
-        fade: how much of the lasting price of overload is left after a round.
-        cleans: how often in the tracked phase a plan without overload is made from where the search is.
-        settled: share of the tracked phase after which size rows of the largest jobs have their full price.
-        follow: share of the price error that the price takes over in each round.
+        scale: mean cost of a job, EUR.
+        stiffness: price of overload at a factor of 1, EUR per unit of overload, per unit, ``[R, S]``.
     """
 
-    tracked: float = 0.82
-    hot: float = 0.06
-    cold: float = 0.0005
-    exact_hot: float = 0.005
-    exact_cold: float = 0.0005
-    soft: float = 0.01
-    stiff: float = 1.0
-    loose: float = 0.03
-    tight: float = 300.0
-    jobs: int = 4
-    flex: float = 0.0
-    follow: float = 0.2
-    bump: float = 0.05
-    adopted: float = 0.95
-    settled: float = 0.2
-    fade: float = 0.7
-    cleans: float = 20.0
-
-
-class Primal:
-    """Search for a plan of one case at the prices of ``dual``."""
-
-    def __init__(self, case: Case, dual: Dual, tuning: Tuning = Tuning(), seed: int = 0) -> None:
+    def __init__(self, case: Case, dual: Dual, tuning: Tuning = USUAL, seed: int = 0) -> None:
         self.dual, self.tuning, self.seed = dual, tuning, seed
         self.sizes = with_size_rows(case)
         self.case = case = self.sizes.case
@@ -98,7 +69,7 @@ class Primal:
         self.state: State = new_state(case, self.jobs)
         self.lam, self.mu = dual.best[0].copy(), self.sizes.padded(dual.best[1])
         self._first_mu = self.mu.copy()
-        self._stiff = self.sizes.extended(dual.rho_use, 2)
+        self.stiffness = self.sizes.extended(dual.rho_use, 2)
         late = tuning.settled + (SOFT_SHARE - tuning.settled) * np.clip((0.5 - self.sizes.part) / 0.5, 0.0, 1.0)
         self._settled = np.concatenate([np.full(len(dual.rho_use), SOFT_SHARE), late])
         self.served, self.peak = dual.served.copy(), dual.peak.copy()
@@ -109,10 +80,10 @@ class Primal:
             self._theta[block.sites] = block.theta()
         self._adder = dual.adder.copy()
         self._blocks = [EnergyBlock(case, sites, np.full((case.S, case.T), np.inf), feeders=True) for sites in feeder_sites(case)]
-        self._datasets()
         k = dual.classes
+        self._datasets = datasets_of(case, k)
         self._likely = Likely(k.of, k.ep, k.window, dual.y, dual.xu)
-        self._scale = max(1e-9, abs(dual.bound) / max(1, case.J))
+        self.scale = max(1e-9, abs(dual.bound) / max(1, case.J))
         self._base = grid_of(
             case, flexible(case, self._battery, self._theta, 0.0), dual.events.limit, dual.events.penalty, self.mu, self._adder
         )
@@ -154,16 +125,24 @@ class Primal:
                 return
             self.repair()
             if self.judge("repaired", report) > self.objective + 1e-9:
-                self._restore(self.best)
+                self.lay_out(self.best)
                 self.judge("best so far", report)
             self.exact(until, done, report)
 
     def trial(self) -> None:
         """Every compiled function once."""
         self.start()
-        self._rounds_of(self._tracked_grid(self.tuning.stiff, self._tight(1.0)), 2, self._scale, 2, self._focus(), 0.5)
-        self._serve(self.tuning.stiff)
+        self._rounds_of(self._tracked_grid(self.tuning.stiff, self._tight(1.0)), 2, self.scale, 2, self._focus(), 0.5)
+        self.answer(self.tuning.stiff)
         self.repair()
+
+    def one_round(self) -> None:
+        """A round of the tracked phase at its hottest: as many moves as there are jobs, and the energy side's answer."""
+        tune = self.tuning
+        grid = self._tracked_grid(tune.soft, self._tight(0.0))
+        recount(self.jobs, grid, self.state)
+        self._rounds_of(grid, self.case.J, self.scale * tune.hot, tune.jobs, self._focus(), EAGER)
+        self.answer(tune.soft)
 
     def tracked(self, begun: float, end: float, done: Callable[[], bool], report: Callable[[str], None] | None = None) -> None:
         """Soft limits that harden."""
@@ -178,8 +157,8 @@ class Primal:
             rho = tune.soft * (tune.stiff / tune.soft) ** share
             grid = self._tracked_grid(rho, self._tight(share))
             recount(self.jobs, grid, self.state)
-            self._anneal(grid, (end - begun) / 100, self._scale * tune.hot * (tune.cold / tune.hot) ** share, tune.jobs)
-            self._serve(rho)
+            self._anneal(grid, (end - begun) / 100, self.scale * tune.hot * (tune.cold / tune.hot) ** share, tune.jobs)
+            self.answer(rho)
             step = tune.follow * self.dual.rho[:, None] * rho * (self.state.load - self.served)
             self.lam = np.clip(self.lam + step, -1.0, case.unserved[:, None] * case.pue * case.dt)
             now = time.perf_counter()
@@ -197,7 +176,7 @@ class Primal:
 
     def _clear(self, until: float, rho: float) -> None:
         """Move jobs out of the cells that are still overloaded, at prices that rise there until nothing is."""
-        tune, heat = self.tuning, self._scale * self.tuning.cold
+        tune, heat = self.tuning, self.scale * self.tuning.cold
         for _ in range(EXTRA_ROUNDS):
             over = self.state.use - self.case.cap
             if (over <= 1e-7).all() or time.perf_counter() > until:
@@ -214,7 +193,7 @@ class Primal:
         kept = self._snapshot()
         self.repair()
         self.judge("clean", None)
-        self._restore(kept)
+        self.lay_out(kept)
 
     def exact(self, end: float, done: Callable[[], bool], report: Callable[[str], None] | None = None) -> None:
         """Hard capacity and exact costs until ``end``."""
@@ -224,7 +203,7 @@ class Primal:
             share = (now - begun) / max(1e-9, end - begun)
             grid = self._exact_grid(tune.flex * (1.0 - share))
             recount(self.jobs, grid, self.state)
-            heat = self._scale * tune.exact_hot * (tune.exact_cold / tune.exact_hot) ** share
+            heat = self.scale * tune.exact_hot * (tune.exact_cold / tune.exact_hot) ** share
             self._anneal(grid, min((end - begun) / 8, max(0.05, end - now)), heat, tune.jobs)
             self.judge("exact", report)
 
@@ -272,26 +251,16 @@ class Primal:
         if not np.isfinite(self.objective):
             self.repair()
             self.judge("repaired", None)
-        load, use = np.zeros((self.case.S, self.case.T)), np.zeros_like(self.case.cap)
-        found = self.solution()
-        count = np.diff(found.run_ptr)
-        owner = np.repeat(np.arange(self.case.J), count)
-        power = self.case.pw[owner] * (found.run_full + self.case.power2[owner] * found.run_eco)
-        np.add.at(load, (self.case.es[found.choice[owner]], found.run_slot), power)
-        share = found.run_full + found.run_eco
-        for r in range(len(use)):
-            np.add.at(use[r], (self.case.es[found.choice[owner]], found.run_slot), self.case.res[owner, r] * share)
-        if (use > self.case.cap + 1e-6).any():
+        case, found = self.case, self.solution()
+        load, use = load_and_use(case, found)
+        if (use > case.cap + 1e-6).any():
             raise SolverError("the plan found overloads a site: this is a fault of the solver")
-        extra = 0.0
-        self.flows: list[dict[str, FloatArray]] = []
-        for block in self._blocks:
-            value, flows = block.fix_load(load)
-            if block.both_ways(flows):
-                exact, _, flows = block.with_binaries(BINARY_SECONDS)
-                extra += exact - value
-            self.flows.append(flows)
-        self.objective += extra
+        runs = found.choice >= 0
+        copies = np.unique(case.em[found.choice[runs]])
+        total = float(case.drop[~runs].sum() + own_costs(case, found).sum() + case.mc[copies[copies >= 0]].sum())
+        settled = [block.settled(load) for block in self._blocks]
+        self.flows: list[dict[str, FloatArray]] = [flows for _, flows in settled]
+        self.objective = total + sum(value for value, _ in settled)
         return self.objective
 
     @property
@@ -318,26 +287,26 @@ class Primal:
     def _bump(self, over: FloatArray) -> None:
         """Part of the price of what is overloaded stays for a while."""
         tune = self.tuning
-        more = (self.mu - self._first_mu) * tune.fade + np.maximum(0.0, over) * self._stiff[:, :, None] * tune.tight * tune.bump
+        more = (self.mu - self._first_mu) * tune.fade
+        more += np.maximum(0.0, over) * self.stiffness[:, :, None] * tune.tight * tune.bump
         self.mu = self._first_mu + more
 
     def _tracked_grid(self, rho: float, tight: FloatArray) -> Grid:
         """Cells priced by tracking, with overload at a price (hard when ``tight``, ``[R]``, is 0)."""
-        stiff = self._stiff * tight[:, None]
+        stiff = self.stiffness * tight[:, None]
         return self._base._replace(lam=self.lam, target=self.served, rho=self.dual.rho * rho, stiff=stiff, mu=self.mu)
 
     def _anneal(self, grid: Grid, seconds: float, heat: float, jobs: int) -> None:
         """About ``seconds`` of ruin and recreate at a temperature in EUR."""
         count = max(20, int(self._rate * seconds))
         begun = time.perf_counter()
-        self._rounds_of(grid, count, heat, jobs, self._focus(), 0.25)
+        self._rounds_of(grid, count, heat, jobs, self._focus(), EAGER)
         self._rate = count / max(1e-6, time.perf_counter() - begun)
 
     def _rounds_of(self, grid: Grid, count: int, heat: float, jobs: int, focus: IntArray, eager: float) -> None:
         """``count`` rounds of ruin and recreate."""
         anneal(
-            self.jobs, grid, self.state, self._dataset, self._data_ptr, self._data_jobs, self._copies_ptr, self._copies,
-            self.dual.bought, self._likely, self.dual.longest, count, heat, heat,
+            self.jobs, grid, self.state, self._datasets, self.dual.bought, self._likely, self.dual.longest, count, heat, heat,
             self.seed * 1_000_003 + self.rounds, jobs, focus, eager,
         )  # fmt: skip
         self.rounds += 1
@@ -357,7 +326,7 @@ class Primal:
             np.asarray(hurt)[owner[crowded]] = True
         return np.flatnonzero(hurt).astype(np.int64)
 
-    def _serve(self, rho: float) -> None:
+    def answer(self, rho: float) -> None:
         """The energy side's answer to the load at the tracked price; moves the paid peak towards its price."""
         case, dual = self.case, self.dual
         price, value = np.empty((case.S, case.T)), np.empty(case.S)
@@ -374,80 +343,20 @@ class Primal:
         step = np.clip((value - case.dc) / np.maximum(case.dc, 1e-9), -1.0, 1.0) * 0.003
         self.peak = np.where(case.dc > 0, np.maximum(case.pk0, self.peak * (1.0 + step)), self.peak)
 
-    def _datasets(self) -> None:
-        """Jobs and copies of each dataset."""
-        case, classes = self.case, self.dual.classes
-        self._dataset = classes.dataset[classes.of] if case.J else np.zeros(0, dtype=np.int64)
-        count = int(max(self._dataset.max(initial=-1), case.md.max(initial=-1))) + 1
-        order = np.argsort(np.where(self._dataset >= 0, self._dataset, 1 << 40), kind="stable")
-        self._data_jobs = order[self._dataset[order] >= 0].astype(np.int64)
-        self._data_ptr = np.searchsorted(self._dataset[self._data_jobs], np.arange(count + 1)).astype(np.int64)
-        self._copies = np.argsort(case.md, kind="stable").astype(np.int64)
-        self._copies_ptr = np.searchsorted(case.md[self._copies], np.arange(count + 1)).astype(np.int64)
-
     @property
     def priced(self) -> tuple[FloatArray, FloatArray, FloatArray]:
         """Battery power, value of stored energy and price of feeders as they stand, ``[S, T]`` each."""
         return self._battery, self._theta, self._adder
 
-    @property
-    def scale(self) -> float:
-        """Mean cost of a job, EUR."""
-        return self._scale
-
-    @property
-    def stiffness(self) -> FloatArray:
-        """Price of overload at a factor of 1, EUR per unit of overload, per unit, ``[R, S]``."""
-        return self._stiff
-
-    def answer(self, rho: float) -> None:
-        """Let the energy side answer the load as it stands, at prices of stiffness ``rho``."""
-        self._serve(rho)
-
-    def lay_out(self, places: tuple[IntArray, IntArray, IntArray, FloatArray, FloatArray]) -> None:
-        """Begin with these decisions (entry, number of slots, and slots with shares in the room of each job)."""
-        self._restore(places)
-
-    def _restore(self, kept: tuple[IntArray, IntArray, IntArray, FloatArray, FloatArray]) -> None:
-        """Decisions as they were, and what follows from them."""
+    def lay_out(self, kept: tuple[IntArray, IntArray, IntArray, FloatArray, FloatArray]) -> None:
+        """These decisions (entry, number of slots, and slots with shares in the room of each job), and what follows from them."""
         s = self.state
         for now, before in zip((s.choice, s.length, s.slot, s.kw, s.part), kept, strict=True):
             now[:] = before
-        self.state.own[:] = np.where(self.state.choice < 0, self.case.drop, self._own())
+        placed = solution_of(self.case, self.jobs.room, *kept)
+        s.own[:] = np.where(s.choice < 0, self.case.drop, own_costs(self.case, placed))
         recount(self.jobs, self._base, self.state)
-
-    def _own(self) -> FloatArray:
-        """Fixed cost and lateness of each running job, ``[J]``."""
-        case, state = self.case, self.state
-        runs = state.choice >= 0
-        count = np.where(runs, state.length, 0)
-        owner = np.repeat(np.arange(case.J), count)
-        first = np.concatenate(([0], np.cumsum(count)))[:-1]
-        index = self.jobs.room[owner] + np.arange(len(owner)) - first[owner]
-        late = state.part[index] * (state.slot[index] >= case.soft[owner])
-        each = np.bincount(owner, late, minlength=case.J) if len(owner) else np.zeros(case.J)
-        last = np.full(case.J, -1)
-        np.maximum.at(last, owner, state.slot[index])
-        each = np.where(case.typ == 0, np.maximum(0, last + 1 - case.soft), each)
-        fixed = case.ec[np.where(runs, state.choice, 0)] if len(case.ec) else np.zeros(case.J)
-        own: FloatArray = np.where(runs, fixed + each * case.wt, 0.0)
-        return own
 
     def _snapshot(self) -> tuple[IntArray, IntArray, IntArray, FloatArray, FloatArray]:
         s = self.state
         return s.choice.copy(), s.length.copy(), s.slot.copy(), s.kw.copy(), s.part.copy()
-
-
-def solution_of(
-    case: Case, room: IntArray, choice: IntArray, length: IntArray, slot: IntArray, kw: FloatArray, part: FloatArray
-) -> Solution:
-    """Decisions in the form of solution files: shares of power and use become shares of the two modes."""
-    count = np.where(choice >= 0, length, 0)
-    ptr = np.concatenate(([0], np.cumsum(count))).astype(np.int64)
-    owner = np.repeat(np.arange(case.J), count)
-    index = room[owner] + np.arange(ptr[-1]) - ptr[owner]
-    full, use = kw[index], part[index]
-    saving = 1.0 - case.power2[owner]
-    second = np.where((case.typ[owner] == 2) & (saving > 1e-12), (use - full) / np.where(saving > 1e-12, saving, 1.0), 0.0)
-    second = np.where(np.abs(second) < 1e-12, 0.0, second)
-    return Solution(choice.copy(), ptr, slot[index], use - second, second)

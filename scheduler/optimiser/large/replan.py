@@ -13,13 +13,14 @@ from dataclasses import replace
 
 import numpy as np
 
-from grid.horizon import FloatArray
-from scheduler.optimiser.large.case import MALLEABLE, Case, Solution
+from scheduler.optimiser.large.case import MALLEABLE, Solution
+from scheduler.optimiser.large.cells import Grid, flexible, grid_of
+from scheduler.optimiser.large.decisions import own_costs
 from scheduler.optimiser.large.dual import Dual
 from scheduler.optimiser.large.improve import construct
 from scheduler.optimiser.large.primal import Primal
 from scheduler.optimiser.large.resettle import resettle
-from scheduler.optimiser.large.state import Grid, flexible, grid_of, recount
+from scheduler.optimiser.large.state import recount
 from scheduler.optimiser.large.warm import Warm
 
 ENOUGH_KEPT = 0.5
@@ -92,20 +93,6 @@ def _fractional(dual: Dual, placed: Solution) -> None:
         np.add.at(dual.use[r], (site, slot), case.res[owner, r] * use)
     copies = np.unique(case.em[placed.choice[jobs]])
     dual.bought[copies[copies >= 0]] = 1.0
-
-
-def own_costs(case: Case, placed: Solution) -> FloatArray:
-    """Fixed cost and lateness of each job that runs, EUR, ``[J]``; 0 for the others."""
-    count = np.diff(placed.run_ptr)
-    owner = np.repeat(np.arange(case.J), count)
-    late = np.bincount(owner, (placed.run_full + placed.run_eco) * (placed.run_slot >= case.soft[owner]), case.J)
-    last = np.full(case.J, -1, dtype=np.int64)
-    np.maximum.at(last, owner, placed.run_slot)
-    late = np.where(case.typ == 0, np.maximum(0, last + 1 - case.soft), late)
-    runs = placed.choice >= 0
-    fixed = case.ec[np.where(runs, placed.choice, 0)] if len(case.ec) else np.zeros(case.J)
-    own: FloatArray = np.where(runs, fixed + late * case.wt, 0.0)
-    return own
 
 
 def lay(primal: Primal, placed: Solution) -> None:

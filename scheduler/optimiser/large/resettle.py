@@ -9,7 +9,8 @@ from __future__ import annotations
 import numpy as np
 from numba import njit
 
-from scheduler.optimiser.large.state import insert, put, recount, settle_peaks, take
+from scheduler.optimiser.large.insert import insert
+from scheduler.optimiser.large.state import keep, put_back, recount, room_for_places, settle_peaks, take
 
 
 @njit(cache=True, nogil=True)
@@ -28,21 +29,17 @@ def resettle(jobs, grid, state, order, guide, longest, gain):
     """
     reals, whole = np.empty((8, 2 * longest + 2)), np.empty(2 * longest + 2, dtype=np.int64)
     opened = np.zeros(max(1, len(jobs.mc)), dtype=np.int64)
-    width = 1
-    for j in range(len(state.choice)):
-        width = max(width, jobs.room[j + 1] - jobs.room[j])
-    slot, kw, part = np.empty(width, dtype=np.int64), np.empty(width), np.empty(width)
+    slot, kw, part = room_for_places(jobs, 1)
     touched = np.zeros(len(grid.dc), dtype=np.bool_)
     moved = 0
     for j in order:
         before, entry, own, n = state.total[0], state.choice[j], state.own[j], state.length[j]
-        at, s = jobs.room[j], -1
+        s = -1
         peak = 0.0
         if entry >= 0:
             s = jobs.es[entry]
             peak = state.peak[s]
-            for q in range(n):
-                slot[q], kw[q], part[q] = state.slot[at + q], state.kw[at + q], state.part[at + q]
+            keep(jobs, state, j, slot[0], kw[0], part[0])
             take(jobs, grid, state, j)
             touched[s] = True
             settle_peaks(grid, state, touched)
@@ -70,10 +67,7 @@ def resettle(jobs, grid, state, order, guide, longest, gain):
         if to >= 0:
             take(jobs, grid, state, j)
             state.peak[to] = peak_to
-        for q in range(n):
-            state.slot[at + q], state.kw[at + q], state.part[at + q] = slot[q], kw[q], part[q]
-        state.length[j] = n
-        put(jobs, grid, state, j, entry, own)
+        put_back(jobs, grid, state, j, entry, own, n, slot[0], kw[0], part[0])
         state.peak[s] = peak
         state.total[0] = before
     recount(jobs, grid, state)

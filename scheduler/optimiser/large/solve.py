@@ -19,8 +19,9 @@ from scheduler.optimiser.large.exact import polish, time_for_polish
 from scheduler.optimiser.large.future_plan import FuturePrimal
 from scheduler.optimiser.large.futures import FutureCases, FutureDual
 from scheduler.optimiser.large.prepare import compile_kernels
-from scheduler.optimiser.large.primal import Primal, Tuning
+from scheduler.optimiser.large.primal import Primal
 from scheduler.optimiser.large.replan import ENOUGH_KEPT, carry_over, refine, start_prices
+from scheduler.optimiser.large.tuning import Tuning
 from scheduler.optimiser.large.warm import Warm, job_numbers
 from scheduler.plan import SolveStatus
 

@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from scheduler.optimiser.expected import expected_of, status_of
 from scheduler.optimiser.highs import StopAsked
 from scheduler.optimiser.interrupt import Interruption
 from scheduler.optimiser.stages import point_future
-from scheduler.plan import BatteryControl, Expected, Plan, SolveStatus
+from scheduler.plan import BatteryControl, Plan, SolveStatus
 from scheduler.policies import Progress, silent
 from scheduler.policies.assemble import make_plan
 from scheduler.policies.schedule import Schedule, it_power_kw, task_eur
@@ -23,9 +24,6 @@ if TYPE_CHECKING:
 
 FIRST_SHARE = 0.3
 """Share of the time for the plan of one future."""
-
-BINARY_SECONDS = 5.0
-"""Most time for the directions of the batteries of one feeder in one future."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,16 +87,8 @@ class LargeTwoStagePolicy:
             solve_s=time.perf_counter() - built,
             build_s=built - begun,
         )
-        mean, bound = float(shares @ costs[best]), min(found.bound, float(shares @ costs[best]))
-        expected = Expected(
-            objective_eur=mean,
-            bound_eur=bound,
-            gap=(mean - bound) / max(abs(mean), 1e-9),
-            one_future_eur=float(shares @ costs[1]),
-            probabilities=tuple(shares.tolist()),
-            costs_eur=tuple(costs[best].tolist()),
-        )
-        return replace(plan, expected=expected, status=_status(problem, plan, expected, stop))
+        expected = expected_of(shares, costs[best], costs[1], found.bound)
+        return replace(plan, expected=expected, status=status_of(problem, plan, expected, stop))
 
 
 def expected_costs(problem: Problem, schedule: Schedule, futures: FutureCases) -> FloatArray:
@@ -108,17 +98,5 @@ def expected_costs(problem: Problem, schedule: Schedule, futures: FutureCases) -
     load, task = it_power_kw(problem, schedule), sum(task_eur(problem, schedule).values())
     total = np.full(len(futures.shares), task)
     for block in mean_blocks(futures, np.full(load.shape, np.inf)):
-        for w, part in enumerate(block.parts):
-            value, flows = part.fix_load(load)
-            total[w] += part.with_binaries(BINARY_SECONDS)[0] if part.both_ways(flows) else value
+        total += [part.settled(load)[0] for part in block.parts]
     return total
-
-
-def _status(problem: Problem, plan: Plan, expected: Expected, stop: StopAsked) -> SolveStatus:
-    """How the solve ended; proven is the gap of the expected cost."""
-    if stop():
-        return SolveStatus.INTERRUPTED
-    if plan.status is SolveStatus.INFEASIBLE:
-        return SolveStatus.INFEASIBLE
-    proven = expected.gap is not None and expected.gap <= max(problem.settings.relative_gap, 1e-6)
-    return SolveStatus.OPTIMAL if proven else SolveStatus.TIME_LIMIT

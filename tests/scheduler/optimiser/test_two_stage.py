@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -35,14 +36,14 @@ DRAWN = st.tuples(st.integers(1, 5), st.lists(st.sampled_from([0.0, 0.5, 1.0, 2.
 EXACT = PlanningSettings(relative_gap=0.0, limit_margin=0.0, time_limit_s=60.0)
 
 
-def sunny(*futures: tuple[float, list[float]], **more: object) -> Problem:
+def sunny(*futures: tuple[float, list[float]], **more: Any) -> Problem:
     """Two jobs, four slots at 300, 200, 100 and 400 EUR/MWh, and sun that differs between futures (probability, kW)."""
     jobs = (task("a", work=1), task("b", JobKind.INTERRUPTIBLE, work=2))
     flat = flat_problem([300.0, 200.0, 100.0, 400.0], *jobs)
     fixed = flat.fixed_kw
     drawn = tuple(Future(share, np.array([sun]), fixed) for share, sun in futures)
     mean = sum(future.probability * future.renewable_kw for future in drawn)
-    return replace(flat, renewable_kw=np.asarray(mean), futures=drawn, **more)  # type: ignore[arg-type]
+    return replace(flat, renewable_kw=np.asarray(mean), futures=drawn, **more)
 
 
 def small_problem() -> Problem:

@@ -11,12 +11,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from scheduler.futures import Future
+from scheduler.optimiser.large.cells import cell, flexible, grid_of
 from scheduler.optimiser.large.dual import Dual, event_grid
 from scheduler.optimiser.large.energy import EnergyBlock, feeder_sites
 from scheduler.optimiser.large.future_plan import mean_grid
 from scheduler.optimiser.large.futures import FutureCases, FutureDual, future_cases, mean_blocks
 from scheduler.optimiser.large.solve import LargeLimits, solve_case
-from scheduler.optimiser.large.state import cell, flexible, grid_of
 from scheduler.optimiser.large.translate import case_of
 from scheduler.optimiser.large.two_stage import LargeTwoStagePolicy
 from scheduler.optimiser.two_stage import TwoStagePolicy
@@ -141,10 +141,9 @@ def test_expected_cost_is_the_mean_of_exact_costs() -> None:
     assert sum(block.fix_load(load)[0] for block in blocks) == pytest.approx(float(np.dot(futures.shares, single)))
     for block in blocks:
         value, flows = block.fix_load(load)
-        assert not block.both_ways(flows)
-        exact, bound, again = block.with_binaries(5.0)
+        assert not any(part.both_ways(flow) for part, flow in zip(block.parts, flows, strict=True))
+        exact, again = block.settled(load)
         assert exact == pytest.approx(value, rel=1e-4, abs=1e-4)
-        assert bound <= exact + 1e-9
         assert len(again) == len(futures.cases)
 
 
@@ -186,7 +185,7 @@ def test_refusals() -> None:
 def test_many_columns_go_to_the_large_solver(monkeypatch: pytest.MonkeyPatch) -> None:
     """The policy takes the large solver where the reference would be slow, and the reference where only it knows everything."""
     problem = uncertain(2001, replace(EXACT, time_limit_s=1.0))
-    monkeypatch.setattr("scheduler.optimiser.two_stage.REFERENCE_COLUMNS", 0)
+    monkeypatch.setattr("scheduler.optimiser.seam.REFERENCE_COLUMNS", 0)
     plan = TwoStagePolicy().plan(problem)
     assert plan.solver.startswith("price decomposition over")
     assert plan.status in {SolveStatus.OPTIMAL, SolveStatus.TIME_LIMIT}

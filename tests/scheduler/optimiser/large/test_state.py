@@ -9,10 +9,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from scheduler.optimiser.large.adopt import adopt
 from scheduler.optimiser.large.case import Case
+from scheduler.optimiser.large.cells import flexible, grid_of
 from scheduler.optimiser.large.dual import event_grid
-from scheduler.optimiser.large.improve import adopt, relieve
-from scheduler.optimiser.large.state import flexible, grid_of, insert, jobs_of, new_state, put, recount, settle_peaks, take
+from scheduler.optimiser.large.improve import relieve
+from scheduler.optimiser.large.insert import insert
+from scheduler.optimiser.large.state import jobs_of, new_state, put, recount, settle_peaks, take
 from scheduler.optimiser.large.translate import case_of
 from scheduler.scenario import PlanningSettings
 from tests.cases import tiny, with_jobs

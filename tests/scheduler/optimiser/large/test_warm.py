@@ -12,11 +12,13 @@ from hypothesis import strategies as st
 
 from ozzo.bench.perturb import perturbed
 from scheduler.optimiser.case_maker import Size, make_case
-from scheduler.optimiser.large.case import Case, Solution
+from scheduler.optimiser.large.case import RIGID, Case, Solution
+from scheduler.optimiser.large.decisions import own_costs
 from scheduler.optimiser.large.dual import Dual
-from scheduler.optimiser.large.primal import Primal, Tuning
-from scheduler.optimiser.large.replan import lay, own_costs, start_prices
+from scheduler.optimiser.large.primal import Primal
+from scheduler.optimiser.large.replan import lay, start_prices
 from scheduler.optimiser.large.solve import LargeLimits, solve_case
+from scheduler.optimiser.large.tuning import Tuning
 from scheduler.optimiser.large.warm import ARRAYS, Warm, job_numbers, load_warm, warm_of
 from sim.case_check import check_case
 from tests.cases import decided, first_fit, tiny, with_jobs
@@ -56,6 +58,18 @@ def _priced(case: Case, plan: Solution) -> Dual:
     return dual
 
 
+def counted_own(case: Case, plan: Solution, j: int) -> float:
+    """Fixed cost and lateness of job ``j``, slot by slot."""
+    entry, span = int(plan.choice[j]), slice(int(plan.run_ptr[j]), int(plan.run_ptr[j + 1]))
+    if entry < 0:
+        return 0.0
+    slots, shares = plan.run_slot[span], (plan.run_full + plan.run_eco)[span]
+    late = sum(float(share) for slot, share in zip(slots, shares, strict=True) if slot >= case.soft[j])
+    if case.typ[j] == RIGID:
+        late = max(0.0, float(slots[-1] + 1 - case.soft[j]))
+    return float(case.ec[entry] + late * case.wt[j])
+
+
 @given(seed=st.integers(0, 1000))
 @settings(max_examples=20, deadline=None)
 def test_earlier_plan_is_a_fractional_plan(seed: int) -> None:
@@ -69,8 +83,10 @@ def test_earlier_plan_is_a_fractional_plan(seed: int) -> None:
     assert np.allclose(dual.load, primal.state.load)
     assert np.allclose(dual.use, primal.state.use[: len(dual.use)])  # size rows follow
     runs = plan.choice >= 0
-    assert np.allclose(own_costs(case, plan)[runs], primal.state.own[runs])
-    assert dual.own.sum() == pytest.approx(own_costs(case, plan).sum())
+    own = np.array([counted_own(case, plan, j) for j in range(case.J)])
+    assert np.allclose(own_costs(case, plan), own)
+    assert np.allclose(own[runs], primal.state.own[runs])
+    assert dual.own.sum() == pytest.approx(own.sum())
     assert dual.dropx.sum() == pytest.approx((~runs).sum())
     assert np.allclose(np.add.reduceat(np.append(dual.y, 0.0), k.ep[:-1])[np.diff(k.ep) > 0] + dual.dropx, k.count)
 
