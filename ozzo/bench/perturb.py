@@ -15,6 +15,7 @@ from grid.chance import stream
 from grid.horizon import FloatArray
 from scheduler.optimiser.case_maker import EVENT_EUR_PER_KWH, EVENT_H
 from scheduler.optimiser.large.case import Case, Solution
+from scheduler.optimiser.large.decisions import load_and_use
 from scheduler.scenario import ErrorModel
 
 NEW_JOBS = 0.01
@@ -69,20 +70,11 @@ def perturbed(case: Case, plan: Solution, seed: int, new_jobs: float = NEW_JOBS,
     )
 
 
-def load_kw(case: Case, plan: Solution) -> FloatArray:
-    """IT power of a plan, kW, ``[S, T]``."""
-    load = np.zeros((case.S, case.T))
-    owner = np.repeat(np.arange(case.J), np.diff(plan.run_ptr))
-    power = case.pw[owner] * (plan.run_full + case.power2[owner] * plan.run_eco)
-    np.add.at(load, (case.es[plan.choice[owner]], plan.run_slot), power)
-    return load
-
-
 def _event(case: Case, plan: Solution, seed: int) -> tuple[int, int, int, float]:
     """Site, first slot, end and limit of a new event at a site that imports; the evening is as likely as the morning."""
     rng = stream(seed, "replan.event")
     length = min(case.T, max(1, round(EVENT_H / case.dt)))
-    net = case.a + case.pue * load_kw(case, plan) - case.ren
+    net = case.a + case.pue * load_and_use(case, plan)[0] - case.ren
     first = int(rng.integers(0, max(1, case.T - length + 1)))
     mean = net[:, first : first + length].mean(axis=1)
     imports = np.flatnonzero(mean > 1e-6)

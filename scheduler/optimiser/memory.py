@@ -6,10 +6,8 @@ commanded; its prices are good all the same.
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass, replace
 from datetime import datetime
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from scheduler.in_force import schedule_in_force, slots_gone
@@ -26,40 +24,16 @@ class PriceMemory:
     """Prices of the last large plan.
 
     Attributes:
-        folder: where they are kept too, so that a restarted controller has them (``warm.npz``, ``warm.json``), or None.
         start: of the horizon of ``warm``, UTC; None when nothing is known.
         warm: prices and places.
     """
 
-    folder: Path | None = None
     start: datetime | None = None
     warm: Warm | None = None
 
     def keep(self, start: datetime, warm: Warm) -> None:
-        """Remember ``warm``, of a horizon that begins at ``start``.
-
-        Raises:
-            OSError: the folder cannot be written.
-        """
+        """Remember ``warm``, of a horizon that begins at ``start``."""
         self.start, self.warm = start, warm
-        if self.folder is not None:
-            self.folder.mkdir(parents=True, exist_ok=True)
-            warm.save(self.folder / "warm.npz")
-            (self.folder / "warm.json").write_text(json.dumps({"start": start.isoformat()}), encoding="utf-8")
-
-    def restore(self) -> bool:
-        """Read what was kept in the folder; True when there was something.
-
-        Raises:
-            ValueError: what is there is not what ``keep`` wrote.
-        """
-        from scheduler.optimiser.large.warm import load_warm
-
-        if self.folder is None or not (self.folder / "warm.json").is_file():
-            return False
-        self.start = datetime.fromisoformat(json.loads((self.folder / "warm.json").read_text(encoding="utf-8"))["start"])
-        self.warm = load_warm(self.folder / "warm.npz")
-        return True
 
     def recall(self, problem: Problem, case: Case, before: Plan) -> Warm | None:
         """A warm start for ``problem`` (``case`` in arrays): the prices kept, shifted, with the places of the plan ``before``.

@@ -15,7 +15,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ozzo.bench.perturb import EVENT_SHARE, load_kw, perturbed
+from ozzo.bench.perturb import EVENT_SHARE, perturbed
 from ozzo.bench.replan import (
     AFRESH,
     COLD,
@@ -31,6 +31,7 @@ from ozzo.bench.replan import (
 from scheduler.optimiser.case_file import read_case, write_case
 from scheduler.optimiser.case_maker import Size, make_case
 from scheduler.optimiser.large.case import Case
+from scheduler.optimiser.large.decisions import load_and_use
 from scheduler.scenario import ErrorModel
 from tests.cases import all_dropped, decided, first_fit, tiny, with_jobs
 
@@ -64,7 +65,7 @@ def test_new_event_bites() -> None:
     plan = first_fit(case)
     news = perturbed(case, plan, 3)
     span = slice(news.start, news.end)
-    net = (case.a + case.pue * load_kw(case, plan) - case.ren)[news.site, span]
+    net = (case.a + case.pue * load_and_use(case, plan)[0] - case.ren)[news.site, span]
     assert (news.end - news.start) * case.dt == pytest.approx(2.0)
     assert news.limit_kw == pytest.approx(EVENT_SHARE * net.mean())
     assert len(news.case.dr_site) == len(case.dr_site) + 1

@@ -15,7 +15,7 @@ import numpy as np
 
 from scheduler.optimiser.large.case import MALLEABLE, Solution
 from scheduler.optimiser.large.cells import Grid, flexible, grid_of
-from scheduler.optimiser.large.decisions import own_costs
+from scheduler.optimiser.large.decisions import load_and_use, own_costs, owner_of
 from scheduler.optimiser.large.dual import Dual
 from scheduler.optimiser.large.improve import construct
 from scheduler.optimiser.large.primal import Primal
@@ -75,8 +75,7 @@ def _fractional(dual: Dual, placed: Solution) -> None:
     runs = placed.choice >= 0
     jobs = np.flatnonzero(runs)
     entry = k.ep[k.of[jobs]] + placed.choice[jobs] - case.ep[jobs]  # entries of a class are those of each of its jobs
-    count = np.diff(placed.run_ptr)
-    owner = np.repeat(np.arange(case.J), count)
+    owner = owner_of(case, placed)
     full, eco, slot = placed.run_full, placed.run_eco, placed.run_slot
     kw, use = full + case.power2[owner] * eco, full + eco
     entry_of = np.full(case.J, -1, dtype=np.int64)
@@ -87,10 +86,7 @@ def _fractional(dual: Dual, placed: Solution) -> None:
     np.add.at(dual.y, entry, 1.0)
     np.add.at(dual.dropx, k.of[jobs], -1.0)
     np.add.at(dual.own, k.of[jobs], own_costs(case, placed)[jobs])
-    site = case.es[placed.choice[owner]]
-    np.add.at(dual.load, (site, slot), case.pw[owner] * kw)
-    for r in range(case.cap.shape[0]):
-        np.add.at(dual.use[r], (site, slot), case.res[owner, r] * use)
+    dual.load, dual.use = load_and_use(case, placed)
     copies = np.unique(case.em[placed.choice[jobs]])
     dual.bought[copies[copies >= 0]] = 1.0
 

@@ -8,9 +8,7 @@ search (``replan``).
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -123,41 +121,6 @@ class Warm:
         entry = np.full(case.J, -1, dtype=np.int64)
         entry[owner[here]] = here  # the last one written is the cheapest
         return entry
-
-    def save(self, path: Path) -> None:
-        """Write to a file (``.npz``)."""
-        arrays = {name: getattr(self, name) for name in ARRAYS}
-        names = np.frombuffer(json.dumps(self.names).encode(), np.uint8)
-        np.savez_compressed(path, version=np.int64(VERSION), dt=np.float64(self.dt), names=names, **arrays)
-
-
-ARRAYS = ("lam", "mu", "nu", "adder", "served", "peak", "site", "run_ptr", "run_slot", "run_full", "run_eco")
-VERSION = 1
-"""Of the file."""
-
-
-def load_warm(path: Path) -> Warm:
-    """What ``Warm.save`` wrote.
-
-    Raises:
-        ValueError: the file is not one of these, or of another version, or its arrays do not fit together.
-    """
-    with np.load(path, allow_pickle=False) as file:
-        found: dict[str, Any] = {name: file[name] for name in file.files}
-    missing = [name for name in ("version", "dt", "names", *ARRAYS) if name not in found]
-    if missing:
-        raise ValueError(f"{path}: not a warm start, it has no {', '.join(missing)}")
-    if int(found["version"]) != VERSION:
-        raise ValueError(f"{path}: a warm start of version {int(found['version'])}, this is version {VERSION}")
-    names = tuple(json.loads(found["names"].tobytes()))
-    warm = Warm(float(found["dt"]), names, **{name: found[name] for name in ARRAYS})
-    jobs, runs = len(warm.names), int(warm.run_ptr[-1])
-    grid = warm.lam.shape
-    right = len(warm.site) == jobs and len(warm.run_ptr) == jobs + 1 and warm.mu.shape[1:] == grid
-    right = right and warm.served.shape == grid and warm.adder.shape == grid and len(warm.peak) == len(warm.nu) == grid[0]
-    if not right or any(len(array) != runs for array in (warm.run_slot, warm.run_full, warm.run_eco)):
-        raise ValueError(f"{path}: the arrays of this warm start do not fit together")
-    return warm
 
 
 def warm_of(case: Case, dual: Dual, solution: Solution, names: tuple[str, ...] | None = None) -> Warm:

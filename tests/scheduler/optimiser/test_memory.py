@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import timedelta
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -43,22 +42,6 @@ def planned(memory: PriceMemory) -> tuple[Problem, Plan]:
     """A large plan of the whole day."""
     problem = build_problem(scenario())
     return problem, LargePolicy(lambda: False, memory).plan(problem)
-
-
-def test_prices_are_kept_and_found_again_after_a_restart(tmp_path: Path) -> None:
-    """A second memory on the same folder recalls the same prices; an empty folder has nothing."""
-    assert not PriceMemory(tmp_path / "empty").restore()
-    assert not PriceMemory().restore()
-    first, second = PriceMemory(tmp_path), PriceMemory(tmp_path)
-    problem, plan = planned(first)
-    assert second.restore()
-    assert second.start == problem.horizon.start
-    case = case_of(problem)
-    one, two = first.recall(problem, case, plan), second.recall(problem, case, plan)
-    assert one is not None
-    assert two is not None
-    assert np.array_equal(one.lam, two.lam)
-    assert np.array_equal(one.mu, two.mu)
 
 
 def test_prices_are_shifted_and_places_come_from_the_plan_in_force() -> None:

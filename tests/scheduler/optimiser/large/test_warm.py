@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -19,7 +18,7 @@ from scheduler.optimiser.large.primal import Primal
 from scheduler.optimiser.large.replan import lay, start_prices
 from scheduler.optimiser.large.solve import LargeLimits, solve_case
 from scheduler.optimiser.large.tuning import Tuning
-from scheduler.optimiser.large.warm import ARRAYS, Warm, job_numbers, load_warm, warm_of
+from scheduler.optimiser.large.warm import Warm, job_numbers, warm_of
 from sim.case_check import check_case
 from tests.cases import decided, first_fit, tiny, with_jobs
 from tests.scheduler.optimiser.large.test_solve import MEDIUM, solved
@@ -200,36 +199,6 @@ def test_moved_horizon_is_planned_warm() -> None:
     warm = warm_of(case, before.dual, before.solution).shifted(1, 5)
     after = solved(rest, 0.0, warm=warm)
     assert after.solution.run_slot.tolist() == [1, 1, 2]
-
-
-def test_file_holds_everything(tmp_path: Path) -> None:
-    """What is read back is what was written, names with odd characters included."""
-    case = make_case(replace(MEDIUM, jobs=12), 2)
-    warm = known(case, first_fit(case), tuple(f"job\n{j} ü" for j in range(case.J)))
-    warm.save(tmp_path / "warm.npz")
-    back = load_warm(tmp_path / "warm.npz")
-    assert (back.dt, back.names) == (warm.dt, warm.names)
-    for name in ARRAYS:
-        assert np.array_equal(getattr(back, name), getattr(warm, name)), name
-
-
-def test_files_that_are_none_are_refused_in_words(tmp_path: Path) -> None:
-    """A foreign file, another version, and arrays of different lengths are each named."""
-    case = make_case(replace(MEDIUM, jobs=12), 2)
-    path = tmp_path / "warm.npz"
-    np.savez(path, lam=np.zeros(3))
-    with pytest.raises(ValueError, match="not a warm start, it has no version"):
-        load_warm(path)
-    warm = known(case, first_fit(case))
-    replace(warm, site=warm.site[1:]).save(path)
-    with pytest.raises(ValueError, match="do not fit together"):
-        load_warm(path)
-    warm.save(path)
-    with np.load(path) as file:
-        content = {name: file[name] for name in file.files}
-    np.savez(path, **content | {"version": np.int64(7)})
-    with pytest.raises(ValueError, match="of version 7"):
-        load_warm(path)
 
 
 def test_names_must_be_one_a_job() -> None:
