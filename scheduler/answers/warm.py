@@ -1,9 +1,9 @@
 """Planning from what earlier plans of nearly the same problem left: the seam's solver, with a head start.
 
 The reference starts from their schedules and from the vertex of their relaxation, the large-scale solver from their prices and
-places. Only the start of the search differs from the policy ``milp``: bound, gap and statuses mean the same. A schedule of another
-problem is carried over job by job, and what does not fit any more is left out, because the search takes it for granted that the
-schedules it starts from keep every limit.
+places. Only the start of the search differs from the policy ``milp``: bound, gap and statuses mean the same. A schedule of
+another problem is carried over job by job, and what does not fit any more is left out, because the search takes it for granted
+that the schedules it starts from keep every limit.
 """
 
 from __future__ import annotations
