@@ -1,9 +1,10 @@
 """What one more unit of everything scarce is worth, per site and slot: energy, capacity, flexibility.
 
 For problems of the reference all figures are duals of the linear relaxation of the optimiser's whole model (at scale:
-``scheduler.answers.values_at_scale``): jobs may be split there, so energy has one price in each slot, battery, connection and the
-times of all jobs adapted to it. That is why they come from the relaxation and not from the plan: a plan of whole jobs has no price for a small change. They hold for small changes; where an optimum lies in a
-corner, one more and one less are worth differently, and a dual lies between the two.
+``scheduler.answers.values_at_scale``): jobs may be split there, so energy has one price in each slot, battery, connection and
+the times of all jobs adapted to it. That is why they come from the relaxation and not from the plan: a plan of whole jobs has no
+price for a small change. They hold for small changes; where an optimum lies in a corner, one more and one less are worth
+differently, and a dual lies between the two.
 
 ==============================  ==========================================================================================
 ``facility_eur_per_kwh``        cost of one kWh more of facility load (dual of ``balance``)

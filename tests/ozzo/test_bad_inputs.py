@@ -83,7 +83,8 @@ def test_a_scenario_with_a_tenth_of_a_second_is_planned(tmp_path: Path) -> None:
     assert plan["status"] in {"time_limit", "optimal"}
     assert plan["runs"] >= 3
     assert plan["dropped"] == {}
-    assert plan["solver"].strip("; ")[0] != ";"
+    assert plan["solver"]
+    assert not plan["solver"].startswith(";")
 
 
 @pytest.mark.parametrize("large", [False, True], ids=["reference", "at scale"])

@@ -199,14 +199,6 @@ class FutureDual(Dual):
             self.best_offset = self._split.copy()
         return total
 
-    def warm_start(self, before: Dual) -> None:
-        """Refused: the prices of another case say nothing about the futures.
-
-        Raises:
-            ValueError: always.
-        """
-        raise ValueError(f"no warm start over futures (asked for one from a case of {before.case.S} sites)")
-
     def _answer(self) -> None:
         stack = self.stack
         served = np.empty_like(stack.fixed)

@@ -124,9 +124,11 @@ def solve_case(
             because the polish knows one future only.
 
     Raises:
-        ValueError: ``warm`` is of another grid.
+        ValueError: ``warm`` is of another grid, or given together with ``futures``, of which it knows nothing.
         SolverError: the energy side could not be solved, in the solver's words.
     """
+    if warm is not None and futures is not None:
+        raise ValueError("no warm start over futures: the prices of one future say nothing about the others")
     compile_kernels()
     begun = time.perf_counter()
     dual = Dual(case, seed=seed) if futures is None else FutureDual(futures, seed)
