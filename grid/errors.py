@@ -7,6 +7,7 @@
     |-- SeriesError           a time series does not cover what is asked of it, or holds no number
     |-- FeedError             outside data could not be read or is not what it says it is
     |-- PowerFlowError        the AC power flow did not converge or the network is unusable
+    |   `-- NetworkError      the network itself is faulty; carries every NetworkFault
     |-- SolverError           the solver failed in a way that leaves no plan
     |-- RehearsalRefused      a plan did not pass its rehearsal, so it may not command anything
     |-- TransportError        broker or transport could not be reached or refused us
@@ -77,6 +78,31 @@ class PowerFlowError(OzzoError):
     def __init__(self, message: str, *, bus: str | None = None, slot: int | None = None) -> None:
         super().__init__(message)
         self.bus, self.slot = bus, slot
+
+
+@dataclass(frozen=True, slots=True)
+class NetworkFault:
+    """One thing that is wrong with an electrical network.
+
+    Attributes:
+        element: table and name, for example ``line 'L7'``.
+        found, expected: in words.
+    """
+
+    element: str
+    found: str
+    expected: str
+
+    def __str__(self) -> str:
+        return f"{self.element}: found {self.found}; expected {self.expected}"
+
+
+class NetworkError(PowerFlowError):
+    """An electrical network that cannot be used; ``faults`` holds all that is wrong with it at once."""
+
+    def __init__(self, network: str, faults: Iterable[NetworkFault]) -> None:
+        self.faults: tuple[NetworkFault, ...] = tuple(faults)
+        super().__init__("\n".join(f"network {network}: {fault}" for fault in self.faults))
 
 
 class SolverError(OzzoError):

@@ -1,9 +1,10 @@
-"""The electrical network behind the sites: a SimBench benchmark grid with its year of loads and sun, and AC power flow.
+"""The electrical network behind the sites, from SimBench (with its year of loads and sun) or from a file, and AC power flow.
 
-``load_network`` builds the grid with simbench and pandapower once (seconds) and keeps everything that a power flow needs as
-arrays in the user's cache; later loads touch neither library. ``Network.power_flow`` adds the net import of the sites to
-their buses and solves the AC equations of all slots at once (``grid.ac_flow``); pandapower's Newton solver, the model of
-record, solves the extreme slots again and every slot that the fast method could not. Disagreement is an error.
+``load_network`` builds the grid with simbench and pandapower once (seconds), checks it with a second engine
+(``grid.engine_check``), and keeps everything that a power flow needs as arrays in the user's cache; later loads touch no such
+library. ``Network.power_flow`` adds the net import of the sites to their buses and solves the AC equations of all slots at
+once (``grid.ac_flow``); pandapower's Newton solver, the model of record, solves the extreme slots again and every slot that
+the fast method could not. Disagreement is an error.
 
 Sites are loads of power factor 1: server power supplies correct theirs to about that, and inverters feed at unity by default.
 SimBench data: ODbL 1.0; Meinecke et al., Energies 13 (2020) 3290, doi:10.3390/en13123290.
@@ -12,6 +13,7 @@ SimBench data: ODbL 1.0; Meinecke et al., Energies 13 (2020) 3290, doi:10.3390/e
 from __future__ import annotations
 
 import difflib
+import hashlib
 import importlib.metadata
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, fields
@@ -23,18 +25,31 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from grid.ac_flow import Admittance, ComplexArray, IntArray, branch_currents_pu, slack_power_mva, solve
+from grid.ac_flow import (
+    LEAST_VOLTAGE_PU,
+    Admittance,
+    ComplexArray,
+    Impedance,
+    IntArray,
+    branch_currents_pu,
+    impedance,
+    slack_power_mva,
+    solve,
+)
 from grid.cache import Arrays, cached
 from grid.errors import PowerFlowError
 from grid.feeds.simbench_profiles import profile_means, profile_moments_s, scenario_of
 from grid.horizon import FloatArray, Horizon
-from grid.network_result import NetworkResult
+from grid.network_result import NetworkResult, gathered, site_import
 
 AGREEMENT_PU = 1e-6
 """Largest difference in voltage between the fast method and pandapower before the result is refused."""
 
-CHUNK = 4000
-"""Slots solved together; bounds the memory of a year."""
+FORMAT = "2"
+"""Of the arrays in the cache."""
+
+CHUNK = 1000
+"""Slots solved together: few enough for the cache of a processor, and a year needs no memory to speak of."""
 
 
 def silent(_: str) -> None:
@@ -46,10 +61,10 @@ class Network:
     """A grid with its profiles. Power in MW where SimBench says MW, in kW at every public edge.
 
     Attributes:
-        code: SimBench code.
+        code: SimBench code, or name of the file.
         bus_names, line_names, transformer_names: element names.
         transformer_buses: name of the low-voltage bus of each transformer.
-        load_buses, load_p_mw, load_q_mvar: bus index of each load and its year, ``[35136, loads]``.
+        load_buses, load_p_mw, load_q_mvar: bus index of each load and its year, ``[35136, loads]`` (from a file: one row).
         sgen_buses, sgen_p_mw: same for static generators (roof-top sun), injection positive.
         bus_nodes: electrical node of each bus (closed switches join buses).
         admittance: for the power flow.
@@ -77,6 +92,11 @@ class Network:
     grid_json: str
 
     @cached_property
+    def _impedance(self) -> Impedance:
+        """The impedance matrix, made once."""
+        return impedance(self.admittance)
+
+    @cached_property
     def _pandapower_net(self) -> Any:
         """The net for the model of record, as pandapower reads it."""
         import highspy  # noqa: F401 - first: pandapower loads ortools when it is there, whose HiGHS would shadow this one
@@ -100,13 +120,18 @@ class Network:
     ) -> tuple[FloatArray, FloatArray, FloatArray]:
         """Mean load P (kW), load Q (kvar) and generation (kW) of the network's own users in each slot.
 
+        Of a network from a file they are the same in every slot.
+
         Shapes ``[slots, loads]``, ``[slots, loads]``, ``[slots, static generators]``; exact time-weighted means for any step.
 
         Raises:
             FeedError: the horizon leaves the profile year.
         """
-        moments = profile_moments_s(horizon, profile_start)
         load = 1e3 * household_scale
+        if len(self.load_p_mw) == 1:
+            rows = np.zeros(horizon.slots, dtype=np.int64)
+            return load * self.load_p_mw[rows], load * self.load_q_mvar[rows], 1e3 * self.sgen_p_mw[rows]
+        moments = profile_moments_s(horizon, profile_start)
         return (
             load * profile_means(self.load_p_mw, moments),
             load * profile_means(self.load_q_mvar, moments),
@@ -147,7 +172,7 @@ class Network:
         if len(chosen) == 0 or chosen.min() < 0 or chosen.max() >= horizon.slots:
             raise PowerFlowError(f"slots {list(chosen)[:5]} do not lie in a horizon of {horizon.slots} slots")
         buses = {site: self.bus_index(bus) for site, bus in site_bus.items()}
-        sites = {site: _site_import(site_import_kw, site, horizon)[chosen] for site in buses}
+        sites = {site: site_import(site_import_kw, site, horizon)[chosen] for site in buses}
         load_p, load_q, sun = (part[chosen] for part in self.households_kw(horizon, profile_start, household_scale))
         injection = self._injection_mva(load_p, load_q, sun, sites, buses)
         voltage = np.concatenate(
@@ -170,21 +195,21 @@ class Network:
     ) -> ComplexArray:
         """Injection at every bus in MVA (load negative), ``[N, buses]``."""
         count = len(self.bus_names)
-        injection = _gathered(-(load_p_kw + 1j * load_q_kvar), self.load_buses, count)
-        injection += _gathered(sun_kw.astype(np.complex128), self.sgen_buses, count)
+        injection = gathered(-(load_p_kw + 1j * load_q_kvar), self.load_buses, count)
+        injection += gathered(sun_kw.astype(np.complex128), self.sgen_buses, count)
         for site, bus in buses.items():
             injection[:, bus] -= sites[site]
         return injection / 1e3
 
     def _nodes_pu(self, injection_mva: ComplexArray) -> ComplexArray:
         """Injection at every electrical node per unit, ``[N, nodes]``."""
-        return _gathered(injection_mva / self.admittance.base_mva, self.bus_nodes, self.admittance.size)
+        return gathered(injection_mva / self.admittance.base_mva, self.bus_nodes, self.admittance.size)
 
     def _solve(
         self, injection_mva: ComplexArray, slots: IntArray, horizon: Horizon, progress: Callable[[str], None]
     ) -> ComplexArray:
         """Node voltages; slots that the fast method leaves open go to pandapower."""
-        solution = solve(self.admittance, self._nodes_pu(injection_mva))
+        solution = solve(self.admittance, self._nodes_pu(injection_mva), self._impedance)
         for row in np.flatnonzero(~solution.solved):
             progress(f"slot {slots[row]}: the fast power flow did not converge, asking pandapower")
             lowest = int(np.argmin(np.abs(solution.linear[row])[self.bus_nodes]))
@@ -212,7 +237,11 @@ class Network:
             pp.runpp(net, numba=False, init="auto", tolerance_mva=1e-8)
         except pp.LoadflowNotConverged as error:
             raise PowerFlowError(f"network {self.code}: the AC power flow does not converge in {where}") from error
-        return net.res_bus["vm_pu"].to_numpy(np.float64), net.res_bus["va_degree"].to_numpy(np.float64)
+        vm = net.res_bus["vm_pu"].to_numpy(np.float64)
+        if not (vm > LEAST_VOLTAGE_PU).all():
+            dead = self.bus_names[int(np.argmin(np.nan_to_num(vm)))]
+            raise PowerFlowError(f"network {self.code}: the AC power flow leaves bus {dead} without voltage in {where}", bus=dead)
+        return vm, net.res_bus["va_degree"].to_numpy(np.float64)
 
     def _result(
         self,
@@ -272,27 +301,6 @@ class Network:
                 )
 
 
-def _site_import(site_import_kw: Mapping[str, npt.ArrayLike], site: str, horizon: Horizon) -> FloatArray:
-    """Net import of a site, checked.
-
-    Raises:
-        PowerFlowError: missing, of another length, or not finite.
-    """
-    if site not in site_import_kw:
-        raise PowerFlowError(f"no net import given for site {site!r}")
-    power = np.asarray(site_import_kw[site], dtype=np.float64)
-    if power.shape != (horizon.slots,) or not np.isfinite(power).all():
-        raise PowerFlowError(f"net import of site {site!r} must be {horizon.slots} finite numbers, found shape {power.shape}")
-    return power
-
-
-def _gathered(values: ComplexArray, places: IntArray, size: int) -> ComplexArray:
-    """Sums of the columns of ``values`` ``[N, k]`` by their place, ``[N, size]``."""
-    sums = np.zeros((size, len(values)), dtype=np.complex128)
-    np.add.at(sums, places, values.T)
-    return sums.T
-
-
 def load_network(code: str, *, cache: Path | None = None) -> Network:
     """The SimBench network ``code`` with its year of profiles, from the cache or freshly built (seconds).
 
@@ -307,13 +315,37 @@ def load_network(code: str, *, cache: Path | None = None) -> Network:
     from grid.network_build import build_arrays
 
     scenario_of(code)
-    key = {
-        "code": code,
-        "format": "1",
-        "pandapower": importlib.metadata.version("pandapower"),
-        "simbench": importlib.metadata.version("simbench"),
-    }
+    key = {"code": code, "format": FORMAT, **_versions(), "simbench": importlib.metadata.version("simbench")}
     return _from_arrays(code, cached("network", key, lambda: build_arrays(code), cache))
+
+
+def load_json_network(path: str | Path, *, cache: Path | None = None) -> Network:
+    """The network of a pandapower JSON file, from the cache or freshly built.
+
+    Its loads and static generators stay as the file has them in every slot.
+
+    Args:
+        path: a file that ``pandapower.to_json`` wrote.
+        cache: cache folder, by default the user's.
+
+    Raises:
+        NetworkError: with everything that is wrong with the network.
+        PowerFlowError: the file is no pandapower net, or the engines differ on it.
+    """
+    from grid.network_build import build_json_arrays
+
+    path = Path(path)
+    try:
+        digest = hashlib.sha256(path.read_bytes()).hexdigest()[:24]
+    except OSError as error:
+        raise PowerFlowError(f"{path} cannot be read: {error.strerror}") from error
+    key = {"json": digest, "format": FORMAT, **_versions()}
+    return _from_arrays(path.name, cached("network", key, lambda: build_json_arrays(path), cache))
+
+
+def _versions() -> dict[str, str]:
+    """Versions of the engines that built and checked a network."""
+    return {name: importlib.metadata.version(name) for name in ("pandapower", "power-grid-model")}
 
 
 def _from_arrays(code: str, arrays: Arrays) -> Network:

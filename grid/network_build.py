@@ -1,4 +1,4 @@
-"""A SimBench network taken apart into arrays; the only place that loads simbench (5 to 15 s).
+"""A network of SimBench or of a pandapower file taken apart into arrays; the only place that loads simbench (5 to 15 s).
 
 pandapower builds its internal model once (one power flow) and the admittances are read from there, so lines, transformers,
 taps, switches and joined buses are pandapower's reading of the data and not a second one.
@@ -7,38 +7,158 @@ taps, switches and joined buses are pandapower's reading of the data and not a s
 from __future__ import annotations
 
 import copy
+import difflib
 import warnings
+from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from grid.ac_flow import IntArray
 from grid.cache import Arrays
-from grid.errors import PowerFlowError
+from grid.engine_check import check_engines, extreme_states
+from grid.errors import NetworkError, NetworkFault, PowerFlowError
+from grid.feeds.simbench_codes import simbench_codes
 from grid.horizon import FloatArray
+from grid.network_faults import named, network_faults
 
 # Columns of pandapower's internal tables (pandapower.pypower.idx_brch and idx_bus).
 F_BUS, T_BUS, BASE_KV = 0, 1, 9
 
 
 def build_arrays(code: str) -> Arrays:
-    """Everything that ``grid.network.Network`` holds, as arrays.
+    """Everything that ``grid.network.Network`` holds of a SimBench code, as arrays.
 
     Raises:
         PowerFlowError: SimBench does not know the code, or the network has elements that are not modelled here.
     """
+    net, values = _simbench_net(code)
+    named(net)
+    if not (net.load["in_service"].all() and (net.load["scaling"] == 1.0).all() and net.sgen["in_service"].all()):
+        raise PowerFlowError(f"network {code}: loads out of service or scaled are not modelled")
+    loads = Users(
+        net.load["bus"].to_numpy(np.int64),
+        values[("load", "p_mw")].to_numpy(np.float64),
+        values[("load", "q_mvar")].to_numpy(np.float64),
+    )
+    sun = values[("sgen", "p_mw")].to_numpy(np.float64).reshape(-1, len(net.sgen))
+    return _arrays(code, net, loads, Users(net.sgen["bus"].to_numpy(np.int64), sun, np.zeros_like(sun)))
+
+
+def build_json_arrays(path: Path) -> Arrays:
+    """Everything that ``grid.network.Network`` holds of a pandapower JSON file; its loads and generators stay as they are.
+
+    Loads of single phases are taken together here; ``grid.three_phase`` keeps them apart.
+
+    Raises:
+        NetworkError: with everything that is wrong with the network.
+        PowerFlowError: the file is no pandapower net.
+    """
+    net = read_json(path)
+    sgens = _static(net, "sgen", "p_mw", "q_mvar")
+    if np.abs(sgens.q_mvar).max(initial=0.0) > 0:
+        raise NetworkError(path.name, [NetworkFault("sgen", "reactive power", "static generators of power factor 1 (q_mvar 0)")])
+    single = [_static(net, "asymmetric_load", f"p_{phase}_mw", f"q_{phase}_mvar") for phase in "abc"]
+    parts = [_static(net, "load", "p_mw", "q_mvar"), *single]
+    loads = Users(*(np.concatenate([getattr(part, name) for part in parts], axis=-1) for name in ("buses", "p_mw", "q_mvar")))
+    return _arrays(path.name, net, loads, sgens)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Users:
+    """Loads or generators of a net: their buses (pandapower's index) and power, ``[slots, users]`` (one row: constant)."""
+
+    buses: IntArray
+    p_mw: FloatArray
+    q_mvar: FloatArray
+
+
+def _static(net: Any, table: str, active: str, reactive: str) -> Users:
+    """Users of a table with the power that stands there, times its scaling, where in service."""
+    part = net[table]
+    factor = (part["scaling"] * part["in_service"]).to_numpy(np.float64)
+    power = (part[name].to_numpy(np.float64) * factor for name in (active, reactive))
+    p_mw, q_mvar = (row[None, :] for row in power)
+    return Users(part["bus"].to_numpy(np.int64), p_mw, q_mvar)
+
+
+def read_json(path: Path) -> Any:
+    """The pandapower net of a JSON file, all elements named, those out of service left out.
+
+    Raises:
+        PowerFlowError: the file cannot be read as a pandapower net.
+        NetworkError: the net is faulty.
+    """
+    import highspy  # noqa: F401 - before pandapower, see grid.network
+    import pandapower as pp
+
+    try:
+        text = path.read_text(encoding="utf-8")
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of older file formats, which pandapower converts
+            net = pp.from_json_string(text)
+    except OSError as error:
+        raise PowerFlowError(f"{path} cannot be read: {error.strerror}") from error
+    except Exception as error:  # pandapower raises whatever its decoders raise
+        raise PowerFlowError(f"{path} is no pandapower net ({type(error).__name__}: {str(error)[:80]})") from error
+    if not isinstance(net, pp.pandapowerNet):
+        raise PowerFlowError(f"{path} is JSON, but no pandapower net (pandapower.to_json writes one)")
+    for table in ("line", "trafo"):
+        out = net[table].index[~net[table]["in_service"].astype(bool)]
+        net[table] = net[table].drop(out)
+        net.switch = net.switch[~((net.switch["et"] == table[0]) & net.switch["element"].isin(out))]
+    named(net)
+    faults = network_faults(net)
+    if faults:
+        raise NetworkError(path.name, faults)
+    return net
+
+
+def _arrays(name: str, net: Any, loads: Users, sgens: Users) -> Arrays:
+    """The net as arrays, checked: pandapower solves it, and power-grid-model says the same.
+
+    Raises:
+        NetworkError: the net is faulty. PowerFlowError: no solution, or the two engines differ.
+    """
     import highspy  # noqa: F401 - first: pandapower loads ortools when it is there, whose HiGHS would shadow this one
     import pandapower as pp
 
-    net, values = _simbench_net(code)
-    _refuse_unmodelled(code, net)
-    pp.runpp(net, numba=False)
+    faults = network_faults(net)
+    if faults:
+        raise NetworkError(name, faults)
+    bare = _bare(net)
+    try:
+        pp.runpp(bare, numba=False)
+    except pp.LoadflowNotConverged as error:
+        raise PowerFlowError(f"network {name}: no power flow even without any load") from error
+    place = {int(index): row for row, index in enumerate(net.bus.index)}
+    load_buses, sgen_buses = (np.array([place[int(bus)] for bus in users.buses], dtype=np.int64) for users in (loads, sgens))
+    arrays = {
+        **_electrical(name, bare),
+        "load_buses": load_buses,
+        "load_p_mw": loads.p_mw,
+        "load_q_mvar": loads.q_mvar,
+        "sgen_buses": sgen_buses,
+        "sgen_p_mw": sgens.p_mw,
+        "grid_json": np.array(pp.to_json(bare, filename=None)),
+    }
+    check_engines(name, bare, extreme_states(len(net.bus), (load_buses, loads.p_mw, loads.q_mvar), (sgen_buses, sgens.p_mw)))
+    return arrays
+
+
+def _electrical(name: str, net: Any) -> Arrays:
+    """Admittances, ratings and names of a net that pandapower has solved.
+
+    Raises:
+        PowerFlowError: pandapower's internal order is not what it was, or an element is switched off.
+    """
     internal = net._ppc["internal"]  # noqa: SLF001 - pandapower has no public access to its admittances
     lookup = net._pd2ppc_lookups  # noqa: SLF001 - same
-    place = {int(index): row for row, index in enumerate(net.bus.index)}
     nodes = np.array([lookup["bus"][index] for index in net.bus.index], dtype=np.int64)
     voltage = internal["V"]
-    if np.abs(np.abs(voltage[nodes]) - net.res_bus["vm_pu"].to_numpy()).max() > 1e-12:
-        raise PowerFlowError(f"network {code}: pandapower's internal order of buses is not what it was")
+    if not np.abs(np.abs(voltage[nodes]) - net.res_bus["vm_pu"].to_numpy()).max() <= 1e-12:
+        raise PowerFlowError(f"network {name}: pandapower's internal order of buses is not what it was")
     bus = internal["Ybus"].tocoo()
     at_from, at_to = internal["Yf"].tocsr(), internal["Yt"].tocsr()
     branch_rows, branch_columns = _joint_pattern(at_from, at_to)
@@ -50,11 +170,6 @@ def build_arrays(code: str) -> Arrays:
         "line_names": net.line["name"].to_numpy(np.str_),
         "transformer_names": net.trafo["name"].to_numpy(np.str_),
         "transformer_buses": net.bus.loc[net.trafo["lv_bus"], "name"].to_numpy(np.str_),
-        "load_buses": np.array([place[int(index)] for index in net.load["bus"]], dtype=np.int64),
-        "load_p_mw": values[("load", "p_mw")].to_numpy(np.float64),
-        "load_q_mvar": values[("load", "q_mvar")].to_numpy(np.float64),
-        "sgen_buses": np.array([place[int(index)] for index in net.sgen["bus"]], dtype=np.int64),
-        "sgen_p_mw": values[("sgen", "p_mw")].to_numpy(np.float64).reshape(-1, len(net.sgen)),
         "bus_nodes": nodes,
         "size": np.array(bus.shape[0]),
         "bus_rows": bus.row.astype(np.int64),
@@ -72,7 +187,6 @@ def build_arrays(code: str) -> Arrays:
         "transformer_branches": transformer_rows,
         "line_pct": line_pct,
         "transformer_pct": transformer_pct,
-        "grid_json": np.array(_bare_json(net)),
     }
 
 
@@ -80,36 +194,21 @@ def _simbench_net(code: str) -> tuple[Any, Any]:
     """The pandapower net and its absolute profile values.
 
     Raises:
-        PowerFlowError: SimBench does not know the code.
+        PowerFlowError: SimBench does not know the code; names the nearest.
     """
     import highspy  # noqa: F401 - before pandapower, see grid.network
+
+    if code not in simbench_codes():
+        nearest = difflib.get_close_matches(code, simbench_codes(), 1, 0.0)
+        raise PowerFlowError(f"SimBench has no network {code!r} (did you mean {nearest[0]!r}?)")
     import simbench
 
-    if code not in simbench.collect_all_simbench_codes():
-        raise PowerFlowError(f"SimBench has no network {code!r}")
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", FutureWarning)  # simbench 1.6 leans on pandas behaviour that will change
         warnings.simplefilter("ignore", DeprecationWarning)
         net = simbench.get_simbench_net(code)
         values = simbench.get_absolute_values(net, profiles_instead_of_study_cases=True)
     return net, values
-
-
-def _refuse_unmodelled(code: str, net: Any) -> None:
-    """Say so when the network has parts whose power this model would forget.
-
-    Raises:
-        PowerFlowError: there are such parts.
-    """
-    forgotten = [part for part in ("gen", "storage", "trafo3w", "shunt", "ward", "xward", "motor", "impedance") if len(net[part])]
-    if forgotten:
-        raise PowerFlowError(
-            f"network {code} has {', '.join(forgotten)}, which is not modelled; choose a low-voltage code of scenario 0"
-        )
-    if not (net.load["in_service"].all() and (net.load["scaling"] == 1.0).all() and net.sgen["in_service"].all()):
-        raise PowerFlowError(f"network {code}: loads out of service or scaled are not modelled")
-    if net.bus["name"].duplicated().any():
-        raise PowerFlowError(f"network {code}: bus names are not unique")
 
 
 def _joint_pattern(first: Any, second: Any) -> tuple[Any, Any]:
@@ -132,7 +231,8 @@ def _ratings(net: Any, element: str, in_service: Any) -> tuple[Any, FloatArray]:
     first, last = net._pd2ppc_lookups["branch"][element]  # noqa: SLF001 - pandapower has no public access
     branches = np.searchsorted(in_service, np.arange(first, last))
     if not np.isin(np.arange(first, last), in_service).all():
-        raise PowerFlowError(f"a {element} is out of service, which is not modelled")
+        off = table["name"].to_numpy()[~np.isin(np.arange(first, last), in_service)]
+        raise PowerFlowError(f"{element} {off[0]!r} is switched off at both ends, which is not modelled; leave it out")
     internal = net._ppc["internal"]  # noqa: SLF001 - same
     ends = internal["branch"][branches][:, [F_BUS, T_BUS]].real.astype(np.int64)
     base_ka = float(net._ppc["baseMVA"]) / (np.sqrt(3) * internal["bus"][ends, BASE_KV].real)  # noqa: SLF001 - same
@@ -145,16 +245,15 @@ def _ratings(net: Any, element: str, in_service: Any) -> tuple[Any, FloatArray]:
     return branches.astype(np.int64), percent
 
 
-def _bare_json(net: Any) -> str:
-    """The net as JSON with one load at every bus and nothing else that injects power; profiles left out."""
+def _bare(net: Any) -> Any:
+    """A copy of the net with one load of no power at every bus and nothing else that injects power; profiles left out."""
     import highspy  # noqa: F401 - first: pandapower loads ortools when it is there, whose HiGHS would shadow this one
     import pandapower as pp
 
     bare = copy.deepcopy(net)
     bare.profiles = {}
-    bare.sgen = bare.sgen.iloc[:0]
-    bare.load = bare.load.iloc[:0]
+    for table in ("load", "sgen", "asymmetric_load"):
+        bare[table] = bare[table].iloc[:0]
     for index in bare.bus.index:
         pp.create_load(bare, index, p_mw=0.0, q_mvar=0.0, name=f"at {bare.bus.at[index, 'name']}")
-    text: str = pp.to_json(bare, filename=None)
-    return text
+    return bare

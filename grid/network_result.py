@@ -1,11 +1,15 @@
-"""What an AC power flow found, free of any power-flow library."""
+"""What an AC power flow is given and what it found, free of any power-flow library."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 import numpy as np
+import numpy.typing as npt
 
+from grid.ac_flow import ComplexArray, IntArray
+from grid.errors import PowerFlowError
 from grid.horizon import FloatArray, Horizon
 
 
@@ -35,3 +39,24 @@ class NetworkResult:
     site_bus: dict[str, int]
     grid_import_kw: FloatArray = field(default_factory=lambda: np.empty(0))
     losses_kw: FloatArray = field(default_factory=lambda: np.empty(0))
+
+
+def site_import(site_import_kw: Mapping[str, npt.ArrayLike], site: str, horizon: Horizon) -> FloatArray:
+    """Net import of a site, checked.
+
+    Raises:
+        PowerFlowError: missing, of another length, or not finite.
+    """
+    if site not in site_import_kw:
+        raise PowerFlowError(f"no net import given for site {site!r}")
+    power = np.asarray(site_import_kw[site], dtype=np.float64)
+    if power.shape != (horizon.slots,) or not np.isfinite(power).all():
+        raise PowerFlowError(f"net import of site {site!r} must be {horizon.slots} finite numbers, found shape {power.shape}")
+    return power
+
+
+def gathered(values: ComplexArray, places: IntArray, size: int) -> ComplexArray:
+    """Sums of the columns of ``values`` ``[N, k]`` by their place, ``[N, size]``."""
+    sums = np.zeros((size, len(values)), dtype=np.complex128)
+    np.add.at(sums, places, values.T)
+    return sums.T
