@@ -78,7 +78,7 @@ def power_flow() -> list[Row]:
 
     scenario = load_scenario(ALMERE)
     spec = scenario.network
-    if spec is None:
+    if spec is None or spec.simbench is None:
         return []
     network = load_network(spec.simbench)
     net = pp.from_json_string(network.grid_json)

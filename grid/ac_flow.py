@@ -191,13 +191,13 @@ def solve(admittance: Admittance, injection_pu: ComplexArray, ready: Impedance |
     """
     ready = ready or impedance(admittance)
     rest, no_load = ready.rest, ready.no_load[:, None]
-    power = np.conj(np.ascontiguousarray(injection_pu[:, rest].T))
-    voltage = np.repeat(no_load, power.shape[1], axis=1)
+    power: ComplexArray = np.conj(np.ascontiguousarray(injection_pu[:, rest].T))
+    voltage: ComplexArray = np.repeat(no_load, power.shape[1], axis=1)
     linear = voltage
     iterations = 0
     with np.errstate(all="ignore"):  # a slot that diverges is told by its mismatch below
         for iterations in range(1, MAX_ITERATIONS + 1):
-            following = ready.times(power / np.conj(voltage))
+            following = ready.times(np.divide(power, np.conj(voltage), dtype=np.complex128))
             following += no_load
             if iterations == 1:
                 linear = following

@@ -255,11 +255,11 @@ def _network(scenario: Scenario, console: Console, timed: Timed) -> Any:
     """The electrical network behind the scenario, or None."""
     if scenario.network is None:
         return None
-    from grid.network import load_network
+    from sim.network_check import load
 
     with timed("network"):
-        console.line(f"loading network {scenario.network.simbench}")
-        return load_network(scenario.network.simbench)
+        console.line(f"loading network {scenario.network.name}")
+        return load(scenario.network)
 
 
 def _report(state: RunState, folder: Path, console: Console) -> dict[str, Any]:

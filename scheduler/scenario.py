@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from datetime import timedelta
+from pathlib import Path
 
 from grid.horizon import Horizon
 from grid.response.event import CapacityEvent
@@ -136,14 +137,21 @@ class NetworkSpec:
     """Which electrical network lies behind the sites.
 
     Attributes:
-        simbench: SimBench code, for example ``1-LV-semiurb4--0-sw``.
+        simbench: SimBench code, for example ``1-LV-semiurb4--0-sw``; None when it comes from a file.
         profile_start: naive local start in the profile year 2016 that the horizon's start maps to, ISO format.
-        household_scale: factor on all SimBench loads.
+        household_scale: factor on all loads of the network.
+        json: pandapower file that it comes from instead.
     """
 
-    simbench: str
+    simbench: str | None
     profile_start: str
     household_scale: float = 1.0
+    json: Path | None = None
+
+    @property
+    def name(self) -> str:
+        """SimBench code, or name of the file."""
+        return self.simbench or (self.json.name if self.json else "")
 
 
 @dataclass(frozen=True, slots=True)

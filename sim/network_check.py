@@ -6,7 +6,7 @@ without each site in turn (whose power matters?), and the change that is needed 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Protocol
@@ -186,12 +186,16 @@ def _no_solution(spec: NetworkSpec, outcome: Outcome, error: PowerFlowError) -> 
     """The violation that says why the power flow could not be solved, with slot and bus as far as they are known."""
     when = None if error.slot is None else flow_powers(outcome)[0].time(error.slot)
     advice = f"{error}. Import or export less there and then, use a stronger network or another household_scale."
-    return Violation(ViolationKind.POWER_FLOW, error.bus or spec.simbench, 1.0, 0.0, "unsolved slots", when, outcome.seed, advice)
+    return Violation(ViolationKind.POWER_FLOW, error.bus or spec.name, 1.0, 0.0, "unsolved slots", when, outcome.seed, advice)
 
 
 def load(spec: NetworkSpec) -> PowerFlow:
-    """The network that ``spec`` names."""
-    from grid.network import load_network
+    """The network that ``spec`` names.
 
-    loader: Callable[[str], PowerFlow] = load_network
-    return loader(spec.simbench)
+    Raises:
+        PowerFlowError: it does not exist or cannot be used.
+    """
+    from grid.network import load_json_network, load_network
+
+    network: PowerFlow = load_network(spec.simbench or "") if spec.json is None else load_json_network(spec.json)
+    return network

@@ -22,6 +22,9 @@ if TYPE_CHECKING:
 
 Source = TypeVar("Source")
 
+PROFILES_OF_FILES = "1-complete_data-mixed-all-0-sw"
+"""Where profiles come from when the network is a file: SimBench's scenario of today."""
+
 
 def build_battery(part: BatteryPart) -> Battery:
     """The battery; half full, or at its reserve, when the document does not say."""
@@ -95,7 +98,7 @@ class AssetMaker:
         network = self.context.document.network
         if network is None:
             raise FeedError(f"the profile {profile} needs a network")
-        series = renewable_profile(network.simbench, profile, self.horizon, self.profile_start)
+        series = renewable_profile(network.simbench or PROFILES_OF_FILES, profile, self.horizon, self.profile_start)
         return series.scaled(rated_kw, "kW", f"{series.source}, times {rated_kw:g} kW")
 
     def _modelled_sun(self, part: SolarPart, peak_kw: float) -> Series:

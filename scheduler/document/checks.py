@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 from scheduler.document.context import Context
+from scheduler.document.network import check_network
 from scheduler.document.places import BatteryPart, SitePart, SolarPart, WindPart
 from scheduler.document.tree import Place
-
-PROFILE_YEAR = 2016
-"""Year of the SimBench profiles."""
 
 
 def check_places(context: Context) -> None:
@@ -15,7 +13,7 @@ def check_places(context: Context) -> None:
     for collection in (("sites",), ("feeders",), ("links",), ("datasets",), ("tenants",), ("workload", "jobs"), ("events",)):
         context.unique(*collection)
     _settings(context)
-    _network(context)
+    check_network(context)
     for index, site in enumerate(context.document.sites):
         place = context.place("sites", index)
         context.unique(*place, "nodes")
@@ -64,26 +62,6 @@ def _settings(context: Context) -> None:
         context.report(
             place, "'marginal'", "signals.carbon_marginal to go with it, or: average", needs=[("signals", "carbon_marginal")]
         )
-
-
-def _network(context: Context) -> None:
-    network = context.document.network
-    if network is None:
-        return
-    place = ("network", "profile_start")
-    part = network.profile_start or context.document.horizon.start
-    where = place if network.profile_start else ("network",)
-    if part.stamp is None or part.stamp.tzinfo is not None or part.stamp.year != PROFILE_YEAR:
-        expected = f"a local time in {PROFILE_YEAR} without an offset, the year of the SimBench profiles, as profile_start"
-        context.report(where, context.written(where), expected, needs=[("horizon",)])
-        return
-    year_h = 366 * 24
-    start_h = (part.stamp - part.stamp.replace(month=1, day=1, hour=0, minute=0, second=0, microsecond=0)).total_seconds() / 3600
-    left_h = year_h - start_h
-    if context.document.horizon.hours > left_h:
-        found = f"profiles of {PROFILE_YEAR} that end {left_h:g} hours after {part.written}"
-        expected = f"profiles for the {context.document.horizon.hours:g} hours of the horizon; begin earlier in the year"
-        context.report(where, found, expected, needs=[("horizon",)])
 
 
 def _site(context: Context, site: SitePart, place: Place) -> None:

@@ -1,9 +1,10 @@
 """Check a document, and build the scenario from it.
 
-``check_file`` finds everything that can be found without the SimBench data and without models of sun and wind: YAML,
-fields, units, names, times, widths, tiers, batteries, events, and the files of every price, carbon, weather and measured
-series over the horizon. Only ``load_scenario`` finds an unknown SimBench code, profile or turbine, and what is wrong inside
-a trace or a job model; buses are looked up when the network is built.
+``check_file`` finds everything that can be found without SimBench's profiles and without models of sun and wind: YAML,
+fields, units, names, times, widths, tiers, batteries, events, the files of every price, carbon, weather and measured series
+over the horizon, the code or file of the network, and the buses of its sites. Only ``load_scenario`` finds an unknown
+profile or turbine, and what is wrong inside a trace or a job model; buses of SimBench grids above low voltage are looked up
+when the network is built.
 """
 
 from __future__ import annotations
@@ -25,6 +26,7 @@ from scheduler.document.checks_work import allowed_sites, check_work
 from scheduler.document.connection_series import limit_series
 from scheduler.document.context import Context, open_context
 from scheduler.document.jobs import scenario_jobs
+from scheduler.document.network import read_network
 from scheduler.document.places import SitePart
 from scheduler.document.schema_check import check_schema
 from scheduler.document.settings import PlanningPart
@@ -102,7 +104,9 @@ def _examine(
         return tree, None, Sources()
     check_places(context)
     check_work(context)
-    return tree, context, read_sources(context)
+    sources = read_sources(context)
+    read_network(context, sources)
+    return tree, context, sources
 
 
 def _sorted(tree: Tree) -> list[Finding]:
@@ -143,7 +147,7 @@ def _build(context: Context, sources: Sources, horizon: Horizon, progress: Progr
         rehearsal=inside.RehearsalSettings(**document.rehearsal.model_dump()),
         network=None
         if network is None
-        else inside.NetworkSpec(network.simbench, profile_start(context), network.household_scale),
+        else inside.NetworkSpec(network.simbench, profile_start(context), network.household_scale, sources.network_json),
         time_zone=document.time_zone,
         provenance=_provenance(context),
         beyond_horizon=beyond,

@@ -7,6 +7,8 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
+from pydantic import Field
+
 from scheduler import scenario
 from scheduler.document.fields import Count, Part, Text, Unit, When, about
 
@@ -155,13 +157,19 @@ class RehearsalPart(Part):
 
 
 class NetworkPart(Part):
-    """The electrical network behind the sites: a SimBench grid with its 15-minute profiles of 2016."""
+    """The electrical network behind the sites: a SimBench grid with its 15-minute profiles of 2016, or a pandapower file."""
 
-    simbench: Annotated[Text, about("SimBench code, for example 1-LV-semiurb4--0-sw.", min_length=1)]
-    profile_start: Annotated[
-        When | None, about("Local time in 2016 that the horizon's start maps to; the horizon's own start when left out.")
+    simbench: Annotated[Text | None, about("SimBench code, for example 1-LV-semiurb4--0-sw.", min_length=1)] = None
+    json_: Annotated[
+        Text | None,
+        about("Instead: JSON file that pandapower.to_json wrote; its loads and generators are the same in every slot."),
+        Field(alias="json"),
     ] = None
-    household_scale: Annotated[float, about("Factor on all loads of the SimBench grid.", ge=0, le=1000), Unit("share")] = 1.0
+    profile_start: Annotated[
+        When | None,
+        about("Local time in 2016 that the horizon's start maps to; that start itself when left out."),
+    ] = None
+    household_scale: Annotated[float, about("Factor on all loads of the network.", ge=0, le=1000), Unit("share")] = 1.0
 
 
 class ProvenancePart(Part):

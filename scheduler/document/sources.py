@@ -40,11 +40,13 @@ class Sources:
         series: the series of each source that could be read.
         weather: the weather of each file that could be read.
         reported: environment variables that a finding has named already.
+        network_json: the pandapower file of the network, once it was found and can be used.
     """
 
     series: dict[SourcePart, Series] = field(default_factory=dict)
     weather: dict[WeatherPart, Weather] = field(default_factory=dict)
     reported: set[str] = field(default_factory=set)
+    network_json: Path | None = None
 
 
 def read_sources(context: Context) -> Sources:

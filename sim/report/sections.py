@@ -235,7 +235,7 @@ def network_section(page: Page) -> str:
         _worst_words("Transformer: highest", worst.get("transformer_loading_pct"), clock, unit="%", decimals=1),
         _worst_words("line: highest", worst.get("line_loading_pct"), clock, unit="%", decimals=1),
     )
-    behind = f" ({record.scenario.network.simbench})" if record.scenario.network else ""
+    behind = f" ({record.scenario.network.name})" if record.scenario.network else ""
     body = note(
         f"AC power flow over the electrical network{behind} on the realised injections, "
         f"means of {outcome.network.horizon.step_s / 60:g} minutes, {len(outcome.network.bus_names)} buses, "

@@ -40,7 +40,7 @@ def real_record(folder: Path) -> RunRecord:
     sites = tuple(site.name for site in scenario.sites)
     events = parse_event(json.loads(file.read_text()), sites=sites, horizon=scenario.horizon, seed=scenario.seed, file=str(file))
     assert scenario.network is not None
-    network = load_network(scenario.network.simbench)
+    network = load_network(scenario.network.simbench or "")
     problem = build_problem(scenario)
     plan = assign_nodes(scenario, POLICIES["milp"]().plan(problem, said))
     rehearsal = rehearse(scenario, plan, network=network, progress=said)
