@@ -97,7 +97,7 @@ class Network:
         return impedance(self.admittance)
 
     @cached_property
-    def _pandapower_net(self) -> Any:
+    def pandapower_net(self) -> Any:
         """The net for the model of record, as pandapower reads it."""
         import highspy  # noqa: F401 - first: pandapower loads ortools when it is there, whose HiGHS would shadow this one
         import pandapower as pp
@@ -174,7 +174,7 @@ class Network:
         buses = {site: self.bus_index(bus) for site, bus in site_bus.items()}
         sites = {site: site_import(site_import_kw, site, horizon)[chosen] for site in buses}
         load_p, load_q, sun = (part[chosen] for part in self.households_kw(horizon, profile_start, household_scale))
-        injection = self._injection_mva(load_p, load_q, sun, sites, buses)
+        injection = self.injection_mva(load_p, load_q, sun, sites, buses)
         voltage = np.concatenate(
             [
                 self._solve(injection[at : at + CHUNK], chosen[at : at + CHUNK], horizon, progress)
@@ -185,7 +185,7 @@ class Network:
         self._confirm(result, injection, horizon, confirm, progress)
         return result
 
-    def _injection_mva(
+    def injection_mva(
         self,
         load_p_kw: FloatArray,
         load_q_kvar: FloatArray,
@@ -230,7 +230,7 @@ class Network:
         import highspy  # noqa: F401 - first: pandapower loads ortools when it is there, whose HiGHS would shadow this one
         import pandapower as pp
 
-        net = self._pandapower_net
+        net = self.pandapower_net
         net.load["p_mw"] = -injection_mva.real
         net.load["q_mvar"] = -injection_mva.imag
         try:

@@ -99,7 +99,7 @@ def _loads(net: Any) -> Iterator[NetworkFault]:
         for name in part["name"][bad] if len(part) else ():
             yield NetworkFault(f"{table} {name!r}", "a power that is no number", "p_mw and q_mvar as finite numbers")
     columns = [name for name in net.load.columns if name.startswith("const_")]
-    shares = net.load[columns].fillna(0.0).to_numpy(np.float64).reshape(len(net.load), -1)
+    shares = net.load[columns].fillna(0.0).to_numpy(np.float64)
     zip_loads = (shares != 0.0).any(axis=1)
     for name in net.load["name"][zip_loads]:
         yield NetworkFault(f"load {name!r}", "a share of constant impedance or current", "loads of constant power")

@@ -115,7 +115,7 @@ def _gap(objective: float | None, bound: float | None) -> float | None:
 def machine() -> dict[str, Any]:
     """What the figures were measured with."""
     packages = {}
-    for name in ("highspy", "ortools", "numba", "numpy", "scipy"):
+    for name in ("highspy", "ortools", "numba", "numpy", "scipy", "pandapower", "power-grid-model"):
         try:
             packages[name] = version(name)
         except ModuleNotFoundError:
