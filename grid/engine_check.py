@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from grid.ac_flow import ComplexArray, IntArray
+from grid.ac_flow import LEAST_VOLTAGE_PU, ComplexArray, IntArray
 from grid.errors import PowerFlowError
 from grid.horizon import FloatArray
 from grid.power_grid import PowerGrid
@@ -61,16 +61,9 @@ def check_engines(name: str, net: Any, injection_mva: ComplexArray) -> None:
         NetworkError: the net cannot be handed over.
         PowerFlowError: no solution, or the engines differ; names the element.
     """
-    import highspy  # noqa: F401 - before pandapower, see grid.network
-    import pandapower as pp
-
     other = PowerGrid(net).flow(injection_mva)
     for row, state in enumerate(injection_mva):
-        net.load["p_mw"], net.load["q_mvar"] = -state.real, -state.imag
-        try:
-            pp.runpp(net, numba=False, tolerance_mva=1e-8)
-        except pp.LoadflowNotConverged as error:
-            raise PowerFlowError(f"network {name}: its own loads have no power flow") from error
+        newton(name, net, state, ("the state without load", "its slot of most load", "its slot of most generation")[row % 3])
         ours = net.res_bus["vm_pu"], net.res_line["loading_percent"], net.res_trafo["loading_percent"]
         names = net.bus["name"], net.line["name"], net.trafo["name"]
         for kind, limit, unit, mine, theirs, named in zip(
@@ -90,3 +83,30 @@ def check_engines(name: str, net: Any, injection_mva: ComplexArray) -> None:
                     f"{mine.iloc[worst]:.7g} and {theirs[row, worst]:.7g} {unit} (at most {limit:g} is allowed)"
                 )
     net.load["p_mw"], net.load["q_mvar"] = 0.0, 0.0
+
+
+def newton(name: str, net: Any, injection_mva: ComplexArray, where: str) -> tuple[FloatArray, FloatArray]:
+    """Voltage magnitude (pu) and angle (degrees) of every bus by pandapower's Newton-Raphson, the model of record.
+
+    Args:
+        name: of the network, for messages.
+        net: pandapower net with exactly one load at every bus, in the order of its buses.
+        injection_mva: at every bus, load negative, ``[buses]``.
+        where: slot and so on, for messages.
+
+    Raises:
+        PowerFlowError: it did not converge, or leaves a bus without voltage.
+    """
+    import highspy  # noqa: F401 - first: pandapower loads ortools when it is there, whose HiGHS would shadow this one
+    import pandapower as pp
+
+    net.load["p_mw"], net.load["q_mvar"] = -injection_mva.real, -injection_mva.imag
+    try:
+        pp.runpp(net, numba=False, init="auto", tolerance_mva=1e-8)
+    except pp.LoadflowNotConverged as error:
+        raise PowerFlowError(f"network {name}: the AC power flow does not converge in {where}") from error
+    vm = net.res_bus["vm_pu"].to_numpy(np.float64)
+    if not (vm > LEAST_VOLTAGE_PU).all():
+        dead = str(net.bus["name"].iloc[int(np.argmin(np.nan_to_num(vm)))])
+        raise PowerFlowError(f"network {name}: the AC power flow leaves bus {dead} without voltage in {where}", bus=dead)
+    return vm, net.res_bus["va_degree"].to_numpy(np.float64)

@@ -26,7 +26,6 @@ import numpy as np
 import numpy.typing as npt
 
 from grid.ac_flow import (
-    LEAST_VOLTAGE_PU,
     Admittance,
     ComplexArray,
     Impedance,
@@ -37,6 +36,7 @@ from grid.ac_flow import (
     solve,
 )
 from grid.cache import Arrays, cached
+from grid.engine_check import newton
 from grid.errors import PowerFlowError
 from grid.feeds.simbench_profiles import profile_means, profile_moments_s, scenario_of
 from grid.horizon import FloatArray, Horizon
@@ -215,33 +215,11 @@ class Network:
             lowest = int(np.argmin(np.abs(solution.linear[row])[self.bus_nodes]))
             where = f"slot {slots[row]} ({horizon.time(int(slots[row])):%Y-%m-%dT%H:%MZ}), worst bus {self.bus_names[lowest]}"
             try:
-                vm, va = self._newton(injection_mva[row], where)
+                vm, va = newton(self.code, self.pandapower_net, injection_mva[row], where)
             except PowerFlowError as error:
                 raise PowerFlowError(str(error), bus=self.bus_names[lowest], slot=int(slots[row])) from error
             solution.voltage[row, self.bus_nodes] = vm * np.exp(1j * np.deg2rad(va))
         return solution.voltage
-
-    def _newton(self, injection_mva: ComplexArray, where: str) -> tuple[FloatArray, FloatArray]:
-        """Voltage magnitude and angle of every bus by pandapower's Newton-Raphson.
-
-        Raises:
-            PowerFlowError: it did not converge.
-        """
-        import highspy  # noqa: F401 - first: pandapower loads ortools when it is there, whose HiGHS would shadow this one
-        import pandapower as pp
-
-        net = self.pandapower_net
-        net.load["p_mw"] = -injection_mva.real
-        net.load["q_mvar"] = -injection_mva.imag
-        try:
-            pp.runpp(net, numba=False, init="auto", tolerance_mva=1e-8)
-        except pp.LoadflowNotConverged as error:
-            raise PowerFlowError(f"network {self.code}: the AC power flow does not converge in {where}") from error
-        vm = net.res_bus["vm_pu"].to_numpy(np.float64)
-        if not (vm > LEAST_VOLTAGE_PU).all():
-            dead = self.bus_names[int(np.argmin(np.nan_to_num(vm)))]
-            raise PowerFlowError(f"network {self.code}: the AC power flow leaves bus {dead} without voltage in {where}", bus=dead)
-        return vm, net.res_bus["va_degree"].to_numpy(np.float64)
 
     def _result(
         self,
@@ -290,7 +268,7 @@ class Network:
         for row in list(dict.fromkeys(extremes))[:count]:
             slot = result.slots[row]
             progress(f"slot {slot}: pandapower confirms")
-            vm, _ = self._newton(injection[row], f"slot {slot} ({horizon.time(slot):%Y-%m-%dT%H:%MZ})")
+            vm, _ = newton(self.code, self.pandapower_net, injection[row], f"slot {slot} ({horizon.time(slot):%Y-%m-%dT%H:%MZ})")
             difference = np.abs(vm - result.voltage_pu[row])
             if not (difference <= AGREEMENT_PU).all():
                 bus = self.bus_names[int(np.argmax(difference))]

@@ -175,7 +175,7 @@ def measure_plan_check(progress: Progress) -> dict[str, float]:
 
 
 def measure_three_phase(progress: Progress) -> dict[str, float]:
-    """The 55 single-phase loads of the IEEE European low-voltage feeder with the shapes of SimBench households on a winter day."""
+    """The 55 single-phase loads of the IEEE European feeder with the shapes of SimBench's households on a winter day."""
     import warnings
 
     import highspy  # noqa: F401 - before pandapower, see grid.network
