@@ -177,11 +177,11 @@ class Network:
         injection = self.injection_mva(load_p, load_q, sun, sites, buses)
         voltage = np.concatenate(
             [
-                self._solve(injection[at : at + CHUNK], chosen[at : at + CHUNK], horizon, progress)
+                self.solve_slots(injection[at : at + CHUNK], chosen[at : at + CHUNK], horizon, progress)
                 for at in range(0, len(chosen), CHUNK)
             ]
         )
-        result = self._result(horizon, tuple(int(slot) for slot in chosen), voltage, injection, buses)
+        result = self.result(horizon, tuple(int(slot) for slot in chosen), voltage, injection, buses)
         self._confirm(result, injection, horizon, confirm, progress)
         return result
 
@@ -205,7 +205,7 @@ class Network:
         """Injection at every electrical node per unit, ``[N, nodes]``."""
         return gathered(injection_mva / self.admittance.base_mva, self.bus_nodes, self.admittance.size)
 
-    def _solve(
+    def solve_slots(
         self, injection_mva: ComplexArray, slots: IntArray, horizon: Horizon, progress: Callable[[str], None]
     ) -> ComplexArray:
         """Node voltages; slots that the fast method leaves open go to pandapower."""
@@ -221,7 +221,7 @@ class Network:
             solution.voltage[row, self.bus_nodes] = vm * np.exp(1j * np.deg2rad(va))
         return solution.voltage
 
-    def _result(
+    def result(
         self,
         horizon: Horizon,
         slots: tuple[int, ...],

@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from grid.errors import FeedError, PowerFlowError
 from grid.horizon import Horizon
 from grid.network import Network, load_network
+from grid.network_scenarios import scenario_flows
 from tests.grid.conftest import CODE
 
 DAY = Horizon(datetime(2023, 5, 10, 22, tzinfo=UTC), timedelta(minutes=15), 96)
@@ -191,3 +192,29 @@ network.power_flow(day, {START!r}, {{"a": [1.0] * 96}}, {{"a": "LV4.101 Bus 32"}
 sys.exit(any(name in sys.modules for name in ("simbench", "pandapower", "pandas")))
 """
     assert subprocess.run([sys.executable, "-c", program], check=False, timeout=120).returncode == 0
+
+
+def test_scenarios_together_are_what_each_is_alone(network: Network) -> None:
+    """Twelve scenarios of two sites, more than one batch: the same voltages, loadings and losses as one by one."""
+    imports = {site: RNG.uniform(-20, 20, (12, 96)) for site in SITES}
+    together = scenario_flows(network, DAY, START, imports, SITES, household_scale=1.5)
+    assert len(together) == 12
+    for k in (0, 5, 11):
+        alone = network.power_flow(DAY, START, {site: power[k] for site, power in imports.items()}, SITES, household_scale=1.5)
+        assert together[k].voltage_pu == pytest.approx(alone.voltage_pu, abs=1e-12)
+        assert together[k].line_loading_pct == pytest.approx(alone.line_loading_pct, abs=1e-9)
+        assert together[k].losses_kw == pytest.approx(alone.losses_kw, abs=1e-9)
+        assert together[k].site_bus == alone.site_bus
+
+
+def test_a_scenario_without_solution_names_itself(network: Network) -> None:
+    """The second batch holds the bad scenario; its number, slot and bus are told. Wrong shapes are refused."""
+    imports = {"cabinet": np.zeros((12, 96))}
+    imports["cabinet"][11, 7] = 2000.0
+    at = {"cabinet": SITES["cabinet"]}
+    with pytest.raises(PowerFlowError, match=r"scenario 11: .* slot 7 .*worst bus LV4.101 Bus 10") as caught:
+        scenario_flows(network, DAY, START, imports, at)
+    assert (caught.value.slot, caught.value.bus) == (7, SITES["cabinet"])
+    for wrong in ({}, {"cabinet": np.zeros(96)}, {"cabinet": np.zeros((2, 95))}, {"cabinet": np.full((2, 96), np.nan)}):
+        with pytest.raises(PowerFlowError, match="must be finite"):
+            scenario_flows(network, DAY, START, wrong, at)
