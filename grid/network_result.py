@@ -58,5 +58,8 @@ def site_import(site_import_kw: Mapping[str, npt.ArrayLike], site: str, horizon:
 def gathered(values: ComplexArray, places: IntArray, size: int) -> ComplexArray:
     """Sums of the columns of ``values`` ``[N, k]`` by their place, ``[N, size]``."""
     sums = np.zeros((size, len(values)), dtype=np.complex128)
-    np.add.at(sums, places, values.T)
+    if len(np.unique(places)) == len(places):
+        sums[places] = values.T
+    else:
+        np.add.at(sums, places, values.T)
     return sums.T
