@@ -158,8 +158,9 @@ def voltage_derivative(admittance: Admittance, voltage: ComplexArray, injection_
     feedback = np.conj(power / free**2)[:, :, None]
     derivative = direct
     for _ in range(MAX_ITERATIONS):
-        following = direct - impedance(feedback * np.conj(derivative))
-        step = np.abs(following - derivative).max()
+        with np.errstate(all="ignore"):  # what grows without end is told below
+            following = direct - impedance(feedback * np.conj(derivative))
+            step = np.abs(following - derivative).max()
         derivative = following
         if step <= ACCURACY_PU * max(1.0, float(np.abs(derivative).max())):
             found[:, rest, :] = derivative
@@ -177,7 +178,7 @@ def _loading_derivative(
     for current, change, share in zip(
         branch_currents_pu(network.admittance, voltage), branch_currents_pu(network.admittance, flat), pct.T, strict=True
     ):
-        here, along = current[:, branches], change.reshape(count, width, -1)[:, :, branches].transpose(0, 2, 1)
+        here, along = current[:, branches], change.reshape(count, width, network.admittance.branches)[:, :, branches].transpose(0, 2, 1)
         size_pu = np.abs(here)
         slope = np.real(np.conj(here)[:, :, None] * along) / np.where(size_pu > 0, size_pu, 1.0)[:, :, None]
         ends.append((size_pu * share, slope * share[:, None]))

@@ -222,7 +222,8 @@ class Plan:
         breakdown_eur: parts of the objective by name; they sum to it.
         expected: what it costs over futures, when it was made for several (then ``bound_eur`` and ``gap`` are None); None too
             when a job had to be moved afterwards because it found no nodes.
-        network: what an AC power flow of every slot says of it; None without a network, or when it was not asked.
+        network: what an AC power flow of every slot says of it; None without a network, when it was
+            not asked, or when a job had to be moved afterwards.
     """
 
     id: str
