@@ -7,8 +7,9 @@ them by
 
 which is linear in the real numbers and is iterated as the flow itself is: it contracts wherever the flow does. Every slot and
 every site is carried in the same iteration, on one factorisation. Currents follow from voltages by the admittances of the
-branches; the loading of an element is that of its fuller end, and so is its derivative (where both ends are equally full, or no
-current flows at all, the loading has a kink and the derivative is that of one side, or zero).
+branches. The loading of an element is that of its fuller end, and so is its derivative. A loading has a kink where the flow turns
+round (houses that export at noon, sites that then import), so ``predict`` carries the complex currents along linearly and takes
+their magnitude at the end; ``line_per_kw`` and ``transformer_per_kw`` are tangents, as a linear programme needs them.
 
 Sites are loads of power factor 1, as in ``grid.network``: their net import changes only active power.
 """
@@ -35,6 +36,30 @@ MAX_ITERATIONS = 200
 
 
 @dataclass(frozen=True, slots=True, eq=False)
+class Ends:
+    """Currents of both ends of some elements, in percent of their rating, as complex linear functions of net import.
+
+    Attributes:
+        current: in the state, ``[2, N, E]``; per_kw: its derivative, ``[2, N, E, K]``.
+    """
+
+    current: ComplexArray
+    per_kw: ComplexArray
+
+    def loading(self, change_kw: FloatArray) -> FloatArray:
+        """Loading of the fuller end in percent, ``[N, E]``, after a change of net imports ``[N, 1, K]`` in kW."""
+        moved: FloatArray = np.abs(self.current + (self.per_kw * change_kw).sum(axis=3)).max(axis=0)
+        return moved
+
+    def tangent(self) -> FloatArray:
+        """Percentage points of loading per kW at the fuller end, ``[N, E, K]``; zero where no current flows."""
+        size = np.abs(self.current)
+        slope = np.real(np.conj(self.current)[..., None] * self.per_kw) / np.where(size > 0, size, 1.0)[..., None]
+        fuller: FloatArray = np.where((size[0] >= size[1])[..., None], slope[0], slope[1])
+        return fuller
+
+
+@dataclass(frozen=True, slots=True, eq=False)
 class Linearisation:
     """Voltages and loadings as linear functions of the net import of the sites, around one state for each slot.
 
@@ -44,6 +69,7 @@ class Linearisation:
         import_kw: their net import in that state (import positive), ``[N, K]``.
         voltage_per_kw: pu per kW of net import, ``[N, buses, K]`` (more import: lower voltage, negative).
         line_per_kw, transformer_per_kw: percentage points of loading per kW, ``[N, elements, K]``.
+        line_ends, transformer_ends: complex current of both ends of each element and its derivative.
     """
 
     state: NetworkResult
@@ -52,14 +78,16 @@ class Linearisation:
     voltage_per_kw: FloatArray
     line_per_kw: FloatArray
     transformer_per_kw: FloatArray
+    line_ends: Ends
+    transformer_ends: Ends
 
     def predict(self, import_kw: FloatArray) -> tuple[FloatArray, FloatArray, FloatArray]:
         """Voltages in pu, line and transformer loadings in percent, ``[N, elements]`` each, for net imports ``[N, K]`` in kW."""
         change = (import_kw - self.import_kw)[:, None, :]
         return (
             self.state.voltage_pu + (self.voltage_per_kw * change).sum(axis=2),
-            self.state.line_loading_pct + (self.line_per_kw * change).sum(axis=2),
-            self.state.transformer_loading_pct + (self.transformer_per_kw * change).sum(axis=2),
+            self.line_ends.loading(change),
+            self.transformer_ends.loading(change),
         )
 
 
@@ -95,16 +123,18 @@ def linearise(
         raise PowerFlowError(f"network {network.code}: slot {slot} is at the edge of what it can carry", slot=slot)
     voltage, nodes = solution.voltage, network.bus_nodes[buses]
     derivative = voltage_derivative(network.admittance, voltage, injection_pu, nodes) / 1e3
+    line = _ends(network, voltage, derivative, network.line_branches, network.line_pct)
+    transformer = _ends(network, voltage, derivative, network.transformer_branches, network.transformer_pct)
     magnitude = np.real(np.conj(voltage)[:, :, None] * derivative) / np.abs(voltage)[:, :, None]
     return Linearisation(
         state=result,
         sites=tuple(result.site_bus),
         import_kw=imports,
         voltage_per_kw=magnitude[:, network.bus_nodes, :],
-        line_per_kw=_loading_derivative(network, voltage, derivative, network.line_branches, network.line_pct),
-        transformer_per_kw=_loading_derivative(
-            network, voltage, derivative, network.transformer_branches, network.transformer_pct
-        ),
+        line_per_kw=line.tangent(),
+        transformer_per_kw=transformer.tangent(),
+        line_ends=line,
+        transformer_ends=transformer,
     )
 
 
@@ -168,20 +198,15 @@ def voltage_derivative(admittance: Admittance, voltage: ComplexArray, injection_
     raise PowerFlowError("the derivative of the power flow does not settle: the network is at the edge of what it can carry")
 
 
-def _loading_derivative(
-    network: Network, voltage: ComplexArray, derivative: ComplexArray, branches: IntArray, pct: FloatArray
-) -> FloatArray:
-    """Percentage points of loading per kW, ``[N, elements, K]``, of the fuller end of each element."""
+def _ends(network: Network, voltage: ComplexArray, derivative: ComplexArray, branches: IntArray, pct: FloatArray) -> Ends:
+    """Currents of the elements on ``branches`` and their derivatives, in percent of the rating at either end."""
     count, size, width = derivative.shape
     flat = derivative.transpose(0, 2, 1).reshape(count * width, size)
-    ends = []
-    for current, change, share in zip(
+    current, per_kw = [], []
+    for here, along, share in zip(
         branch_currents_pu(network.admittance, voltage), branch_currents_pu(network.admittance, flat), pct.T, strict=True
     ):
-        here, along = current[:, branches], change.reshape(count, width, network.admittance.branches)[:, :, branches].transpose(0, 2, 1)
-        size_pu = np.abs(here)
-        slope = np.real(np.conj(here)[:, :, None] * along) / np.where(size_pu > 0, size_pu, 1.0)[:, :, None]
-        ends.append((size_pu * share, slope * share[:, None]))
-    (at_from, from_slope), (at_to, to_slope) = ends
-    fuller: FloatArray = np.where((at_from >= at_to)[:, :, None], from_slope, to_slope)
-    return fuller
+        current.append(here[:, branches] * share)
+        cells = along.reshape(count, width, network.admittance.branches)[:, :, branches].transpose(0, 2, 1)
+        per_kw.append(cells * share[:, None])
+    return Ends(np.stack(current), np.stack(per_kw))

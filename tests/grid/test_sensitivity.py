@@ -94,5 +94,6 @@ def test_beyond_what_the_network_carries_is_refused(network: Network) -> None:
         around(network, (20.0, 4000.0, 5.0))
     size = network.admittance.size
     heavy = np.full((1, size), -2.0, dtype=np.complex128)
+    free = np.setdiff1d(np.arange(size), network.admittance.slack)
     with pytest.raises(PowerFlowError, match="does not settle"):
-        voltage_derivative(network.admittance, np.full((1, size), 0.001 + 0j), heavy, np.array([size - 1]))
+        voltage_derivative(network.admittance, np.full((1, size), 0.001 + 0j), heavy, free[:1])
