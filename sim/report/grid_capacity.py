@@ -5,6 +5,7 @@ Transformers and lines are those of the AC power flow on realised injections; fe
 
 from __future__ import annotations
 
+from collections import defaultdict
 from typing import Any
 
 import numpy as np
@@ -22,7 +23,8 @@ def grid_capacity(record: RunRecord) -> dict[str, Any] | None:
 
     Returns:
         ``elements``: list of ``kind``, ``element``, ``before_pct`` and ``after_pct`` (percent of the rating, null when not known);
-        ``overloaded_before``, ``overloaded_after``: by kind the share of all such elements above their rating, 0 to 1.
+        ``overloaded_before``, ``overloaded_after``: by kind (feeders: by the first part of
+        their name) the share of all such elements above their rating, 0 to 1.
     """
     before, after = _peaks(record, record.baselines.get(BEFORE)), _peaks(record, record.outcome)
     keys = list(dict.fromkeys([*before, *after]))
@@ -40,11 +42,17 @@ def grid_capacity(record: RunRecord) -> dict[str, Any] | None:
 
 
 def _overloaded(peaks: dict[tuple[str, str], float], limit_pct: float) -> dict[str, float]:
-    """Share of the elements of each kind whose peak is above ``limit_pct`` (feeders: above their rating)."""
+    """Share of the elements of each kind whose peak is above ``limit_pct`` (feeders: above their rating).
+
+    Feeders are grouped by what stands before the first hyphen of their names (``substation-west`` is one of ``substation``).
+    """
     shares: dict[str, float] = {}
-    for kind in dict.fromkeys(kind for kind, _ in peaks):
-        values = [value for (other, _), value in peaks.items() if other == kind]
-        shares[kind] = sum(value > (100.0 if kind == "feeder" else limit_pct) + 1e-9 for value in values) / len(values)
+    groups: dict[str, list[bool]] = defaultdict(list)
+    for (kind, name), value in peaks.items():
+        group = name.split("-")[0] if kind == "feeder" else kind
+        groups[group].append(value > (100.0 if kind == "feeder" else limit_pct) + 1e-9)
+    for group, over in groups.items():
+        shares[group] = sum(over) / len(over)
     return shares
 
 
