@@ -1,7 +1,7 @@
 """How voltages and loadings answer to the net import of the sites, slot by slot: the derivative of the AC equations.
 
-The voltages of ``grid.ac_flow`` satisfy ``V = w + Z conj(S / V)`` with ``Z = inv(Y_LL)``. A small change of the injections changes
-them by
+The voltages of ``grid.ac_flow`` satisfy ``V = w + Z conj(S / V)`` with ``Z = inv(Y_LL)``. A small change of the injections
+changes them by
 
     dV = Z (conj(dS / V) - conj(S / V^2) conj(dV)),
 
@@ -144,7 +144,8 @@ def _injection_pu(network: Network, users: tuple[FloatArray, ...], import_kw: Fl
     Args:
         network: the network.
         users: load P, load Q and generation of its own users, kW and kvar, as of ``Network.households_kw``.
-        import_kw: net import of the sites, ``[N, K]``; buses: where they are, ``[K]``.
+        import_kw: net import of the sites, ``[N, K]``.
+        buses: where they are, ``[K]``.
     """
     load_p, load_q, sun = users
     injection = np.zeros((network.admittance.size, len(load_p)), dtype=np.complex128)
@@ -155,7 +156,9 @@ def _injection_pu(network: Network, users: tuple[FloatArray, ...], import_kw: Fl
     return per_unit
 
 
-def voltage_derivative(admittance: Admittance, voltage: ComplexArray, injection_pu: ComplexArray, nodes: IntArray) -> ComplexArray:
+def voltage_derivative(
+    admittance: Admittance, voltage: ComplexArray, injection_pu: ComplexArray, nodes: IntArray
+) -> ComplexArray:
     """Derivative of the complex node voltages by the active load at some nodes, pu per MW, ``[N, size, K]``.
 
     Args:

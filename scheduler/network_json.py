@@ -5,11 +5,11 @@ key                         value
 ==========================  ==============================================================================================
 ``rounds``                  how often the plan was made again with further limits
 ``cuts``                    linear limits in the last plan
-``voltage_error_max_pu``    largest difference between linear and AC voltage over all buses and slots; null without an AC solution
+``voltage_error_max_pu``    largest difference of linear and AC voltage, all buses and slots; null without an AC solution
 ``voltage_error_p99_pu``    what 99 % of these differences stay below
 ``loading_error_max_pct``   same of lines and transformers, percentage points; ``loading_error_p99_pct``
-``headroom``                list of ``kind`` (transformer, line, feeder), ``element``, ``rating``, ``peak`` and ``released`` (rating
-                            minus peak); kVA at nominal voltage, of feeders kW; transformers and feeders all, lines the fullest five
+``headroom``                list of ``kind`` (transformer, line, feeder), ``element``, ``rating``, ``peak`` and ``released``
+                            (rating minus peak); kVA at nominal voltage, of feeders kW; of lines the fullest five
 ``left``                    list of sentences: what is beyond a limit in the AC solution of the plan; empty when it holds
 ==========================  ==============================================================================================
 """
@@ -53,15 +53,7 @@ def network_from_dict(data: object, wrong: Wrong) -> NetworkReport | None:
         return None
     keys = ("rounds", "cuts", *_ERRORS, "headroom", "left")
     _same_keys(data, "network", keys, fault)
-    for key in ("rounds", "cuts"):
-        if not isinstance(data.get(key), int) or isinstance(data.get(key), bool):
-            fault(f"network.{key}", data.get(key), "a whole number")
-    for key in _ERRORS:
-        if not (data.get(key) is None or _number(data.get(key))):
-            fault(f"network.{key}", data.get(key), "a number or null")
-    for key in ("headroom", "left"):
-        if not isinstance(data.get(key), list):
-            fault(f"network.{key}", data.get(key), "a list")
+    _kinds(data, fault)
     if found:
         return None
     rooms = [_room(room, f"network.headroom[{i}]", fault) for i, room in enumerate(data["headroom"])]
@@ -72,6 +64,19 @@ def network_from_dict(data: object, wrong: Wrong) -> NetworkReport | None:
         return None
     headroom = tuple(room for room in rooms if room is not None)
     return NetworkReport(**{**{key: data[key] for key in keys}, "headroom": headroom, "left": tuple(data["left"])})
+
+
+def _kinds(data: Mapping[str, Any], fault: Wrong) -> None:
+    """Every value of the report has its kind."""
+    for key in ("rounds", "cuts"):
+        if not isinstance(data.get(key), int) or isinstance(data.get(key), bool):
+            fault(f"network.{key}", data.get(key), "a whole number")
+    for key in _ERRORS:
+        if not (data.get(key) is None or _number(data.get(key))):
+            fault(f"network.{key}", data.get(key), "a number or null")
+    for key in ("headroom", "left"):
+        if not isinstance(data.get(key), list):
+            fault(f"network.{key}", data.get(key), "a list")
 
 
 def _room(data: object, field: str, fault: Wrong) -> Headroom | None:

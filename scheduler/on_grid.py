@@ -1,10 +1,10 @@
 """Plans that hold in AC: a policy around a policy, which cuts plans back until the network carries them.
 
-The first plan knows the limits that may bind, linearised around the forecast state (what sites draw without any job). Then, at most
-``ROUNDS`` times: the AC power flow of every slot is solved with the planned net imports; elements that are too full, or buses out of
-their band, get further linear limits, linearised at that plan; and the plan is made again, beginning from the one before. Loadings
-are convex in the power of the sites in all but the loss terms, so such limits exclude next to nothing that is possible, and they are
-kept from round to round (Kelley's cutting planes: J. SIAM 8 (1960) 703).
+The first plan knows the limits that may bind, linearised around the forecast state (what sites draw without any job). Then, at
+most ``ROUNDS`` times: the AC power flow of every slot is solved with the planned net imports; elements that are too full, or
+buses out of their band, get further linear limits, linearised at that plan; and the plan is made again, beginning from the one
+before. Loadings are convex in the power of the sites in all but the loss terms, so such limits exclude next to nothing that is
+possible, and they are kept from round to round (Kelley's cutting planes: J. SIAM 8 (1960) 703).
 
 What remains after the last round is told in the plan's ``network.left``, and the rehearsal refuses it by its own AC power flow.
 """

@@ -2,10 +2,11 @@
 
 The district is that of the scenario ``congested_feeder``, its sites on their buses. In each of the 35,136 quarter-hours of the
 SimBench year the network is linearised around the forecast state, in which every site draws what it draws without any job. Then
-every site draws something else, uniformly distributed between that and its full power (all nodes busy), independently of the others
-and of time, and AC is solved for that. Voltages are predicted by their derivatives, loadings by the magnitude of linearly
-predicted currents (``Linearisation.predict``), because tangents of a loading say nothing beyond the point where its flow turns round. What is told is the difference between linear and AC over all buses, lines, transformers and
-slots: what 99 % of the differences stay below.
+every site draws something else, uniformly distributed between that and its full power (all nodes busy), independently of the
+others and of time, and AC is solved for that. Voltages are predicted by their derivatives, loadings by the magnitude of linearly
+predicted currents (``Linearisation.predict``), because tangents of a loading say nothing beyond the point where its flow turns
+round. What is told is the difference between linear and AC over all buses, lines, transformers and slots: what 99 % of the
+differences stay below.
 """
 
 from __future__ import annotations
@@ -79,7 +80,8 @@ def _errors(
     """Differences of voltages (pu) and loadings (percentage points), flat.
 
     Args:
-        network: the network; sites: those on it.
+        network: the network.
+        sites: those on it.
         first: first quarter-hour of the year.
         shares: how far each site is between idle and full power, ``[slots, sites]``.
         household_scale: factor on the network's own loads.

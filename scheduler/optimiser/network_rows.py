@@ -1,8 +1,8 @@
 """Constraint family of the electrical network: linear limits on what sites draw together.
 
-The rows are hard, as those of feeders are: a cut never asks for more than that its sites draw nothing (``NetworkCut.limit`` is not
-negative), and a site can always draw nothing, because load may go unserved at its price of last resort. So the model stays feasible
-whatever the network's own users do.
+The rows are hard, as those of feeders are: a cut never asks for more than that its sites draw nothing (``NetworkCut.limit`` is
+not negative), and a site can always draw nothing, because load may go unserved at its price of last resort. So the model stays
+feasible whatever the network's own users do.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""How far planned energy is from what the feeders (linearised DistFlow, see ``scheduler.problem.Feeder``) and the network can carry.
+"""How far planned energy is from what feeders (linearised DistFlow, ``scheduler.problem.Feeder``) and the network can carry.
 
 The baselines know neither, so their plans may exceed one; whoever compares plans asks here first.
 """
@@ -32,7 +32,7 @@ def drop_pu(feeder: Feeder, flow: FloatArray) -> FloatArray:
 
 
 def overload_kw(problem: Problem, energy: EnergySchedule) -> float:
-    """Largest excess over a feeder's rating, or over its voltage limit in the kW at its end that mend it, or over a cut of the network; 0 when none."""
+    """Largest excess in kW over a feeder's rating, its voltage limit (in kW at its end), or a cut of the network; 0 when none."""
     worst = excess_kw(problem.cuts, energy.import_kw - energy.export_kw)
     for feeder in problem.feeders:
         flow = flow_kw(feeder, energy.import_kw - energy.export_kw)

@@ -1,4 +1,4 @@
-"""How full the elements of the grid were: run at once (before) and as realised (after), as figures for page, summary and terminal.
+"""How full elements of the grid were, run at once (before) and as realised (after): figures for page, summary and terminal.
 
 Transformers and lines are those of the AC power flow on realised injections; feeders are counted in net import of their sites.
 """
@@ -22,7 +22,7 @@ def grid_capacity(record: RunRecord) -> dict[str, Any] | None:
     """Peaks of transformers, lines and feeders, run at once (before) and as realised (after); None where there are none.
 
     Returns:
-        ``elements``: list of ``kind``, ``element``, ``before_pct`` and ``after_pct`` (percent of the rating, null when not known);
+        ``elements``: list of ``kind``, ``element``, ``before_pct`` and ``after_pct`` (percent of the rating, null if unknown);
         ``overloaded_before``, ``overloaded_after``: by kind (feeders: by the first part of
         their name) the share of all such elements above their rating, 0 to 1.
     """

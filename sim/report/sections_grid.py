@@ -47,8 +47,8 @@ def _plan_words(record: RunRecord) -> str:
     words = f"The plan kept {report.cuts} linear limits and was made again {report.rounds} times after an AC power flow."
     if report.voltage_error_max_pu is not None:
         words += (
-            f" Between the linear model and AC lie at most {report.voltage_error_max_pu:.2g} pu of voltage (99 % of all buses and "
-            f"slots: {report.voltage_error_p99_pu:.2g} pu) and {report.loading_error_max_pct:.2g} percentage points of loading "
-            f"(99 %: {report.loading_error_p99_pct:.2g})."
+            f" Between the linear model and AC lie at most {report.voltage_error_max_pu:.2g} pu of voltage (99 % of all buses "
+            f"and slots: {report.voltage_error_p99_pu:.2g} pu) and {report.loading_error_max_pct:.2g} percentage points of "
+            f"loading (99 %: {report.loading_error_p99_pct:.2g})."
         )
     return body + note(words + "".join(f" The network does not carry the plan: {sentence}." for sentence in report.left))

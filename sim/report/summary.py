@@ -70,10 +70,9 @@ KEYS: dict[str, str] = (
         "better_than": "by policy name: eur and percent by which objective_eur is below that baseline's (negative: above); "
         "percent is null when the baseline's objective is 0; event_penalty_eur is how much of eur is event penalty that the "
         "baseline pays and the plan does not",
-        "grid_capacity": "elements: kind, element, before_pct and after_pct (highest flow in percent of its rating, run at once and "
-        "as realised); overloaded_before and overloaded_after: by kind (feeders: by what stands before the first hyphen of their names) "
-        "the share above the rating, 0 to 1; null without a network "
-        "or feeders",
+        "grid_capacity": "elements: kind, element, before_pct and after_pct (highest flow in percent of its rating, run at once "
+        "and as realised); overloaded_before and overloaded_after: by kind (feeders: by what stands before the first hyphen of "
+        "their names) the share above the rating, 0 to 1; null without a network or feeders",
         "network_plan": "what AC says of the plan in force at the end: rounds, cuts, voltage_error_max_pu, voltage_error_p99_pu, "
         "loading_error_max_pct, loading_error_p99_pct (linear model against AC), headroom (rating, peak and released of each "
         "element, kVA; feeders kW), left (what the network does not carry); null when the plan was not held to a network",

@@ -31,9 +31,7 @@ POWER = st.floats(-40.0, 80.0).filter(lambda power: abs(power) > 1.0)
 
 @settings(max_examples=25, deadline=None)
 @given(powers=st.tuples(POWER, POWER, POWER), scale=st.floats(0.3, 2.5), site=st.integers(0, 2))
-def test_derivative_is_the_limit_of_ac_differences(
-    network: Network, powers: tuple[float, ...], scale: float, site: int
-) -> None:
+def test_derivative_is_the_limit_of_ac_differences(network: Network, powers: tuple[float, ...], scale: float, site: int) -> None:
     """Central differences of two AC solutions 0.2 kW apart agree at every bus, line and transformer of every slot.
 
     A line whose current almost vanishes has a kink in its loading, and a difference across it says nothing; such cells
@@ -67,8 +65,10 @@ def test_the_prediction_is_exact_where_it_was_made_and_close_nearby(network: Net
 
 
 def test_signs_are_those_of_a_distribution_grid(network: Network) -> None:
-    """More import lowers every voltage, at its own bus all but most (loads of constant power further out amplify), and loads
-    the transformer."""
+    """More import lowers every voltage, at its own bus all but most, and loads the transformer.
+
+    All but most, because loads of constant power further out amplify the drop.
+    """
     base = around(network, (20.0, 10.0, 5.0))
     assert (base.voltage_per_kw <= 1e-12).all()
     for k, name in enumerate(SITES):
@@ -90,7 +90,7 @@ def test_no_site_and_a_site_at_the_slack(network: Network) -> None:
 
 def test_beyond_what_the_network_carries_is_refused(network: Network) -> None:
     """No derivative of a state that does not exist."""
-    with pytest.raises(PowerFlowError, match="converge|edge"):
+    with pytest.raises(PowerFlowError, match=r"converge|edge"):
         around(network, (20.0, 4000.0, 5.0))
     size = network.admittance.size
     heavy = np.full((1, size), -2.0, dtype=np.complex128)

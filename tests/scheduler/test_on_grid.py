@@ -68,7 +68,7 @@ def ac(scenario: Scenario, network: Network, plan: Plan) -> tuple[float, float]:
 
 
 def test_a_plan_that_overloads_is_cut_back_until_ac_holds(network: Network) -> None:
-    """Alone the optimiser overloads the transformer; held to the grid it does not, runs every job, and is optimal with its cuts."""
+    """Alone the optimiser overloads the transformer; held to the grid it does not, runs every job, and loses nothing by it."""
     scenario = village()
     problem = build_problem(scenario)
     alone = MilpPolicy().plan(problem)
@@ -135,7 +135,7 @@ def test_a_grid_without_a_solution_is_told_not_hidden(network: Network) -> None:
 
 
 def test_no_network_changes_nothing_and_rules_are_asked_too(network: Network) -> None:
-    """Without network or buses the inner policy's plan is handed on; a rule that knows no cuts keeps its overload, which is told."""
+    """Without network or buses the inner policy's plan is handed on; a rule that knows no cuts overloads, which is told."""
     scenario = village()
     bare = replace(scenario, network=None)
     inner = Fifo()
