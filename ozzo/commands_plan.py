@@ -14,6 +14,7 @@ from scheduler.plan import Plan, SolveStatus
 
 def plan_figures(plan: Plan) -> dict[str, Any]:
     """Figures of a plan, as plain JSON values; the keys are documented in docs/output.md."""
+    from scheduler.network_json import network_to_dict
     from scheduler.plan_json import expected_to_dict
 
     return {
@@ -24,6 +25,7 @@ def plan_figures(plan: Plan) -> dict[str, Any]:
         "bound_eur": plan.bound_eur,
         "gap": plan.gap,
         "expected": None if plan.expected is None else expected_to_dict(plan.expected),
+        "network": None if plan.network is None else network_to_dict(plan.network),
         "runs": len(plan.runs),
         "transfers": len(plan.transfers),
         "dropped": {item.name: item.reason.text for item in plan.dropped},
@@ -67,20 +69,27 @@ def make_plan(
     """
     from scheduler.build import build_problem
     from scheduler.document import load_scenario
+    from scheduler.on_grid import on_grid
     from scheduler.placement import assign_nodes
     from scheduler.plan_json import plan_to_dict
-    from scheduler.policies.registry import POLICIES
+    from scheduler.policies.registry import BASELINES, POLICIES
 
     if policy not in POLICIES:
         raise InputError([Finding("--policy", None, "", policy, "one of " + ", ".join(POLICIES))])
     scenario = load_scenario(scenario_file, progress=say)
-    plan = POLICIES[policy]().plan(build_problem(scenario), say)
+    maker = POLICIES[policy]()
+    if policy not in BASELINES and scenario.network is not None:
+        from sim.network_check import load
+
+        maker = on_grid(maker, scenario, load(scenario.network))
+    plan = maker.plan(build_problem(scenario), say)
     say(f"nodes for {len(plan.runs)} runs")
     plan = assign_nodes(scenario, plan)
     if out is not None:
         out.write_text(json.dumps(plan_to_dict(plan), indent=1) + "\n", encoding="utf-8")
         say(f"wrote {out}")
     complete = plan.status not in {SolveStatus.INFEASIBLE, SolveStatus.INTERRUPTED, SolveStatus.UNKNOWN}
+    complete = complete and not (plan.network and plan.network.left)
     figures = plan_figures(plan)
     if as_json:
         return json.dumps(figures, indent=2), complete
@@ -94,7 +103,7 @@ def make_plan(
             f"{len(plan.transfers)} transfers, built in {plan.build_s:.1f} s, solved in {plan.solve_s:.1f} s"
         ),
     ]
-    lines += _over_futures(plan)
+    lines += [*_over_futures(plan), *_on_network(plan)]
     lines += [f"  not done: {item.name}: {item.reason.text}" for item in plan.dropped]
     return "\n".join(lines), complete
 
@@ -107,6 +116,24 @@ def _over_futures(plan: Plan) -> list[str]:
     proven = "" if expected.bound_eur is None else f", proven not below {expected.bound_eur:.2f} EUR (gap {expected.gap:.2%})"
     mean = f"  over {len(expected.costs_eur)} futures {expected.objective_eur:.2f} EUR in expectation{proven}"
     return [f"{mean}; the placement for one future comes to {expected.one_future_eur:.2f} EUR there"]
+
+
+def _on_network(plan: Plan) -> list[str]:
+    """Sentences on what the AC power flow says of a plan."""
+    report = plan.network
+    if report is None:
+        return []
+    lines = [f"  network: {report.cuts} linear limits, made again {report.rounds} times"]
+    if report.voltage_error_max_pu is not None:
+        lines[0] += (
+            f"; linear against AC at most {report.voltage_error_max_pu:.2g} pu (99 %: {report.voltage_error_p99_pu:.2g}) "
+            f"and {report.loading_error_max_pct:.2g} percentage points (99 %: {report.loading_error_p99_pct:.2g})"
+        )
+    for room in report.headroom:
+        unit = "kW" if room.kind == "feeder" else "kVA"
+        share = f", fullest {room.peak / room.rating:.0%}" if room.rating else ""
+        lines.append(f"  {room.kind} {room.element}: {room.released:.1f} of {room.rating:.1f} {unit} released{share}")
+    return lines + [f"  the network does not carry it: {sentence}" for sentence in report.left]
 
 
 def rehearse_plan(scenario_file: Path, plan_file: Path, *, as_json: bool, say: Callable[[str], None]) -> tuple[str, bool]:

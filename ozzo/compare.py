@@ -8,6 +8,7 @@ from grid.errors import Interrupted
 from ozzo.console import Console
 from ozzo.run_state import BASELINES, OPTIMISER, RunState
 from scheduler.build import build_problem
+from scheduler.on_grid import on_grid
 from scheduler.outcome import Outcome
 from scheduler.placement import assign_nodes
 from scheduler.plan import SolveStatus
@@ -16,7 +17,7 @@ from sim.record import PlanInForce
 from sim.rehearsal import event_baseline, realise, rehearse, without_events
 
 
-def before_events(state: RunState, console: Console) -> dict[str, Outcome]:
+def before_events(state: RunState, network: Any, console: Console) -> dict[str, Outcome]:
     """What each policy would do without the events that are known from the start: the baseline of their delivery."""
     if not state.scenario.events:
         return {}
@@ -25,7 +26,8 @@ def before_events(state: RunState, console: Console) -> dict[str, Outcome]:
     found = {}
     for name in (OPTIMISER, *BASELINES):
         console.line(f"{name} without the events, for the proof of delivery")
-        plan = POLICIES[name]().plan(problem, console.line)
+        maker = POLICIES[name]()
+        plan = (on_grid(maker, calm, network) if name == OPTIMISER else maker).plan(problem, console.line)
         if plan.status is SolveStatus.INTERRUPTED:
             raise Interrupted
         found[name] = event_baseline(state.scenario, assign_nodes(calm, plan))

@@ -186,14 +186,17 @@ Timed = Callable[[str], AbstractContextManager[None]]
 
 def _work(state: RunState, arrivals: list[tuple[CapacityEvent, ...]], journal: Journal, console: Console, timed: Timed) -> None:
     """Everything between loading and reporting; leaves what it did in ``state``."""
+    from scheduler.on_grid import on_grid
     from sim.rehearsal import Rehearsal, realise, rehearse
 
-    start, policy = state.scenario.horizon.start, POLICIES[OPTIMISER]()  # one for the whole run: it remembers prices
+    start, maker = state.scenario.horizon.start, POLICIES[OPTIMISER]()  # one for the whole run: it remembers prices
     known = tuple(event for group in arrivals for event in group if event.received <= start)
     if known:
         state.scenario = replace(state.scenario, events=state.scenario.events + known)
     state.known_events = state.scenario.events
     later = [group for group in arrivals if group[0].received > start]
+    network = _network(state.scenario, console, timed)
+    policy = on_grid(maker, state.scenario, network)
     with timed("plan"):
         state.problem = build_problem(state.scenario)
         plan = assign_nodes(state.scenario, policy.plan(state.problem, console.line))
@@ -203,9 +206,8 @@ def _work(state: RunState, arrivals: list[tuple[CapacityEvent, ...]], journal: J
     with timed("baselines"):
         for name in BASELINES:
             state.baseline_plans[name] = assign_nodes(state.scenario, POLICIES[name]().plan(state.problem))
-    network = _network(state.scenario, console, timed)
     with timed("rehearse"):
-        before = before_events(state, console)
+        before = before_events(state, network, console)
         rehearsal: Rehearsal = rehearse(
             state.scenario, plan, network=network, baseline=before.get(OPTIMISER), progress=console.line
         )

@@ -12,6 +12,7 @@ from enum import StrEnum
 import numpy as np
 
 from grid.horizon import FloatArray, Horizon
+from scheduler.network_limits import NetworkReport
 
 
 class SolveStatus(StrEnum):
@@ -221,6 +222,8 @@ class Plan:
         breakdown_eur: parts of the objective by name; they sum to it.
         expected: what it costs over futures, when it was made for several (then ``bound_eur`` and ``gap`` are None); None too
             when a job had to be moved afterwards because it found no nodes.
+        network: what an AC power flow of every slot says of it; None without a network, when it was
+            not asked, or when a job had to be moved afterwards.
     """
 
     id: str
@@ -242,6 +245,7 @@ class Plan:
     solve_s: float
     breakdown_eur: dict[str, float]
     expected: Expected | None = None
+    network: NetworkReport | None = None
 
     def runs_of(self, job: str) -> tuple[Run, ...]:
         """Pieces of ``job`` in order of time; empty when it is dropped or unknown."""

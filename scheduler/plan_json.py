@@ -25,6 +25,7 @@ key                 value
 ``breakdown_eur``   parts of the objective by name
 ``expected``        only of a plan for several futures: ``objective_eur``, ``bound_eur`` and ``gap`` (number or null),
                     ``one_future_eur``, and a list each of ``probabilities`` and ``costs_eur``
+``network``         only of a plan that was held to a network in AC: see ``scheduler.network_json``
 ==================  ======================================================================================
 """
 
@@ -38,6 +39,7 @@ import numpy as np
 
 from grid.errors import Finding, InputError
 from grid.horizon import Horizon
+from scheduler.network_json import network_from_dict, network_to_dict
 from scheduler.plan import (
     BatteryControl,
     Dropped,
@@ -127,7 +129,11 @@ def plan_to_dict(plan: Plan) -> dict[str, Any]:
         "solve_s": plan.solve_s,
         "breakdown_eur": dict(plan.breakdown_eur),
     }
-    return data if plan.expected is None else data | {"expected": expected_to_dict(plan.expected)}
+    if plan.expected is not None:
+        data["expected"] = expected_to_dict(plan.expected)
+    if plan.network is not None:
+        data["network"] = network_to_dict(plan.network)
+    return data
 
 
 def expected_to_dict(expected: Expected) -> dict[str, Any]:
@@ -147,7 +153,8 @@ def plan_from_dict(data: Mapping[str, Any], file: str = "plan.json") -> Plan:
         InputError: unknown or missing keys, wrong types, unknown version, arrays of the wrong shape; all findings at once.
     """
     reader = _Reader(file)
-    top = reader.mapping(data, "", _PLAN | ({"expected": dict} if isinstance(data, Mapping) and "expected" in data else {}))
+    there = {key: dict for key in ("expected", "network") if isinstance(data, Mapping) and key in data}
+    top = reader.mapping(data, "", _PLAN | there)
     if top.get("version", VERSION) != VERSION:
         reader.wrong("version", top["version"], f"version {VERSION}")
     reader.stop_if_wrong()
@@ -162,6 +169,7 @@ def plan_from_dict(data: Mapping[str, Any], file: str = "plan.json") -> Plan:
     status = reader.member(SolveStatus, top["status"], "status")
     breakdown = reader.numbers(top["breakdown_eur"], "breakdown_eur")
     expected = _expected(reader, top["expected"]) if "expected" in top else None
+    network = network_from_dict(top["network"], reader.wrong) if "network" in top else None
     reader.stop_if_wrong()
     if horizon is None or energy is None or control is None or status is None:
         raise AssertionError("a wrong part was read without a finding")
@@ -185,6 +193,7 @@ def plan_from_dict(data: Mapping[str, Any], file: str = "plan.json") -> Plan:
         solve_s=top["solve_s"],
         breakdown_eur=breakdown,
         expected=expected,
+        network=network,
     )
 
 

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from grid.assets.battery import Battery
 from grid.horizon import FloatArray, Horizon
 from scheduler.futures import Future
+from scheduler.network_limits import NetworkCut
 from scheduler.scenario import PlanningSettings, Weights
 from scheduler.workload import JobKind
 
@@ -252,6 +253,7 @@ class Problem:
         copies, copy_limit_gb: copies that can be bought, and the volume of them that each site can take, ``[S]``.
         feeders: electrical limits that sites share.
         tenants: tenants with a share of their own.
+        cuts: linear limits of the electrical network.
         futures: what else than ``renewable_kw`` and ``fixed_kw`` may come, for two-stage plans; empty: nothing is uncertain.
     """
 
@@ -284,6 +286,7 @@ class Problem:
     feeders: tuple[Feeder, ...] = ()
     tenants: tuple[TenantShare, ...] = ()
     futures: Sequence[Future] = ()
+    cuts: tuple[NetworkCut, ...] = ()
 
     @property
     def import_weight_eur_per_kwh(self) -> FloatArray:

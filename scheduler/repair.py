@@ -207,7 +207,7 @@ def _with_energy(problem: Problem, plan: Plan, before: Plan) -> Plan:
     )
     objective = sum(parts.values())
     gap = None if plan.bound_eur is None else (objective - plan.bound_eur) / max(abs(objective), 1e-9)
-    return replace(plan, energy=energy, objective_eur=objective, gap=gap, breakdown_eur=parts, expected=None)
+    return replace(plan, energy=energy, objective_eur=objective, gap=gap, breakdown_eur=parts, expected=None, network=None)
 
 
 def _job_kw(problem: Problem, runs: tuple[Run, ...]) -> FloatArray:

@@ -69,6 +69,7 @@ def measures(options: NetworkBenchOptions) -> tuple[Measure, ...]:
         partial(measure_year, options),
         measure_plan_check,
         measure_three_phase,
+        measure_linear,
     )
 
 

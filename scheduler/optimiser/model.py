@@ -82,7 +82,7 @@ def build_model(problem: Problem) -> ModelParts:
     """The whole MILP of ``problem``."""
     import pyomo.environ as pyo
 
-    from scheduler.optimiser import common_rows, data_rows, energy_rows, job_rows, kind_rows, objective_rows
+    from scheduler.optimiser import common_rows, data_rows, energy_rows, job_rows, kind_rows, network_rows, objective_rows
 
     classes = job_classes(problem)
     possible = {j for group in classes for j in group.members}
@@ -98,6 +98,7 @@ def build_model(problem: Problem) -> ModelParts:
         *data_rows.FAMILIES,
         *energy_rows.FAMILIES,
         *common_rows.FAMILIES,
+        *network_rows.FAMILIES,
     ):
         family(parts)
     objective_rows.add_objective(parts)

@@ -1,6 +1,6 @@
-"""How far planned energy is from what the feeders can carry: linearised DistFlow, see ``scheduler.problem.Feeder``.
+"""How far planned energy is from what feeders (linearised DistFlow, ``scheduler.problem.Feeder``) and the network can carry.
 
-The baselines know no feeder, so their plans may exceed one; whoever compares plans asks here first.
+The baselines know neither, so their plans may exceed one; whoever compares plans asks here first.
 """
 
 from __future__ import annotations
@@ -8,6 +8,7 @@ from __future__ import annotations
 import numpy as np
 
 from grid.horizon import FloatArray
+from scheduler.network_limits import excess_kw
 from scheduler.plan import EnergySchedule
 from scheduler.problem import Feeder, Problem
 
@@ -31,8 +32,8 @@ def drop_pu(feeder: Feeder, flow: FloatArray) -> FloatArray:
 
 
 def overload_kw(problem: Problem, energy: EnergySchedule) -> float:
-    """Largest excess over a feeder's rating, or over its voltage limit in the kW at its end that mend it; 0 when none."""
-    worst = 0.0
+    """Largest excess in kW over a feeder's rating, its voltage limit (in kW at its end), or a cut of the network; 0 when none."""
+    worst = excess_kw(problem.cuts, energy.import_kw - energy.export_kw)
     for feeder in problem.feeders:
         flow = flow_kw(feeder, energy.import_kw - energy.export_kw)
         worst = max(worst, float(np.abs(flow[0]).max()) - feeder.limit_kw)

@@ -22,6 +22,7 @@ from sim.report.sections import (
     network_section,
     summary_section,
 )
+from sim.report.sections_grid import grid_section
 from sim.report.sections_why import (
     commanding_section,
     dropped_section,
@@ -40,6 +41,7 @@ SECTIONS = (
     jobs_section,
     events_section,
     network_section,
+    grid_section,
     placement_section,
     why_section,
     dropped_section,

@@ -10,10 +10,12 @@ from dataclasses import asdict
 from datetime import datetime
 from typing import Any
 
+from scheduler.network_json import network_to_dict
 from scheduler.outcome import EventDelivery, Outcome, Totals, Violation
 from scheduler.plan import Plan
 from sim.record import Commanding, RunRecord
 from sim.report.extremes import extremes
+from sim.report.grid_capacity import grid_capacity
 
 TOTAL_KEYS: dict[str, str] = {
     "cost_eur": "EUR; energy cost: import minus export revenue, plus peak charge, battery wear, event penalties and "
@@ -68,6 +70,12 @@ KEYS: dict[str, str] = (
         "better_than": "by policy name: eur and percent by which objective_eur is below that baseline's (negative: above); "
         "percent is null when the baseline's objective is 0; event_penalty_eur is how much of eur is event penalty that the "
         "baseline pays and the plan does not",
+        "grid_capacity": "elements: kind, element, before_pct and after_pct (highest flow in percent of its rating, run at once "
+        "and as realised); overloaded_before and overloaded_after: by kind (feeders: by what stands before the first hyphen of "
+        "their names) the share above the rating, 0 to 1; null without a network or feeders",
+        "network_plan": "what AC says of the plan in force at the end: rounds, cuts, voltage_error_max_pu, voltage_error_p99_pu, "
+        "loading_error_max_pct, loading_error_p99_pct (linear model against AC), headroom (rating, peak and released of each "
+        "element, kVA; feeders kW), left (what the network does not carry); null when the plan was not held to a network",
         "commanding": "what commanding the nodes came to (transport, nodes, commands, accepted, applied, failed, late, jobs_run, "
         "jobs_failed, silent_nodes, worst_ack_s, speed, note); null when nothing was commanded",
         "phases_s": "s; wall time of each phase before the report was written",
@@ -210,6 +218,8 @@ def summary(record: RunRecord) -> dict[str, Any]:
         "violations": [violation_entry(violation) for violation in violations],
         "baselines": {name: _baseline(name, record) for name in record.baselines},
         "better_than": better_than(record),
+        "grid_capacity": grid_capacity(record),
+        "network_plan": network_to_dict(last.plan.network) if last and last.plan.network else None,
         "commanding": _commanding(record.commanding),
         "phases_s": dict(record.phases_s),
         "wall_s": record.wall_s,

@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
 from sim.record import RunRecord
+from sim.report.grid_capacity import overloaded_words
 from sim.report.summary import summary
 
 if TYPE_CHECKING:
@@ -95,6 +96,8 @@ def _lines(figures: dict[str, Any]) -> Iterable[str]:
             f"{violation['kind']}: {violation['subject']} {violation['value']:.4g} {violation['unit']}, "
             f"limit {violation['limit']:.4g}. {violation['advice']}"
         )
+    if figures["grid_capacity"]:
+        yield f"Above their rating: {overloaded_words(figures['grid_capacity'])}"
     if figures["interrupted"]:
         yield f"Interrupted in phase '{figures['interrupted']}'"
     if figures["verdict"]:

@@ -43,6 +43,8 @@ def obstacles_to_scale(problem: Problem) -> list[str]:
     sites = [site for feeder in problem.feeders for site in feeder.sites]
     if len(sites) != len(set(sites)) or any(list(feeder.sites) != sorted(feeder.sites) for feeder in problem.feeders):
         found.append("feeders that share sites or whose chain is not in the order of the sites")
+    if problem.cuts:
+        found.append("limits of the electrical network")
     return found
 
 
