@@ -189,7 +189,7 @@ def _no_solution(spec: NetworkSpec, outcome: Outcome, error: PowerFlowError) -> 
     return Violation(ViolationKind.POWER_FLOW, error.bus or spec.name, 1.0, 0.0, "unsolved slots", when, outcome.seed, advice)
 
 
-def load(spec: NetworkSpec) -> PowerFlow:
+def load(spec: NetworkSpec) -> Network:
     """The network that ``spec`` names.
 
     Raises:
@@ -197,5 +197,4 @@ def load(spec: NetworkSpec) -> PowerFlow:
     """
     from grid.network import load_json_network, load_network
 
-    network: PowerFlow = load_network(spec.simbench or "") if spec.json is None else load_json_network(spec.json)
-    return network
+    return load_network(spec.simbench or "") if spec.json is None else load_json_network(spec.json)
