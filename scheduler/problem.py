@@ -13,6 +13,7 @@ from dataclasses import dataclass
 
 from grid.assets.battery import Battery
 from grid.horizon import FloatArray, Horizon
+from scheduler.asset_runs import PlacedAsset
 from scheduler.futures import Future
 from scheduler.scenario import PlanningSettings, Weights
 from scheduler.workload import JobKind
@@ -252,6 +253,7 @@ class Problem:
         copies, copy_limit_gb: copies that can be bought, and the volume of them that each site can take, ``[S]``.
         feeders: electrical limits that sites share.
         tenants: tenants with a share of their own.
+        assets: other assets behind the meters (only the reference solver knows them).
         futures: what else than ``renewable_kw`` and ``fixed_kw`` may come, for two-stage plans; empty: nothing is uncertain.
     """
 
@@ -284,6 +286,7 @@ class Problem:
     feeders: tuple[Feeder, ...] = ()
     tenants: tuple[TenantShare, ...] = ()
     futures: Sequence[Future] = ()
+    assets: tuple[PlacedAsset, ...] = ()
 
     @property
     def import_weight_eur_per_kwh(self) -> FloatArray:
