@@ -23,8 +23,8 @@ key                 value
 ``solver``          the solver's words
 ``build_s``         wall time of building; ``solve_s``: of solving
 ``breakdown_eur``   parts of the objective by name
-``assets``          only with assets: list of ``site``, ``asset``, ``kind``, ``cost_eur``, ``carbon_g``, ``draw_kw`` (one number a slot)
-                    and ``series`` (by name, unit in the name, one number a slot each)
+``assets``          only with assets: list of ``site``, ``asset``, ``kind``, ``cost_eur``, ``carbon_g``, and a number a
+                    slot of ``draw_kw`` and of each of ``series`` (by name, unit in the name)
 ``expected``        only of a plan for several futures: ``objective_eur``, ``bound_eur`` and ``gap`` (number or null),
                     ``one_future_eur``, and a list each of ``probabilities`` and ``costs_eur``
 ==================  ======================================================================================

@@ -12,8 +12,8 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 
 from grid.horizon import FloatArray
-from scheduler.build import build_problem
 from scheduler.asset_runs import bill_of, runs_again, with_draw
+from scheduler.build import build_problem
 from scheduler.objective import breakdown_eur
 from scheduler.optimiser.restrict import BoolArray
 from scheduler.optimiser.settle import settle

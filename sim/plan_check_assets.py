@@ -127,7 +127,8 @@ def _biogas(unit: BiogasChp, run: AssetRun, step_h: float) -> Iterator[Over]:
 
 def _generator(unit: Generator, run: AssetRun, step_h: float) -> Iterator[Over]:
     power, test = run.series["power_kw"], run.series["test"]
-    kind, most = ViolationKind.ASSET_POWER, np.maximum(unit.flexible_kw, (test > 0.5) * unit.test_kw)
+    kind = ViolationKind.ASSET_POWER
+    most: FloatArray = np.maximum(unit.flexible_kw, (test > 0.5) * unit.test_kw).astype(np.float64)
     yield kind, "draw", np.abs(run.draw_kw + power), LIMIT_KW, run.draw_kw, -power, "kW", "Its draw is minus its output."
     yield (
         kind,

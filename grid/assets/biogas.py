@@ -1,8 +1,8 @@
 """A combined heat and power unit on biogas with a gas store: exact over steps of constant power.
 
-Gas comes in at a constant rate. ``d store / dt = gas - power / electrical_efficiency - flared``; what the full store cannot take is
-flared, which is the only way to lose gas. Powers are kW, gas in kW and kWh of its lower heating value. Combustion carbon of biogas
-is biogenic: it is declared (``biogenic_g_per_kwh`` of gas) and counts neither in the cost nor in the carbon of a plan.
+Gas comes in at a constant rate. ``d store / dt = gas - power / electrical_efficiency - flared``; what the full store cannot take
+is flared, which is the only way to lose gas. Powers are kW, gas in kW and kWh of its lower heating value. Combustion carbon of
+biogas is biogenic: it is declared (``biogenic_g_per_kwh`` of gas) and counts neither in the cost nor in the carbon of a plan.
 """
 
 from __future__ import annotations
@@ -84,7 +84,7 @@ class BiogasChp:
         return min(wanted, self.initial_kwh + self.gas_kw * hours, self.store_kwh)
 
     def rule(self, horizon: Horizon, it_kw: FloatArray) -> Trajectory:
-        """Burns gas as it comes: full power once the store is over half way to full, until it would fall below what it began with."""
+        """Full power once the store is over half way to full, until it would fall below what is to be left at the end."""
         least = max(1, round(np.ceil(self.minimum_run_h / horizon.step_h - 1e-9)))
         gain = self.gas_kw * horizon.step_h
         burn = self.power_kw / self.electrical_efficiency * horizon.step_h
@@ -99,7 +99,7 @@ class BiogasChp:
                 level, t = min(self.store_kwh, level + gain), t + 1
         return self.trajectory({"power_kw": power}, horizon, it_kw)
 
-    def trajectory(self, decisions: Mapping[str, FloatArray], horizon: Horizon, it_kw: FloatArray) -> Trajectory:
+    def trajectory(self, decisions: Mapping[str, FloatArray], horizon: Horizon, it_kw: FloatArray) -> Trajectory:  # noqa: ARG002 - the seam's
         """What the physics make of ``power_kw``: cut to the gas that is there, gas flared that the full store cannot take."""
         power = np.clip(decisions["power_kw"], 0.0, self.power_kw)
         power = np.where(power < DUST_KW, 0.0, power)

@@ -58,18 +58,8 @@ class Generator:
         if self.test_h > 0 and self.test_to_h - self.test_from_h < self.test_h - 1e-9:
             raise ValueError("generator: the window is at least as long as the test")
 
-    @property
-    def secure_kw(self) -> float:
-        """Load that is carried though one unit does not start (all of them when there is only one)."""
-        return max(1, self.units - 1) * self.unit_kw
-
-    def reserve_kwh(self, load_kw: FloatArray, discharge_efficiency: float) -> FloatArray:
-        """State of charge that bridges the start at each load."""
-        bridged: FloatArray = load_kw * (self.start_s / 3600.0 / discharge_efficiency)
-        return bridged
-
     def begun(self, state: Mapping[str, float]) -> Self:
-        """With the hours of the world's clock gone; ``tested`` says that the test has begun, ``test_left_h`` what is left of it."""
+        """With its hours gone; ``tested`` says that the test has begun, ``test_left_h`` what is left of it."""
         if not state:
             return self
         gone, left = state["hours"], state["test_left_h"]
@@ -96,7 +86,12 @@ class Generator:
             test[starts[0] : starts[0] + length] = 1.0
         return self.trajectory({"power_kw": test * self.test_kw, "test": test}, horizon, it_kw)
 
-    def trajectory(self, decisions: Mapping[str, FloatArray], horizon: Horizon, it_kw: FloatArray) -> Trajectory:
+    def trajectory(  # horizon and IT power are the seam's
+        self,
+        decisions: Mapping[str, FloatArray],
+        horizon: Horizon,  # noqa: ARG002
+        it_kw: FloatArray,  # noqa: ARG002
+    ) -> Trajectory:
         """Test slots made whole; at least the test's power in them, at most the flexible one elsewhere."""
         test = np.round(decisions["test"])
         most = np.maximum(self.flexible_kw, test * self.test_kw)

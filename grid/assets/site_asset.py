@@ -1,7 +1,7 @@
 """The seam of a site's assets: what every kind of asset behind a meter says about itself.
 
-An asset takes *decisions* (named series of its planner) and its own physics makes a *trajectory* of them: every named series of the
-kind, one value a slot. The net draw is positive when the asset takes power from the site and negative when it gives power.
+An asset takes *decisions* (named series of its planner) and its own physics makes a *trajectory* of them: every named series of
+the kind, one value a slot. The net draw is positive when the asset takes power from the site and negative when it gives power.
 """
 
 from __future__ import annotations

@@ -47,7 +47,7 @@ def model_in(annotation: Any) -> type[BaseModel] | None:
 def models_in(annotation: Any) -> list[type[BaseModel]]:
     """Every model inside an annotation: more than one where a list holds several kinds of things."""
     found = model_in(annotation)
-    if found is None or isinstance(annotation, type) and not get_args(annotation):
+    if found is None or (isinstance(annotation, type) and not get_args(annotation)):
         return [] if found is None else [found]
     return [model for part in get_args(annotation) for model in models_in(part)]
 

@@ -1,7 +1,8 @@
 """The energy side of a schedule: quickly a sound answer, then a better one by branch and bound within limits.
 
 Jobs and transfers are fixed, so what is whole here is only whether a battery charges or discharges and whether a site
-imports or exports, and that only at some prices, and what assets decide whole (see the room ``asset_rows``). Without such columns one linear programme is exact. With them its
+imports or exports, and that only at some prices, and what assets decide whole (see the room ``asset_rows``). Without such
+columns one linear programme is exact. With them its
 answer is rounded: for batteries by carrying the rest over to the next slot, so that a battery that would do a bit of
 both in every slot alternates at the same mean; for meters to the nearer side. Every choice of these columns is feasible
 (the battery may idle, load may go unserved), so the programme that is left has an answer. Whole choices of assets are not all

@@ -5,8 +5,8 @@ from __future__ import annotations
 import time
 from dataclasses import dataclass, replace
 
-from scheduler.in_force import fitting, schedule_in_force
 from scheduler.asset_runs import bill_of, rule_runs, with_draw
+from scheduler.in_force import fitting, schedule_in_force
 from scheduler.objective import breakdown_eur
 from scheduler.optimiser.compiled import Compiled, compile_model
 from scheduler.optimiser.highs import StopAsked

@@ -1,7 +1,7 @@
 """Rows of a biogas unit: binary running, gas store with a flare, least run, gas left at the end.
 
-``minimum_load * power * on <= p <= power * on``; ``start[t] >= on[t] - on[t - 1]``; the starts of the last ``L`` slots are at most
-``on[t]``; ``store[t] = store[t - 1] + (gas - p / efficiency - flared) * dt``. Never running keeps every row.
+``minimum_load * power * on <= p <= power * on``; ``start[t] >= on[t] - on[t - 1]``; the starts of the last ``L`` slots are at
+most ``on[t]``; ``store[t] = store[t - 1] + (gas - p / efficiency - flared) * dt``. Never running keeps every row.
 """
 
 from __future__ import annotations

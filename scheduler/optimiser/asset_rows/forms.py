@@ -1,4 +1,4 @@
-"""Linear expressions of an asset's variables that outlive the Pyomo model, because they name columns instead of holding objects."""
+"""Linear expressions of an asset's variables that outlive the Pyomo model: they name columns and hold no objects."""
 
 from __future__ import annotations
 

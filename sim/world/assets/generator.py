@@ -27,7 +27,7 @@ class GeneratorWorld(AssetWorld):
         self.it_kw = it_kw
         return -self._power_kw(moment_s)
 
-    def hold_s(self, now_s: float, until_s: float) -> float:
+    def hold_s(self, now_s: float, until_s: float) -> float:  # noqa: ARG002 - the seam's
         """As long as the plan wants the same."""
         return until_s
 
