@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from functools import lru_cache
-from typing import Any, get_args, get_origin
+from typing import Any, Literal, get_args, get_origin
 
 from pydantic import BaseModel, TypeAdapter
 from pydantic.fields import FieldInfo
@@ -52,9 +52,10 @@ def models_in(annotation: Any) -> list[type[BaseModel]]:
     return [model for part in get_args(annotation) for model in models_in(part)]
 
 
-def fields_at(place: Place) -> list[str]:
-    """Names of the fields of the mapping at ``place``."""
+def fields_at(place: Place, kind: object = None) -> list[str]:
+    """Names of the fields of the mapping at ``place``; where it may be of several kinds, of ``kind`` (of all when unknown)."""
     models = models_in(annotation_at(place))
+    models = [model for model in models if kind in _kinds(model)] or models
     return list(dict.fromkeys(info.alias or name for model in models for name, info in model.model_fields.items()))
 
 
@@ -81,5 +82,12 @@ def describe(place: Place) -> str:
 
 def kinds_at(place: Place) -> list[str]:
     """Kinds that the entry of a list at ``place`` may have."""
-    fields = [field_of(model, "kind") for model in models_in(annotation_at(place))]
-    return [str(kind) for field in fields if field is not None for kind in get_args(field.annotation)]
+    return [kind for model in models_in(annotation_at(place)) for kind in _kinds(model)]
+
+
+def _kinds(model: type[BaseModel]) -> list[str]:
+    """Kinds of a model whose ``kind`` is fixed."""
+    field = field_of(model, "kind")
+    return (
+        [] if field is None or get_origin(field.annotation) is not Literal else [str(kind) for kind in get_args(field.annotation)]
+    )

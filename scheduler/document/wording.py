@@ -37,7 +37,8 @@ def finding_of(tree: Tree, place: Place, error: Any) -> Finding:
     near: str | None = None
     found = shown(tree.value(place, value))
     if kind == "extra_forbidden":
-        fields = fields_at(place[:-1])
+        around = tree.value(place[:-1])
+        fields = fields_at(place[:-1], around.get("kind") if isinstance(around, dict) else None)
         near = nearest(str(place[-1]), fields)
         found, expected = f"the unknown field {place[-1]!r}"[:80], f"one of {', '.join(fields)}"
     elif kind == "missing":
