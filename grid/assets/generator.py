@@ -30,6 +30,7 @@ class Generator:
         flexible_kw: output allowed at any time as flexibility; 0: backup and test runs only.
         test_h: length of the test run that must begin once in the window; 0: no test is due. test_kw: its output.
         test_from_h, test_to_h: window of the whole test, hours after the start of the horizon.
+        gone_h: hours of the scenario that are gone; tested: True when the test has begun.
     """
 
     kind: ClassVar[str] = "generator"
@@ -46,6 +47,8 @@ class Generator:
     test_kw: float = 0.0
     test_from_h: float = 0.0
     test_to_h: float = 0.0
+    gone_h: float = 0.0
+    tested: bool = False
 
     def __post_init__(self) -> None:
         if self.units < 1 or self.unit_kw <= 0:
@@ -55,7 +58,7 @@ class Generator:
             raise ValueError("generator: times, prices, carbon and powers are not negative")
         if max(self.flexible_kw, self.test_kw) > self.units * self.unit_kw:
             raise ValueError("generator: flexible and test power are at most that of all units")
-        if self.test_h > 0 and self.test_to_h - self.test_from_h < self.test_h - 1e-9:
+        if self.test_h > 0 and not self.gone_h and self.test_to_h - self.test_from_h < self.test_h - 1e-9:
             raise ValueError("generator: the window is at least as long as the test")
 
     def begun(self, state: Mapping[str, float]) -> Self:
@@ -64,10 +67,10 @@ class Generator:
             return self
         gone, left = state["hours"], state["test_left_h"]
         if left > 1e-9:  # a test that has begun goes on at once
-            return replace(self, test_h=left, test_from_h=0.0, test_to_h=left)
+            return replace(self, test_h=left, test_from_h=0.0, test_to_h=left, gone_h=gone, tested=True)
         if state["tested"] > 0.5:
-            return replace(self, test_h=0.0)
-        return replace(self, test_from_h=max(0.0, self.test_from_h - gone), test_to_h=self.test_to_h - gone)
+            return replace(self, test_h=0.0, gone_h=gone, tested=True)
+        return replace(self, test_from_h=max(0.0, self.test_from_h - gone), test_to_h=self.test_to_h - gone, gone_h=gone)
 
     def test_slots(self, horizon: Horizon) -> tuple[int, range]:
         """Slots of a test, and those in which it may begin (empty when none is due or possible)."""

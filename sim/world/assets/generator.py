@@ -42,10 +42,10 @@ class GeneratorWorld(AssetWorld):
         self._now_s = end_s
 
     def state(self) -> dict[str, float]:
-        """Hours gone, whether the test has begun, and what is left of it."""
-        begun = self.tested_h > 1e-9
+        """Hours of the scenario that are gone, whether the test has begun, and what is left of it."""
+        begun = self.unit.tested or self.tested_h > 1e-9
         left = max(0.0, self.unit.test_h - self.tested_h) if begun else 0.0
-        return {"hours": self._now_s / 3600.0, "tested": float(begun), "test_left_h": left}
+        return {"hours": self.unit.gone_h + self._now_s / 3600.0, "tested": float(begun), "test_left_h": left}
 
     def _power_kw(self, moment_s: float) -> float:
         return min(max(0.0, self.wanted(moment_s, "power_kw")), self.unit.units * self.unit.unit_kw)
