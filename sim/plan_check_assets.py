@@ -128,7 +128,7 @@ def _biogas(unit: BiogasChp, run: AssetRun, step_h: float) -> Iterator[Over]:
 def _generator(unit: Generator, run: AssetRun, step_h: float) -> Iterator[Over]:
     power, test = run.series["power_kw"], run.series["test"]
     kind = ViolationKind.ASSET_POWER
-    most: FloatArray = np.maximum(unit.flexible_kw, (test > 0.5) * unit.test_kw).astype(np.float64)
+    most: FloatArray = np.maximum(unit.flexible_kw, np.where(test > 0.5, unit.test_kw, 0.0))
     yield kind, "draw", np.abs(run.draw_kw + power), LIMIT_KW, run.draw_kw, -power, "kW", "Its draw is minus its output."
     yield (
         kind,
@@ -140,7 +140,7 @@ def _generator(unit: Generator, run: AssetRun, step_h: float) -> Iterator[Over]:
         "kW",
         "It is backup: outside its test it gives no more than that.",
     )
-    least = (test > 0.5) * unit.test_kw
+    least: FloatArray = np.where(test > 0.5, unit.test_kw, 0.0)
     yield kind, "test output", least - power, LIMIT_KW, power, least, "kW", "A test runs at its power."
     slots, wanted = len(test), int(np.ceil(unit.test_h / step_h - 1e-9))
     first = int(np.ceil(unit.test_from_h / step_h - 1e-9))
