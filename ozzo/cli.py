@@ -18,6 +18,7 @@ import typer
 
 from grid.errors import InputError, Interrupted, OzzoError
 from ozzo.cli_bench import bench_app
+from ozzo.cli_reproduce import reproduce_app
 from ozzo.version import __version__
 
 app = typer.Typer(
@@ -31,6 +32,7 @@ app = typer.Typer(
 fit_app = typer.Typer(help="Fit the small tables in configs/data from real data.", no_args_is_help=True)
 app.add_typer(fit_app, name="fit")
 app.add_typer(bench_app, name="bench")
+app.add_typer(reproduce_app, name="reproduce")
 
 ScenarioFile = Annotated[Path, typer.Argument(metavar="SCENARIO", help="Scenario document (YAML).", show_default=False)]
 AsJson = Annotated[bool, typer.Option("--json", help="Print machine-readable JSON on standard output.")]

@@ -1,11 +1,13 @@
 #!/usr/bin/env bash
-# Install the servers and the browser that the live tests start, from Debian, when missing and allowed.
+# Install the servers, the browser and the model checker that the tests start, from Debian, when missing and allowed.
 # Otherwise say so: those tests are then skipped with the reason (with CI=true a skip is a failure).
 set -euo pipefail
 missing=()
 [ -x /usr/sbin/mosquitto ] || command -v mosquitto >/dev/null || missing+=(mosquitto)
 command -v influxd >/dev/null || missing+=(influxdb)
 command -v chromium >/dev/null || missing+=(chromium)
+command -v spin >/dev/null || missing+=(spin)
+command -v gcc >/dev/null && [ -e /usr/include/stdio.h ] || missing+=(gcc libc6-dev)
 [ ${#missing[@]} -eq 0 ] && exit 0
 command -v apt-get >/dev/null || { echo "Not a Debian machine: tests that need ${missing[*]} will be skipped."; exit 0; }
 as=()

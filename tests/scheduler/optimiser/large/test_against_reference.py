@@ -49,6 +49,7 @@ def shortcoming(seed: int) -> str | None:
 
 
 @pytest.mark.slow
+@pytest.mark.alone
 @pytest.mark.parametrize("first", range(0, SEEDS, BATCH))
 def test_plan_is_near_the_proven_optimum_and_its_bound_is_true(first: int) -> None:
     """Each plan keeps every rule and costs at most 1 % more than the optimum; no bound is above it."""

@@ -1,0 +1,30 @@
+"""``ozzo reproduce``: published experiments, run again."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+reproduce_app = typer.Typer(help="Run published experiments again, beside what was published.", no_args_is_help=True)
+
+
+@reproduce_app.callback()
+def reproduce() -> None:
+    """Run published experiments again, beside what was published."""
+
+
+@reproduce_app.command("lwa")
+def lwa(
+    series: Annotated[
+        list[Path] | None,
+        typer.Option(help="CSV file with Time (UTC) and Carbon Intensity; those of OZZO_DATA if not given.", show_default=False),
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print machine-readable JSON on standard output.")] = False,
+) -> None:
+    """Let's Wait Awhile (Middleware 2021), scenarios I and II: published beside ours, under their rules and strict ones."""
+    from ozzo.commands_reproduce import lwa as run
+
+    sys.stdout.write(run(series or [], as_json=as_json, say=lambda line: print(line, file=sys.stderr)) + "\n")
