@@ -89,3 +89,11 @@ def bill_of(runs: Iterable[AssetRun]) -> Bill:
     for run in runs:
         total = total.plus(Bill(run.cost_eur, run.carbon_g))
     return total
+
+
+def what_assets_ask(problem: Problem) -> str:
+    """A hint for problems that have no plan because assets ask for what no site can take; empty without assets."""
+    names = ", ".join(sorted(f"{item.asset.name} of {problem.sites[item.site]}" for item in problem.assets))
+    return (
+        names and f"; what {names} must give may be more than load, battery and export limit take: lower it, or raise the limit"
+    )

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from grid.horizon import FloatArray
-from scheduler.asset_runs import PlacedAsset
+from scheduler.asset_runs import AssetRun, PlacedAsset, run_of
 from scheduler.optimiser.compiled import Compiled
 
 if TYPE_CHECKING:
@@ -98,3 +98,12 @@ class Builder:
 def row_of(model: Any, terms: Sequence[Term]) -> tuple[list[float], list[Any]]:
     """Coefficients and Pyomo variables of terms."""
     return [coef for coef, _, _ in terms], [getattr(model, family)[key] for _, family, key in terms]
+
+
+def solved_runs(parts: ModelParts, model: Compiled, values: FloatArray, it_kw: FloatArray) -> tuple[AssetRun, ...]:
+    """What a solution wants of every asset when sites draw the IT power ``it_kw``, ``[S, T]``."""
+    problem = parts.problem
+    return tuple(
+        run_of(problem, item, item.asset.trajectory(rows.decided(model, values), problem.horizon, it_kw[item.site]))
+        for item, rows in zip(problem.assets, parts.assets, strict=True)
+    )

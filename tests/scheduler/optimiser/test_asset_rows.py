@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from grid.assets.biogas import BiogasChp
 from grid.assets.generator import Generator
+from grid.errors import SolverError
 from scheduler.asset_runs import PlacedAsset
 from scheduler.optimiser.large.policy import LargePolicy
 from scheduler.optimiser.large.translate import obstacles_to_scale
@@ -136,3 +137,11 @@ def test_rules_run_assets_by_their_own_rule_and_plans_are_saved_whole() -> None:
         assert plan_to_dict(again) == plan_to_dict(plan)
         assert again.assets[0].series["test"].tolist() == plan.assets[0].series["test"].tolist()
     assert Fifo().plan(problem).assets[0].series["test"].tolist() == [1, 1, 0, 0, 0, 0]
+
+
+def test_a_test_that_no_site_can_take_is_told() -> None:
+    """20 kW into 6 kW of load without export: there is no plan, and the error names the generator and what to change."""
+    problem = selling([50.0] * 6, replace(TEST, test_kw=20.0))
+    problem = replace(problem, export_limit_kw=np.zeros_like(problem.export_limit_kw))
+    with pytest.raises(SolverError, match="emergency of s0 must give may be more"):
+        MilpPolicy().plan(problem)
