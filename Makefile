@@ -52,10 +52,11 @@ bench: .venv/.ozzo-dev ## speed, as ratios against a baseline run beside it; the
 	.venv/bin/python -m benchmarks
 	.venv/bin/ozzo bench optimiser $(if $(OZZO_INSTANCES),--instances $(OZZO_INSTANCES)) --size S,M
 
-docs: .venv/.ozzo-dev ## write again what is generated: reference, JSON Schema, dashboards
+docs: .venv/.ozzo-dev ## write again what is generated: reference, JSON Schema, dashboards, the page of scenarios (runs all of them)
 	.venv/bin/ozzo reference --out docs/reference.md
 	.venv/bin/ozzo schema --out docs/scenario.schema.json
 	.venv/bin/ozzo dashboards --out dashboards
+	.venv/bin/ozzo scenarios --out docs/scenarios.md
 
 clean: ## remove the environment and caches (runs/ stays)
 	rm -rf .venv .mypy_cache .ruff_cache .hypothesis .coverage .coverage.*

@@ -256,6 +256,22 @@ def examples(
 
 
 @app.command()
+def scenarios(
+    out: Out = None,
+    only: Annotated[list[str] | None, typer.Option(help="Scenario to run; repeat for more. All if not given.")] = None,
+) -> None:
+    """Run every shipped scenario up to its rehearsal, and write the page that tells what came of it (Markdown)."""
+    from ozzo.commands_scenarios import scenarios_page
+    from ozzo.examples import shipped
+
+    text, failed = scenarios_page(shipped(), only or [], _say)
+    _emit(text, out)
+    if failed:
+        _say(f"{failed} could not run; the page says why")
+        raise typer.Exit(1)
+
+
+@app.command()
 def dashboards(
     out: Annotated[Path, typer.Option("--out", help="Folder to write to.")] = Path("dashboards"), as_json: AsJson = False
 ) -> None:

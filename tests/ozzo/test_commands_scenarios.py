@@ -1,0 +1,61 @@
+"""``ozzo scenarios``: the page holds what a run printed and what the file says, and names what could not run."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from grid.errors import InputError
+from ozzo.commands_scenarios import run_one, scenarios_page, story_of
+from tests.ozzo.test_cli import ROOT, ozzo
+
+PAGE = ROOT / "docs" / "scenarios.md"
+BROKEN = "# Broken.\nozzo: 1\nname: broken\ntitle: It has no sites\nhorizon: {start: 2023-01-01T00:00, hours: 24}\n"
+
+
+def test_the_story_is_the_head_of_the_file() -> None:
+    """Paragraphs stay, indented lines become commands that a shell takes, and the first line that is no comment ends it."""
+    head = "# One.\n#\n#   ozzo run a.yaml     what it does\n#   ozzo why x \\\n#     --json\n#        explained\n"
+    text = f"{head}#\n# Two.\nozzo: 1\n# no\n"
+    commands = "ozzo run a.yaml  # what it does\nozzo why x \\\n--json\n# explained"
+    assert story_of(text) == f"One.\n\n```sh\n{commands}\n```\n\nTwo."
+
+
+@pytest.mark.slow
+def test_figures_are_those_of_the_run(tmp_path: Path) -> None:
+    """The page shows the figures of ``ozzo run --json``, and the assumptions of the file word for word."""
+    done = ozzo("scenarios", "--only", "minimal", "--out", str(tmp_path / "page.md"))
+    assert done.returncode == 0, done.stderr
+    text = (tmp_path / "page.md").read_text()
+    summary = run_one(ROOT / "configs" / "minimal.yaml").summary
+    assert summary is not None
+    assert f"| Energy cost (EUR) | {summary['cost_eur']:.2f} | {summary['baselines']['fifo']['cost_eur']:.2f} |" in text
+    assert "- Every number of this scenario is made up to be easy to read." in text
+
+
+def test_what_cannot_run_is_said(tmp_path: Path) -> None:
+    """A scenario that is refused gets no figures: the page says why, and the count tells the caller."""
+    (tmp_path / "broken.yaml").write_text(BROKEN)
+    text, failed = scenarios_page(tmp_path, [], lambda _: None)
+    assert failed == 1
+    assert "| not run |" in text
+    assert "Not run when this page was written: configs/broken.yaml" in text
+    assert "Energy cost" not in text
+
+
+def test_unknown_names_are_refused(tmp_path: Path) -> None:
+    """A name that is no scenario is a finding with the nearest name; nothing runs."""
+    (tmp_path / "minimal.yaml").write_text(BROKEN)
+    with pytest.raises(InputError, match="did you mean 'minimal'"):
+        scenarios_page(tmp_path, ["minimul"], lambda _: pytest.fail("it ran"))
+
+
+def test_the_page_tells_of_every_shipped_scenario() -> None:
+    """docs/scenarios.md has a section for each file in configs/, with its title: run ``ozzo scenarios`` again after a change."""
+    import yaml
+
+    text = PAGE.read_text()
+    for file in sorted((ROOT / "configs").glob("*.yaml")):
+        assert f"\n## {file.stem}\n" in text
+        assert yaml.safe_load(file.read_text())["title"] in text
