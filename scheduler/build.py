@@ -32,6 +32,7 @@ import numpy as np
 
 from grid.horizon import FloatArray, Horizon
 from grid.response.event import CapacityEvent
+from scheduler.asset_runs import PlacedAsset
 from scheduler.data_tasks import DataTasks
 from scheduler.facility import NodeGroup, Site
 from scheduler.futures import DrawnFutures
@@ -102,6 +103,17 @@ def build_problem(scenario: Scenario, observation: Observation | None = None, be
         feeders=_feeders(scenario, fixed.max(axis=1)),
         tenants=tuple(TenantShare(tenant.name, tenant.share) for tenant in scenario.tenants),
         futures=DrawnFutures(scenario, horizon, import_eur + carbon / 1000.0 * weights.carbon_eur_per_kg),
+        assets=placed_assets(scenario, observation),
+    )
+
+
+def placed_assets(scenario: Scenario, observation: Observation | None) -> tuple[PlacedAsset, ...]:
+    """Every asset with its site, in the state that was observed."""
+    seen = observation.assets if observation is not None else {}
+    return tuple(
+        PlacedAsset(s, asset.begun(seen.get(f"{site.name}/{asset.name}", {})))
+        for s, site in enumerate(scenario.sites)
+        for asset in site.assets
     )
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from grid.assets.battery import Battery
+from grid.assets.site_asset import SiteAsset
 from grid.connection import Connection
 from grid.series import Series
 from grid.tariff import Carbon, Tariff
@@ -55,6 +56,7 @@ class Site:
         wind_kw: AC power available from wind (forecast), or None.
         battery: battery or None.
         connection, tariff, carbon: the grid side.
+        assets: other assets behind the meter, each name once.
     """
 
     name: str
@@ -68,11 +70,17 @@ class Site:
     connection: Connection
     tariff: Tariff
     carbon: Carbon
+    assets: tuple[SiteAsset, ...] = ()
 
     @property
     def idle_kw(self) -> float:
         """Facility power with no job running."""
         return self.overhead_kw + self.pue * sum(group.count * group.idle_kw for group in self.nodes)
+
+    @property
+    def full_kw(self) -> float:
+        """Facility power with every core busy."""
+        return self.overhead_kw + self.pue * sum(group.count * group.peak_kw for group in self.nodes)
 
     def node_names(self) -> tuple[str, ...]:
         """Names of all nodes, in order."""

@@ -9,7 +9,8 @@ part                    meaning
 ======================  ==================================================================================
 ``energy_import``       import times its price
 ``energy_export``       minus export times its price
-``carbon``              import times the carbon intensity that ``Weights.carbon_signal`` names, times its price
+``carbon``              import times the carbon intensity that ``Weights.carbon_signal`` names, and the fossil carbon dioxide of
+                        assets' own fuel, times its price
 ``peak``                charge per kW of the highest mean import above the peak that was already reached
 ``battery_wear``        price of wear, half on every kWh charged and half on every kWh discharged
 ``event_penalty``       net import (import - export) above the limit of a demand-response event
@@ -18,6 +19,7 @@ part                    meaning
 ``dropped``             jobs and required migrations that are not done
 ``lateness``            work after soft deadlines; as realised also hours after the hard deadline (plans keep that one)
 ``fixed``               fixed costs of the chosen places and targets, of copies of data, of pieces after a job's first
+``assets``              what assets of sites owe by themselves: fuel, starts, upkeep, less what their heat earns
 ======================  ==================================================================================
 """
 
@@ -27,6 +29,7 @@ from collections.abc import Iterable, Mapping, Sequence
 
 import numpy as np
 
+from grid.assets.site_asset import Bill
 from grid.horizon import FloatArray, Horizon
 from grid.response.event import CapacityEvent
 from grid.tariff import Carbon
@@ -50,7 +53,10 @@ PARTS: tuple[str, ...] = (
     "dropped",
     "lateness",
     "fixed",
+    "assets",
 )
+
+NO_BILL = Bill()
 
 MIGRATION_DROP_EUR = 100.0
 """Assumption: price of leaving a dataset on a tier where it may not be (set far above any energy cost of moving it)."""
@@ -78,6 +84,7 @@ def breakdown_eur(
     dropped_eur: float = 0.0,
     fixed_eur: float = 0.0,
     lateness_eur: float = 0.0,
+    assets: Bill = NO_BILL,
 ) -> dict[str, float]:
     """Objective parts of planned energy on the slots of ``problem``.
 
@@ -87,6 +94,7 @@ def breakdown_eur(
         dropped_eur: prices of everything that is not done.
         fixed_eur: fixed costs of the chosen options, pieces and copies.
         lateness_eur: price of what is done after soft deadlines.
+        assets: what the assets owe by themselves.
     """
     step_h = problem.horizon.step_h
     wear = np.array([battery.wear_eur_per_kwh if battery else 0.0 for battery in problem.batteries])
@@ -104,7 +112,8 @@ def breakdown_eur(
         {
             "energy_import": step_h * (energy.import_kw * problem.import_eur_per_kwh).sum(),
             "energy_export": -step_h * (energy.export_kw * problem.export_eur_per_kwh).sum(),
-            "carbon": step_h * problem.weights.carbon_eur_per_kg * (energy.import_kw * problem.carbon_g_per_kwh).sum() / 1000.0,
+            "carbon": step_h * problem.weights.carbon_eur_per_kg * (energy.import_kw * problem.carbon_g_per_kwh).sum() / 1000.0
+            + problem.weights.carbon_eur_per_kg * assets.carbon_g / 1000.0,
             "peak": (problem.peak_eur_per_kw * peak_kw).sum(),
             "battery_wear": step_h * (wear[:, None] * (energy.charge_kw + energy.discharge_kw)).sum() / 2,
             "event_penalty": penalty,
@@ -113,6 +122,7 @@ def breakdown_eur(
             "dropped": dropped_eur,
             "lateness": lateness_eur,
             "fixed": fixed_eur,
+            "assets": assets.cost_eur,
         }
     )
 
@@ -123,6 +133,7 @@ def realised_breakdown_eur(
     energy: MeteredEnergy,
     jobs: Sequence[JobOutcome],
     dropped_migrations: Iterable[str] = (),
+    assets: Bill = NO_BILL,
 ) -> dict[str, float]:
     """Objective parts of metered energy.
 
@@ -134,6 +145,7 @@ def realised_breakdown_eur(
         jobs: what became of each job; one that never finished costs its ``drop_eur``, one that finished late its hours, after
             the hard deadline as after the soft one; restarts and moves cost what they cost.
         dropped_migrations: datasets whose required migration was not finished.
+        assets: what the assets owed by themselves.
 
     An event is settled by ``overshoot_kwh``, as its proof of delivery is.
     """
@@ -172,6 +184,8 @@ def realised_breakdown_eur(
         parts["fixed"] += asked[outcome.job].restart_eur * max(0, outcome.pieces - 1)
         parts["fixed"] += (asked[outcome.job].move_eur or 0.0) * outcome.moves
     parts["dropped"] += sum(migration_drop_eur(datasets[name]) for name in dropped_migrations)
+    parts["assets"] = assets.cost_eur
+    parts["carbon"] += weights.carbon_eur_per_kg * assets.carbon_g / 1000.0
     return _checked(parts)
 
 

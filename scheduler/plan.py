@@ -12,6 +12,7 @@ from enum import StrEnum
 import numpy as np
 
 from grid.horizon import FloatArray, Horizon
+from scheduler.asset_runs import AssetRun
 from scheduler.network_limits import NetworkReport
 
 
@@ -149,7 +150,8 @@ class EnergySchedule:
 
     Attributes:
         it_kw: IT power of jobs and transfers (without idle power).
-        load_kw: facility power, all included.
+        load_kw: facility power, all included; where a site has assets, plus what they draw and less what they give (it may be
+            negative then).
         import_kw, export_kw: at the meter.
         renewable_kw: sun and wind available; renewable_used_kw: of that, used (the rest is curtailed).
         charge_kw, discharge_kw: at the battery terminal.
@@ -224,6 +226,7 @@ class Plan:
             when a job had to be moved afterwards because it found no nodes.
         network: what an AC power flow of every slot says of it; None without a network, when it was
             not asked, or when a job had to be moved afterwards.
+        assets: what each asset of a site does.
     """
 
     id: str
@@ -246,6 +249,7 @@ class Plan:
     breakdown_eur: dict[str, float]
     expected: Expected | None = None
     network: NetworkReport | None = None
+    assets: tuple[AssetRun, ...] = ()
 
     def runs_of(self, job: str) -> tuple[Run, ...]:
         """Pieces of ``job`` in order of time; empty when it is dropped or unknown."""

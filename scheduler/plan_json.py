@@ -23,6 +23,8 @@ key                 value
 ``solver``          the solver's words
 ``build_s``         wall time of building; ``solve_s``: of solving
 ``breakdown_eur``   parts of the objective by name
+``assets``          only with assets: list of ``site``, ``asset``, ``kind``, ``cost_eur``, ``carbon_g``, and a number a
+                    slot of ``draw_kw`` and of each of ``series`` (by name, unit in the name)
 ``expected``        only of a plan for several futures: ``objective_eur``, ``bound_eur`` and ``gap`` (number or null),
                     ``one_future_eur``, and a list each of ``probabilities`` and ``costs_eur``
 ``network``         only of a plan that was held to a network in AC: see ``scheduler.network_json``
@@ -39,6 +41,7 @@ import numpy as np
 
 from grid.errors import Finding, InputError
 from grid.horizon import Horizon
+from scheduler.asset_runs import AssetRun
 from scheduler.network_json import network_from_dict, network_to_dict
 from scheduler.plan import (
     BatteryControl,
@@ -86,6 +89,7 @@ _EXPECTED = {
     "probabilities": list,
     "costs_eur": list,
 }
+_ASSET = {"site": str, "asset": str, "kind": str, "cost_eur": _NUMBER, "carbon_g": _NUMBER, "draw_kw": list, "series": dict}
 _HORIZON = {"start": str, "step_s": int, "slots": int}
 _RUN = {"job": str, "site": str, "start": int, "end": int, "nodes": list}
 _SHARES = {"speed": _NUMBER, "power": _NUMBER, "use": _NUMBER}
@@ -129,6 +133,8 @@ def plan_to_dict(plan: Plan) -> dict[str, Any]:
         "solve_s": plan.solve_s,
         "breakdown_eur": dict(plan.breakdown_eur),
     }
+    if plan.assets:
+        data["assets"] = [_asset_to_dict(run) for run in plan.assets]
     if plan.expected is not None:
         data["expected"] = expected_to_dict(plan.expected)
     if plan.network is not None:
@@ -153,8 +159,9 @@ def plan_from_dict(data: Mapping[str, Any], file: str = "plan.json") -> Plan:
         InputError: unknown or missing keys, wrong types, unknown version, arrays of the wrong shape; all findings at once.
     """
     reader = _Reader(file)
-    there = {key: dict for key in ("expected", "network") if isinstance(data, Mapping) and key in data}
-    top = reader.mapping(data, "", _PLAN | there)
+    maybe = {"expected": dict, "assets": list, "network": dict}
+    given = {key: kind for key, kind in maybe.items() if isinstance(data, Mapping) and key in data}
+    top = reader.mapping(data, "", _PLAN | given)
     if top.get("version", VERSION) != VERSION:
         reader.wrong("version", top["version"], f"version {VERSION}")
     reader.stop_if_wrong()
@@ -168,6 +175,8 @@ def plan_from_dict(data: Mapping[str, Any], file: str = "plan.json") -> Plan:
     control = reader.member(BatteryControl, top["battery_control"], "battery_control")
     status = reader.member(SolveStatus, top["status"], "status")
     breakdown = reader.numbers(top["breakdown_eur"], "breakdown_eur")
+    slots = horizon.slots if horizon else 0
+    assets = [_asset(reader, row, f"assets[{i}]", slots) for i, row in enumerate(top.get("assets", ()))]
     expected = _expected(reader, top["expected"]) if "expected" in top else None
     network = network_from_dict(top["network"], reader.wrong) if "network" in top else None
     reader.stop_if_wrong()
@@ -194,6 +203,7 @@ def plan_from_dict(data: Mapping[str, Any], file: str = "plan.json") -> Plan:
         breakdown_eur=breakdown,
         expected=expected,
         network=network,
+        assets=tuple(run for run in assets if run),
     )
 
 
@@ -260,6 +270,35 @@ class _Reader:
             if not isinstance(value, _NUMBER) or isinstance(value, bool):
                 self.wrong(f"{field}.{key}", value, "a number")
         return dict(data)
+
+
+def _asset_to_dict(run: AssetRun) -> dict[str, Any]:
+    row = {key: getattr(run, key) for key in ("site", "asset", "kind", "cost_eur", "carbon_g")}
+    series = {name: values.tolist() for name, values in run.series.items()}
+    return {**row, "draw_kw": run.draw_kw.tolist(), "series": series}
+
+
+def _asset(reader: _Reader, data: object, field: str, slots: int) -> AssetRun | None:
+    before = len(reader.findings)
+    row = reader.mapping(data, field, _ASSET)
+    if len(reader.findings) > before:
+        return None
+    given = {"draw_kw": row["draw_kw"], **{f"series.{name}": values for name, values in row["series"].items()}}
+    arrays = {}
+    for name, values in given.items():
+        try:
+            array = np.array(values, dtype=np.float64)
+        except (ValueError, TypeError):
+            reader.wrong(f"{field}.{name}", values, "numbers, one a slot")
+            continue
+        if array.shape != (slots,) or not np.isfinite(array).all():
+            reader.wrong(f"{field}.{name}", array.shape, f"{slots} finite numbers")
+        arrays[name] = array
+    if len(reader.findings) > before:
+        return None
+    series = {name: arrays[f"series.{name}"] for name in row["series"]}
+    fixed = row["site"], row["asset"], row["kind"]
+    return AssetRun(*fixed, series, arrays["draw_kw"], float(row["cost_eur"]), float(row["carbon_g"]))
 
 
 def _horizon(reader: _Reader, data: object) -> Horizon | None:

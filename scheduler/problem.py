@@ -13,6 +13,7 @@ from dataclasses import dataclass
 
 from grid.assets.battery import Battery
 from grid.horizon import FloatArray, Horizon
+from scheduler.asset_runs import PlacedAsset
 from scheduler.futures import Future
 from scheduler.network_limits import NetworkCut
 from scheduler.scenario import PlanningSettings, Weights
@@ -254,6 +255,7 @@ class Problem:
         feeders: electrical limits that sites share.
         tenants: tenants with a share of their own.
         cuts: linear limits of the electrical network.
+        assets: other assets behind the meters (only the reference solver knows them).
         futures: what else than ``renewable_kw`` and ``fixed_kw`` may come, for two-stage plans; empty: nothing is uncertain.
     """
 
@@ -287,6 +289,7 @@ class Problem:
     tenants: tuple[TenantShare, ...] = ()
     futures: Sequence[Future] = ()
     cuts: tuple[NetworkCut, ...] = ()
+    assets: tuple[PlacedAsset, ...] = ()
 
     @property
     def import_weight_eur_per_kwh(self) -> FloatArray:

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 
 from grid.horizon import FloatArray
+from scheduler.asset_runs import bill_of, runs_again, with_draw
 from scheduler.build import build_problem
 from scheduler.objective import breakdown_eur
 from scheduler.optimiser.restrict import BoolArray
@@ -190,11 +191,12 @@ def _joined(runs: list[Run]) -> list[Run]:
 def _with_energy(problem: Problem, plan: Plan, before: Plan) -> Plan:
     """``plan`` with the energy, objective and gap that follow from its runs; ``before`` holds the energy of other runs."""
     power = np.maximum(before.energy.it_kw + _job_kw(problem, plan.runs) - _job_kw(problem, before.runs), 0.0)
-    old = before.energy
+    old, assets = before.energy, runs_again(problem, before.assets, power) if before.assets else ()
+    drawn = with_draw(problem, assets)
     if plan.battery_control is BatteryControl.SELF_CONSUMPTION:
-        energy = dispatch(problem, power)
+        energy = dispatch(drawn, power)
     else:
-        energy = settle(problem, power, old.charge_kw, old.discharge_kw, old.renewable_used_kw, old.unserved_kw)
+        energy = settle(drawn, power, old.charge_kw, old.discharge_kw, old.renewable_used_kw, old.unserved_kw)
     lost = {item.name for item in plan.dropped} - {item.name for item in before.dropped}
     more = sum(task.drop_eur for task in problem.jobs if task.name in lost)
     (fixed, late), (fixed_before, _) = _terms_eur(problem, plan.runs), _terms_eur(problem, before.runs)
@@ -204,10 +206,20 @@ def _with_energy(problem: Problem, plan: Plan, before: Plan) -> Plan:
         dropped_eur=before.breakdown_eur["dropped"] + more,
         fixed_eur=before.breakdown_eur["fixed"] + fixed - fixed_before,
         lateness_eur=late,
+        assets=bill_of(assets),
     )
     objective = sum(parts.values())
     gap = None if plan.bound_eur is None else (objective - plan.bound_eur) / max(abs(objective), 1e-9)
-    return replace(plan, energy=energy, objective_eur=objective, gap=gap, breakdown_eur=parts, expected=None, network=None)
+    return replace(
+        plan,
+        energy=energy,
+        objective_eur=objective,
+        gap=gap,
+        breakdown_eur=parts,
+        expected=None,
+        network=None,
+        assets=assets,
+    )
 
 
 def _job_kw(problem: Problem, runs: tuple[Run, ...]) -> FloatArray:

@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Protocol
 
@@ -45,6 +45,7 @@ class Observation:
         moved_tb: volume already moved by migration name.
         moved_to: target that a migration has begun to fill, by migration name.
         failed_nodes: nodes that are out of order.
+        assets: state of each asset by ``<site>/<asset>``, keys of its own.
     """
 
     slot: int
@@ -56,6 +57,7 @@ class Observation:
     moved_tb: dict[str, float]
     moved_to: dict[str, str]
     failed_nodes: frozenset[str] = frozenset()
+    assets: dict[str, dict[str, float]] = field(default_factory=dict)
 
 
 class World(Protocol):

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -19,6 +19,9 @@ from grid.horizon import FloatArray, Horizon
 from grid.network_result import NetworkResult
 from scheduler.outcome import Outcome, Violation, ViolationKind
 from scheduler.scenario import NetworkSpec, Scenario
+
+if TYPE_CHECKING:
+    from grid.network import Network
 
 PER_UNIT_SLACK = 1e-9
 

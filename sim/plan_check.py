@@ -3,7 +3,7 @@
 It shares nothing with the optimiser or its problem: every rule is read from the scenario again and stated here a second
 time, so that a fault in the planner is found and not repeated. ``sim.plan_check_work`` checks jobs and nodes,
 ``sim.plan_check_terms`` what was agreed on jobs, ``sim.plan_check_data`` datasets and links, ``sim.plan_check_energy`` batteries,
-balance and limits.
+balance and limits, ``sim.plan_check_assets`` other assets of sites.
 
 A demand-response event is soft: exceeding its limit costs its penalty. It is a violation only when the plan does not count it.
 """
@@ -22,6 +22,7 @@ from scheduler.plan import EnergySchedule, Plan
 from scheduler.scenario import Scenario
 from scheduler.workload import Job
 from scheduler.world import JobState, Observation
+from sim.plan_check_assets import asset_shapes, check_assets
 from sim.plan_check_data import check_data
 from sim.plan_check_energy import check_energy
 from sim.plan_check_terms import check_terms
@@ -78,7 +79,14 @@ def check_plan(scenario: Scenario, plan: Plan, observation: Observation | None =
     shape = _shape(checked)
     if shape:
         return shape
-    return (*_names(checked), *check_work(checked), *check_terms(checked), *check_data(checked), *check_energy(checked))
+    return (
+        *_names(checked),
+        *check_work(checked),
+        *check_terms(checked),
+        *check_data(checked),
+        *check_energy(checked),
+        *check_assets(checked),
+    )
 
 
 def _shape(checked: Checked) -> tuple[Violation, ...]:
@@ -104,7 +112,7 @@ def _shape(checked: Checked) -> tuple[Violation, ...]:
             advice = f"energy.{name} holds values that are no numbers; plan again."
             value = float(np.count_nonzero(~np.isfinite(array)))
             found.append(Violation(ViolationKind.ENERGY_BALANCE, name, value, 0.0, "values", None, None, advice))
-    return tuple(found)
+    return (*found, *asset_shapes(checked))
 
 
 def _names(checked: Checked) -> tuple[Violation, ...]:

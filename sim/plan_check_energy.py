@@ -11,7 +11,7 @@ from grid.assets.battery import Battery
 from grid.horizon import FloatArray
 from scheduler.facility import Site
 from scheduler.outcome import Violation, ViolationKind
-from scheduler.plan import Run
+from scheduler.plan import Plan, Run
 from scheduler.scenario import PEAK_HEADROOM
 from scheduler.workload import Job
 from sim.world.migrations import end_power_kw, way
@@ -92,10 +92,21 @@ def _job_kw(site: Site, job: Job, run: Run) -> tuple[float, float]:
     return min(exact, dearest), max(exact, dearest)
 
 
+def drawn_kw(plan: Plan, site: str) -> FloatArray:
+    """Net draw of all assets of a site in a plan, ``[T]`` kW."""
+    drawn = np.zeros(plan.horizon.slots)
+    for run in plan.assets:
+        if run.site == site:
+            drawn = drawn + run.draw_kw
+    return drawn
+
+
 def _signs(checked: Checked, s: int, site: Site) -> Iterator[Violation]:
     """Every flow is positive in its own direction."""
     for name in checked.plan.energy.names():
         values = getattr(checked.plan.energy, name)[s]
+        if name == "load_kw":
+            values = values - drawn_kw(checked.plan, site.name)  # assets may give more than the facility draws
         advice = f"energy.{name} of {site.name} is negative; every flow is positive in its own direction."
         zero = np.zeros_like(values)
         kind = ViolationKind.STATE_OF_CHARGE if name == "soc_kwh" else ViolationKind.ENERGY_BALANCE
@@ -110,6 +121,8 @@ def _load(checked: Checked, s: int, site: Site, low: FloatArray, high: FloatArra
     careful = site.idle_kw * max(0.0, 1.0 + error)
     fixed_low, fixed_high = (careful, careful) if error <= 0 else (site.idle_kw, careful)
     least, most = fixed_low + site.pue * low, fixed_high + site.pue * high
+    drawn = drawn_kw(checked.plan, site.name)
+    least, most = least + drawn, most + drawn
     hours, load = checked.horizon.step_h, energy.load_kw[s]
     advice = f"The planned load of {site.name} is not what its idle nodes, jobs and transfers draw: plan again."
     kind, subject = ViolationKind.ENERGY_BALANCE, f"load of {site.name}"

@@ -7,12 +7,21 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
+from grid.assets.site_asset import Bill
 from grid.horizon import Horizon
-from scheduler.objective import realised_breakdown_eur
+from scheduler.objective import NO_BILL, realised_breakdown_eur
 from scheduler.outcome import JobOutcome, MeteredEnergy, Totals
 from scheduler.scenario import Scenario
 
-COST_PARTS: tuple[str, ...] = ("energy_import", "energy_export", "peak", "battery_wear", "event_penalty", "soc_shortfall")
+COST_PARTS: tuple[str, ...] = (
+    "energy_import",
+    "energy_export",
+    "peak",
+    "battery_wear",
+    "event_penalty",
+    "soc_shortfall",
+    "assets",
+)
 """Parts of the objective that are money that somebody pays for energy; carbon, drops and lateness are priced, not paid.
 
 An emptied battery is no saving: ``soc_shortfall`` is the money that refills it."""
@@ -25,6 +34,7 @@ def totals(
     jobs: Sequence[JobOutcome],
     dropped: Iterable[str] = (),
     dropped_migrations: Iterable[str] = (),
+    assets: Bill = NO_BILL,
 ) -> Totals:
     """Totals of metered energy.
 
@@ -35,12 +45,14 @@ def totals(
         jobs: what became of each job.
         dropped: jobs that were not done on purpose.
         dropped_migrations: datasets whose required migration was not done.
+        assets: what the assets owed by themselves.
     """
     on_purpose, not_moved = set(dropped), tuple(dropped_migrations)
-    breakdown = realised_breakdown_eur(scenario, settlement, energy, jobs, not_moved)
+    breakdown = realised_breakdown_eur(scenario, settlement, energy, jobs, not_moved, assets)
     carbon_g = sum(
         float(energy.import_kwh[s] @ site.carbon.average_g_per_kwh.mean(settlement)) for s, site in enumerate(scenario.sites)
     )
+    carbon_g += assets.carbon_g
     self_used = (energy.renewable_used_kwh - energy.export_kwh).clip(min=0.0)
     return Totals(
         cost_eur=sum(breakdown[part] for part in COST_PARTS),

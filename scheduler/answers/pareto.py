@@ -17,6 +17,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from scheduler.answers.warm import Planned, plan_from
+from scheduler.asset_runs import bill_of
 from scheduler.objective import breakdown_eur
 from scheduler.optimiser.interrupt import Interruption
 from scheduler.plan import Plan
@@ -148,6 +149,8 @@ def _point(problem: Problem, plan: Plan, schedule: Schedule, price: float) -> Po
         plan.energy,
         dropped_eur=dropped_eur(problem, schedule),
         fixed_eur=fixed_eur(problem, schedule),
+        assets=bill_of(plan.assets),
     )
     carbon = problem.horizon.step_h * float((plan.energy.import_kw * problem.carbon_g_per_kwh).sum()) / 1000.0
+    carbon += bill_of(plan.assets).carbon_g / 1000.0
     return Point(price, sum(parts.values()), carbon, plan.gap, len(plan.dropped), plan.build_s + plan.solve_s)

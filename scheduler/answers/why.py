@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 from grid.errors import Finding, InputError
 from scheduler.answers.places import Places, Priced, schedule_of
 from scheduler.answers.relaxation import Relaxation, relaxations, with_task
+from scheduler.asset_runs import with_draw
 from scheduler.document.units import nearest
 from scheduler.obstacles import RESOURCE_WORDS, span
 from scheduler.plan import Plan
@@ -80,11 +81,12 @@ class Why:
 
 
 def why(problem: Problem, plan: Plan, job: str) -> Why:
-    """All answers about ``job``.
+    """All answers about ``job``; assets of sites stay as planned.
 
     Raises:
         InputError: the scenario has no such job; names the nearest one.
     """
+    problem = replace(with_draw(problem, plan.assets), assets=())
     schedule = schedule_of(problem, plan)
     teller = _Teller(problem, schedule, Places.of(problem, schedule, job_index(problem, job)))
     dropped = {item.name: item.reason for item in plan.dropped}

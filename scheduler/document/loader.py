@@ -31,6 +31,7 @@ from scheduler.document.places import SitePart
 from scheduler.document.schema_check import check_schema
 from scheduler.document.settings import PlanningPart
 from scheduler.document.signals import CarbonPart, PricePart
+from scheduler.document.site_assets import bridged, build_assets
 from scheduler.document.sources import Sources, read_sources
 from scheduler.document.templates import fill_templates
 from scheduler.document.tree import Tree, read_tree, shown
@@ -204,7 +205,8 @@ def _site(context: Context, sources: Sources, part: SitePart, index: int, horizo
         overhead_kw=part.overhead_kw,
         solar_kw=solar,
         wind_kw=wind,
-        battery=build_battery(part.battery) if part.battery else None,
+        battery=bridged(part, build_battery(part.battery) if part.battery else None),
+        assets=build_assets(part),
         connection=Connection(
             limit_series(part.connection, "import_limit_kw", horizon, context.zone),
             limit_series(part.connection, "export_limit_kw", horizon, context.zone),

@@ -9,6 +9,7 @@ from pydantic import Field
 from scheduler.data import Tier
 from scheduler.document.fields import Count, Name, Part, Text, TimeOfDay, Unit, about
 from scheduler.document.signals import MeasuredPart, SignalsPart
+from scheduler.document.site_assets import AssetPart
 
 MANY = 100_000
 
@@ -127,6 +128,7 @@ class SitePart(Part):
     solar: Annotated[SolarPart | None, about("Sun.")] = None
     wind: Annotated[WindPart | None, about("Wind.")] = None
     battery: Annotated[BatteryPart | None, about("Battery.")] = None
+    assets: Annotated[tuple[AssetPart, ...], about("Other assets behind the meter, each with its kind.")] = ()
     connection: Annotated[ConnectionPart, about("The grid connection.")]
     tariff: Annotated[TariffPart, about("Fees and the peak charge.")] = TariffPart()
     signals: Annotated[SignalsPart | None, about("Signals of this site where they differ from those of the scenario.")] = None

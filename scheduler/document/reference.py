@@ -8,7 +8,7 @@ from typing import Any
 
 from pydantic import BaseModel
 
-from scheduler.document.fieldbook import model_in
+from scheduler.document.fieldbook import models_in
 from scheduler.document.fields import MOMENT_WORDS, NAME_WORDS, TIME_WORDS, Moment, Unit
 from scheduler.document.model import Document
 from scheduler.document.units import DIMENSIONS
@@ -73,8 +73,7 @@ def _models() -> dict[type[BaseModel], list[str]]:
 
 def _children(model: type[BaseModel]) -> Iterator[tuple[str, type[BaseModel], bool]]:
     for name, info in model.model_fields.items():
-        child = model_in(info.annotation)
-        if child is not None:
+        for child in models_in(info.annotation):
             yield info.alias or name, child, "tuple" in str(info.annotation)
 
 
@@ -134,6 +133,8 @@ def _type(schema: dict[str, Any], root: dict[str, Any], *, is_moment: bool = Fal
         variants = [_type(variant, root) for variant in schema["anyOf"] if variant.get("type") != "null"]
         plain = [variant for variant in variants if not (variant.startswith("text") and "unit" in schema)]
         return plain[0] if plain else variants[0]
+    if "oneOf" in schema:
+        return "mapping"
     if "const" in schema:
         return f"`{schema['const']}`"
     if "enum" in schema:

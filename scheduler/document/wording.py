@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from grid.errors import Finding
-from scheduler.document.fieldbook import choices_at, describe, fields_at
+from scheduler.document.fieldbook import choices_at, describe, fields_at, kinds_at
 from scheduler.document.tree import Place, Tree, dotted, shown
 from scheduler.document.units import nearest
 
@@ -37,7 +37,8 @@ def finding_of(tree: Tree, place: Place, error: Any) -> Finding:
     near: str | None = None
     found = shown(tree.value(place, value))
     if kind == "extra_forbidden":
-        fields = fields_at(place[:-1])
+        around = tree.value(place[:-1])
+        fields = fields_at(place[:-1], around.get("kind") if isinstance(around, dict) else None)
         near = nearest(str(place[-1]), fields)
         found, expected = f"the unknown field {place[-1]!r}"[:80], f"one of {', '.join(fields)}"
     elif kind == "missing":
@@ -52,6 +53,14 @@ def finding_of(tree: Tree, place: Place, error: Any) -> Finding:
     elif kind in ("enum", "literal_error"):
         choices = choices_at(place)
         expected, near = f"one of {', '.join(choices)}", nearest(str(value), choices)
+    elif kind in ("union_tag_invalid", "union_tag_not_found"):
+        kinds = (
+            [part.strip(" '") for part in context.get("expected_tags", "").split(",")] if "tag" in context else kinds_at(place)
+        )
+        tag = context.get("tag")
+        found = "no kind" if tag is None else f"the unknown kind {tag!r}"
+        expected, near = f"one of {', '.join(kinds)} as kind", None if tag is None else nearest(str(tag), kinds)
+        place = (*place, "kind")
     elif kind in ("too_short", "too_long"):
         limit = context.get("min_length") or context.get("max_length")
         expected = f"a list of {'at least' if kind == 'too_short' else 'at most'} {limit}"

@@ -55,7 +55,7 @@ def compile_model(parts: ModelParts) -> Compiled:
     size = len(form.columns)
     lower, upper, integer = np.zeros(size), np.full(size, infinity), np.zeros(size, dtype=bool)
     for family in parts.model.component_objects(pyo.Var):
-        whole = family.local_name in INTEGER_FAMILIES
+        whole = family.local_name in INTEGER_FAMILIES or family.local_name in parts.whole
         index = columns[family.local_name] = {}
         for key, variable in family.items():
             column = place.get(id(variable))

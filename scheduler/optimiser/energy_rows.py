@@ -10,6 +10,7 @@ from collections import defaultdict
 from collections.abc import Iterator
 from typing import Any
 
+from scheduler.optimiser.asset_rows.forms import AssetRows, row_of
 from scheduler.optimiser.model import ModelParts, Row, add_rows
 
 CellRows = Iterator[tuple[tuple[int, int], Any]]
@@ -42,9 +43,12 @@ def it_power(parts: ModelParts) -> None:
 def balance(parts: ModelParts) -> None:
     """What comes in is what is used, at every site and slot.
 
-    ``import - export + renewable_used + discharge - charge + unserved = fixed + pue * it``.
+    ``import - export + renewable_used + discharge - charge + unserved = fixed + pue * it + net draw of assets``.
     """
     model, problem = parts.model, parts.problem
+    drawn: dict[int, list[AssetRows]] = defaultdict(list)
+    for rows_of_asset in parts.assets:
+        drawn[rows_of_asset.site].append(rows_of_asset)
 
     def rows() -> CellRows:
         for cell in model.it_kw:
@@ -54,7 +58,14 @@ def balance(parts: ModelParts) -> None:
                 if cell in family:
                     coefs.append(coef)
                     variables.append(family[cell])
-            yield cell, parts.linear((coefs, variables)) == float(problem.fixed_kw[cell])
+            fixed = float(problem.fixed_kw[cell])
+            for asset in drawn[cell[0]]:
+                draw = asset.draw[cell[1]]
+                terms, of_asset = row_of(model, draw.terms)
+                coefs.extend(-coef for coef in terms)
+                variables.extend(of_asset)
+                fixed += draw.constant
+            yield cell, parts.linear((coefs, variables)) == fixed
 
     add_rows(parts, "balance", rows())
 

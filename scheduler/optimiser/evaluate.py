@@ -1,10 +1,12 @@
 """The energy side of a schedule: quickly a sound answer, then a better one by branch and bound within limits.
 
 Jobs and transfers are fixed, so what is whole here is only whether a battery charges or discharges and whether a site
-imports or exports, and that only at some prices. Without such columns one linear programme is exact. With them its
+imports or exports, and that only at some prices, and what assets decide whole (see the room ``asset_rows``). Without such
+columns one linear programme is exact. With them its
 answer is rounded: for batteries by carrying the rest over to the next slot, so that a battery that would do a bit of
 both in every slot alternates at the same mean; for meters to the nearer side. Every choice of these columns is feasible
-(the battery may idle, load may go unserved), so the programme that is left has an answer.
+(the battery may idle, load may go unserved), so the programme that is left has an answer. Whole choices of assets are not all
+feasible; where their rounding leaves no answer, branch and bound looks for the first one.
 """
 
 from __future__ import annotations
@@ -51,8 +53,10 @@ def evaluate(
         best = rounded.values, rounded.objective
         if rounded.objective - relaxed.objective <= limits.gap * abs(rounded.objective):
             return best
-    if limits.time_s > 0 and not stop():
-        answer = solve_integer(model, limits, rounded.values, stop)
+    if best is None and must:
+        limits = Limits(max(LEAST_SECONDS, limits.time_s), limits.gap)
+    if limits.time_s > 0 and not asked():
+        answer = solve_integer(model, limits, rounded.values, asked)
         if answer.values is not None and answer.objective is not None and (best is None or answer.objective < best[1]):
             best = answer.values, answer.objective
     return best

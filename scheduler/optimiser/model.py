@@ -28,6 +28,7 @@ Variables (all not negative but ``flow_kw`` and ``drop_pu``):
 ``overshoot_kw[v, t]``    net import above an event's limit
 ``soc_missing_kwh[s]``    energy missing in the battery at the end
 ``importing[s, t]``       1 import, 0 export: only where exporting could earn more than importing costs (binary)
+``asset<number>_...``     of each asset, see the room ``asset_rows``
 ``charging[s, t]``        1 charge, 0 discharge: only where burning energy could pay (binary)
 ========================  ====================================================================================
 """
@@ -36,12 +37,15 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from scheduler.optimiser.classes import JobClass, job_classes
 from scheduler.problem import Problem
+
+if TYPE_CHECKING:
+    from scheduler.optimiser.asset_rows.forms import AssetRows
 
 Row = tuple[list[float], list[Any]]
 """Coefficients and Pyomo variables of a linear sum under construction."""
@@ -58,6 +62,7 @@ class ModelParts:
         impossible_eur: price of the jobs that can run nowhere: a constant of the objective.
         proportional: resource index and kW per unit of it, by site, where the power of every job is proportional to its
             use of that resource, so that its capacity is a limit on ``job_kw``.
+        assets: what each asset of the problem adds, in its order; whole: families of its variables that must be whole.
         class_of: class of each job that is in one.
     """
 
@@ -66,6 +71,8 @@ class ModelParts:
     model: Any
     impossible_eur: float
     proportional: dict[int, tuple[int, float]] = field(default_factory=dict)
+    assets: tuple[AssetRows, ...] = ()
+    whole: set[str] = field(default_factory=set)
     class_of: dict[int, int] = field(init=False)
 
     def __post_init__(self) -> None:
@@ -82,7 +89,16 @@ def build_model(problem: Problem) -> ModelParts:
     """The whole MILP of ``problem``."""
     import pyomo.environ as pyo
 
-    from scheduler.optimiser import common_rows, data_rows, energy_rows, job_rows, kind_rows, network_rows, objective_rows
+    from scheduler.optimiser import (
+        asset_rows,
+        common_rows,
+        data_rows,
+        energy_rows,
+        job_rows,
+        kind_rows,
+        network_rows,
+        objective_rows,
+    )
 
     classes = job_classes(problem)
     possible = {j for group in classes for j in group.members}
@@ -92,6 +108,7 @@ def build_model(problem: Problem) -> ModelParts:
     _kind_variables(parts, pyo)
     _data_variables(parts, pyo)
     _energy_variables(parts, pyo)
+    parts.assets = asset_rows.add_assets(parts)
     for family in (
         *job_rows.FAMILIES,
         *kind_rows.FAMILIES,

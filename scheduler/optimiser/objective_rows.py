@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from scheduler.last_resort import last_resorts
+from scheduler.optimiser.asset_rows.forms import row_of
 from scheduler.optimiser.job_rows import variables_of
 from scheduler.optimiser.model import ModelParts, Row
 
@@ -14,12 +15,26 @@ def add_objective(parts: ModelParts) -> None:
     import pyomo.environ as pyo
 
     rows = {**_energy_parts(parts), **_task_parts(parts)}
+    constant = _add_assets(parts, rows)
     total: Row = ([], [])
     for name, row in rows.items():
         setattr(parts.model, f"cost_{name}", pyo.Expression(expr=parts.linear(row)))
         total[0].extend(row[0])
         total[1].extend(row[1])
-    parts.model.cost = pyo.Objective(expr=parts.linear(total, parts.impossible_eur))
+    parts.model.cost = pyo.Objective(expr=parts.linear(total, parts.impossible_eur + constant))
+
+
+def _add_assets(parts: ModelParts, rows: dict[str, Row]) -> float:
+    """Put what assets owe into ``assets`` and ``carbon``; returns what of it is constant, EUR."""
+    price = parts.problem.weights.carbon_eur_per_kg / 1000.0
+    rows["assets"], constant = ([], []), 0.0
+    for asset in parts.assets:
+        for name, form, weight in (("assets", asset.cost, 1.0), ("carbon", asset.carbon, price)):
+            coefs, variables = row_of(parts.model, form.terms)
+            rows[name][0].extend(weight * coef for coef in coefs)
+            rows[name][1].extend(variables)
+            constant += weight * form.constant
+    return constant
 
 
 def _row(pairs: Any) -> Row:

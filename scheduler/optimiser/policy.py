@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from dataclasses import dataclass, replace
 
+from scheduler.asset_runs import bill_of, rule_runs, with_draw
 from scheduler.in_force import fitting, schedule_in_force
 from scheduler.objective import breakdown_eur
 from scheduler.optimiser.compiled import Compiled, compile_model
@@ -77,6 +78,7 @@ class MilpPolicy:
             problem,
             schedule,
             search.energy(schedule),
+            assets=search.asset_runs(schedule),
             policy=self.name,
             control=BatteryControl.FOLLOW_PLAN,
             status=SolveStatus.UNKNOWN,
@@ -123,15 +125,18 @@ def _not_dearer(problem: Problem, plan: Plan, baselines: dict[str, Schedule]) ->
     """``plan``, or a baseline's in its place should that cost less (then ``solver`` says so)."""
     best = plan
     for name, schedule in baselines.items():
-        energy = dispatch(problem, it_power_kw(problem, schedule))
-        if overload_kw(problem, energy) > DUST_KW:
-            continue  # the rule knows no feeder: what breaks one is no plan
-        priced = breakdown_eur(problem, energy, **task_eur(problem, schedule))
+        power = it_power_kw(problem, schedule)
+        runs = rule_runs(problem, power)
+        energy = dispatch(with_draw(problem, runs), power)
+        if overload_kw(problem, energy) > DUST_KW or (energy.export_kw > problem.export_limit_kw + DUST_KW).any():
+            continue  # the rule knows no feeder and no export limit of assets: what breaks one is no plan
+        priced = breakdown_eur(problem, energy, assets=bill_of(runs), **task_eur(problem, schedule))
         if sum(priced.values()) < best.objective_eur - 1e-9 * max(1.0, abs(best.objective_eur)):
             best = make_plan(
                 problem,
                 schedule,
                 energy,
+                assets=runs,
                 policy=plan.policy,
                 control=BatteryControl.SELF_CONSUMPTION,
                 status=SolveStatus.UNKNOWN,

@@ -23,6 +23,8 @@ import numpy as np
 
 from grid.errors import SolverError
 from grid.horizon import FloatArray
+from scheduler.asset_runs import AssetRun, what_assets_ask, with_draw
+from scheduler.optimiser.asset_rows.forms import solved_runs
 from scheduler.optimiser.codec import JOB_FAMILIES, SHARED_FAMILIES, cells, decode, encode, task_columns
 from scheduler.optimiser.compiled import Compiled
 from scheduler.optimiser.evaluate import evaluate
@@ -140,7 +142,7 @@ class Search:
             if self.incumbent is None or not self._finished():
                 self.consider(schedule, name)
         if self.incumbent is None:
-            raise SolverError("the solver could not evaluate any schedule")
+            raise SolverError(f"the solver could not evaluate any schedule{what_assets_ask(self.parts.problem)}")
         if relaxed is not None and relaxed.values is not None and not self._finished():
             self._from_relaxation(relaxed)
         if relaxed is not None and not self._finished():
@@ -159,6 +161,11 @@ class Search:
         values = self._values() if values is None else values
         power = it_power_kw(self.parts.problem, schedule)
         return self._settled(power, values)
+
+    def asset_runs(self, schedule: Schedule, values: FloatArray | None = None) -> tuple[AssetRun, ...]:
+        """What ``values`` (the incumbent when None) want of the assets, with the IT power of ``schedule``."""
+        values = self._values() if values is None else values
+        return solved_runs(self.parts, self.model, values, it_power_kw(self.parts.problem, schedule))
 
     def consider(self, schedule: Schedule, origin: str) -> FloatArray | None:
         """Evaluate a schedule, keep it when it is better; its vector, or None when the model refuses it.
@@ -220,7 +227,11 @@ class Search:
 
     def _settled(self, it_kw: FloatArray, values: FloatArray) -> EnergySchedule:
         """Energy of ``values``; what ``it_kw`` takes less than they had (free work that earned nothing) is curtailed."""
-        problem = self.parts.problem
+        problem = (
+            with_draw(self.parts.problem, solved_runs(self.parts, self.model, values, it_kw))
+            if self.parts.assets
+            else self.parts.problem
+        )
         names = ("charge_kw", "discharge_kw", "renewable_used_kw", "unserved_kw", "it_kw")
         charge, discharge, used, unserved, had = (cells(self.model, name, values, it_kw.shape) for name in names)
         less = np.maximum(0.0, problem.pue * (had - it_kw))

@@ -30,7 +30,7 @@ def settle(
     energy.it_kw[:] = it_kw
     energy.load_kw[:] = problem.fixed_kw + problem.pue * it_kw
     energy.renewable_kw[:] = problem.renewable_kw
-    energy.unserved_kw[:] = np.where(unserved_kw < DUST_KW, 0.0, np.minimum(unserved_kw, energy.load_kw))
+    energy.unserved_kw[:] = np.where(unserved_kw < DUST_KW, 0.0, np.minimum(unserved_kw, np.maximum(0.0, energy.load_kw)))
     used = np.clip(renewable_used_kw, 0.0, problem.renewable_kw)
     wanted = charge_kw - discharge_kw
     for s, battery in enumerate(problem.batteries):

@@ -16,7 +16,7 @@ import numpy as np
 from scheduler.optimiser.expected import expected_of, status_of
 from scheduler.optimiser.highs import StopAsked
 from scheduler.optimiser.interrupt import Interruption
-from scheduler.optimiser.policy import compiled, nothing
+from scheduler.optimiser.policy import MilpPolicy, compiled, nothing
 from scheduler.optimiser.seam import at_scale
 from scheduler.optimiser.search import Search
 from scheduler.optimiser.stages import Stages, point_future, roomy, with_future
@@ -34,7 +34,7 @@ FIRST_SHARE = 0.4
 
 @dataclass(frozen=True, slots=True)
 class TwoStagePolicy:
-    """The policy ``milp-two-stage``; of a problem without futures it makes the plan that ``milp`` makes.
+    """The policy ``milp-two-stage``; of a problem without futures, or with assets, it makes the plan of ``milp``.
 
     Attributes:
         stop: asked again and again; True returns the incumbent. None: Ctrl-C asks.
@@ -53,6 +53,9 @@ class TwoStagePolicy:
         Raises:
             SolverError: the solver failed in a way that leaves no plan at all.
         """
+        if problem.assets:
+            progress("several futures are not planned for sites with assets: the plan is that of milp")
+            return replace(MilpPolicy(self.stop).plan(problem, progress), policy=self.name)
         if at_scale(problem, progress):
             from scheduler.optimiser.large.two_stage import LargeTwoStagePolicy
 

@@ -6,6 +6,7 @@ import secrets
 import time
 import uuid
 
+from scheduler.asset_runs import AssetRun, bill_of, rule_runs, with_draw
 from scheduler.objective import breakdown_eur
 from scheduler.plan import BatteryControl, EnergySchedule, Plan, ReasonKind, SolveStatus
 from scheduler.policies.dispatch import dispatch
@@ -24,11 +25,14 @@ def new_plan_id() -> str:
 
 def rule_plan(problem: Problem, schedule: Schedule, policy: str, kind: ReasonKind, solve_s: float) -> Plan:
     """Plan of a rule: self-consumption dispatch, no bound, status ``HEURISTIC``."""
-    energy = dispatch(problem, it_power_kw(problem, schedule))
+    power = it_power_kw(problem, schedule)
+    runs = rule_runs(problem, power)
+    energy = dispatch(with_draw(problem, runs), power)
     return make_plan(
         problem,
         schedule,
         energy,
+        assets=runs,
         policy=policy,
         kind=kind,
         control=BatteryControl.SELF_CONSUMPTION,
@@ -51,6 +55,7 @@ def make_plan(
     kind: ReasonKind | None = None,
     bound_eur: float | None = None,
     build_s: float = 0.0,
+    assets: tuple[AssetRun, ...] = (),
 ) -> Plan:
     """A plan with its objective, gap, reasons and dropped tasks.
 
@@ -66,8 +71,9 @@ def make_plan(
         build_s: wall time of building the model.
         kind: reason that a rule gives for everything it does, or None to find each reason from the numbers.
         bound_eur: proven lower bound.
+        assets: what the assets of the sites do.
     """
-    parts = breakdown_eur(problem, energy, **task_eur(problem, schedule))
+    parts = breakdown_eur(problem, energy, assets=bill_of(assets), **task_eur(problem, schedule))
     objective = sum(parts.values())
     bound = None if bound_eur is None else min(bound_eur, objective)
     reasons, dropped = explain(problem, schedule, energy, kind)
@@ -92,4 +98,5 @@ def make_plan(
         build_s=build_s,
         solve_s=solve_s,
         breakdown_eur=parts,
+        assets=assets,
     )

@@ -54,7 +54,8 @@ def self_consumption(
         soc_kwh -= discharge / battery.discharge_efficiency * step_h
     net = load_kw + charge - discharge - renewable_kw
     imported = min(max(0.0, net), import_limit_kw)
-    exported = min(max(0.0, -net), export_limit_kw)
+    spare = max(0.0, -net)
+    exported = max(min(spare, export_limit_kw), spare - renewable_kw)  # what an asset gives cannot be curtailed
     unserved = max(0.0, net - imported)
     used = load_kw + charge - discharge + exported - imported - unserved
     return SlotFlow(imported, exported, max(0.0, used), charge, discharge, soc_kwh, unserved)

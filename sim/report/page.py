@@ -22,6 +22,7 @@ from sim.report.sections import (
     network_section,
     summary_section,
 )
+from sim.report.sections_assets import assets_section
 from sim.report.sections_grid import grid_section
 from sim.report.sections_why import (
     commanding_section,
@@ -38,6 +39,7 @@ SECTIONS = (
     balance_section,
     limits_section,
     charge_section,
+    assets_section,
     jobs_section,
     events_section,
     network_section,

@@ -7,7 +7,7 @@ UNITS = {"pct": "%", "kwh": "kWh", "kw": "kW", "pu": "pu", "eur": "EUR", "s": "s
 PARTS: dict[str, str] = {
     "energy_import": "imported energy",
     "energy_export": "exported energy (revenue is negative)",
-    "carbon": "carbon of imported energy",
+    "carbon": "carbon of imported energy and of fuel",
     "peak": "peak charge",
     "battery_wear": "battery wear",
     "event_penalty": "event penalty (import above an event's limit)",
@@ -16,6 +16,7 @@ PARTS: dict[str, str] = {
     "dropped": "jobs and moves not done",
     "lateness": "lateness of jobs",
     "fixed": "fixed costs of places",
+    "assets": "assets of sites: fuel, starts, upkeep, less what heat earns",
 }
 """Parts of the objective (``scheduler.objective.PARTS``)."""
 

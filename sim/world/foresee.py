@@ -57,6 +57,11 @@ def foresee(world: SimulatedWorld, slot: int) -> Observation:
         moved_tb=moved_tb,
         moved_to=moved_to,
         failed_nodes=world.failed_nodes(),
+        assets={
+            f"{name}/{asset.name}": asset.foreseen(world.env.now, then_s)
+            for name, meter in world.meters.items()
+            for asset in meter.assets
+        },
     )
 
 

@@ -8,6 +8,8 @@ energies, so no total depends on the reporting step.
 
 Inside, time is seconds after the horizon's start: Unix seconds as real numbers resolve no better than 0.24 microseconds.
 
+The load of a site with assets is what they leave: plus what they draw, less what they give.
+
 Balance: import + used + discharge + unserved = load + charge + export, in every piece.
 """
 
@@ -23,6 +25,7 @@ from grid.response.event import CapacityEvent
 from grid.series import Series
 from scheduler.facility import Site
 from scheduler.plan import BatteryControl, Plan
+from sim.world.assets.follower import AssetWorld
 from sim.world.battery_control import NO_BATTERY, Instant, Intent, Setting, battery_power, intents
 
 TINY_S = 1e-7
@@ -63,7 +66,7 @@ class SiteMeter:
     neighbours leave of the feeder's room is known to the plan only.
 
     Attributes:
-        site: the site; soc_kwh: state of charge now (0 without a battery).
+        site: the site; assets: its assets in the world; soc_kwh: state of charge now (0 without a battery).
         now_s: instant up to which everything is metered (seconds after the horizon's start).
     """
 
@@ -77,6 +80,7 @@ class SiteMeter:
         *,
         on_feeder: bool = False,
         load_factor: Series | None = None,
+        assets: tuple[AssetWorld, ...] = (),
     ) -> None:
         self.site = site
         self._on_feeder = on_feeder
@@ -86,6 +90,7 @@ class SiteMeter:
         self._end_s = horizon.end_s - horizon.start_s
         self._sources = sources
         self._load_factor = load_factor or Series.constant(1.0, horizon, "1", "fixed load as forecast")
+        self.assets = assets
         self._it_kw = 0.0
         self._idle_kw = idle_it_kw
         self._islanded = bool((site.connection.import_limit_kw.mean(horizon) <= 0).all())
@@ -115,6 +120,9 @@ class SiteMeter:
     def follow(self, plan: Plan) -> None:
         """Drive the battery by ``plan`` from its first slot on."""
         start_s = plan.horizon.start_s - self._origin_s
+        edges = (plan.horizon.edges_s - self._origin_s).tolist()
+        for asset in self.assets:
+            asset.follow(next((run for run in plan.assets if (run.site, run.asset) == (self.site.name, asset.name)), None), edges)
         self._plans.append((start_s, plan.battery_control, intents(self.site, plan, self._origin_s), plan.horizon.step_s))
         self._find_breaks(plan.horizon)
 
@@ -178,7 +186,9 @@ class SiteMeter:
 
     def _constant(self, until_s: float) -> None:
         """Meter ``[now_s, until_s)``, in which nothing given changes."""
-        middle = (self.now_s + until_s) / 2
+        for asset in self.assets:
+            until_s = max(min(until_s, asset.hold_s(self.now_s, until_s)), self.now_s + TINY_S)
+        begin_s, middle = self.now_s, (self.now_s + until_s) / 2
         control, intent, planned_s = self._intent(middle)
         piece = self._piece(middle, intent if control is BatteryControl.FOLLOW_PLAN else None, planned_s)
         battery = self.site.battery
@@ -192,6 +202,8 @@ class SiteMeter:
             end_s, soc = self._reach(setting, rate, intent, until_s)
             self._record(piece, setting.power_kw, setting.unused_kw, end_s)
             self._socs[-1] = self.soc_kwh = soc
+        for asset in self.assets:
+            asset.advance(begin_s, self.now_s)
 
     def _reach(self, setting: Setting, rate_kw: float, intent: Intent | None, until_s: float) -> tuple[float, float]:
         """Instant to which a setting holds, at most ``until_s``, and the state of charge there."""
@@ -223,6 +235,7 @@ class SiteMeter:
                 net_limit = min(net_limit, wanted)
         load = self.site.overhead_kw + self.site.pue * (self._idle_kw + self._it_kw)
         load += (factor - 1.0) * (self.site.overhead_kw + self.site.pue * self._idle_kw)
+        load += sum(asset.draw_kw(moment_s, self._idle_kw + self._it_kw) for asset in self.assets)
         room = export_limit
         if export_price < 0 or (self._on_feeder and intent is not None):
             room = min(export_limit, intent.export_kw if intent is not None else 0.0)
@@ -245,7 +258,7 @@ class SiteMeter:
         hours = (end_s - self.now_s) / 3600.0
         net = piece.load_kw - (piece.available_kw - unused_kw) + battery_kw
         imported, spare = max(0.0, net), max(0.0, -net)
-        exported = min(spare, piece.export_room_kw)
+        exported = max(min(spare, piece.export_room_kw), spare - (piece.available_kw - unused_kw))  # assets are not curtailed
         curtailed = spare - exported + unused_kw
         unserved = imported if self._islanded else 0.0
         powers = (

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from grid.assets.site_asset import Bill
 from grid.horizon import FloatArray, Horizon
 from grid.response.event import CapacityEvent
 from grid.series import Series
@@ -67,6 +68,7 @@ def settle(world: SimulatedWorld, reporting: Horizon, baseline: Outcome | None) 
     violations = (
         *_energy_violations(world, settlement, energy),
         *feeder_violations(world, settlement, energy),
+        *_assets_not_followed(world),
         *(_late(world, outcome) for outcome in jobs if outcome.missed and outcome.job not in dropped),
         *_data_violations(world, scenario, not_moved, dropped),
     )
@@ -84,13 +86,35 @@ def settle(world: SimulatedWorld, reporting: Horizon, baseline: Outcome | None) 
             for event in world.events
             if _touches(event, world.horizon)
         ),
-        totals=totals(scenario, settlement, energy, jobs, dropped, not_moved),
+        totals=totals(scenario, settlement, energy, jobs, dropped, not_moved, _bill(world)),
         violations=violations,
         network=None,
         log=tuple((_instant(world, moment_s), text) for moment_s, text in world.log),
         settlement=settlement,
         net_import_kw=net_kw,
     )
+
+
+def _bill(world: SimulatedWorld) -> Bill:
+    """What all assets owed by themselves."""
+    bill = Bill()
+    for meter in world.meters.values():
+        for asset in meter.assets:
+            bill = bill.plus(asset.bill)
+    return bill
+
+
+def _assets_not_followed(world: SimulatedWorld) -> list[Violation]:
+    """Assets that could not do what the plan wanted, the largest failure of each."""
+    found = []
+    for name, meter in world.meters.items():
+        for asset in meter.assets:
+            if asset.short_kwh > BALANCE_TOLERANCE_KWH:
+                advice = f"Ask less of {asset.name}: {asset.why_short}."
+                when = None if asset.first_short_s is None else _instant(world, asset.first_short_s)
+                subject, kind = f"{asset.name} of {name}", ViolationKind.ASSET_NOT_FOLLOWED
+                found.append(Violation(kind, subject, asset.short_kwh, 0.0, "kWh less", when, world.truth.seed, advice))
+    return found
 
 
 def _with_reached_peaks(world: SimulatedWorld) -> tuple[Site, ...]:

@@ -18,11 +18,14 @@ import simpy
 
 from grid.chance import stream
 from grid.response.event import CapacityEvent
+from scheduler.facility import Site
 from scheduler.outcome import Outcome
 from scheduler.plan import Plan, Run, Transfer
 from scheduler.scenario import Scenario
 from scheduler.workload import Job, JobKind
 from scheduler.world import Observation
+from sim.world.assets import asset_world
+from sim.world.assets.follower import AssetWorld
 from sim.world.failures import Failure, draw_failures
 from sim.world.foresee import foresee
 from sim.world.meter import SiteMeter
@@ -221,7 +224,13 @@ class SimulatedWorld:
         soc_kwh = seen_kwh.get(name, site.battery.initial_soc_kwh if site.battery else 0.0)
         on_feeder = any(name in feeder.sites for feeder in self.scenario.feeders)
         idle_kw, factor = self.pools[name].idle_kw(), self.truth.load_factor.get(name)
-        return SiteMeter(site, self.horizon, sources, soc_kwh, idle_kw, on_feeder=on_feeder, load_factor=factor)
+        return SiteMeter(
+            site, self.horizon, sources, soc_kwh, idle_kw, on_feeder=on_feeder, load_factor=factor, assets=self._assets(site)
+        )
+
+    def _assets(self, site: Site) -> tuple[AssetWorld, ...]:
+        seen = self.begun_from.assets if self.begun_from is not None else {}
+        return tuple(asset_world(asset.begun(seen.get(f"{site.name}/{asset.name}", {})), self._note_at) for asset in site.assets)
 
     def _draw_failures(self, plan: Plan, begin_s: float) -> None:
         """Let nodes fail while ``plan`` works on them, except nodes that are out of order already."""
@@ -345,6 +354,9 @@ class SimulatedWorld:
                 if run.site == site and run.job != job.name and overlaps:
                     planned.update(run.nodes)
         return self.pools[site].free_nodes(job, frozenset(planned))
+
+    def _note_at(self, moment_s: float, text: str) -> None:
+        self.log.append((moment_s, text))
 
     def _note(self, text: str) -> None:
         self.log.append((self.env.now, text))

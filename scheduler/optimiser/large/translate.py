@@ -28,6 +28,8 @@ COMMANDED_EUR = 1e6
 def obstacles_to_scale(problem: Problem) -> list[str]:
     """What of ``problem`` only the reference model can say, in words; empty when a case can say it all."""
     found = []
+    if problem.assets:
+        found.append("assets of sites beyond sun, wind and battery")
     if problem.migrations:
         found.append("transfers that are planned slot by slot")
     if any(task.after for task in problem.jobs):

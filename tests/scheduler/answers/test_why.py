@@ -8,10 +8,12 @@ import numpy as np
 import pytest
 
 from grid.assets.battery import Battery
+from grid.assets.generator import Generator
 from grid.errors import InputError
 from scheduler.answers.energy import SiteEnergy
 from scheduler.answers.places import Places, schedule_of
 from scheduler.answers.why import Why, why
+from scheduler.asset_runs import PlacedAsset, run_of
 from scheduler.build import build_problem
 from scheduler.optimiser.policy import MilpPolicy
 from scheduler.plan import Plan, Run
@@ -138,3 +140,17 @@ def test_unknown_job_gives_the_nearest_name() -> None:
 def _planned() -> tuple[Problem, Plan]:
     problem = build_problem(small_scenario())
     return problem, Fifo().plan(problem)
+
+
+def test_assets_stay_as_planned() -> None:
+    """A generator that gives what the job's hour needs leaves nothing to import: the job costs what export would earn."""
+    scenario = one_site(PRICES, (job("a", duration_h=1, deadline_h=6),))
+    problem, plan = problem_of(scenario), hand_plan(scenario, (Run("a", "hall", 3, 4),))
+    unit = Generator("emergency", 1, 50.0, 0.0, 0.4, 860.0, flexible_kw=50.0)
+    problem = replace(problem, assets=(PlacedAsset(0, unit),))
+    power = np.zeros(len(PRICES))
+    power[3] = float(problem.fixed_kw[0, 3]) + JOB_KW
+    run = run_of(problem, problem.assets[0], {"power_kw": power, "test": np.zeros(len(PRICES))})
+    found = why(problem, replace(plan, assets=(run,)), "a")
+    assert found.place is not None
+    assert found.place.cost_eur == pytest.approx(JOB_KW * float(problem.export_eur_per_kwh[0, 3]))

@@ -1,0 +1,26 @@
+"""Room of the assets in the simulated world: one module a kind, which carries a plan's trajectory out with its own physics.
+
+To add a kind: a module here, one line in ``KINDS``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from grid.assets.site_asset import SiteAsset
+from sim.world.assets.biogas import BiogasWorld
+from sim.world.assets.follower import AssetWorld, Note
+from sim.world.assets.generator import GeneratorWorld
+
+KINDS: dict[str, Callable[[Any, Note], AssetWorld]] = {"biogas": BiogasWorld, "generator": GeneratorWorld}
+"""World of each kind of asset."""
+
+
+def asset_world(asset: SiteAsset, note: Note) -> AssetWorld:
+    """The asset in the world, from its initial state.
+
+    Raises:
+        KeyError: a kind that the world does not know.
+    """
+    return KINDS[asset.kind](asset, note)
