@@ -54,6 +54,12 @@ def _settings(context: Context) -> None:
     if futures.draws % 2 or futures.draws < futures.count:
         expected = f"an even number of at least count, which is {futures.count}"
         context.report(drawn, f"{futures.draws}", expected, needs=[("planning", "scenarios", "count")])
+    if document.planning.chance_level is not None:
+        for name in ("limit_margin", "renewable_quantile", "load_quantile"):
+            where = ("planning", name)
+            if context.tree.value(where) is not None:
+                expected = "chance_level or this one, because margins from both would be taken twice"
+                context.report(where, context.written(where), expected, needs=[("planning", "chance_level")])
     marginal = document.weights.carbon_signal == "marginal"
     if (
         marginal
