@@ -5,7 +5,8 @@ from the error model or from the quantiles of the forecasts (``scheduler.draws``
 use. The margin of a slot is the quantile of that difference at ``chance_level``, in either direction, and is taken off the
 limit: import of a site, export of a site, net import and net export of a feeder, and the voltage drop and rise at each of its
 sites. Limits are settled as means of 15 minutes, so a longer slot takes the largest margin of its quarters, each against the
-slot's mean forecast. Drawing the sum counts that errors of different sources and sites are independent, which a sum of quantiles does not.
+slot's mean forecast. Drawing the sum counts that errors of different sources and sites are independent, which a sum of
+quantiles does not.
 
 The quantile is the order statistic two standard deviations above the level (binomial, so the true quantile is above it in about
 one of fifty slots); where the level is so high that no such draw exists, it is the largest draw. The probability is that of

@@ -1,6 +1,6 @@
-"""Futures: possible courses of sun, wind and fixed load with their probabilities, drawn from the scenario's error model
-or from the quantiles of its forecasts (``scheduler.draws``).
+"""Futures: possible courses of sun, wind and fixed load with their probabilities, drawn from the scenario's error model.
 
+Where a forecast is given as quantiles they are drawn from those (``scheduler.draws``).
 Two-stage planning calls them scenarios; that word is taken here by the document. Each source of each site has a chance stream of
 its own, ``future:<kind>:<site>`` of the planner's seed, apart from the streams of the simulated truth, so a plan never sees the
 truth that it will be judged by.

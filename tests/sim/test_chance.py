@@ -33,7 +33,7 @@ def settings_of(level: float | None) -> PlanningSettings:
 
 def busy_jobs() -> tuple[Job, ...]:
     """Work in shares of slots, cheapest about noon and more than fits there: the connection's limit binds."""
-    return tuple(job(f"many-{k}", duration_h=3, release_h=8, deadline_h=17, kind=JobKind.MALLEABLE) for k in range(6))
+    return tuple(job(f"many-{k}", duration_h=4, release_h=8, deadline_h=17, kind=JobKind.MALLEABLE) for k in range(6))
 
 
 def narrow(level: float | None, **changes: object) -> Scenario:
@@ -58,7 +58,7 @@ def as_quantiles(forecast: Series, low: float, high: float) -> QuantileSeries:
 def test_import_limits_are_kept_as_often_as_the_level_says(source: str) -> None:
     """In 300 worlds no quarter of an hour breaks the limit more often than 1 - level; without a level some do by far.
 
-    A share of 300 has a standard deviation of 0.017 at 0.1: the worst of 96 quarters may be three of them above, the mean not at all.
+    A share of 300 has a standard deviation of 0.017 at 0.1: the worst quarter may be three of them above, the mean not at all.
     """
     rates = {}
     for level in (None, 0.9):
@@ -66,7 +66,7 @@ def test_import_limits_are_kept_as_often_as_the_level_says(source: str) -> None:
         if source == "quantiles":
             hall = scenario.sites[0]
             assert hall.solar_kw is not None
-            scenario = replace(scenario, sites=(replace(hall, solar_kw=as_quantiles(hall.solar_kw, 0.5, 1.2)),))
+            scenario = replace(scenario, sites=(replace(hall, solar_kw=as_quantiles(hall.solar_kw, 0.6, 1.2)),))
         plan = MilpPolicy().plan(build_problem(scenario))
         assert check_plan(scenario, plan) == ()
         rates[level] = (net_kw(scenario, plan)[:, 0] > 1.6 + 1e-6).mean(axis=0)
