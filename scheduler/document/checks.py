@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from scheduler.document.checks_feeds import check_feeds, check_marginal
 from scheduler.document.context import Context
 from scheduler.document.places import BatteryPart, SitePart, SolarPart, WindPart
 from scheduler.document.tree import Place
@@ -12,10 +13,21 @@ PROFILE_YEAR = 2016
 
 def check_places(context: Context) -> None:
     """Names, settings, sites and links."""
-    for collection in (("sites",), ("feeders",), ("links",), ("datasets",), ("tenants",), ("workload", "jobs"), ("events",)):
+    for collection in (
+        ("sites",),
+        ("feeds",),
+        ("feeders",),
+        ("links",),
+        ("datasets",),
+        ("tenants",),
+        ("workload", "jobs"),
+        ("events",),
+    ):
         context.unique(*collection)
     _settings(context)
     _network(context)
+    check_feeds(context)
+    check_marginal(context)
     for index, site in enumerate(context.document.sites):
         place = context.place("sites", index)
         context.unique(*place, "nodes")
