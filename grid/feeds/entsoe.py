@@ -34,7 +34,7 @@ def prices(answer: str, source: str) -> Reading:
     from entsoe.parsers import parse_prices
 
     try:
-        by_step = parse_prices(answer)
+        by_step = parse_prices(_body(answer, PRICES))
     except (AttributeError, ValueError, KeyError, TypeError, NotImplementedError) as error:
         raise FeedError(f"{source}: not a document of prices: {error}") from error
     for name, step_s in (("15min", 900.0), ("30min", 1800.0), ("60min", 3600.0)):
@@ -59,7 +59,7 @@ def generation(answer: str, source: str) -> Reading:
     from entsoe.parsers import parse_generation
 
     try:
-        frame = parse_generation(answer, nett=True)
+        frame = parse_generation(_body(answer, GENERATION), nett=True)
     except (AttributeError, ValueError, KeyError, TypeError, NotImplementedError) as error:
         raise FeedError(f"{source}: not a document of generation: {error}") from error
     if not len(frame):
@@ -87,6 +87,11 @@ def _whole(answer: str, kind: str, source: str) -> None:
         raise FeedError(f"{source}: not a {kind} of ENTSO-E")
     if not answer.rstrip().endswith(f"</{kind}>"):
         raise FeedError(f"{source}: the document is cut off before its end")
+
+
+def _body(answer: str, kind: str) -> str:
+    """The document without what stands before its first element, which the parser would warn of."""
+    return answer[answer.index(f"<{kind}") :]
 
 
 def _only(answer: str, element: str, expected: str, source: str) -> None:

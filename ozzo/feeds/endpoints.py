@@ -1,8 +1,8 @@
 """What each service is asked for a feed and a horizon.
 
 - ENTSO-E (Transparency Platform REST interface): ``documentType`` A44 (prices, ``in_Domain`` = ``out_Domain``) or A75 with
-  ``processType`` A16 (realised generation by type), times as ``yyyyMMddHHmm`` UTC, the token as ``securityToken``. Codes of bidding
-  zones come from ``entsoe-py``. Its limit is 400 requests a minute for a token.
+  ``processType`` A16 (realised generation by type), times as ``yyyyMMddHHmm`` UTC, the token as ``securityToken``. Codes of
+  bidding zones come from ``entsoe-py``. Its limit is 400 requests a minute for a token.
 - Electricity Maps: ``/v3/carbon-intensity/past-range`` for a horizon that has begun before now, else ``/forecast``; token in the
   header ``auth-token``. Average intensity.
 - Open-Meteo: hourly fields under the names that ``grid.feeds.open_meteo`` reads; wind in m/s; no token.

@@ -128,8 +128,12 @@ class Client:
 
 def shown(url: str) -> str:
     """An address for people and logs: scheme, host and path, no question and no password."""
-    parts = urlsplit(url)
-    return f"{parts.scheme}://{parts.hostname or ''}{f':{parts.port}' if parts.port else ''}{parts.path}"
+    try:
+        parts = urlsplit(url)
+        port = f":{parts.port}" if parts.port else ""
+    except ValueError:
+        return "an address that cannot be read"
+    return f"{parts.scheme}://{parts.hostname or ''}{port}{parts.path}"
 
 
 def _retry_after(text: str | None) -> float:

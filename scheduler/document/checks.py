@@ -13,17 +13,9 @@ PROFILE_YEAR = 2016
 
 def check_places(context: Context) -> None:
     """Names, settings, sites and links."""
-    for collection in (
-        ("sites",),
-        ("feeds",),
-        ("feeders",),
-        ("links",),
-        ("datasets",),
-        ("tenants",),
-        ("workload", "jobs"),
-        ("events",),
-    ):
-        context.unique(*collection)
+    for collection in ("sites", "feeds", "feeders", "links", "datasets", "tenants", "events"):
+        context.unique(collection)
+    context.unique("workload", "jobs")
     _settings(context)
     _network(context)
     check_feeds(context)

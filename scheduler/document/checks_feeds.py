@@ -9,6 +9,7 @@ from grid.errors import FeedError
 from grid.feeds.live import FeedKind, Freshness, Live, read_feed, told, url_fault
 from grid.feeds.store import feed_folder
 from scheduler.document.context import Context
+from scheduler.document.signals import SignalsPart
 from scheduler.document.tree import Place
 
 if TYPE_CHECKING:
@@ -45,7 +46,7 @@ def check_feeds(context: Context) -> None:
 def check_marginal(context: Context) -> None:
     """A file of average intensity is no marginal one."""
     document = context.document
-    parts = [(document.signals, ("signals",))]
+    parts: list[tuple[SignalsPart, Place]] = [(document.signals, ("signals",))]
     parts += [(site.signals, (*context.place("sites", i), "signals")) for i, site in enumerate(document.sites) if site.signals]
     for signals, place in parts:
         marginal = signals.carbon_marginal

@@ -36,9 +36,9 @@ class FeedPart(Part):
         ),
     ]
     area: Annotated[Text | None, about("Bidding zone of ENTSO-E, or zone of Electricity Maps, for example NL.")] = None
-    production: Annotated[
-        Text | None, about("Production type of ENTSO-E, for example B16 (entsoe_generation); all if left out.")
-    ] = None
+    production: Annotated[Text | None, about("Production type of ENTSO-E, for example B16 (entsoe_generation); all without.")] = (
+        None
+    )
     latitude_deg: Annotated[float | None, about("Latitude (open_meteo).", ge=-90, le=90), Unit("deg")] = None
     longitude_deg: Annotated[float | None, about("Longitude (open_meteo).", ge=-180, le=180), Unit("deg")] = None
     url: Annotated[

@@ -107,11 +107,9 @@ class WeatherPart(Part):
     open_meteo: Annotated[Text | None, about(f"{PATH_WORDS} of an Open-Meteo archive file (JSON).", min_length=1)] = None
     epw: Annotated[
         Text | None,
-        about(f"{PATH_WORDS} of an EnergyPlus weather file (EPW), a typical year laid on the horizon's.", min_length=1),
+        about(f"{PATH_WORDS} of an EnergyPlus weather file (EPW): a typical year.", min_length=1),
     ] = None
-    tmy3: Annotated[
-        Text | None, about(f"{PATH_WORDS} of a TMY3 file (NREL), a typical year laid on the horizon's.", min_length=1)
-    ] = None
+    tmy3: Annotated[Text | None, about(f"{PATH_WORDS} of a TMY3 file (NREL): a typical year.", min_length=1)] = None
     feed: Annotated[Text | None, about("Name of a live feed of kind open_meteo.", min_length=1)] = None
     repair: Annotated[
         Literal["none", "interpolate"], about("What to do with missing hours: none refuses them, interpolate fills them.")

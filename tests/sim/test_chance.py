@@ -45,7 +45,8 @@ def narrow(level: float | None, **changes: object) -> Scenario:
 
 def net_kw(scenario: Scenario, plan: Plan, worlds: int = WORLDS) -> FloatArray:
     """Net import of every site in every 15 minutes of so many worlds, ``[worlds, S, quarters]``."""
-    return np.stack([realise(scenario, plan, seed).net_import_kw for seed in range(worlds)])
+    outcomes = [realise(scenario, plan, seed).net_import_kw for seed in range(worlds)]
+    return np.stack([powers for powers in outcomes if powers is not None])
 
 
 def as_quantiles(forecast: Series, low: float, high: float) -> QuantileSeries:
