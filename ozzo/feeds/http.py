@@ -99,9 +99,10 @@ class Client:
 
         _quiet_log()
         started = self.clock()
+        proxies = urlsplit(question.url).scheme == "https"  # plain http stays on this machine, so no proxy may carry it off
         try:
             with (
-                httpx.Client(timeout=self.timeout_s, follow_redirects=False, trust_env=True) as client,
+                httpx.Client(timeout=self.timeout_s, follow_redirects=False, trust_env=proxies) as client,
                 client.stream("GET", question.url, params=dict(question.params), headers=dict(question.headers)) as response,
             ):
                 if response.status_code != httpx.codes.OK:

@@ -21,6 +21,7 @@ from ozzo.feeds.http import Client, Question
 from scheduler.document import load_scenario
 from tests.ozzo.feed_server import START, Service, carbon, entsoe_generation, entsoe_prices, entsoe_refusal, service, weather
 
+ROOT = Path(__file__).parents[2]
 TOKEN = "secret-0123456789"
 DOCUMENT = """
 ozzo: 1
@@ -282,7 +283,7 @@ def test_the_commands_print_json_and_refuse_unknown_names(tmp_path: Path, served
     with pytest.raises(FeedError, match="no feed 'carbn'; there are day-ahead"):
         feed_states(path, fetch=False, only=("carbn",), environment=environment)
     with pytest.raises(FeedError, match="no feeds in it"):
-        feed_states(Path("configs/minimal.yaml"), fetch=False, environment=environment)
+        feed_states(ROOT / "configs" / "minimal.yaml", fetch=False, environment=environment)
 
 
 def test_a_damaged_store_is_told_and_fetched_over(tmp_path: Path, served: Service, environment: dict[str, str]) -> None:
