@@ -11,12 +11,13 @@ import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime, timedelta
+from difflib import get_close_matches
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from grid.errors import FeedError
+from grid.errors import FeedError, Finding, InputError
 from grid.feeds import store
 from grid.feeds.live import FeedSpec, Freshness, parse, told
 from grid.feeds.reading import iso
@@ -80,16 +81,12 @@ def feed_states(
         now: the clock.
 
     Raises:
-        InputError: the document is wrong.
-        FeedError: it has no feed of a name in ``only``, or none at all.
+        InputError: the document is wrong, has no feed of a name in ``only``, or none at all.
     """
     from scheduler.document import scenario_feeds
 
     specs, horizon = scenario_feeds(scenario, environment=environment)
-    unknown = [name for name in only if name not in {spec.name for spec in specs}]
-    if unknown or not specs:
-        names = ", ".join(spec.name for spec in specs) or "none"
-        raise FeedError(f"{scenario}: no feed {unknown[0]!r}; there are {names}" if unknown else f"{scenario}: no feeds in it")
+    _refuse_unknown(scenario, [spec.name for spec in specs], only)
     folder = store.feed_folder(environment)
     asks = client or Client()
     states = []
@@ -102,6 +99,20 @@ def feed_states(
             state = _state(spec, folder, now(), fetched=not error, error=error)
         states.append(state)
     return states
+
+
+def _refuse_unknown(scenario: Path, names: Sequence[str], only: Sequence[str]) -> None:
+    """Every name that is asked for is that of a feed, and there is one."""
+    if not names:
+        raise InputError([Finding(str(scenario), None, "feeds", "no feeds", "at least one feed to fetch or show")])
+    expected = f"the name of a feed: {', '.join(names)}"
+    findings = [
+        Finding("--feed", None, "", repr(name), expected, next(iter(get_close_matches(name, names, 1)), None))
+        for name in only
+        if name not in names
+    ]
+    if findings:
+        raise InputError(findings)
 
 
 def _fetch(spec: FeedSpec, horizon: Horizon, folder: Path, client: Client, environment: Mapping[str, str], now: datetime) -> str:

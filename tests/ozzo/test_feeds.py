@@ -280,9 +280,10 @@ def test_the_commands_print_json_and_refuse_unknown_names(tmp_path: Path, served
     assert first[3]["covers"].endswith("96 steps, 100000 to 195000 kW")
     again = json.loads(CliRunner().invoke(app, ["feed", "show", str(path), "--json"]).output)["feeds"]
     assert [item["covers"] for item in again] == [item["covers"] for item in first]
-    with pytest.raises(FeedError, match="no feed 'carbn'; there are day-ahead"):
-        feed_states(path, fetch=False, only=("carbn",), environment=environment)
-    with pytest.raises(FeedError, match="no feeds in it"):
+    with pytest.raises(InputError, match="found 'carbn'; expected the name of a feed: day-ahead") as caught:
+        feed_states(path, fetch=False, only=("carbn", "wind"), environment=environment)
+    assert [finding.nearest for finding in caught.value.findings] == ["carbon", None]
+    with pytest.raises(InputError, match="feeds: found no feeds"):
         feed_states(ROOT / "configs" / "minimal.yaml", fetch=False, environment=environment)
 
 
