@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from grid.errors import Finding, InputError, Interrupted
 from ozzo.answer_tables import percent, rendered, table
+from ozzo.commands_plan import TWO_STAGE
 
 if TYPE_CHECKING:
     from scheduler.answers.information import Information, Range
@@ -23,8 +24,6 @@ FIRST_SEED = 1000
 
 MEANING = "Realised: mean over worlds; difference: from the first plan, with 95 % interval; broken: rules, deadlines included."
 """What the columns of the table mean."""
-
-TWO_STAGE = "milp-two-stage"
 
 
 @dataclass(frozen=True, slots=True)

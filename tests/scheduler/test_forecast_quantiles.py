@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from pathlib import Path
 
@@ -12,6 +13,7 @@ import pytest
 
 from grid.feeds.quantile_file import read_quantiles
 from grid.quantile_series import QuantileSeries
+from ozzo.commands_plan import make_plan
 from scheduler.build import build_problem
 from scheduler.chance import chance_margins
 from scheduler.document import check_notes, load_scenario
@@ -123,3 +125,14 @@ def test_a_parquet_forecast_in_watts_is_the_same_forecast(tmp_path: Path, scenar
     assert findings == []
     assert any("2 of 96 steps filled" in note for note in notes)
     assert sun_of(load_scenario(path)).table == pytest.approx(sun_of(scenario).table, abs=0.05)
+
+
+@pytest.mark.slow
+def test_a_two_stage_plan_has_its_futures_in_place_of_the_level() -> None:
+    """``ozzo plan --policy milp-two-stage`` says so, and all jobs run: errors are not counted twice."""
+    told: list[str] = []
+    path = CONFIGS / "forecast_quantiles.yaml"
+    text, complete = make_plan(path, "milp-two-stage", out=None, as_json=True, say=told.append)
+    assert complete
+    assert any("stand in place of planning.chance_level" in line for line in told)
+    assert json.loads(text)["dropped"] == {}
