@@ -127,7 +127,7 @@ def service() -> Iterator[Service]:
             here = held[0]
             here.asked.append((parts.path, {k: v[0] for k, v in parse_qs(parts.query).items()}, dict(self.headers.items())))
             status = here.failures.pop(0) if here.failures else 200
-            body = here.answers.get(parts.path, "").encode()
+            body = here.answers.get(parts.path, "").encode("utf-8", "surrogateescape")
             if status == 200 and parts.path not in here.answers:
                 status = 404
             self.send_response(status or 200)

@@ -222,6 +222,9 @@ def test_answers_have_limits(served: Service) -> None:
     ticks = iter(range(0, 10_000, 100))
     with pytest.raises(FeedError, match="no whole answer in 60 s"):
         quick(clock=lambda: float(next(ticks)), attempts=1).get(question)
+    served.answers["/api"] = "caf\udce9"
+    with pytest.raises(FeedError, match="no text in UTF-8"):
+        quick().get(question)
     with pytest.raises(FeedError, match="no connection, or one that broke"):
         quick(attempts=1).get(Question("http://127.0.0.1:9/api", {}, {}))
 
