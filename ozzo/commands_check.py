@@ -16,17 +16,20 @@ WRONG_INPUT = 2
 def check(files: Sequence[str], *, as_json: bool = False, environment: Mapping[str, str] = os.environ) -> tuple[str, int]:
     """Check every file once; what to print, and the exit code (2 when there is a finding).
 
-    The JSON form is ``{"files": [...], "findings": [{"file", "line", "field", "found", "expected", "nearest"}, ...]}``.
+    The JSON form is ``{"files": [...], "findings": [{"file", "line", "field", "found", "expected", "nearest"}, ...],
+    "notes": [...]}``; notes are repairs and stale answers of feeds, which are no faults.
     """
-    from scheduler.document import check_file
+    from scheduler.document import check_notes
 
     files = list(dict.fromkeys(files))
-    findings = [finding for file in files for finding in check_file(file, environment=environment)]
+    checked = [check_notes(file, environment=environment) for file in files]
+    findings = [finding for found, _ in checked for finding in found]
+    notes = [f"{file}: {note}" for file, (_, said) in zip(files, checked, strict=True) for note in said]
     code = WRONG_INPUT if findings else FINE
     if as_json:
-        found = {"files": files, "findings": [asdict(finding) for finding in findings]}
+        found = {"files": files, "findings": [asdict(finding) for finding in findings], "notes": notes}
         return json.dumps(found, indent=2, ensure_ascii=False), code
-    return told(files, findings), code
+    return "\n".join([*notes, told(files, findings)]), code
 
 
 def told(files: Sequence[str], findings: Sequence[Finding]) -> str:

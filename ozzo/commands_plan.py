@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -59,6 +60,9 @@ def verdict_dict(verdict: Verdict) -> dict[str, Any]:
     }
 
 
+TWO_STAGE = "milp-two-stage"
+
+
 def make_plan(
     scenario_file: Path, policy: str, *, out: Path | None, as_json: bool, say: Callable[[str], None]
 ) -> tuple[str, bool]:
@@ -77,6 +81,9 @@ def make_plan(
     if policy not in POLICIES:
         raise InputError([Finding("--policy", None, "", policy, "one of " + ", ".join(POLICIES))])
     scenario = load_scenario(scenario_file, progress=say)
+    if policy == TWO_STAGE and scenario.planning.chance_level is not None:
+        scenario = replace(scenario, planning=replace(scenario.planning, chance_level=None))
+        say("two stages: the futures stand in place of planning.chance_level; limits keep planning.limit_margin")
     maker = POLICIES[policy]()
     if policy not in BASELINES and scenario.network is not None:
         from sim.network_check import load

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from grid.errors import Finding, InputError, Interrupted
 from ozzo.answer_tables import percent, rendered, table
+from ozzo.commands_plan import TWO_STAGE
 
 if TYPE_CHECKING:
     from scheduler.answers.information import Information, Range
@@ -23,8 +24,6 @@ FIRST_SEED = 1000
 
 MEANING = "Realised: mean over worlds; difference: from the first plan, with 95 % interval; broken: rules, deadlines included."
 """What the columns of the table mean."""
-
-TWO_STAGE = "milp-two-stage"
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,7 +101,7 @@ def _asked(scenario: Scenario, wish: Wish) -> Scenario:
 
 def _plain(planning: PlanningSettings) -> PlanningSettings:
     """Settings that take forecast and asked run times as they are."""
-    return replace(planning, renewable_quantile=0.5, load_quantile=0.5, duration_quantile=None)
+    return replace(planning, renewable_quantile=0.5, load_quantile=0.5, duration_quantile=None, chance_level=None)
 
 
 def variants(scenario: Scenario, levels: Sequence[float]) -> list[tuple[str, str, PlanningSettings]]:
@@ -110,14 +109,17 @@ def variants(scenario: Scenario, levels: Sequence[float]) -> list[tuple[str, str
 
     The scenario's own quantiles come in between, where they make another problem than the forecast does.
     """
+    from scheduler.draws import uncertain
     from scheduler.quantiles import duration_factor
 
     planning, errors = scenario.planning, scenario.errors
     plain = _plain(planning)
     found = [("forecast", "milp", plain)]
-    weather = max(errors.solar_sigma, errors.wind_sigma) > 0 and planning.renewable_quantile != plain.renewable_quantile
+    weather = uncertain(replace(scenario, errors=replace(errors, load_sigma=0.0)))
+    weather = weather and planning.renewable_quantile != plain.renewable_quantile
+    chance = uncertain(scenario) and planning.chance_level is not None
     load = errors.load_sigma > 0 and planning.load_quantile != plain.load_quantile
-    if weather or load or duration_factor(scenario) != duration_factor(replace(scenario, planning=plain)):
+    if chance or weather or load or duration_factor(scenario) != duration_factor(replace(scenario, planning=plain)):
         found.append(("as the scenario sets it", "milp", planning))
     for level in levels:
         careful = replace(plain, renewable_quantile=1.0 - level, load_quantile=level)

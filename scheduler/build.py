@@ -12,6 +12,7 @@ Rules that a reader must know:
 - Capacity is the pool of all nodes of a site. ``scheduler.placement`` then gives every run its nodes.
 - ``limit_margin`` is taken off the connection limits, but never so far that the load which is always there would no
   longer fit: a margin must not make a feasible site infeasible.
+- With ``planning.chance_level`` the margins of limits are those of ``scheduler.chance``, and ``limit_margin`` does not count.
 - Failed nodes are missing until the next observation, because nobody can promise when they are repaired.
 - A started rigid job is pinned to its site and its remaining slots from slot 0. Any other started one goes on at its site,
   pauses (freezes) there, or, with ``move_eur``, goes on at another of its sites at that price, its work kept. Whatever it comes
@@ -33,6 +34,7 @@ import numpy as np
 from grid.horizon import FloatArray, Horizon
 from grid.response.event import CapacityEvent
 from scheduler.asset_runs import PlacedAsset
+from scheduler.chance import ChanceMargins, chance_margins
 from scheduler.data_tasks import DataTasks
 from scheduler.facility import NodeGroup, Site
 from scheduler.futures import DrawnFutures
@@ -68,9 +70,9 @@ def build_problem(scenario: Scenario, observation: Observation | None = None, be
     if before is not None:
         jobs = _kept(scenario, jobs, observation, sites_in_force(before, horizon))
     fixed = np.stack([fixed_kw(scenario, site, horizon) for site in sites])
-    margin = 1.0 - scenario.planning.limit_margin
-    import_limit = np.stack([site.connection.import_limit_kw.mean(horizon) for site in sites])
-    export_limit = np.stack([site.connection.export_limit_kw.mean(horizon) for site in sites])
+    renewable = np.stack([renewable_kw(scenario, site, horizon) for site in sites])
+    margins = chance_margins(scenario, horizon)
+    import_limit, export_limit = _limits(scenario, horizon, fixed, renewable, margins)
     soc, final, peak = _energy_state(scenario, observation)
     weights = scenario.weights
     import_eur = np.stack([site.tariff.import_eur_per_mwh.mean(horizon) for site in sites]) / 1000.0
@@ -81,9 +83,9 @@ def build_problem(scenario: Scenario, observation: Observation | None = None, be
         capacity=_capacity(scenario, horizon, observation, jobs),
         fixed_kw=fixed,
         pue=np.stack([np.full(horizon.slots, site.pue) for site in sites]),
-        renewable_kw=np.stack([renewable_kw(scenario, site, horizon) for site in sites]),
-        import_limit_kw=np.maximum(import_limit * margin, np.minimum(import_limit, fixed)),
-        export_limit_kw=export_limit * margin,
+        renewable_kw=renewable,
+        import_limit_kw=import_limit,
+        export_limit_kw=export_limit,
         import_eur_per_kwh=import_eur,
         export_eur_per_kwh=np.stack([site.tariff.export_eur_per_mwh.mean(horizon) for site in sites]) / 1000.0,
         carbon_g_per_kwh=carbon,
@@ -100,7 +102,7 @@ def build_problem(scenario: Scenario, observation: Observation | None = None, be
         weights=weights,
         settings=scenario.planning,
         time_zone=scenario.time_zone,
-        feeders=_feeders(scenario, fixed.max(axis=1)),
+        feeders=_feeders(scenario, fixed.max(axis=1), margins),
         tenants=tuple(TenantShare(tenant.name, tenant.share) for tenant in scenario.tenants),
         futures=DrawnFutures(scenario, horizon, import_eur + carbon / 1000.0 * weights.carbon_eur_per_kg),
         assets=placed_assets(scenario, observation),
@@ -127,17 +129,32 @@ def holds(group: NodeGroup, job: Job) -> bool:
     return group.cores >= job.cores and group.gpus >= job.gpus and group.memory_gb >= job.memory_gb
 
 
-def _feeders(scenario: Scenario, fixed_kw: FloatArray) -> tuple[Feeder, ...]:
+def _limits(
+    scenario: Scenario, horizon: Horizon, fixed_kw: FloatArray, renewable_kw: FloatArray, margins: ChanceMargins | None
+) -> tuple[FloatArray, FloatArray]:
+    """Limits of import and export with their margins taken off, ``[S, T]`` kW; never so far that fixed load would not fit."""
+    imports = np.stack([site.connection.import_limit_kw.mean(horizon) for site in scenario.sites])
+    exports = np.stack([site.connection.export_limit_kw.mean(horizon) for site in scenario.sites])
+    if margins is None:
+        margin = 1.0 - scenario.planning.limit_margin
+        return np.maximum(imports * margin, np.minimum(imports, fixed_kw)), exports * margin
+    needed = np.maximum(0.0, fixed_kw - renewable_kw)
+    return np.maximum(imports - margins.import_kw, np.minimum(imports, needed)), np.maximum(0.0, exports - margins.export_kw)
+
+
+def _feeders(scenario: Scenario, fixed_kw: FloatArray, margins: ChanceMargins | None) -> tuple[Feeder, ...]:
     """Feeders with the margin taken off; ``fixed_kw`` is the load of each site that is always there, ``[S]``."""
     index = {site.name: s for s, site in enumerate(scenario.sites)}
-    margin = 1.0 - scenario.planning.limit_margin
+    share = scenario.planning.limit_margin
     feeders = []
-    for line in scenario.feeders:
+    for f, line in enumerate(scenario.feeders):
         sites = tuple(index[name] for name in line.sites)
         flow = np.cumsum(fixed_kw[list(sites)][::-1])[::-1]
         drop = float(np.array(line.drop_pu_per_kw) @ flow)
-        limit_kw = max(line.limit_kw * margin, min(line.limit_kw, float(flow[0])))
-        limit_pu = max(line.drop_limit_pu * margin, min(line.drop_limit_pu, drop))
+        free_kw = line.limit_kw * share if margins is None else float(margins.feeder_kw[f])
+        free_pu = line.drop_limit_pu * share if margins is None else float(margins.feeder_pu[f])
+        limit_kw = max(line.limit_kw - free_kw, min(line.limit_kw, float(flow[0])))
+        limit_pu = max(line.drop_limit_pu - free_pu, min(line.drop_limit_pu, drop))
         feeders.append(Feeder(line.name, sites, limit_kw, line.drop_pu_per_kw, limit_pu))
     return tuple(feeders)
 

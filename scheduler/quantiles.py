@@ -12,6 +12,9 @@ with ``z`` the quantile function of the standard normal distribution. They hold 
 and a site with sun and wind, take the sum of quantiles, which is the quantile of the sum only when all errors are the same: on
 the careful side for a level on the careful side of 0.5.
 
+Of a forecast as quantiles (``grid.quantile_series``) the quantile is the forecast's own, within the same limits. A single level
+for the limits of connections and feeders, ``planning.chance_level``, is in ``scheduler.chance``.
+
 A margin never makes possible work impossible: fixed load is not reserved beyond what the connection imports, and a job is not
 given more slots than its window has (or than the run time asked for takes). ``planning.duration_margin`` multiplies the run time
 after its quantile; ``planning.limit_margin`` is taken off the limits whatever the quantiles are.
@@ -24,6 +27,7 @@ from statistics import NormalDist
 import numpy as np
 
 from grid.horizon import FloatArray, Horizon
+from grid.quantile_series import QuantileSeries, possible_peak
 from grid.series import Series
 from scheduler.facility import Site
 from scheduler.scenario import PEAK_HEADROOM, Scenario
@@ -36,13 +40,17 @@ def relative_error(sigma: float, level: float) -> float:
 
 
 def quantile_power(forecast: Series, horizon: Horizon, sigma: float, level: float) -> Series:
-    """Quantile of available sun or wind, kW on the forecast's steps; the forecast itself where there is no error."""
-    error = relative_error(sigma, level)
+    """Quantile of available sun or wind, kW on the forecast's steps; the forecast itself where there is no error.
+
+    Of a forecast as quantiles it is the forecast's own, and ``sigma`` does not count.
+    """
+    inside = (forecast.edges_s[1:] > horizon.start_s) & (forecast.edges_s[:-1] < horizon.end_s)
+    ceiling = PEAK_HEADROOM * possible_peak(forecast, inside)
+    error = relative_error(1.0 if isinstance(forecast, QuantileSeries) else sigma, level)
     if error == 0.0:
         return forecast
-    inside = (forecast.edges_s[1:] > horizon.start_s) & (forecast.edges_s[:-1] < horizon.end_s)
-    ceiling = PEAK_HEADROOM * max(0.0, float(forecast.values[inside].max(initial=0.0)))
-    values = np.clip(forecast.values * (1.0 + error), 0.0, ceiling)
+    power = forecast.at_score(error) if isinstance(forecast, QuantileSeries) else forecast.values * (1.0 + error)
+    values = np.clip(power, 0.0, ceiling)
     return forecast.with_values(values, f"{forecast.source}, quantile {level:g}")
 
 

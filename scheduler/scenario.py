@@ -68,6 +68,9 @@ class PlanningSettings:
         load_quantile: it reserves the fixed load that is exceeded with one minus this probability; 0.5 is the forecast.
         duration_quantile: it gives jobs the share of their asked run time that is enough with this probability; None is the
             run time that was asked for.
+        chance_level: probability with which net import stays within each limit of connections and feeders in each slot; their
+            margins then follow from the forecasts' quantiles (``scheduler.chance``) and ``limit_margin`` does not count. None
+            takes ``limit_margin`` off.
         scenarios: the futures of a two-stage plan.
     """
 
@@ -80,6 +83,7 @@ class PlanningSettings:
     renewable_quantile: float = 0.5
     load_quantile: float = 0.5
     duration_quantile: float | None = 1.0
+    chance_level: float | None = None
     scenarios: FutureSettings = field(default_factory=FutureSettings)
 
 

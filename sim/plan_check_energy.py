@@ -9,6 +9,7 @@ import numpy as np
 
 from grid.assets.battery import Battery
 from grid.horizon import FloatArray
+from grid.quantile_series import QuantileSeries
 from scheduler.facility import Site
 from scheduler.outcome import Violation, ViolationKind
 from scheduler.plan import Plan, Run
@@ -138,9 +139,12 @@ def _sources(checked: Checked, s: int, site: Site) -> Iterator[Violation]:
     for series, sigma in ((site.solar_kw, errors.solar_sigma), (site.wind_kw, errors.wind_sigma)):
         if series is not None:
             of_day = (series.edges_s[1:] > day.start_s) & (series.edges_s[:-1] < day.end_s)
-            most = PEAK_HEADROOM * max(0.0, float(series.values[of_day].max(initial=0.0)))
+            named = series.table.max(axis=0) if isinstance(series, QuantileSeries) else series.values
+            most = PEAK_HEADROOM * max(0.0, float(named[of_day].max(initial=0.0)))
             power = series.values
-            if sigma > 0 and depth != 0:
+            if isinstance(series, QuantileSeries) and depth != 0:
+                power = np.minimum(np.maximum(0.0, _read_at(series, depth)), most)
+            elif sigma > 0 and depth != 0:
                 power = np.minimum(np.maximum(0.0, series.values + depth * sigma * series.values), most)
             forecast += np.maximum(0.0, series.with_values(power, series.source).mean(horizon))
     available, used = energy.renewable_kw[s], energy.renewable_used_kw[s]
@@ -151,6 +155,17 @@ def _sources(checked: Checked, s: int, site: Site) -> Iterator[Violation]:
     )
     advice = f"The plan uses more sun and wind at {site.name} than there is."
     yield from _worst(checked, kind, subject, (used - forecast) * hours, BALANCE_KWH, used, forecast, "kW", advice)
+
+
+def _read_at(forecast: QuantileSeries, depth: float) -> FloatArray:
+    """The forecast at a standard normal score, ``[n]``: on the line through the two levels around it, or the two nearest."""
+    from scipy.special import ndtri
+
+    scores = ndtri(forecast.levels)
+    upper = min(max(int(np.sum(scores < depth)), 1), len(scores) - 1)
+    share = (depth - scores[upper - 1]) / (scores[upper] - scores[upper - 1])
+    value: FloatArray = (1.0 - share) * forecast.table[upper - 1] + share * forecast.table[upper]
+    return value
 
 
 def _normal_quantile(level: float) -> float:

@@ -1,12 +1,16 @@
 """Carbon intensity in the format of Electricity Maps' exports as Parquet.
 
 Columns ``timestamp`` (naive, UTC, start of the hour) and ``carbon_intensity`` (gCO2eq/kWh): the *average* intensity over the
-life cycle, flow-traced consumption. It is never a marginal intensity.
+life cycle, flow-traced consumption. It is never a marginal intensity. ``answer_carbon`` reads the same quantity from an answer of
+the web interface (``carbon-intensity/past-range`` or ``/forecast``: a list ``data``, ``history`` or ``forecast`` of ``datetime``
+and ``carbonIntensity``).
 Cite: Electricity Maps, {COUNTRY} 2021-2024 Hourly Carbon Intensity Data, https://www.electricitymaps.com.
 """
 
 from __future__ import annotations
 
+import json
+from datetime import UTC, datetime
 from pathlib import Path
 
 import numpy as np
@@ -41,3 +45,29 @@ def read_carbon(path: str | Path) -> Reading:
     times = np.asarray(np.from_dlpack(millis), dtype=np.float64) / 1000.0
     values = np.array(np.from_dlpack(table["carbon_intensity"].combine_chunks().cast(pa.float64())), dtype=np.float64)
     return regular(times, values, "g/kWh", f"{Path(path).name}, average, life cycle", step_s=3600.0)
+
+
+def answer_carbon(answer: str, source: str) -> Reading:
+    """Average carbon intensity in g/kWh from an answer of the web interface.
+
+    Args:
+        answer: the JSON document.
+        source: its name for messages and reports.
+
+    Raises:
+        FeedError: it is no such answer, a time has no zone, or the factors are not those of the life cycle.
+    """
+    try:
+        content = json.loads(answer)
+        rows = next(content[name] for name in ("data", "forecast", "history") if isinstance(content.get(name), list))
+        kinds = {row["emissionFactorType"] for row in rows if row.get("emissionFactorType")}
+        stamps = [datetime.fromisoformat(row["datetime"]) for row in rows]
+        values = [float("nan") if row["carbonIntensity"] is None else float(row["carbonIntensity"]) for row in rows]
+    except (json.JSONDecodeError, AttributeError, KeyError, TypeError, ValueError, StopIteration) as error:
+        raise FeedError(f"{source}: not an answer of Electricity Maps: {type(error).__name__} {error}") from error
+    if any(stamp.tzinfo is None for stamp in stamps):
+        raise FeedError(f"{source}: a time without a zone")
+    if kinds - {"lifecycle"}:
+        raise FeedError(f"{source}: emission factors {', '.join(sorted(kinds))}; expected lifecycle")
+    times = [stamp.astimezone(UTC).timestamp() for stamp in stamps]
+    return regular(times, values, "g/kWh", f"{source}, average, life cycle")

@@ -82,18 +82,31 @@ class Weather:
 
 
 def read_weather(path: str | Path) -> Weather:
-    """The weather in an Open-Meteo answer.
+    """The weather in a file with an Open-Meteo answer.
 
     Raises:
         FeedError: the file cannot be read, a list or a unit is missing or unknown, or lists differ in length.
     """
     try:
-        answer = json.loads(Path(path).read_text(encoding="utf-8"))
+        text = Path(path).read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise FeedError(f"{path}: cannot be read: {error}") from error
+    return answer_weather(text, str(path))
+
+
+def answer_weather(text: str, path: str) -> Weather:
+    """The weather in an Open-Meteo answer; ``path`` is its name for messages.
+
+    Raises:
+        FeedError: as above.
+    """
+    try:
+        answer = json.loads(text)
         hourly, units = answer["hourly"], answer["hourly_units"]
         offset_s = float(answer["utc_offset_seconds"])
         place = (float(answer["latitude"]), float(answer["longitude"]), float(answer["elevation"]))
         local = hourly["time"]
-    except (OSError, UnicodeDecodeError, json.JSONDecodeError) as error:
+    except json.JSONDecodeError as error:
         raise FeedError(f"{path}: cannot be read: {error}") from error
     except (KeyError, TypeError, ValueError) as error:
         raise FeedError(f"{path}: not an Open-Meteo answer: no {error}") from error

@@ -5,6 +5,6 @@ A document is read as a tree with lines (``tree``), templates are filled in (``t
 and ``loader`` builds the scenario. Every step adds to one list of findings, so that a person sees all of them at once.
 """
 
-from scheduler.document.loader import check_file, load_scenario
+from scheduler.document.loader import check_file, check_notes, load_scenario, scenario_feeds
 
-__all__ = ["check_file", "load_scenario"]
+__all__ = ["check_file", "check_notes", "load_scenario", "scenario_feeds"]

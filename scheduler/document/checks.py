@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from scheduler.document.checks_feeds import check_feeds, check_marginal
 from scheduler.document.context import Context
 from scheduler.document.network import check_network
 from scheduler.document.places import BatteryPart, SitePart, SolarPart, WindPart
@@ -11,10 +12,13 @@ from scheduler.document.tree import Place
 
 def check_places(context: Context) -> None:
     """Names, settings, sites and links."""
-    for collection in (("sites",), ("feeders",), ("links",), ("datasets",), ("tenants",), ("workload", "jobs"), ("events",)):
-        context.unique(*collection)
+    for collection in ("sites", "feeds", "feeders", "links", "datasets", "tenants", "events"):
+        context.unique(collection)
+    context.unique("workload", "jobs")
     _settings(context)
     check_network(context)
+    check_feeds(context)
+    check_marginal(context)
     for index, site in enumerate(context.document.sites):
         place = context.place("sites", index)
         context.unique(*place, "nodes")
@@ -53,6 +57,12 @@ def _settings(context: Context) -> None:
     if futures.draws % 2 or futures.draws < futures.count:
         expected = f"an even number of at least count, which is {futures.count}"
         context.report(drawn, f"{futures.draws}", expected, needs=[("planning", "scenarios", "count")])
+    if document.planning.chance_level is not None:
+        for name in ("limit_margin", "renewable_quantile", "load_quantile"):
+            where = ("planning", name)
+            if context.tree.value(where) is not None:
+                expected = "chance_level or this one, because margins from both would be taken twice"
+                context.report(where, context.written(where), expected, needs=[("planning", "chance_level")])
     marginal = document.weights.carbon_signal == "marginal"
     if (
         marginal

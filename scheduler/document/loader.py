@@ -15,6 +15,7 @@ from pathlib import Path
 
 from grid.connection import Connection
 from grid.errors import Finding, InputError
+from grid.feeds.live import FeedSpec
 from grid.horizon import Horizon
 from grid.response.event import CapacityEvent
 from grid.tariff import Carbon, Tariff
@@ -53,6 +54,24 @@ def check_file(path: str | Path, *, environment: Mapping[str, str] = os.environ)
     return _sorted(tree)
 
 
+def check_notes(path: str | Path, *, environment: Mapping[str, str] = os.environ) -> tuple[list[Finding], list[str]]:
+    """As ``check_file``, and what a reader should know although nothing is wrong: repairs, and answers that are stale."""
+    tree, context, _ = _examine(path, environment)
+    return _sorted(tree), [] if context is None else list(context.notes)
+
+
+def scenario_feeds(path: str | Path, *, environment: Mapping[str, str] = os.environ) -> tuple[tuple[FeedSpec, ...], Horizon]:
+    """The live feeds of the document ``path`` and its horizon, without reading any series.
+
+    Raises:
+        InputError: something in the document is wrong.
+    """
+    tree, context, _ = _examine(path, environment, read=False)
+    if tree.findings or context is None or context.horizon is None:
+        raise InputError(_sorted(tree) or [Finding(tree.file, None, "", "no scenario", "a scenario document")])
+    return tuple(part.spec for part in context.document.feeds), context.horizon
+
+
 def load_scenario(
     path: str | Path,
     *,
@@ -75,6 +94,8 @@ def load_scenario(
     tree, context, sources = _examine(path, environment, change)
     if tree.findings or context is None or context.horizon is None:
         raise InputError(_sorted(tree) or [Finding(tree.file, None, "", "no scenario", "a scenario document")])
+    for note in context.notes:
+        progress(note)
     scenario = _build(context, sources, context.horizon, progress)
     if tree.findings or scenario is None:
         raise InputError(_sorted(tree))
@@ -82,7 +103,7 @@ def load_scenario(
 
 
 def _examine(
-    path: str | Path, environment: Mapping[str, str], change: Callable[[Tree], None] | None = None
+    path: str | Path, environment: Mapping[str, str], change: Callable[[Tree], None] | None = None, *, read: bool = True
 ) -> tuple[Tree, Context | None, Sources]:
     """Every check that ``ozzo check`` makes; findings are in the tree."""
     tree = read_tree(path)
@@ -105,6 +126,8 @@ def _examine(
         return tree, None, Sources()
     check_places(context)
     check_work(context)
+    if not read:
+        return tree, context, Sources()
     sources = read_sources(context)
     read_network(context, sources)
     return tree, context, sources

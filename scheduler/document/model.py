@@ -8,6 +8,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError, available_timezones
 
 from pydantic import BeforeValidator, Field
 
+from scheduler.document.feeds import FeedPart
 from scheduler.document.fields import Count, Name, Part, Text, about, custom
 from scheduler.document.places import FeederPart, LinkPart, SitePart
 from scheduler.document.settings import (
@@ -50,6 +51,7 @@ class Document(Part):
     rehearsal: Annotated[RehearsalPart, about("What a plan must survive.")] = RehearsalPart()
     network: Annotated[NetworkPart | None, about("The electrical network behind the sites.")] = None
     signals: Annotated[SignalsPart, about("Prices, carbon intensity, weather.")]
+    feeds: Annotated[tuple[FeedPart, ...], about("Live feeds that signals may name.")] = ()
     site_templates: Annotated[
         dict[str, dict[str, Any]],
         about("Sites in part, by name; a site takes one over with 'like' and may change any of its fields."),

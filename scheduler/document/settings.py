@@ -97,6 +97,16 @@ class PlanningPart(Part):
         about("Quantile of the true run time that the plan gives to jobs; null: the run time that was asked for.", ge=0, le=1),
         Unit("share"),
     ] = _PLANNING.duration_quantile
+    chance_level: Annotated[
+        float | None,
+        about(
+            "Probability with which net import keeps each limit of connections and feeders in each slot: margins from the"
+            " forecasts' quantiles, in place of limit_margin; null: limit_margin.",
+            ge=0.5,
+            le=0.999,
+        ),
+        Unit("share"),
+    ] = _PLANNING.chance_level
     scenarios: Annotated[FuturesPart, about("Futures of the policy milp-two-stage.")] = FuturesPart()
 
 

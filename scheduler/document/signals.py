@@ -14,13 +14,16 @@ PATH_WORDS = "Path (relative to the document's folder, or $OZZO_DATA/...)"
 class SourcePart(Part):
     """A series over time from exactly one source."""
 
-    KINDS: ClassVar[tuple[str, ...]] = ("csv",)
-    COMPANIONS: ClassVar[dict[str, tuple[str, ...]]] = {"csv": ("time", "value")}
+    KINDS: ClassVar[tuple[str, ...]] = ("csv", "parquet")
+    COMPANIONS: ClassVar[dict[str, tuple[str, ...]]] = {"csv": ("time", "value"), "parquet": ("time", "value")}
 
     csv: Annotated[Text | None, about(f"{PATH_WORDS} of a CSV file with a header; each value holds until the next time.")] = None
-    time: Annotated[Text | None, about("Column of the times (csv).")] = None
-    value: Annotated[Text | None, about("Column of the values (csv).")] = None
-    unit: Annotated[Text | None, about("Unit of the values (csv); the signal's own unit when left out.")] = None
+    parquet: Annotated[
+        Text | None, about(f"{PATH_WORDS} of a Parquet file; timestamps without a zone are UTC; a value holds until the next.")
+    ] = None
+    time: Annotated[Text | None, about("Column of the times (csv, parquet).")] = None
+    value: Annotated[Text | None, about("Column of the values (csv, parquet).")] = None
+    unit: Annotated[Text | None, about("Unit of the values (csv, parquet); the signal's own unit when left out.")] = None
     time_zone: Annotated[
         Text | None,
         about("Clock of the file's times when they carry no offset (csv, market_prices); the scenario's when left out."),
@@ -51,17 +54,24 @@ class SourcePart(Part):
 class MeasuredPart(SourcePart):
     """A series of AC power in kW."""
 
-    KINDS: ClassVar[tuple[str, ...]] = ("constant_kw", "csv")
+    KINDS: ClassVar[tuple[str, ...]] = ("constant_kw", "quantiles", "csv", "parquet")
     UNIT: ClassVar[str] = "kW"
 
     constant_kw: Annotated[float | None, about("The same power all the time.", ge=0), Unit("kW")] = None
+    quantiles: Annotated[
+        Text | None,
+        about(
+            f"{PATH_WORDS} of a forecast as quantiles: CSV or Parquet with a column 'time' and columns p10, p50, p90 or others;"
+            " p50 is the forecast, and the quantiles are its error in place of errors.solar_sigma or wind_sigma."
+        ),
+    ] = None
 
 
 class PricePart(SourcePart):
     """Market price of electricity, before fees."""
 
-    KINDS: ClassVar[tuple[str, ...]] = ("constant_eur_per_mwh", "table", "market_prices", "csv")
-    COMPANIONS: ClassVar[dict[str, tuple[str, ...]]] = {"csv": ("time", "value"), "table": ("column",)}
+    KINDS: ClassVar[tuple[str, ...]] = ("constant_eur_per_mwh", "table", "market_prices", "csv", "parquet", "feed")
+    COMPANIONS: ClassVar[dict[str, tuple[str, ...]]] = {**SourcePart.COMPANIONS, "table": ("column",)}
     UNIT: ClassVar[str] = "EUR/MWh"
 
     constant_eur_per_mwh: Annotated[float | None, about("The same price all the time; may be negative."), Unit("EUR/MWh")] = None
@@ -70,30 +80,53 @@ class PricePart(SourcePart):
     market_prices: Annotated[
         Text | None, about(f"{PATH_WORDS} of a day-ahead file with columns 'Datetime' (local) and 'Price (EUR/MWh)'.")
     ] = None
+    feed: Annotated[Text | None, about("Name of a live feed of kind entsoe_prices.")] = None
 
 
 class CarbonPart(SourcePart):
     """Carbon intensity of electricity."""
 
-    KINDS: ClassVar[tuple[str, ...]] = ("constant_g_per_kwh", "table", "electricity_maps", "csv")
-    COMPANIONS: ClassVar[dict[str, tuple[str, ...]]] = {"csv": ("time", "value"), "table": ("column",)}
+    KINDS: ClassVar[tuple[str, ...]] = ("constant_g_per_kwh", "table", "electricity_maps", "csv", "parquet", "feed")
+    COMPANIONS: ClassVar[dict[str, tuple[str, ...]]] = {**SourcePart.COMPANIONS, "table": ("column",)}
     UNIT: ClassVar[str] = "g/kWh"
 
     constant_g_per_kwh: Annotated[float | None, about("The same intensity all the time.", ge=0), Unit("g/kWh")] = None
     table: Annotated[Text | None, about(f"{PATH_WORDS} of a CSV table with one row for each month and local hour.")] = None
     column: Annotated[Text | None, about("Column of that table.")] = None
     electricity_maps: Annotated[
-        Text | None, about(f"{PATH_WORDS} of a Parquet file with columns 'timestamp' (UTC) and 'carbon_intensity'.")
+        Text | None, about(f"{PATH_WORDS} of a Parquet file with columns 'timestamp' (UTC) and 'carbon_intensity', average.")
     ] = None
+    feed: Annotated[Text | None, about("Name of a live feed of kind electricity_maps (carbon_average only).")] = None
 
 
 class WeatherPart(Part):
-    """Weather, for solar and wind models."""
+    """Weather, for solar and wind models, from exactly one source."""
 
-    open_meteo: Annotated[Text, about(f"{PATH_WORDS} of an Open-Meteo archive file (JSON).", min_length=1)]
+    KINDS: ClassVar[tuple[str, ...]] = ("open_meteo", "epw", "tmy3", "feed")
+
+    open_meteo: Annotated[Text | None, about(f"{PATH_WORDS} of an Open-Meteo archive file (JSON).", min_length=1)] = None
+    epw: Annotated[
+        Text | None,
+        about(f"{PATH_WORDS} of an EnergyPlus weather file (EPW): a typical year.", min_length=1),
+    ] = None
+    tmy3: Annotated[Text | None, about(f"{PATH_WORDS} of a TMY3 file (NREL): a typical year.", min_length=1)] = None
+    feed: Annotated[Text | None, about("Name of a live feed of kind open_meteo.", min_length=1)] = None
     repair: Annotated[
         Literal["none", "interpolate"], about("What to do with missing hours: none refuses them, interpolate fills them.")
     ] = "none"
+
+    @model_validator(mode="after")
+    def _one_source(self) -> WeatherPart:
+        given = [kind for kind in self.KINDS if getattr(self, kind) is not None]
+        if len(given) != 1:
+            found = f"both {given[0]} and {given[1]}" if given else "no source"
+            raise custom(f"exactly one of {', '.join(self.KINDS)}", line_of=given[-1] if given else "", found=found)
+        return self
+
+    @property
+    def kind(self) -> str:
+        """Name of the source that is given."""
+        return next(kind for kind in self.KINDS if getattr(self, kind) is not None)
 
 
 class SignalsPart(Part):

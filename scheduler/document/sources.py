@@ -17,7 +17,9 @@ import numpy as np
 
 from grid.errors import FeedError, SeriesError
 from grid.horizon import Horizon
+from grid.quantile_series import QuantileSeries
 from grid.series import Series
+from scheduler.document.checks_feeds import feed_content
 from scheduler.document.context import Context
 from scheduler.document.signals import CarbonPart, MeasuredPart, PricePart, SourcePart, WeatherPart
 from scheduler.document.tree import Place, shown
@@ -29,7 +31,7 @@ if TYPE_CHECKING:
 
 SHOWN_FAULTS = 4
 _VARIABLE = re.compile(r"\$\{?([A-Za-z_][A-Za-z0-9_]*)\}?")
-_FILES = ("csv", "table", "market_prices", "electricity_maps")
+_FILES = ("csv", "parquet", "quantiles", "table", "market_prices", "electricity_maps", "feed")
 
 
 @dataclass(slots=True)
@@ -114,21 +116,39 @@ def find_file(context: Context, sources: Sources, text: str, place: Place) -> Pa
 
 
 def _read_weather(context: Context, sources: Sources, part: WeatherPart, place: Place) -> None:
-    from grid.feeds.open_meteo import read_weather
-
-    path = find_file(context, sources, part.open_meteo, (*place, "open_meteo"))
-    if path is None or part in sources.weather:
+    where = (*place, part.kind)
+    if part in sources.weather or not context.checked.trusts(place):
         return
-    try:
-        weather = read_weather(path)
-    except FeedError as error:
-        context.report((*place, "open_meteo"), str(error), "an Open-Meteo archive file")
+    weather = _weather_of(context, sources, part, where)
+    if weather is None:
         return
     if context.horizon is not None and not weather.covers(context.horizon):
         found = f"weather from {_utc(weather.times_s[0])} to {_utc(weather.times_s[-1])}"
-        context.report((*place, "open_meteo"), found, _whole_horizon(context.horizon), needs=[("horizon",)])
+        context.report(where, found, _whole_horizon(context.horizon), needs=[("horizon",)])
         return
     sources.weather[part] = weather
+
+
+def _weather_of(context: Context, sources: Sources, part: WeatherPart, where: Place) -> Weather | None:
+    """Weather of a file or a feed, or None with a finding."""
+    from grid.feeds.open_meteo import Weather, read_weather
+    from grid.feeds.typical_year import read_epw, read_tmy3
+
+    text = str(getattr(part, part.kind))
+    if part.kind == "feed":
+        content = feed_content(context, text, where)
+        return content if isinstance(content, Weather) else None
+    path = find_file(context, sources, text, where)
+    if path is None or (part.kind != "open_meteo" and context.horizon is None):
+        return None
+    try:
+        if context.horizon is None or part.kind == "open_meteo":
+            return read_weather(path)
+        return read_epw(path, context.horizon) if part.kind == "epw" else read_tmy3(path, context.horizon)
+    except FeedError as error:
+        kinds = {"open_meteo": "an Open-Meteo archive file", "epw": "an EPW file", "tmy3": "a TMY3 file"}
+        context.report(where, str(error), kinds[part.kind])
+        return None
 
 
 def _read_series(context: Context, sources: Sources, part: MeasuredPart | PricePart | CarbonPart, place: Place) -> None:
@@ -143,6 +163,9 @@ def _read_series(context: Context, sources: Sources, part: MeasuredPart | PriceP
         sources.series[part] = Series.constant(value, horizon, part.UNIT, f"constant {value:g} {part.UNIT}")
         return
     factor = _factor(context, part, place)
+    if kind == "feed":
+        _read_feed(context, sources, part, where)
+        return
     path = find_file(context, sources, getattr(part, kind), where)
     if path is None or factor is None:
         return
@@ -155,6 +178,8 @@ def _read_series(context: Context, sources: Sources, part: MeasuredPart | PriceP
     try:
         if kind == "table" and not isinstance(part, MeasuredPart):
             series = _table(context, path, part, horizon, where)
+        elif kind == "quantiles":
+            series = _quantiles(context, path, part, zone, where)
         else:
             series = _cut(context, part, _reading(kind, path, part, clock), zone, where)
     except (FeedError, SeriesError) as error:
@@ -162,6 +187,42 @@ def _read_series(context: Context, sources: Sources, part: MeasuredPart | PriceP
         return
     if series is not None:
         sources.series[part] = series if factor == 1.0 else series.scaled(factor, part.UNIT)
+
+
+def _read_feed(context: Context, sources: Sources, part: MeasuredPart | PricePart | CarbonPart, where: Place) -> None:
+    """The series of a live feed into ``sources.series``."""
+    from grid.feeds.reading import Reading
+
+    content = feed_content(context, str(getattr(part, "feed", "")), where)
+    if not isinstance(content, Reading):
+        return
+    try:
+        series = _cut(context, part, content, ZoneInfo("UTC"), where)
+    except (FeedError, SeriesError) as error:
+        context.report(where, str(error), f"a series in {part.UNIT} that can be read")
+        return
+    if series is not None:
+        sources.series[part] = series
+
+
+def _quantiles(context: Context, path: Path, part: SourcePart, clock: ZoneInfo, where: Place) -> Series | None:
+    """A forecast as quantiles over the horizon, or None with a finding."""
+    from grid.feeds.quantile_file import read_quantiles
+
+    reading = read_quantiles(path, part.time or "time", part.unit or "kW", clock.key)
+    level = context.document.planning.chance_level
+    low, high = reading.levels[0], reading.levels[-1]
+    if level is not None and (1.0 - level < low - 1e-9 or level > high + 1e-9):
+        expected = f"quantiles {1.0 - level:g} and {level:g} in it (or further out), which planning.chance_level needs"
+        context.report(where, f"quantiles from {low:g} to {high:g}", expected, needs=[("planning", "chance_level")])
+        return None
+    cut = [_cut(context, part, one, clock, where) for one in reading.readings]
+    whole = [series for series in cut if series is not None]
+    if len(whole) < len(cut):
+        return None
+    table = np.maximum.accumulate(np.stack([series.values for series in whole]), axis=0)
+    source = f"{whole[0].source}, quantiles {', '.join(f'{value:g}' for value in reading.levels)}"
+    return QuantileSeries.of(whole[0].edges_s, reading.levels, table, "kW" if part.unit is None else part.unit, source)
 
 
 def _reading(kind: str, path: Path, part: SourcePart, clock: str) -> Reading:
@@ -173,6 +234,10 @@ def _reading(kind: str, path: Path, part: SourcePart, clock: str) -> Reading:
         from grid.feeds.electricity_maps import read_carbon
 
         return read_carbon(path)
+    if kind == "parquet":
+        from grid.feeds.parquet import read_parquet_series
+
+        return read_parquet_series(path, part.time or "", part.value or "", part.unit or "")
     from grid.feeds.csv_series import read_csv_series
 
     return read_csv_series(path, part.time or "", part.value or "", part.unit or "", clock)
@@ -202,9 +267,7 @@ def _factor(context: Context, part: MeasuredPart | PricePart | CarbonPart, place
         return None
 
 
-def _cut(
-    context: Context, part: MeasuredPart | PricePart | CarbonPart, reading: Reading, clock: ZoneInfo, where: Place
-) -> Series | None:
+def _cut(context: Context, part: SourcePart, reading: Reading, clock: ZoneInfo, where: Place) -> Series | None:
     """The part of a reading that the horizon needs; gaps are findings, or filled and noted when the document says so."""
     horizon = context.horizon
     if horizon is None:

@@ -33,7 +33,7 @@ def feeder_violations(world: SimulatedWorld, settlement: Horizon, energy: Metere
                 when, seed = settlement.time(worst), world.truth.seed
                 advice = (
                     f"Plan less import, or less export, at {', '.join(feeder.sites)} at {when:%H:%M} UTC, or raise "
-                    "planning.limit_margin so that forecast errors fit."
+                    "planning.limit_margin or chance_level so that forecast errors fit."
                 )
                 found.append(Violation(ViolationKind.FEEDER, subject, float(values[worst]), limit, unit, when, seed, advice))
     return tuple(found)

@@ -236,7 +236,7 @@ def _worst_over(
     word = "import" if kind is ViolationKind.IMPORT_LIMIT else "export"
     advice = (
         f"Plan {over:.3g} kW less {word} at {site.name} at {settlement.time(worst):%H:%M} UTC, "
-        "or raise planning.limit_margin so that forecast errors fit."
+        "or raise planning.limit_margin or chance_level so that forecast errors fit."
     )
     value, bound, seed = float(mean_kw[worst]), float(limits[worst]), world.truth.seed
     return Violation(kind, site.name, value, bound, "kW (15-minute mean)", settlement.time(worst), seed, advice)

@@ -25,6 +25,7 @@ import numpy as np
 
 from grid.chance import stream
 from grid.horizon import Horizon
+from grid.quantile_series import QuantileSeries, possible_peak
 from grid.series import Series
 from scheduler.scenario import PEAK_HEADROOM, Scenario
 
@@ -38,6 +39,8 @@ def realised_power(
     headroom: float = PEAK_HEADROOM,
 ) -> Series:
     """Available power as it really comes: forecast x (1 + error) inside ``horizon``, the forecast outside it.
+
+    Of a forecast as quantiles the error is the normal score at which it is read, of standard deviation 1 (``scheduler.draws``).
 
     Args:
         forecast: kW, on any steps; the error is drawn on those steps, so it does not depend on the horizon's step.
@@ -54,12 +57,15 @@ def realised_power(
     starts_h = forecast.edges_s[inside] / 3600.0
     draws = rng.standard_normal(len(inside))
     error, values, last_h = 0.0, forecast.values.copy(), 0.0
-    ceiling = headroom * max(0.0, float(forecast.values[inside].max(initial=0.0)))
+    ceiling = headroom * possible_peak(forecast, inside)
+    deviation, scores = 1.0 if isinstance(forecast, QuantileSeries) else sigma, np.zeros(len(inside))
     for i, (k, hour) in enumerate(zip(inside, starts_h, strict=True)):
         keep = 0.0 if i == 0 or correlation_h <= 0 else math.exp(-(hour - last_h) / correlation_h)
-        error = keep * error + sigma * math.sqrt(1.0 - keep * keep) * float(draws[i])
+        error = keep * error + deviation * math.sqrt(1.0 - keep * keep) * float(draws[i])
         values[k] = min(max(0.0, float(values[k]) * (1.0 + error)), ceiling)
-        last_h = float(hour)
+        last_h, scores[i] = float(hour), error
+    if isinstance(forecast, QuantileSeries):
+        values[inside] = np.clip(forecast.at_score(scores, inside), 0.0, ceiling)
     return forecast.with_values(values, f"{forecast.source} with forecast error")
 
 

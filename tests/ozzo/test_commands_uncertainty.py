@@ -79,7 +79,11 @@ def test_wrong_numbers_are_all_told() -> None:
 def test_the_settings_of_the_scenario_are_a_plan_of_their_own_where_they_differ() -> None:
     """Settings that change nothing are not planned twice: with run times of at most 1.0 the upper quantile is what was asked."""
     assert [name for name, _, _ in variants(small_scenario(), ())] == ["forecast", "two-stage"]
-    for planning in (PlanningSettings(duration_quantile=0.5), PlanningSettings(renewable_quantile=0.3)):
+    for planning in (
+        PlanningSettings(duration_quantile=0.5),
+        PlanningSettings(renewable_quantile=0.3),
+        PlanningSettings(chance_level=0.9),
+    ):
         names = [name for name, _, _ in variants(small_scenario(planning=planning), (0.9,))]
         assert names == ["forecast", "as the scenario sets it", "careful, level 0.9", "two-stage"]
     dark = small_scenario(planning=PlanningSettings(load_quantile=0.9))
