@@ -80,3 +80,15 @@ def test_the_non_firm_site_takes_nothing_when_it_is_cut() -> None:
     assert plan.energy.export_kw[0, 44:56].max() <= 1.0 + 1e-6
     assert plan.energy.import_kw[0].max() > 5.0
     assert not plan.dropped
+
+
+def test_the_industrial_hall_rides_through_its_failures_on_the_battery() -> None:
+    """Import is 0 in each announced failure although the hall draws power; the battery gives it and no job is dropped."""
+    problem = build_problem(load_scenario(str(CONFIGS / "industrial_supply_dip.yaml")))
+    plan = MilpPolicy().plan(problem)
+    check_plan(problem, plan)
+    failures = [29, 40, 41, 75]
+    assert plan.energy.import_kw[0, failures].max() == pytest.approx(0.0, abs=1e-6)
+    assert problem.fixed_kw[0, failures].min() > 0.0
+    assert plan.energy.discharge_kw[0, 75] > 0.0
+    assert not plan.dropped
