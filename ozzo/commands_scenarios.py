@@ -165,7 +165,9 @@ def _overview(one: Told) -> str:
     at_once = summary.get("baselines", {}).get("fifo")
     if at_once and summary.get("objective_eur") is not None and at_once["objective_eur"]:
         saved = at_once["objective_eur"] - summary["objective_eur"]
-        better = f"{saved:.2f} EUR ({saved / abs(at_once['objective_eur']):.1%})"
+        better = f"{saved:.2f} EUR"
+        if at_once["objective_eur"] > 0 and saved <= at_once["objective_eur"]:  # of a bill below nothing there is no share
+            better += f" ({saved / at_once['objective_eur']:.1%})"
     proven = "" if gap is None else f"{gap:.2%}"
     return f"| [{one.name}](#{one.name}) | {summary['jobs']} | {summary['sites']} | {better} | {proven} | {verdict} |"
 

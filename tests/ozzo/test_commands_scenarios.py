@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from grid.errors import InputError
-from ozzo.commands_scenarios import run_one, scenarios_page, story_of
+from ozzo.commands_scenarios import Told, page, run_one, scenarios_page, story_of
 from tests.ozzo.test_cli import ROOT, ozzo
 
 PAGE = ROOT / "docs" / "scenarios.md"
@@ -49,6 +49,16 @@ def test_unknown_names_are_refused(tmp_path: Path) -> None:
     (tmp_path / "minimal.yaml").write_text(BROKEN)
     with pytest.raises(InputError, match="did you mean 'minimal'"):
         scenarios_page(tmp_path, ["minimul"], lambda _: pytest.fail("it ran"))
+
+
+@pytest.mark.parametrize(
+    ("at_once", "plan", "words"), [(10.0, 7.5, "2.50 EUR (25.0%)"), (-1.0, -17.0, "16.00 EUR"), (1.0, -1.0, "2.00 EUR")]
+)
+def test_no_share_of_a_bill_below_nothing(at_once: float, plan: float, words: str) -> None:
+    """What is saved has a share only of a bill that is positive and larger than that."""
+    baseline = {"objective_eur": at_once}
+    summary = {"jobs": 1, "sites": 1, "objective_eur": plan, "gap": None, "violations": [], "baselines": {"fifo": baseline}}
+    assert f"| 1 | 1 | {words} |" in page([Told("x", "", {"title": "x"}, summary, "")])
 
 
 def test_the_page_tells_of_every_shipped_scenario() -> None:
