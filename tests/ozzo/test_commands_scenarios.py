@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -57,7 +58,14 @@ def test_unknown_names_are_refused(tmp_path: Path) -> None:
 def test_no_share_of_a_bill_below_nothing(at_once: float, plan: float, words: str) -> None:
     """What is saved has a share only of a bill that is positive and larger than that."""
     baseline = {"objective_eur": at_once}
-    summary = {"jobs": 1, "sites": 1, "objective_eur": plan, "gap": None, "violations": [], "baselines": {"fifo": baseline}}
+    summary: dict[str, Any] = {
+        "jobs": 1,
+        "sites": 1,
+        "objective_eur": plan,
+        "gap": None,
+        "violations": [],
+        "baselines": {"fifo": baseline},
+    }
     assert f"| 1 | 1 | {words} |" in page([Told("x", "", {"title": "x"}, summary, "")])
 
 
