@@ -53,10 +53,11 @@ def evaluate(
         best = rounded.values, rounded.objective
         if rounded.objective - relaxed.objective <= limits.gap * abs(rounded.objective):
             return best
+    heeded = stop
     if best is None and must:
-        limits = Limits(max(LEAST_SECONDS, limits.time_s), limits.gap)
-    if limits.time_s > 0 and not asked():
-        answer = solve_integer(model, limits, rounded.values, asked)
+        limits, heeded = Limits(max(LEAST_SECONDS, limits.time_s), limits.gap), never
+    if limits.time_s > 0 and not heeded():
+        answer = solve_integer(model, limits, rounded.values, heeded)
         if answer.values is not None and answer.objective is not None and (best is None or answer.objective < best[1]):
             best = answer.values, answer.objective
     return best

@@ -39,9 +39,9 @@ def test_the_table_shows_every_figure() -> None:
     assert "123456" in out.getvalue()
 
 
-def test_the_list_has_the_three_measures() -> None:
-    """Year, plan check, three phases."""
-    assert len(measures(NetworkBenchOptions())) == 3
+def test_the_list_has_the_four_measures() -> None:
+    """Year, plan check, three phases, the linear model."""
+    assert len(measures(NetworkBenchOptions())) == 4
 
 
 @pytest.mark.slow
