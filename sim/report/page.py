@@ -23,6 +23,7 @@ from sim.report.sections import (
     summary_section,
 )
 from sim.report.sections_assets import assets_section
+from sim.report.sections_batteries import batteries_section
 from sim.report.sections_grid import grid_section
 from sim.report.sections_why import (
     commanding_section,
@@ -39,6 +40,7 @@ SECTIONS = (
     balance_section,
     limits_section,
     charge_section,
+    batteries_section,
     assets_section,
     jobs_section,
     events_section,

@@ -14,6 +14,7 @@ from scheduler.network_json import network_to_dict
 from scheduler.outcome import EventDelivery, Outcome, Totals, Violation
 from scheduler.plan import Plan
 from sim.record import Commanding, RunRecord
+from sim.report.battery_figures import battery_entries
 from sim.report.extremes import extremes
 from sim.report.grid_capacity import grid_capacity
 
@@ -76,6 +77,9 @@ KEYS: dict[str, str] = (
         "network_plan": "what AC says of the plan in force at the end: rounds, cuts, voltage_error_max_pu, voltage_error_p99_pu, "
         "loading_error_max_pct, loading_error_p99_pct (linear model against AC), headroom (rating, peak and released of each "
         "element, kVA; feeders kW), left (what the network does not carry); null when the plan was not held to a network",
+        "batteries": "list, one for each battery: site, full_cycles (energy out of the cells over capacity), deepest, mean_soc "
+        "(shares of capacity), cycles (number by depth up to 0.1, 0.2, 0.4, 0.6, 0.8, 1, by rainflow), wear_eur, "
+        "wear_by_rainflow_eur (null where wear has no price by depth)",
         "commanding": "what commanding the nodes came to (transport, nodes, commands, accepted, applied, failed, late, jobs_run, "
         "jobs_failed, silent_nodes, worst_ack_s, speed, note); null when nothing was commanded",
         "phases_s": "s; wall time of each phase before the report was written",
@@ -220,6 +224,7 @@ def summary(record: RunRecord) -> dict[str, Any]:
         "better_than": better_than(record),
         "grid_capacity": grid_capacity(record),
         "network_plan": network_to_dict(last.plan.network) if last and last.plan.network else None,
+        "batteries": battery_entries(record),
         "commanding": _commanding(record.commanding),
         "phases_s": dict(record.phases_s),
         "wall_s": record.wall_s,
