@@ -17,8 +17,8 @@ def batteries_section(page: Page) -> str:
     if not found:
         return ""
     edges = (0.0, *BUCKETS)
-    classes = [f"cycles of {100 * low:.0f} to {100 * high:.0f} %" for low, high in pairwise(edges)]
-    head = ["site", "full cycles", "deepest %", "mean charge %", *classes, "wear EUR", "by rainflow EUR"]
+    classes = [f"{100 * low:.0f}-{100 * high:.0f} %" for low, high in pairwise(edges)]
+    head = ["site", "full cycles", "deepest %", "mean %", *classes, "wear EUR", "by count EUR"]
     rows = [
         [
             life.site,
@@ -32,7 +32,7 @@ def batteries_section(page: Page) -> str:
         for life in found
     ]
     body = note(
-        "Cycles are counted by rainflow (ASTM E1049) from the realised state of charge; a half cycle counts a half. Where wear "
+        "Cycles are counted by rainflow (ASTM E1049), by depth, as realised; a half cycle counts a half. Where wear "
         "is priced by depth, the last two columns are one price from two countings: by layers, as the optimiser has it, and by "
         "rainflow."
     )
