@@ -8,6 +8,7 @@ from enum import StrEnum
 
 from grid.horizon import FloatArray, Horizon
 from grid.network_result import NetworkResult
+from scheduler.key_figures import KeyFigures
 
 
 class ViolationKind(StrEnum):
@@ -230,6 +231,7 @@ class Outcome:
         log: notable happenings in order of time, ``(instant UTC, text)``.
         settlement: slots of 15 minutes on which peaks, events and the network are judged, or None when not known.
         net_import_kw: mean import minus export on them, ``[S, settlement slots]``.
+        key_figures: energies, powers and money of each site, or None when not known.
     """
 
     policy: str
@@ -247,6 +249,7 @@ class Outcome:
     log: tuple[tuple[datetime, str], ...] = ()
     settlement: Horizon | None = None
     net_import_kw: FloatArray | None = None
+    key_figures: KeyFigures | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,6 +17,7 @@ from sim.record import Commanding, RunRecord
 from sim.report.battery_figures import battery_entries
 from sim.report.extremes import extremes
 from sim.report.grid_capacity import grid_capacity
+from sim.report.kpis import kpis
 
 TOTAL_KEYS: dict[str, str] = {
     "cost_eur": "EUR; energy cost: import minus export revenue, plus peak charge, battery wear, event penalties and "
@@ -45,6 +46,7 @@ POLICY_KEYS: dict[str, str] = {
     "network": "worst value, element and time (UTC) for voltage_low_pu, voltage_high_pu, line_loading_pct, "
     "transformer_loading_pct; null without a power flow",
     "solve_s": "s; wall time of building and solving, all plans of that policy together",
+    "kpis": "key figures, as below; null without an execution",
 }
 BASELINE_KEYS: dict[str, str] = TOTAL_KEYS | POLICY_KEYS
 """Keys of each entry of ``baselines``."""
@@ -128,7 +130,7 @@ def _network(outcome: Outcome | None) -> dict[str, Any] | None:
     return {name: {"value": worst.value, "element": worst.element, "when": iso(worst.when)} for name, worst in found.items()}
 
 
-def _policy(plans: list[Plan], outcome: Outcome | None) -> dict[str, Any]:
+def _policy(record: RunRecord, plans: list[Plan], outcome: Outcome | None) -> dict[str, Any]:
     """Keys of ``POLICY_KEYS`` without verdict and violations."""
     first = plans[0] if plans else None
     return {
@@ -140,12 +142,13 @@ def _policy(plans: list[Plan], outcome: Outcome | None) -> dict[str, Any]:
         "events": [_delivery(delivery) for delivery in outcome.deliveries] if outcome else [],
         "network": _network(outcome),
         "solve_s": sum(plan.build_s + plan.solve_s for plan in plans) if plans else None,
+        "kpis": kpis(record, outcome),
     }
 
 
 def _baseline(name: str, record: RunRecord) -> dict[str, Any]:
     outcome, plan = record.baselines[name], record.baseline_plans.get(name)
-    own = _policy([plan] if plan else [], outcome) | {"policy": name, "verdict": "not_rehearsed"}
+    own = _policy(record, [plan] if plan else [], outcome) | {"policy": name, "verdict": "not_rehearsed"}
     own["violations"] = [violation_entry(violation) for violation in outcome.violations]
     return _totals(outcome.totals) | own
 
@@ -217,7 +220,7 @@ def summary(record: RunRecord) -> dict[str, Any]:
         "worst": dict(last.verdict.worst) if last else {},
         "seeds": list(record.plans[0].verdict.seeds) if record.plans else [],
         **_totals(outcome.totals if outcome else None),
-        **_policy([entry.plan for entry in record.plans], outcome),
+        **_policy(record, [entry.plan for entry in record.plans], outcome),
         "verdict": verdict_of(record),
         "violations": [violation_entry(violation) for violation in violations],
         "baselines": {name: _baseline(name, record) for name in record.baselines},
