@@ -24,6 +24,7 @@ from sim.report.sections import (
 )
 from sim.report.sections_assets import assets_section
 from sim.report.sections_batteries import batteries_section
+from sim.report.sections_business import business_section
 from sim.report.sections_grid import grid_section
 from sim.report.sections_kpis import kpi_section
 from sim.report.sections_why import (
@@ -39,6 +40,7 @@ from sim.report.sections_why import (
 SECTIONS = (
     summary_section,
     kpi_section,
+    business_section,
     balance_section,
     limits_section,
     charge_section,

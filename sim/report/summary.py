@@ -15,6 +15,7 @@ from scheduler.outcome import EventDelivery, Outcome, Totals, Violation
 from scheduler.plan import Plan
 from sim.record import Commanding, RunRecord
 from sim.report.battery_figures import battery_entries
+from sim.report.business_case import business_case
 from sim.report.extremes import extremes
 from sim.report.grid_capacity import grid_capacity
 from sim.report.kpis import kpis
@@ -82,6 +83,9 @@ KEYS: dict[str, str] = (
         "batteries": "list, one for each battery: site, full_cycles (energy out of the cells over capacity), deepest, mean_soc "
         "(shares of capacity), cycles (number by depth up to 0.1, 0.2, 0.4, 0.6, 0.8, 1, by rainflow), wear_eur, "
         "wear_by_rainflow_eur (null where wear has no price by depth)",
+        "business_case": "case, title, published (list of set, hubs, capex_meur, avoided_reinforcement_low_meur and _high_meur, "
+        "avoided_cost_meur_per_year, payback_years, source), arithmetic (list of words and the same figures, scaled), before and "
+        "after (what ozzo simulated: run at once, and this run), notes; null when the scenario names no case",
         "commanding": "what commanding the nodes came to (transport, nodes, commands, accepted, applied, failed, late, jobs_run, "
         "jobs_failed, silent_nodes, worst_ack_s, speed, note); null when nothing was commanded",
         "phases_s": "s; wall time of each phase before the report was written",
@@ -228,6 +232,7 @@ def summary(record: RunRecord) -> dict[str, Any]:
         "grid_capacity": grid_capacity(record),
         "network_plan": network_to_dict(last.plan.network) if last and last.plan.network else None,
         "batteries": battery_entries(record),
+        "business_case": business_case(record),
         "commanding": _commanding(record.commanding),
         "phases_s": dict(record.phases_s),
         "wall_s": record.wall_s,
