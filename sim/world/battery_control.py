@@ -221,6 +221,8 @@ def _follow(intent: Intent, ahead_kwh: float, now: Instant) -> tuple[float, floa
         from_grid, until = 0.0, 0.0
     charge = min(intent.charge_kw, surplus + from_grid)
     discharge = min(intent.discharge_kw, deficit + intent.to_grid_kw)
+    if surplus - charge > now.export_room_kw:
+        discharge = 0.0  # what the grid refuses leaves no room for the battery's export
     if discharge == 0 and surplus > charge:
         left = surplus - charge
         refused = max(0.0, left - now.export_room_kw)
