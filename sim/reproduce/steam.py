@@ -40,6 +40,8 @@ CELL_S = 20
 """Grid of starts and of the count of hosts, s; a job takes its host for whole steps."""
 PRICE_S = 900.0
 """Grid of the price of hosts, s."""
+ATTEMPTS = 20
+"""How often jobs that found no place may be put before all others."""
 SHORT_S, SHORT_QUANTILE, LONG_QUANTILE = 2 * HOUR_S, 0.2, 0.35
 FADES = 0.93
 """Assumption: how much of the distance from the week's mean is left an hour later (online forecast)."""
@@ -248,13 +250,20 @@ def planned(
     cells = int((latest + count).max()) + 1
     carbon = _cum_cells(case.carbon, cells)
     dear = carbon + np.concatenate(([0.0], np.cumsum(np.repeat(price, int(PRICE_S) // CELL_S)[:cells]))) * CELL_S / PRICE_S
-    taken, starts = np.zeros(cells + 1, np.int32), np.full(len(count), -1, np.int64)
     order = np.argsort(-count, kind="stable")
     wait = wait_g_per_h * CELL_S / HOUR_S
-    for number in range(passes + 1):
-        lost = kernels.place(order, earliest, latest, count, taken, hosts, carbon if number else dear, wait, starts)
-        if lost:
-            raise FeedError(f"{lost} jobs found no host in their day: {hosts} hosts are too few for the steps of {CELL_S} s")
+    for _ in range(ATTEMPTS):
+        taken, starts = np.zeros(cells + 1, np.int32), np.full(len(count), -1, np.int64)
+        lost = kernels.place(order, earliest, latest, count, taken, hosts, dear, wait, starts)
+        if not lost:
+            break
+        say(f"  {lost} jobs found no host in their window: they come first")
+        nowhere = starts[order] < 0
+        order = np.concatenate((order[nowhere], order[~nowhere]))
+    else:
+        raise FeedError(f"{lost} jobs found no host in their window: {hosts} hosts are too few for the steps of {CELL_S} s")
+    for number in range(passes):
+        kernels.place(order, earliest, latest, count, taken, hosts, carbon, wait, starts)
         say(f"  pass {number}: {case.job_carbon_g(_seconds(starts)) / 1e6:.4f} t for the jobs")
     return _seconds(starts)
 
