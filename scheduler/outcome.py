@@ -59,6 +59,12 @@ class ViolationKind(StrEnum):
     VOLTAGE_BAND = "voltage_band"
     LINE_LOADING = "line_loading"
     TRANSFORMER_LOADING = "transformer_loading"
+    PHASE_VOLTAGE = "phase_voltage"
+    """the voltage of a single phase breaks a rule of EN 50160"""
+    UNBALANCE = "unbalance"
+    """the phases of a bus differ too much"""
+    PHASE_LOADING = "phase_loading"
+    """a single phase of a line or transformer carries too much"""
     POWER_FLOW = "power_flow"
     """the AC power flow has no solution: the grid cannot carry this"""
 
@@ -231,6 +237,7 @@ class Outcome:
         log: notable happenings in order of time, ``(instant UTC, text)``.
         settlement: slots of 15 minutes on which peaks, events and the network are judged, or None when not known.
         net_import_kw: mean import minus export on them, ``[S, settlement slots]``.
+        phases: worst values of single phases by name, unit in the name; None where the network does not describe them.
         key_figures: energies, powers and money of each site, or None when not known.
     """
 
@@ -249,6 +256,7 @@ class Outcome:
     log: tuple[tuple[datetime, str], ...] = ()
     settlement: Horizon | None = None
     net_import_kw: FloatArray | None = None
+    phases: dict[str, float] | None = None
     key_figures: KeyFigures | None = None
 
 

@@ -172,7 +172,10 @@ class NetworkPart(Part):
     simbench: Annotated[Text | None, about("SimBench code, for example 1-LV-semiurb4--0-sw.", min_length=1)] = None
     json_: Annotated[
         Text | None,
-        about("Instead: JSON file that pandapower.to_json wrote; its loads and generators are the same in every slot."),
+        about(
+            "Instead: JSON file that pandapower.to_json wrote; its loads and generators are the same in every slot. With "
+            "single-phase loads and zero-sequence data in it, a rehearsal judges each phase."
+        ),
         Field(alias="json"),
     ] = None
     profile_start: Annotated[
