@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 
+from grid.heat_account import HeatAccount
 from grid.horizon import FloatArray, Horizon
 from grid.network_result import NetworkResult
 
@@ -230,6 +231,7 @@ class Outcome:
         log: notable happenings in order of time, ``(instant UTC, text)``.
         settlement: slots of 15 minutes on which peaks, events and the network are judged, or None when not known.
         net_import_kw: mean import minus export on them, ``[S, settlement slots]``.
+        heat: heat reused at all sites, or None when no site reuses heat.
     """
 
     policy: str
@@ -247,6 +249,7 @@ class Outcome:
     log: tuple[tuple[datetime, str], ...] = ()
     settlement: Horizon | None = None
     net_import_kw: FloatArray | None = None
+    heat: HeatAccount | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,6 +6,7 @@ second after it, or never.
 
 from __future__ import annotations
 
+import functools
 from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
@@ -13,6 +14,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from grid.assets.site_asset import Bill
+from grid.heat_account import HeatAccount
 from grid.horizon import FloatArray, Horizon
 from grid.response.event import CapacityEvent
 from grid.series import Series
@@ -21,6 +23,7 @@ from scheduler.objective import overlap_h
 from scheduler.outcome import EventDelivery, JobOutcome, MeteredEnergy, Outcome, Violation, ViolationKind
 from scheduler.scenario import Scenario
 from sim.totals import totals
+from sim.world.assets.heat import HeatWorld
 from sim.world.feeders import feeder_violations
 from sim.world.meter import FLOWS
 from sim.world.migrations import required_moves
@@ -92,6 +95,7 @@ def settle(world: SimulatedWorld, reporting: Horizon, baseline: Outcome | None) 
         log=tuple((_instant(world, moment_s), text) for moment_s, text in world.log),
         settlement=settlement,
         net_import_kw=net_kw,
+        heat=_heat(world),
     )
 
 
@@ -102,6 +106,12 @@ def _bill(world: SimulatedWorld) -> Bill:
         for asset in meter.assets:
             bill = bill.plus(asset.bill)
     return bill
+
+
+def _heat(world: SimulatedWorld) -> HeatAccount | None:
+    """Heat reused at all sites; None when no site reuses heat."""
+    found = [asset.account for meter in world.meters.values() for asset in meter.assets if isinstance(asset, HeatWorld)]
+    return functools.reduce(HeatAccount.plus, found) if found else None
 
 
 def _assets_not_followed(world: SimulatedWorld) -> list[Violation]:
