@@ -1,9 +1,9 @@
 """Coefficients of performance from temperatures: a share of Carnot's.
 
 ``COP = share * T_hot / (T_hot - T_cold)`` of a heat pump and ``share * T_cold / (T_hot - T_cold)`` of a chiller, temperatures in
-kelvin. Typical shares (quality grades): 0.4 for heat pumps on outdoor air, 0.5 on groundwater, 0.55 on brine (VDE-ETG,
-*Potenziale für Strom im Wärmemarkt bis 2050*, 2015), 0.4 to 0.6 for high temperatures (C. Arpagaus,
-*Hochtemperatur-Wärmepumpen*, VDE 2019); both as told in the documentation of oemof-thermal. None of this is in the project's texts, so a document must say its share.
+kelvin. Typical shares (quality grades), as the documentation of oemof-thermal tells them: 0.4 for heat pumps on outdoor air, 0.5
+on groundwater, 0.55 on brine (VDE-ETG, *Potenziale für Strom im Wärmemarkt bis 2050*, 2015), 0.4 to 0.6 for high temperatures
+(C. Arpagaus, *Hochtemperatur-Wärmepumpen*, VDE 2019). None of this is in the project's texts, so a document must say its share.
 """
 
 from __future__ import annotations
