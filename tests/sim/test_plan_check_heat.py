@@ -122,7 +122,8 @@ def test_a_plan_for_a_larger_heat_pump_is_told() -> None:
     (run,) = plan.assets
     wanted = replace(plan, assets=(replace(run, series={**run.series, "made_kw": np.full(12, 3.0)}),))
     told = [item for item in realise(scenario, wanted, scenario.seed).violations if item.kind is K.ASSET_NOT_FOLLOWED]
-    assert [(item.subject, item.value) for item in told] == [("heat of hall", pytest.approx(12.0))]
+    assert [item.subject for item in told] == ["heat of hall"]
+    assert told[0].value == pytest.approx(12.0)
 
 
 @pytest.mark.parametrize("slot", [1, 5, 11])

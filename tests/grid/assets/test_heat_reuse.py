@@ -19,7 +19,7 @@ DAY = day_horizon()
 
 def unit(**changes: Any) -> HeatReuse:
     """Half of the IT power as heat of 30 degC, raised to 70 degC at half of Carnot (COP 4.289), 5 kW demanded all day."""
-    given = {
+    given: dict[str, Any] = {
         "name": "heat",
         "share": 0.5,
         "source_c": 30.0,
