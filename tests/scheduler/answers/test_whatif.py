@@ -149,7 +149,7 @@ def test_a_schedule_is_carried_over_only_where_it_fits() -> None:
 
 
 def test_what_assets_owe_and_emit_is_in_both_plans() -> None:
-    """With heat reuse the plan as it is costs what ``ozzo plan`` says it does, earnings included, and dearer heat makes it cheaper."""
+    """With heat reuse the plan as it is costs what `ozzo plan` says, earnings included; better paid heat makes it cheaper."""
     scenario, plan = good()
     problem = build_problem(scenario)
     heat = problem.assets[0].asset
