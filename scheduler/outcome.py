@@ -9,6 +9,7 @@ from enum import StrEnum
 from grid.heat_account import HeatAccount
 from grid.horizon import FloatArray, Horizon
 from grid.network_result import NetworkResult
+from scheduler.key_figures import KeyFigures
 
 
 class ViolationKind(StrEnum):
@@ -232,6 +233,7 @@ class Outcome:
         settlement: slots of 15 minutes on which peaks, events and the network are judged, or None when not known.
         net_import_kw: mean import minus export on them, ``[S, settlement slots]``.
         heat: heat reused at all sites, or None when no site reuses heat.
+        key_figures: energies, powers and money of each site, or None when not known.
     """
 
     policy: str
@@ -250,6 +252,7 @@ class Outcome:
     settlement: Horizon | None = None
     net_import_kw: FloatArray | None = None
     heat: HeatAccount | None = None
+    key_figures: KeyFigures | None = None
 
 
 @dataclass(frozen=True, slots=True)

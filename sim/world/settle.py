@@ -6,9 +6,9 @@ second after it, or never.
 
 from __future__ import annotations
 
-import functools
 from dataclasses import replace
 from datetime import datetime, timedelta
+from functools import reduce
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -22,6 +22,7 @@ from scheduler.facility import Site
 from scheduler.objective import overlap_h
 from scheduler.outcome import EventDelivery, JobOutcome, MeteredEnergy, Outcome, Violation, ViolationKind
 from scheduler.scenario import Scenario
+from sim.key_figures import key_figures
 from sim.totals import totals
 from sim.world.assets.heat import HeatWorld
 from sim.world.feeders import feeder_violations
@@ -61,6 +62,8 @@ def settle(world: SimulatedWorld, reporting: Horizon, baseline: Outcome | None) 
     scenario = replace(world.scenario, horizon=world.horizon, events=world.events, sites=_with_reached_peaks(world))
     settlement = world.horizon.with_step(world.scenario.settlement)
     energy = metered(world, settlement)
+    meters = [world.meters[site.name] for site in scenario.sites]
+    bills = [meter.bill for meter in meters]
     net_kw = (energy.import_kwh - energy.export_kwh) / settlement.step_h
     index = {site.name: s for s, site in enumerate(scenario.sites)}
     jobs = tuple(_job_outcome(world, job) for job in world.jobs.values())
@@ -89,29 +92,23 @@ def settle(world: SimulatedWorld, reporting: Horizon, baseline: Outcome | None) 
             for event in world.events
             if _touches(event, world.horizon)
         ),
-        totals=totals(scenario, settlement, energy, jobs, dropped, not_moved, _bill(world)),
+        totals=totals(scenario, settlement, energy, jobs, dropped, not_moved, reduce(Bill.plus, bills, Bill())),
         violations=violations,
         network=None,
         log=tuple((_instant(world, moment_s), text) for moment_s, text in world.log),
         settlement=settlement,
         net_import_kw=net_kw,
+        key_figures=key_figures(
+            scenario, settlement, energy, np.stack([meter.made_kwh(settlement.edges_s) for meter in meters]), bills
+        ),
         heat=_heat(world),
     )
-
-
-def _bill(world: SimulatedWorld) -> Bill:
-    """What all assets owed by themselves."""
-    bill = Bill()
-    for meter in world.meters.values():
-        for asset in meter.assets:
-            bill = bill.plus(asset.bill)
-    return bill
 
 
 def _heat(world: SimulatedWorld) -> HeatAccount | None:
     """Heat reused at all sites; None when no site reuses heat."""
     found = [asset.account for meter in world.meters.values() for asset in meter.assets if isinstance(asset, HeatWorld)]
-    return functools.reduce(HeatAccount.plus, found) if found else None
+    return reduce(HeatAccount.plus, found) if found else None
 
 
 def _assets_not_followed(world: SimulatedWorld) -> list[Violation]:
