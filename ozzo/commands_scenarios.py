@@ -32,6 +32,15 @@ ROWS = (
 )
 """Rows of the figures table: words, key of the summary, decimals."""
 
+HEAT_ROWS = (
+    ("Heat delivered (MWh)", "delivered_mwh", 2),
+    ("Gas avoided (m3)", "gas_avoided_m3", 0),
+    ("Carbon avoided in boilers, not taken off (kg)", "co2_avoided_kg", 0),
+    ("Electricity of heat pumps (kWh)", "electricity_kwh", 0),
+    ("Cooling spared (kWh)", "cooling_saved_kwh", 0),
+)
+"""The same of what stands under ``heat``, where a site reuses heat."""
+
 TITLES = {"fifo": "run at once", "wait_for_sun": "wait for sun"}
 NETWORK = {
     "transformer_loading_pct": ("highest transformer loading", "%", 1),
@@ -189,10 +198,15 @@ def _figures(summary: dict[str, Any]) -> list[str]:
     policies = [("optimised plan", summary)]
     policies += [(TITLES.get(name, name), figures) for name, figures in summary.get("baselines", {}).items()]
     lines = ["| | " + " | ".join(title for title, _ in policies) + " |", "|---|" + "---|" * len(policies)]
-    for words, key, digits in ROWS:
-        values = (figures.get(key) for _, figures in policies)
-        lines.append(f"| {words} | " + " | ".join("" if value is None else f"{value:.{digits}f}" for value in values) + " |")
+    lines += [_row(words, [figures.get(key) for _, figures in policies], digits) for words, key, digits in ROWS]
+    if summary.get("heat"):
+        heat = [figures.get("heat") or {} for _, figures in policies]
+        lines += [_row(words, [figures.get(key) for figures in heat], digits) for words, key, digits in HEAT_ROWS]
     return [*lines, ""]
+
+
+def _row(words: str, values: Sequence[float | None], digits: int) -> str:
+    return f"| {words} | " + " | ".join("" if value is None else f"{value:.{digits}f}" for value in values) + " |"
 
 
 def _worst_of_network(summary: dict[str, Any]) -> list[str]:

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 
+from grid.heat_account import HeatAccount
 from grid.horizon import FloatArray, Horizon
 from grid.network_result import NetworkResult
 from scheduler.key_figures import KeyFigures
@@ -238,6 +239,7 @@ class Outcome:
         settlement: slots of 15 minutes on which peaks, events and the network are judged, or None when not known.
         net_import_kw: mean import minus export on them, ``[S, settlement slots]``.
         phases: worst values of single phases by name, unit in the name; None where the network does not describe them.
+        heat: heat reused at all sites, or None when no site reuses heat.
         key_figures: energies, powers and money of each site, or None when not known.
     """
 
@@ -257,6 +259,7 @@ class Outcome:
     settlement: Horizon | None = None
     net_import_kw: FloatArray | None = None
     phases: dict[str, float] | None = None
+    heat: HeatAccount | None = None
     key_figures: KeyFigures | None = None
 
 

@@ -67,10 +67,11 @@ def renewable_kw(scenario: Scenario, site: Site, horizon: Horizon) -> FloatArray
 def fixed_kw(scenario: Scenario, site: Site, horizon: Horizon) -> FloatArray:
     """Fixed load that a plan reserves, ``[T]`` kW: the quantile, but not what the connection could never import."""
     factor = max(0.0, 1.0 + relative_error(scenario.errors.load_sigma, scenario.planning.load_quantile))
-    wanted = np.full(horizon.slots, site.idle_kw * factor)
+    forecast = site.idle_on(horizon)
+    wanted: FloatArray = forecast * factor
     if factor <= 1.0:
         return wanted
-    kept: FloatArray = np.maximum(site.idle_kw, np.minimum(wanted, site.connection.import_limit_kw.mean(horizon)))
+    kept: FloatArray = np.maximum(forecast, np.minimum(wanted, site.connection.import_limit_kw.mean(horizon)))
     return kept
 
 

@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 from grid.errors import Finding, InputError
 from grid.response.event import CapacityEvent
 from scheduler.answers.warm import carried_over, plan_from
+from scheduler.asset_runs import bill_of
 from scheduler.document.units import nearest
 from scheduler.optimiser.interrupt import Interruption
 from scheduler.plan import Plan
@@ -108,7 +109,8 @@ def figures(problem: Problem, plan: Plan) -> dict[str, float]:
     return {
         "objective_eur": plan.objective_eur,
         "cost_eur": plan.objective_eur - parts["carbon"] - parts["dropped"],
-        "carbon_kg": step_h * float((energy.import_kw * problem.carbon_g_per_kwh).sum()) / 1000.0,
+        "carbon_kg": (step_h * float((energy.import_kw * problem.carbon_g_per_kwh).sum()) + bill_of(plan.assets).carbon_g)
+        / 1000.0,
         "peak_kw": float(energy.import_kw.max(axis=1).sum()),
         "import_kwh": step_h * float(energy.import_kw.sum()),
         "export_kwh": step_h * float(energy.export_kw.sum()),

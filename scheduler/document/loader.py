@@ -26,6 +26,7 @@ from scheduler.document.checks import check_places
 from scheduler.document.checks_work import allowed_sites, check_work
 from scheduler.document.connection_series import limit_series
 from scheduler.document.context import Context, open_context
+from scheduler.document.cooling import build_cooling, outdoor_series
 from scheduler.document.jobs import scenario_jobs
 from scheduler.document.network import read_network
 from scheduler.document.places import SitePart
@@ -209,6 +210,9 @@ def _site(context: Context, sources: Sources, part: SitePart, index: int, horizo
     solar = maker.solar(part.solar, (*place, "solar"))
     wind = maker.wind(part.wind, (*place, "wind"))
     market, tariff = sources.series[price], part.tariff
+    outdoor = outdoor_series(context, sources, part.cooling, (*place, "cooling"), (own and own.weather) or signals.weather)
+    if part.cooling is not None and outdoor is None:
+        return None
     return Site(
         name=part.name,
         tier=part.tier,
@@ -225,12 +229,14 @@ def _site(context: Context, sources: Sources, part: SitePart, index: int, horizo
             )
             for group in part.nodes
         ),
-        pue=part.pue,
+        pue=part.sizing_pue,
+        cooling=None if part.cooling is None else build_cooling(part.cooling),
+        outdoor_c=outdoor,
         overhead_kw=part.overhead_kw,
         solar_kw=solar,
         wind_kw=wind,
         battery=bridged(part, build_battery(part.battery) if part.battery else None),
-        assets=build_assets(part),
+        assets=build_assets(part, sources.series, outdoor),
         connection=Connection(
             limit_series(part.connection, "import_limit_kw", horizon, context.zone),
             limit_series(part.connection, "export_limit_kw", horizon, context.zone),

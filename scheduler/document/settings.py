@@ -124,6 +124,11 @@ class ErrorsPart(Part):
         about("Standard deviation of the relative error of fixed load.", ge=0, le=10),
         Unit("share"),
     ] = _ERRORS.load_sigma
+    temperature_sigma_k: Annotated[
+        float,
+        about("Standard deviation of the error of the outdoor temperature where a site has cooling.", ge=0, le=50),
+        Unit("K"),
+    ] = _ERRORS.temperature_sigma_k
     error_correlation_h: Annotated[float, about("Time constant of these errors.", gt=0), Unit("h")] = _ERRORS.error_correlation_h
     duration_low: Annotated[
         float, about("Shortest true run time as a share of the one asked for.", gt=0, le=100), Unit("share")

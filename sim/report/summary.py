@@ -46,6 +46,8 @@ POLICY_KEYS: dict[str, str] = {
     "no plan without the event is known), baseline_method, actual_kw, worst_kw, shortfall_kwh",
     "network": "worst value, element and time (UTC) for voltage_low_pu, voltage_high_pu, line_loading_pct, "
     "transformer_loading_pct; null without a power flow",
+    "heat": "heat reused: delivered_mwh, gas_avoided_m3 and co2_avoided_kg (what gas boilers would have burnt and emitted for "
+    "it; never taken off carbon_kg), electricity_kwh (heat pumps), cooling_saved_kwh (chillers); null when no site reuses heat",
     "solve_s": "s; wall time of building and solving, all plans of that policy together",
     "kpis": "key figures, as below; null without an execution",
 }
@@ -134,6 +136,19 @@ def _network(outcome: Outcome | None) -> dict[str, Any] | None:
     return {name: {"value": worst.value, "element": worst.element, "when": iso(worst.when)} for name, worst in found.items()}
 
 
+def _heat(outcome: Outcome | None) -> dict[str, float] | None:
+    if outcome is None or outcome.heat is None:
+        return None
+    heat = outcome.heat
+    return {
+        "delivered_mwh": heat.delivered_kwh / 1000.0,
+        "gas_avoided_m3": heat.gas_avoided_m3,
+        "co2_avoided_kg": heat.co2_avoided_kg,
+        "electricity_kwh": heat.electricity_kwh,
+        "cooling_saved_kwh": heat.cooling_saved_kwh,
+    }
+
+
 def _policy(record: RunRecord, plans: list[Plan], outcome: Outcome | None) -> dict[str, Any]:
     """Keys of ``POLICY_KEYS`` without verdict and violations."""
     first = plans[0] if plans else None
@@ -145,6 +160,7 @@ def _policy(record: RunRecord, plans: list[Plan], outcome: Outcome | None) -> di
         "planned_objective_eur": first.objective_eur if first else None,
         "events": [_delivery(delivery) for delivery in outcome.deliveries] if outcome else [],
         "network": _network(outcome),
+        "heat": _heat(outcome),
         "solve_s": sum(plan.build_s + plan.solve_s for plan in plans) if plans else None,
         "kpis": kpis(record, outcome),
     }

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from grid.assets.site_asset import Bill
+from grid.heat_account import HeatAccount
 from grid.horizon import FloatArray, Horizon
 from grid.response.event import CapacityEvent
 from grid.series import Series
@@ -23,6 +24,7 @@ from scheduler.outcome import EventDelivery, JobOutcome, MeteredEnergy, Outcome,
 from scheduler.scenario import Scenario
 from sim.key_figures import key_figures
 from sim.totals import totals
+from sim.world.assets.heat import HeatWorld
 from sim.world.feeders import feeder_violations
 from sim.world.meter import FLOWS
 from sim.world.migrations import required_moves
@@ -99,7 +101,14 @@ def settle(world: SimulatedWorld, reporting: Horizon, baseline: Outcome | None) 
         key_figures=key_figures(
             scenario, settlement, energy, np.stack([meter.made_kwh(settlement.edges_s) for meter in meters]), bills
         ),
+        heat=_heat(world),
     )
+
+
+def _heat(world: SimulatedWorld) -> HeatAccount | None:
+    """Heat reused at all sites; None when no site reuses heat."""
+    found = [asset.account for meter in world.meters.values() for asset in meter.assets if isinstance(asset, HeatWorld)]
+    return reduce(HeatAccount.plus, found) if found else None
 
 
 def _assets_not_followed(world: SimulatedWorld) -> list[Violation]:
