@@ -5,13 +5,16 @@ To add a kind: a module ``assets_<kind>`` with its part, its check and its maker
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Annotated
 
 from pydantic import Field
 
 from grid.assets.battery import Battery
+from grid.assets.charging import ChargingFleet
 from grid.assets.site_asset import SiteAsset
 from scheduler.document.assets_biogas import BiogasPart, build_biogas, check_biogas
+from scheduler.document.assets_charging import ChargingPart, check_charging
 from scheduler.document.assets_generator import GeneratorPart, build_generator, check_generator, with_reserve
 from scheduler.document.tree import Place
 
@@ -19,7 +22,7 @@ if TYPE_CHECKING:
     from scheduler.document.context import Context
     from scheduler.document.places import SitePart
 
-AssetPart = Annotated[BiogasPart | GeneratorPart, Field(discriminator="kind")]
+AssetPart = Annotated[BiogasPart | ChargingPart | GeneratorPart, Field(discriminator="kind")]
 """One asset; ``kind`` says which."""
 
 
@@ -30,13 +33,23 @@ def check_assets(context: Context, site: SitePart, place: Place) -> None:
         where = context.place(*place, "assets", index)
         if isinstance(part, BiogasPart):
             check_biogas(context, part, where)
+        elif isinstance(part, ChargingPart):
+            check_charging(context, part, where)
         else:
             check_generator(context, part, where, site)
 
 
-def build_assets(site: SitePart) -> tuple[SiteAsset, ...]:
-    """The assets of a site without findings."""
-    return tuple(build_biogas(part) if isinstance(part, BiogasPart) else build_generator(part) for part in site.assets)
+def build_assets(site: SitePart, fleet: Callable[[ChargingPart], ChargingFleet]) -> tuple[SiteAsset, ...]:
+    """The assets of a site without findings; ``fleet`` makes charging points, which need the site's prices and the horizon."""
+    assets: list[SiteAsset] = []
+    for part in site.assets:
+        if isinstance(part, BiogasPart):
+            assets.append(build_biogas(part))
+        elif isinstance(part, ChargingPart):
+            assets.append(fleet(part))
+        else:
+            assets.append(build_generator(part))
+    return tuple(assets)
 
 
 def bridged(site: SitePart, battery: Battery | None) -> Battery | None:
