@@ -32,7 +32,7 @@ ROWS = (
 )
 """Rows of the figures table: words, key of the summary, decimals."""
 
-TITLES = {"fifo": "run at once", "wait_for_sun": "wait for sun"}
+TITLES = {"fifo": "run at once", "wait_for_sun": "wait for sun", "shift_only": "cars give nothing back"}
 NETWORK = {
     "transformer_loading_pct": ("highest transformer loading", "%", 1),
     "line_loading_pct": ("highest line loading", "%", 1),

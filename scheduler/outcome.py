@@ -152,6 +152,22 @@ class MeteredEnergy:
 
 
 @dataclass(frozen=True, slots=True)
+class CarDeparture:
+    """How a car left its charging point.
+
+    Attributes:
+        site, asset, session: names of the site, its charging points and the stay.
+        gained_kwh: in its battery since arrival; missing_kwh: less than it was to gain.
+    """
+
+    site: str
+    asset: str
+    session: str
+    gained_kwh: float
+    missing_kwh: float
+
+
+@dataclass(frozen=True, slots=True)
 class EventDelivery:
     """Proof of delivery of one demand-response event at one site.
 
@@ -230,6 +246,7 @@ class Outcome:
         log: notable happenings in order of time, ``(instant UTC, text)``.
         settlement: slots of 15 minutes on which peaks, events and the network are judged, or None when not known.
         net_import_kw: mean import minus export on them, ``[S, settlement slots]``.
+        departures: every car that left a charging point.
     """
 
     policy: str
@@ -247,6 +264,7 @@ class Outcome:
     log: tuple[tuple[datetime, str], ...] = ()
     settlement: Horizon | None = None
     net_import_kw: FloatArray | None = None
+    departures: tuple[CarDeparture, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

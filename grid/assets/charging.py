@@ -1,9 +1,9 @@
 """A fleet of cars at charging points: when each is charged may be chosen, and, where asked for, what it gives back (V2G).
 
 Within a slot powers are means. A car is charged only in slots in which it is there from beginning to end; every stay ends within
-the horizon of the scenario (the document's reader sees to that). ``d gained / dt = charge * charge_efficiency - discharge / discharge_efficiency``.
-What a car lacks at departure is paid at the price of last resort. Sessions are planned in groups (``charging_sessions``: exact)
-and taken apart in proportion to their power.
+the horizon of the scenario (the document's reader sees to that). ``d gained / dt = charge * charge_efficiency - discharge /
+discharge_efficiency``. What a car lacks at departure is paid at the price of last resort. Sessions are planned in groups
+(``charging_sessions``: exact) and taken apart in proportion to their power.
 """
 
 from __future__ import annotations

@@ -9,12 +9,13 @@ from __future__ import annotations
 
 import heapq
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
+import numpy.typing as npt
 
 from grid.assets.charging_sessions import Session
-from grid.horizon import Horizon
+from grid.horizon import FloatArray, Horizon
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,16 +106,18 @@ def draw_sessions(town: Town, midnight_h: float, horizon: Horizon, rng: np.rando
     weights = np.array([wave.share for wave in town.waves])
     which = rng.choice(len(town.waves), size=town.sessions, p=weights / weights.sum())
 
-    def moment(mean: Callable[[Wave], float], deviation: Callable[[Wave], float]) -> np.ndarray[tuple[int], np.dtype[np.float64]]:
+    def moment(mean: Callable[[Wave], float], deviation: Callable[[Wave], float]) -> FloatArray:
         """Steps of the grid after the horizon's start."""
         middle, spread = (np.array([of(wave) for wave in town.waves])[which] for of in (mean, deviation))
-        drawn: np.ndarray[tuple[int], np.dtype[np.float64]] = np.round((rng.normal(middle, spread) + midnight_h) / step)
+        drawn: FloatArray = np.round((rng.normal(middle, spread) + midnight_h) / step)
         return drawn
 
     arrival = np.clip(moment(lambda wave: wave.arrival_h, lambda wave: wave.arrival_sd_h), 0, last - 1)
     departure = np.clip(moment(lambda wave: wave.departure_h, lambda wave: wave.departure_sd_h), arrival + 1, last)
     shares = np.array([plug.share for plug in town.plugs])
-    power = np.array([plug.power_kw for plug in town.plugs])[rng.choice(len(town.plugs), size=town.sessions, p=shares / shares.sum())]
+    power = np.array([plug.power_kw for plug in town.plugs])[
+        rng.choice(len(town.plugs), size=town.sessions, p=shares / shares.sum())
+    ]
     shape = (town.mean_kwh / town.sd_kwh) ** 2
     wanted = rng.gamma(shape, town.mean_kwh / shape, size=town.sessions)
     hours = np.clip(np.ceil(wanted / (power * town.efficiency) / step), 1, departure - arrival) * step
@@ -131,14 +134,14 @@ def draw_sessions(town: Town, midnight_h: float, horizon: Horizon, rng: np.rando
             room = max(0.0, both.capacity_kwh - energy)
             has = float(np.round(level[index] * 10) / 10 * room)
             least = min(both.minimum_share * both.capacity_kwh, has + energy)
-            car = (has, max(both.capacity_kwh, energy), least, both.power_kw, gives[index])
-            sessions.append(Session(name, *stay, energy, float(power[index]), *car))
+            car = Session(name, *stay, energy, float(power[index]), has, max(both.capacity_kwh, energy), least, both.power_kw)
+            sessions.append(replace(car, consent=gives[index]))
         else:
             sessions.append(Session(name, *stay, energy, float(power[index])))
     return Drawn(tuple(sessions), town.sessions - len(sessions))
 
 
-def _served(points: int, order: np.ndarray, arrival: np.ndarray, departure: np.ndarray) -> list[int]:  # type: ignore[type-arg]
+def _served(points: int, order: npt.NDArray[np.int64], arrival: FloatArray, departure: FloatArray) -> list[int]:
     """Cars that find a free point, first come first served."""
     taken: list[float] = []
     served = []
@@ -153,9 +156,9 @@ def _served(points: int, order: np.ndarray, arrival: np.ndarray, departure: np.n
 
 def _giving(
     town: Town,
-    order: np.ndarray,  # type: ignore[type-arg]
-    arrival: np.ndarray,  # type: ignore[type-arg]
-    departure: np.ndarray,  # type: ignore[type-arg]
+    order: npt.NDArray[np.int64],
+    arrival: FloatArray,
+    departure: FloatArray,
     rng: np.random.Generator,
 ) -> dict[int, bool]:
     """Sessions at a bidirectional point of a car that can give back, with its owner's consent."""

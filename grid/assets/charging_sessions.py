@@ -3,10 +3,10 @@
 A *session* is a stay of a car at a charging point: from its arrival to its departure it may take up to ``power_kw`` and is to
 gain ``energy_kwh`` in its battery. Energy is counted as what the battery *gained* since arrival, so 0 at arrival.
 
-**Aggregation is exact.** Let ``X`` be what a session of 1 kW may do: all powers ``x(t)`` in ``[0, 1]`` within the window whose sum
-of gains is the energy per kW, less what is missing; with discharge also the bounds on the gain per kW in every slot. Sessions
-with the same window and the same ratios to their power then may do ``P_i X``. ``X`` is convex, so ``P_1 X + P_2 X = (P_1 + P_2) X``:
-whatever they do together is something that one session of ``P = sum P_i`` may do, and each ``p`` of that one comes apart as
+**Aggregation is exact.** Let ``X`` be what a session of 1 kW may do: all powers ``x(t)`` in ``[0, 1]`` within the window whose
+sum of gains is the energy per kW, less what is missing; with discharge also the bounds on the gain per kW in every slot. Sessions
+with the same window and the same ratios to their power then may do ``P_i X``. ``X`` is convex, so ``P_1 X + P_2 X = (P_1 + P_2)
+X``: whatever they do together is something that one session of ``P = sum P_i`` may do, and each ``p`` of that one comes apart as
 ``p_i = P_i / P * p``, which lies in ``P_i X``. Costs are prices per kWh that are the same for all, so both cost the same. By
 induction the sessions stay at the same gain per kW, so this holds in the middle of a window, too. (Where energy has a negative
 price, charging and discharging at once must be forbidden, ``X`` is then not convex, and all sessions of a group charge or all

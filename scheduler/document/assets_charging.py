@@ -1,4 +1,4 @@
-"""Charging points in the document: sessions one by one or drawn from assumptions, what cars may give back, the grid's peak hours."""
+"""Charging points in the document: sessions one by one or drawn, what cars may give back, the peak hours of the grid."""
 
 from __future__ import annotations
 
@@ -40,7 +40,9 @@ class SessionPart(Part):
         about("Level that discharging never undercuts; a car that arrives below it is charged up to there first.", ge=0),
         Unit("kWh"),
     ] = 0.0
-    discharge_kw: Annotated[float, about("Largest power that point and car can give back; 0: they cannot.", ge=0), Unit("kW")] = 0.0
+    discharge_kw: Annotated[float, about("Largest power that point and car can give back; 0: they cannot.", ge=0), Unit("kW")] = (
+        0.0
+    )
     consent: Annotated[bool, about("True when its owner allows it to give back.")] = False
 
 
@@ -68,7 +70,9 @@ class BidirectionalPart(Part):
     cars: Annotated[Count, about("Cars that can; each charges at most once in the horizon.", ge=0, le=MOST_SESSIONS)]
     power_kw: Annotated[float, about("Largest power that one gives back.", gt=0), Unit("kW")]
     capacity_kwh: Annotated[float, about("Of the battery of one.", gt=0), Unit("kWh")]
-    minimum_share: Annotated[float, about("Share of the battery that discharging never undercuts.", ge=0, le=1), Unit("share")] = 0.3
+    minimum_share: Annotated[
+        float, about("Share of the battery that discharging never undercuts.", ge=0, le=1), Unit("share")
+    ] = 0.3
     consent_share: Annotated[float, about("Probability that an owner allows it.", ge=0, le=1), Unit("share")] = 1.0
 
 
@@ -84,7 +88,11 @@ class ChargingGeneratorPart(Part):
     plugs: Annotated[tuple[PlugPart, ...], about("What power they take.", min_length=1)]
     grid_minutes: Annotated[
         Count,
-        about("Arrivals, departures and hours at full power lie on this grid; coarser is fewer groups and a quicker plan.", ge=1, le=240),
+        about(
+            "Arrivals, departures and hours at full power lie on this grid; coarser is fewer groups and a quicker plan.",
+            ge=1,
+            le=240,
+        ),
     ] = 30
     bidirectional: Annotated[BidirectionalPart | None, about("What can give back.")] = None
 

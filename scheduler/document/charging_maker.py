@@ -64,9 +64,9 @@ class ChargingMaker:
         arrival, departure = (self.context.moment(moment, ()) for moment in (part.arrival, part.departure))
         if arrival is None or departure is None:
             return None
-        hours = ((moment.timestamp() - self.horizon.start_s) / 3600.0 for moment in (arrival, departure))
+        first, last = ((moment.timestamp() - self.horizon.start_s) / 3600.0 for moment in (arrival, departure))
         given = part.model_dump(exclude={"name", "arrival", "departure"})
-        return Session(part.name, *hours, **given)
+        return Session(part.name, first, last, **given)
 
     def _drawn(self, part: ChargingPart) -> tuple[Session, ...]:
         drawer = part.generator

@@ -23,7 +23,7 @@ from scheduler.optimiser.restrict import BoolArray
 
 LEAST_SECONDS = 5.0
 SECONDS_PER_COLUMN = 2e-4
-"""One linear programme of energy alone may always take this long, and this much longer a column, so that there is a plan at all."""
+"""One linear programme of energy alone may always take this long (and so much more a column): there is a plan at all."""
 
 
 def evaluate(

@@ -14,6 +14,7 @@ from scheduler.network_json import network_to_dict
 from scheduler.outcome import EventDelivery, Outcome, Totals, Violation
 from scheduler.plan import Plan
 from sim.record import Commanding, RunRecord
+from sim.report.charging import CHARGING_MEANING, charging_figures
 from sim.report.extremes import extremes
 from sim.report.grid_capacity import grid_capacity
 
@@ -76,6 +77,7 @@ KEYS: dict[str, str] = (
         "network_plan": "what AC says of the plan in force at the end: rounds, cuts, voltage_error_max_pu, voltage_error_p99_pu, "
         "loading_error_max_pct, loading_error_p99_pct (linear model against AC), headroom (rating, peak and released of each "
         "element, kVA; feeders kW), left (what the network does not carry); null when the plan was not held to a network",
+        "charging": CHARGING_MEANING,
         "commanding": "what commanding the nodes came to (transport, nodes, commands, accepted, applied, failed, late, jobs_run, "
         "jobs_failed, silent_nodes, worst_ack_s, speed, note); null when nothing was commanded",
         "phases_s": "s; wall time of each phase before the report was written",
@@ -220,6 +222,7 @@ def summary(record: RunRecord) -> dict[str, Any]:
         "better_than": better_than(record),
         "grid_capacity": grid_capacity(record),
         "network_plan": network_to_dict(last.plan.network) if last and last.plan.network else None,
+        "charging": charging_figures(record),
         "commanding": _commanding(record.commanding),
         "phases_s": dict(record.phases_s),
         "wall_s": record.wall_s,

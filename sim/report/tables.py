@@ -27,7 +27,12 @@ ROWS: tuple[tuple[str, str, str, int], ...] = (
 )
 """Key, label, unit and decimals of the rows that every report shows."""
 
-POLICY_WORDS = {"milp": "optimised plan", "fifo": "run at once", "wait_for_sun": "wait for sun"}
+POLICY_WORDS = {
+    "milp": "optimised plan",
+    "fifo": "run at once",
+    "wait_for_sun": "wait for sun",
+    "shift_only": "cars that give nothing back",
+}
 
 
 def policy_words(name: str | None) -> str:

@@ -18,9 +18,10 @@ from grid.response.event import CapacityEvent
 from grid.series import Series
 from scheduler.facility import Site
 from scheduler.objective import overlap_h
-from scheduler.outcome import EventDelivery, JobOutcome, MeteredEnergy, Outcome, Violation, ViolationKind
+from scheduler.outcome import CarDeparture, EventDelivery, JobOutcome, MeteredEnergy, Outcome, Violation, ViolationKind
 from scheduler.scenario import Scenario
 from sim.totals import totals
+from sim.world.assets.charging import ChargingWorld
 from sim.world.feeders import feeder_violations
 from sim.world.meter import FLOWS
 from sim.world.migrations import required_moves
@@ -92,6 +93,7 @@ def settle(world: SimulatedWorld, reporting: Horizon, baseline: Outcome | None) 
         log=tuple((_instant(world, moment_s), text) for moment_s, text in world.log),
         settlement=settlement,
         net_import_kw=net_kw,
+        departures=_departures(world),
     )
 
 
@@ -102,6 +104,17 @@ def _bill(world: SimulatedWorld) -> Bill:
         for asset in meter.assets:
             bill = bill.plus(asset.bill)
     return bill
+
+
+def _departures(world: SimulatedWorld) -> tuple[CarDeparture, ...]:
+    """Every car that left a charging point, by site and asset."""
+    return tuple(
+        CarDeparture(name, asset.name, session, gained, missing)
+        for name, meter in world.meters.items()
+        for asset in meter.assets
+        if isinstance(asset, ChargingWorld)
+        for session, gained, missing in asset.departed()
+    )
 
 
 def _assets_not_followed(world: SimulatedWorld) -> list[Violation]:

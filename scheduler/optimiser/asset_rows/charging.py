@@ -43,7 +43,7 @@ def add(parts: ModelParts, number: int, placed: PlacedAsset) -> AssetRows:
     _gained(build, fleet, giving, (charge, discharge, missing), horizon)
     if burning_pays(parts.problem, placed.site):
         _either(build, taken, given, (charge, discharge))
-    cost = [(fleet.missing_eur_per_kwh, missing, g) for g in due]
+    cost: list[Term] = [(fleet.missing_eur_per_kwh, missing, g) for g in due]
     cost += [(horizon.step_h * fleet.wear_eur_per_kwh, discharge, cell) for cell in given]
     return AssetRows(
         site=placed.site,

@@ -111,6 +111,11 @@ class ChargingWorld(AssetWorld):
         groups = {f"gained_kwh.{group.name}": float(gained[g]) for g, group in enumerate(self.fleet.groups)}
         return {"hours": self.fleet.gone_h + self._now_s / 3600.0, **groups}
 
+    def departed(self) -> list[tuple[str, float, float]]:
+        """Name, energy gained and energy missing of every car that has left, kWh."""
+        gone = np.flatnonzero(~np.isnan(self.missing_kwh) & (self._departure_s > TINY_S)).tolist()
+        return [(self.fleet.sessions[i].name, float(self.gained_kwh[i]), float(self.missing_kwh[i])) for i in gone]
+
     def _go(self, now_s: float) -> None:
         """Bill and name what cars lack that leave now."""
         leaving = np.isnan(self.missing_kwh) & (self._departure_s <= now_s + TINY_S)
