@@ -60,16 +60,22 @@ def _cars(fleet: ChargingFleet, run: AssetRun, step_h: float) -> _Cars:
     return _Cars(taken, given, begun[:, None] + np.cumsum(change, axis=1), there.astype(np.float64), begun)
 
 
-def _worst(over: FloatArray) -> FloatArray:
-    """The largest excess of any car in each slot."""
-    most: FloatArray = over.max(axis=0)
-    return most
+@dataclass(frozen=True, slots=True)
+class _Limit:
+    """A limit of every car: rule, its name, tolerance, unit, and what to do about the car that ``{}`` names."""
 
+    kind: ViolationKind
+    words: str
+    tolerance: float
+    unit: str
+    advice: str
 
-def _of(values: FloatArray, over: FloatArray) -> FloatArray:
-    """The value of the worst car in each slot."""
-    found: FloatArray = np.take_along_axis(values, over.argmax(axis=0)[None, :], axis=0)[0]
-    return found
+    def over(self, fleet: ChargingFleet, values: FloatArray, limits: FloatArray, excess: FloatArray) -> Over:
+        """The worst car in each slot, and the worst of all by name; arrays are ``[N, T]``."""
+        worst = excess.argmax(axis=0)[None, :]
+        value, limit, over = (np.take_along_axis(array, worst, axis=0)[0] for array in (values, limits, excess))
+        name = fleet.sessions[int(worst[0, over.argmax()])].name
+        return self.kind, self.words, over, self.tolerance, value, limit, self.unit, self.advice.format(name)
 
 
 def charging_rules(fleet: ChargingFleet, run: AssetRun, step_h: float) -> Iterator[Over]:
@@ -80,20 +86,15 @@ def charging_rules(fleet: ChargingFleet, run: AssetRun, step_h: float) -> Iterat
         total, series = sums.sum(axis=0), run.series[name]
         yield kind, f"sum of {name}", np.abs(series - total), LIMIT_KW, series, total, "kW", "It is the sum of the cars'."
     yield kind, "draw", np.abs(run.draw_kw - net), LIMIT_KW, run.draw_kw, net, "kW", "It is what cars take less what they give."
-    gives = np.array([fleet.discharge and car.discharge_kw > 0 and car.consent for car in fleet.sessions])
-    limits = (
-        ("charging power", cars.taken, np.array([[car.power_kw] for car in fleet.sessions]), "Charge the car with less power."),
-        (
-            "discharging power",
-            cars.given,
-            np.array([[car.discharge_kw if may else 0.0] for car, may in zip(fleet.sessions, gives, strict=True)]),
-            "Take less back: switch, point, car and owner must all allow it.",
-        ),
-    )
-    for name, power, rated, advice in limits:
-        for words, most in ((name, rated + 0.0 * cars.there), (f"{name} of absent cars", rated * cars.there)):
-            over = np.maximum(power - most, -power)
-            yield kind, words, _worst(over), LIMIT_KW, _of(power, over), _of(most, over), "kW", advice
+    gives = np.array([[fleet.discharge and car.discharge_kw > 0 and car.consent] for car in fleet.sessions])
+    rated = np.array([[car.power_kw] for car in fleet.sessions])
+    back = np.where(gives, [[car.discharge_kw] for car in fleet.sessions], 0.0)
+    for name, power, most, advice in (
+        ("charging power", cars.taken, rated, "Charge {} with less power, and only while it is there."),
+        ("discharging power", cars.given, back, "Take less from {}: switch, point, car and owner must all allow it."),
+    ):
+        for words, limit in ((name, most + 0.0 * cars.there), (f"{name} of absent cars", most * cars.there)):
+            yield _Limit(kind, words, LIMIT_KW, "kW", advice).over(fleet, power, limit, np.maximum(power - limit, -power))
     yield from _energy(fleet, run, step_h, cars, gives)
 
 
@@ -102,16 +103,14 @@ def _energy(fleet: ChargingFleet, run: AssetRun, step_h: float, cars: _Cars, giv
     kind = ViolationKind.ASSET_STORE
     wanted = np.array([[car.energy_kwh] for car in fleet.sessions])
     room = np.array([[car.full_kwh - car.level_kwh] for car in fleet.sessions])
-    most: FloatArray = np.maximum(np.where(gives[:, None], room, wanted), cars.begun[:, None]) + 0.0 * cars.there
-    over = cars.gained - most
-    yield kind, "full car", _worst(over), CAR_KWH, _of(cars.gained, over), _of(most, over), "kWh", "Charge the car less."
+    most: FloatArray = np.maximum(np.where(gives, room, wanted), cars.begun[:, None]) + 0.0 * cars.there
+    yield _Limit(kind, "full car", CAR_KWH, "kWh", "Charge {} less.").over(fleet, cars.gained, most, cars.gained - most)
     least = np.array([[car.minimum_kwh - car.level_kwh] for car in fleet.sessions])
     full = np.array([[car.power_kw] for car in fleet.sessions]) * fleet.charge_efficiency * step_h
     reach = cars.begun[:, None] + full * np.cumsum(cars.there, axis=1)
-    floor: FloatArray = np.where(cars.there > 0, np.minimum(least, np.maximum(reach, cars.begun[:, None])), -np.inf)
-    over = np.where(cars.there > 0, floor - cars.gained, -1.0)
-    advice = "Charge a car below its least level first, and never discharge it so far."
-    yield kind, "least level", _worst(over), CAR_KWH, _of(cars.gained, over), _of(floor, over), "kWh", advice
+    floor: FloatArray = np.minimum(least, np.maximum(reach, cars.begun[:, None]))
+    low = _Limit(kind, "least level", CAR_KWH, "kWh", "Charge {} up to its least level first, and never discharge it so far.")
+    yield low.over(fleet, cars.gained, floor, np.where(cars.there > 0, floor - cars.gained, -1.0))
     due = np.array([car.departure_h > fleet.gone_h + 1e-6 for car in fleet.sessions])
     owed = float(np.maximum(0.0, wanted[:, 0] - cars.gained[:, -1])[due].sum())
     told = run.series["missing_kwh"]

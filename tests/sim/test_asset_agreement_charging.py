@@ -32,7 +32,7 @@ def spread(scenario: Scenario, seed: int) -> Scenario:
 @settings(max_examples=20, deadline=None)
 @given(fleet=fleets(), seed=st.integers(0, 999), minutes=st.sampled_from([30, 60]))
 def test_every_car_leaves_as_planned(fleet: ChargingFleet, seed: int, minutes: int) -> None:
-    """Random fleets: flows, cost and objective within 1e-6 of the plan, no rule broken, each car's battery at departure as planned."""
+    """Random fleets: flows, cost and objective within 1e-6 of the plan, no rule broken, each battery at departure as planned."""
     scenario = spread(with_assets(fleet, slots=12 * 60 // minutes, minutes=minutes), seed)
     assume(not planned(scenario).energy.unserved_kw.any())
     plan = assert_replays(scenario, {})

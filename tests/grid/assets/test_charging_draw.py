@@ -80,7 +80,7 @@ def test_the_seed_decides_everything() -> None:
 
 
 def test_cars_come_when_their_wave_comes() -> None:
-    """Without spread every evening car comes at six and leaves at half past seven, every morning car at half past eight and five."""
+    """Without spread evening cars stay from six to half past seven, morning cars from half past eight to five."""
     waves = tuple(replace(wave, arrival_sd_h=0.0, departure_sd_h=0.0) for wave in TOWN.waves)
     drawn = draw_sessions(
         replace(TOWN, waves=waves, points=60, plugs=(Plug(1.0, 22.0),)), 0.0, day_horizon(32), stream(3, "charging")

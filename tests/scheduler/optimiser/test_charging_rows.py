@@ -137,7 +137,7 @@ SPREAD = [50.0, 400.0, 400.0, 50.0, 50.0, 50.0, 50.0, 50.0]
         (True, {"minimum_kwh": 17.2}, False),
     ],
 )
-def test_switch_point_and_owner_must_all_allow_it(switch: bool, changes: dict[str, Any], gives: bool) -> None:  # noqa: FBT001
+def test_switch_point_and_owner_must_all_allow_it(switch: bool, changes: dict[str, Any], gives: bool) -> None:
     """At 400 EUR/MWh between hours of 50 a car gives back only when everything allows it, and never below its least level."""
     one = car(**(GIVING | changes))
     fleet = ChargingFleet("cars", (one,), MISSING, 0.9, 0.9, discharge=switch, wear_eur_per_kwh=0.02)
