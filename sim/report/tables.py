@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
 from sim.record import RunRecord
+from sim.report.charging_words import charging_sentences
 from sim.report.grid_capacity import overloaded_words
 from sim.report.summary import summary
 
@@ -105,6 +106,7 @@ def _lines(figures: dict[str, Any]) -> Iterable[str]:
         yield f"Above their rating: {overloaded_words(figures['grid_capacity'])}"
     if figures["interrupted"]:
         yield f"Interrupted in phase '{figures['interrupted']}'"
+    yield from charging_sentences(figures["charging"]) if figures["charging"] else ()
     if figures["verdict"]:
         yield f"Verdict of the rehearsal: {figures['verdict']}"
 
