@@ -17,6 +17,8 @@ from tests.factory import day_horizon
 SLOTS = 8
 GIVEN: dict[str, Any] = {"name": "a", "arrival_h": 1.0, "departure_h": 6.0, "energy_kwh": 6.0, "power_kw": 3.0}
 
+FLEET: dict[str, Any] = {"name": "cars", "sessions": (Session(**GIVEN),), "missing_eur_per_kwh": 1.0}
+
 ratios = st.sampled_from([(6.0, 3.0), (12.0, 6.0), (2.0, 4.0), (9.0, 3.0)])
 windows = st.sampled_from([(0.0, 5.0), (1.0, 6.0), (2.5, 8.0), (3.0, 3.5)])
 
@@ -72,7 +74,7 @@ def test_impossible_sessions_are_refused(changes: dict[str, float]) -> None:
 def test_impossible_fleets_are_refused(changes: dict[str, Any]) -> None:
     """No car, no efficiency, a negative price: no such fleet."""
     with pytest.raises(ValueError, match="charging"):
-        ChargingFleet(**({"name": "cars", "sessions": (Session(**GIVEN),), "missing_eur_per_kwh": 1.0} | changes))
+        ChargingFleet(**(FLEET | changes))
 
 
 def test_same_window_and_ratio_is_one_group() -> None:

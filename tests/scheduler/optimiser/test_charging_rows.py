@@ -47,7 +47,7 @@ def car_by_car(fleet: ChargingFleet, price: list[float], limit_kw: float) -> flo
     width = 2 * SLOTS + 1  # charge, discharge and missing of each car, then import, export
     count = len(cars) * width
     cost = np.concatenate((np.zeros(count), buy, -(buy - 0.02)))
-    bounds: list[tuple[float, float | None]] = [(0.0, None)] * count + [(0.0, limit_kw)] * SLOTS + [(0.0, 50.0)] * SLOTS
+    top = np.concatenate((np.full(count, np.inf), np.full(SLOTS, limit_kw), np.full(SLOTS, 50.0)))
     balance = np.zeros((SLOTS, len(cost)))
     rows, limits = [], []
     for i, car in enumerate(cars):
@@ -58,8 +58,8 @@ def car_by_car(fleet: ChargingFleet, price: list[float], limit_kw: float) -> flo
         cost[at + 2 * SLOTS] = fleet.missing_eur_per_kwh
         for t in range(SLOTS):
             there = car.arrival_h <= t and t + 1 <= car.departure_h
-            bounds[at + t] = (0.0, car.power_kw * there)
-            bounds[at + SLOTS + t] = (0.0, car.discharge_kw * there * gives)
+            top[at + t] = car.power_kw * there
+            top[at + SLOTS + t] = car.discharge_kw * there * gives
             balance[t, at + t], balance[t, at + SLOTS + t] = -1.0, 1.0
             level[at + t], level[at + SLOTS + t] = 0.9, -1 / 0.8
             added += 0.9 * car.power_kw * there
@@ -75,7 +75,7 @@ def car_by_car(fleet: ChargingFleet, price: list[float], limit_kw: float) -> flo
         limits.append(-car.energy_kwh)
     for t in range(SLOTS):
         balance[t, count + t], balance[t, count + SLOTS + t] = 1.0, -1.0
-    answer = linprog(cost, np.array(rows), limits, balance, np.full(SLOTS, 2.0), bounds)
+    answer = linprog(cost, np.array(rows), limits, balance, np.full(SLOTS, 2.0), np.column_stack((np.zeros(len(top)), top)))
     assert answer.status == 0, answer.message
     return float(answer.fun)
 
@@ -91,14 +91,17 @@ def test_the_optimum_is_that_of_every_car_by_itself(fleet: ChargingFleet, price:
         assert plan.objective_eur == pytest.approx(car_by_car(fleet, prices, limit), abs=1e-5)
 
 
-def car(name: str = "a", **changes: Any) -> Session:
+CAR: dict[str, Any] = {"name": "a", "arrival_h": 0.0, "departure_h": 6.0, "energy_kwh": 7.2, "power_kw": 4.0}
+
+
+def car(**changes: Any) -> Session:
     """A car that stays six hours, 4 kW, 7.2 kWh to gain: two hours at full power."""
-    return Session(**({"name": name, "arrival_h": 0.0, "departure_h": 6.0, "energy_kwh": 7.2, "power_kw": 4.0} | changes))
+    return Session(**(CAR | changes))
 
 
 def test_cars_wait_for_the_cheap_hours() -> None:
     """Two hours at full power go to the two cheapest of the stay, not to cheaper ones after it."""
-    fleet = ChargingFleet("cars", (car(), car("b", energy_kwh=14.4, power_kw=8.0)), MISSING, 0.9)
+    fleet = ChargingFleet("cars", (car(), car(name="b", energy_kwh=14.4, power_kw=8.0)), MISSING, 0.9)
     plan = MilpPolicy().plan(selling([90, 30, 80, 40, 70, 60, 10, 10], fleet))
     assert plan.assets[0].series["charge_kw"] == pytest.approx(np.array([0, 12, 0, 12, 0, 0, 0, 0]))
     assert plan.breakdown_eur["assets"] == pytest.approx(0.0, abs=1e-9)
@@ -106,7 +109,7 @@ def test_cars_wait_for_the_cheap_hours() -> None:
 
 def test_what_cannot_be_brought_is_missing_at_its_price() -> None:
     """A car of one hour that asks for two lacks 3.6 kWh and costs 18 EUR; one with time lacks nothing."""
-    fleet = ChargingFleet("cars", (car(departure_h=1.5), car("b")), MISSING, 0.9)
+    fleet = ChargingFleet("cars", (car(departure_h=1.5), car(name="b")), MISSING, 0.9)
     plan = MilpPolicy().plan(selling([50.0] * SLOTS, fleet))
     left = {item.session.name: item.missing_kwh for item in fleet.departures(plan.assets[0].series, 1.0)}
     assert left == pytest.approx({"a": 3.6, "b": 0.0}, abs=1e-6)
@@ -116,14 +119,14 @@ def test_what_cannot_be_brought_is_missing_at_its_price() -> None:
 
 def test_a_narrow_connection_shares_what_there_is() -> None:
     """Room for 1 kW in six hours brings 5.4 of 14.4 kWh; nothing goes unserved for the sake of cars."""
-    fleet = ChargingFleet("cars", (car(), car("b")), MISSING, 0.9)
+    fleet = ChargingFleet("cars", (car(), car(name="b")), MISSING, 0.9)
     problem = selling([50.0] * SLOTS, fleet, limit_kw=3.0)
     plan = MilpPolicy().plan(replace(problem, weights=replace(problem.weights, unserved_eur_per_kwh=20.0)))
     assert plan.assets[0].series["missing_kwh"].sum() == pytest.approx(9.0, abs=1e-6)
     assert not plan.energy.unserved_kw.any()
 
 
-GIVING = {"level_kwh": 10.0, "capacity_kwh": 40.0, "minimum_kwh": 8.0, "discharge_kw": 4.0, "consent": True}
+GIVING: dict[str, Any] = {"level_kwh": 10.0, "capacity_kwh": 40.0, "minimum_kwh": 8.0, "discharge_kw": 4.0, "consent": True}
 SPREAD = [50.0, 400.0, 400.0, 50.0, 50.0, 50.0, 50.0, 50.0]
 
 
@@ -167,7 +170,7 @@ def test_a_car_below_its_least_level_is_charged_first() -> None:
 
 def test_no_car_burns_energy_at_negative_prices() -> None:
     """With prices below zero a group charges or discharges in a slot, never both, and the plan is worth what it says."""
-    cars = (car(**(GIVING | {"capacity_kwh": 20.0})), car("b", **(GIVING | {"energy_kwh": 3.6, "capacity_kwh": 20.0})))
+    cars = (car(**(GIVING | {"capacity_kwh": 20.0})), car(name="b", **(GIVING | {"energy_kwh": 3.6, "capacity_kwh": 20.0})))
     fleet = ChargingFleet("cars", cars, MISSING, 0.9, 0.9, discharge=True)
     problem = selling([-200.0, -200.0, -150.0, -200.0, -100.0, -150.0, 50.0, 50.0], fleet)
     _, model = compiled(problem)
@@ -202,7 +205,7 @@ def test_aggregation_saves_columns_and_changes_nothing() -> None:
 
 def test_shift_only_plans_without_discharge() -> None:
     """The policy keeps cars from giving back and leaves the rest: dearer than with discharge, cheaper than at once."""
-    fleet = ChargingFleet("cars", (car(**GIVING), car("b")), MISSING, 0.9, 0.9, discharge=True, wear_eur_per_kwh=0.02)
+    fleet = ChargingFleet("cars", (car(**GIVING), car(name="b")), MISSING, 0.9, 0.9, discharge=True, wear_eur_per_kwh=0.02)
     problem = selling(SPREAD, fleet)
     shifted, whole, at_once = (policy.plan(problem) for policy in (ShiftOnlyPolicy(), MilpPolicy(), Fifo()))
     assert shifted.policy == "shift_only"
@@ -214,6 +217,6 @@ def test_shift_only_plans_without_discharge() -> None:
 
 def test_plans_of_cars_are_saved_whole() -> None:
     """A plan comes back from JSON with every series of every group."""
-    fleet = ChargingFleet("cars", (car(**GIVING), car("b")), MISSING, 0.9, 0.9, discharge=True)
+    fleet = ChargingFleet("cars", (car(**GIVING), car(name="b")), MISSING, 0.9, 0.9, discharge=True)
     for plan in (Fifo().plan(selling(SPREAD, fleet)), MilpPolicy().plan(selling(SPREAD, fleet))):
         assert plan_to_dict(plan_from_dict(plan_to_dict(plan))) == plan_to_dict(plan)
