@@ -8,6 +8,7 @@ from enum import StrEnum
 
 from grid.horizon import FloatArray, Horizon
 from grid.network_result import NetworkResult
+from scheduler.key_figures import KeyFigures
 
 
 class ViolationKind(StrEnum):
@@ -247,6 +248,7 @@ class Outcome:
         settlement: slots of 15 minutes on which peaks, events and the network are judged, or None when not known.
         net_import_kw: mean import minus export on them, ``[S, settlement slots]``.
         departures: every car that left a charging point.
+        key_figures: energies, powers and money of each site, or None when not known.
     """
 
     policy: str
@@ -265,6 +267,7 @@ class Outcome:
     settlement: Horizon | None = None
     net_import_kw: FloatArray | None = None
     departures: tuple[CarDeparture, ...] = ()
+    key_figures: KeyFigures | None = None
 
 
 @dataclass(frozen=True, slots=True)

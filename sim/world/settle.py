@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import datetime, timedelta
+from functools import reduce
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -20,6 +21,7 @@ from scheduler.facility import Site
 from scheduler.objective import overlap_h
 from scheduler.outcome import CarDeparture, EventDelivery, JobOutcome, MeteredEnergy, Outcome, Violation, ViolationKind
 from scheduler.scenario import Scenario
+from sim.key_figures import key_figures
 from sim.totals import totals
 from sim.world.assets.charging import ChargingWorld
 from sim.world.feeders import feeder_violations
@@ -59,6 +61,8 @@ def settle(world: SimulatedWorld, reporting: Horizon, baseline: Outcome | None) 
     scenario = replace(world.scenario, horizon=world.horizon, events=world.events, sites=_with_reached_peaks(world))
     settlement = world.horizon.with_step(world.scenario.settlement)
     energy = metered(world, settlement)
+    meters = [world.meters[site.name] for site in scenario.sites]
+    bills = [meter.bill for meter in meters]
     net_kw = (energy.import_kwh - energy.export_kwh) / settlement.step_h
     index = {site.name: s for s, site in enumerate(scenario.sites)}
     jobs = tuple(_job_outcome(world, job) for job in world.jobs.values())
@@ -87,23 +91,17 @@ def settle(world: SimulatedWorld, reporting: Horizon, baseline: Outcome | None) 
             for event in world.events
             if _touches(event, world.horizon)
         ),
-        totals=totals(scenario, settlement, energy, jobs, dropped, not_moved, _bill(world)),
+        totals=totals(scenario, settlement, energy, jobs, dropped, not_moved, reduce(Bill.plus, bills, Bill())),
         violations=violations,
         network=None,
         log=tuple((_instant(world, moment_s), text) for moment_s, text in world.log),
         settlement=settlement,
         net_import_kw=net_kw,
         departures=_departures(world),
+        key_figures=key_figures(
+            scenario, settlement, energy, np.stack([meter.made_kwh(settlement.edges_s) for meter in meters]), bills
+        ),
     )
-
-
-def _bill(world: SimulatedWorld) -> Bill:
-    """What all assets owed by themselves."""
-    bill = Bill()
-    for meter in world.meters.values():
-        for asset in meter.assets:
-            bill = bill.plus(asset.bill)
-    return bill
 
 
 def _departures(world: SimulatedWorld) -> tuple[CarDeparture, ...]:
