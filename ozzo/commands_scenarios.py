@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from grid.errors import Finding, InputError
+from sim.report.charging_words import charging_sentences
 
 ROWS = (
     ("Weighted objective (EUR)", "objective_eur", 2),
@@ -41,7 +42,7 @@ HEAT_ROWS = (
 )
 """The same of what stands under ``heat``, where a site reuses heat."""
 
-TITLES = {"fifo": "run at once", "wait_for_sun": "wait for sun"}
+TITLES = {"fifo": "run at once", "wait_for_sun": "wait for sun", "shift_only": "cars give nothing back"}
 NETWORK = {
     "transformer_loading_pct": ("highest transformer loading", "%", 1),
     "line_loading_pct": ("highest line loading", "%", 1),
@@ -187,6 +188,7 @@ def _section(one: Told) -> str:
         return "\n".join([*lines, f"Not run when this page was written: {one.trouble}", ""])
     lines += _figures(one.summary)
     lines += _worst_of_network(one.summary)
+    lines += _charging(one.summary)
     lines += [f"- broken rule: {fault['kind']} at {fault['subject']}: {fault['advice']}" for fault in one.summary["violations"]]
     assumed = (one.document.get("provenance") or {}).get("assumed") or []
     if assumed:
@@ -222,3 +224,9 @@ def _worst_of_network(summary: dict[str, Any]) -> list[str]:
             than = f"; run at once: {other['value']:.{digits}f} {unit}" if other else ""
             lines.append(f"- {words}: {worst['value']:.{digits}f} {unit} at {worst['element']}{than}")
     return [*lines, ""]
+
+
+def _charging(summary: dict[str, Any]) -> list[str]:
+    """Sentences about charging points, plan beside charging at once."""
+    charging = summary.get("charging")
+    return [f"- {sentence}" for sentence in charging_sentences(charging)] + [""] if charging else []

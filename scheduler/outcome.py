@@ -160,6 +160,22 @@ class MeteredEnergy:
 
 
 @dataclass(frozen=True, slots=True)
+class CarDeparture:
+    """How a car left its charging point.
+
+    Attributes:
+        site, asset, session: names of the site, its charging points and the stay.
+        gained_kwh: in its battery since arrival; missing_kwh: less than it was to gain.
+    """
+
+    site: str
+    asset: str
+    session: str
+    gained_kwh: float
+    missing_kwh: float
+
+
+@dataclass(frozen=True, slots=True)
 class EventDelivery:
     """Proof of delivery of one demand-response event at one site.
 
@@ -240,6 +256,7 @@ class Outcome:
         net_import_kw: mean import minus export on them, ``[S, settlement slots]``.
         phases: worst values of single phases by name, unit in the name; None where the network does not describe them.
         heat: heat reused at all sites, or None when no site reuses heat.
+        departures: every car that left a charging point.
         key_figures: energies, powers and money of each site, or None when not known.
     """
 
@@ -260,6 +277,7 @@ class Outcome:
     net_import_kw: FloatArray | None = None
     phases: dict[str, float] | None = None
     heat: HeatAccount | None = None
+    departures: tuple[CarDeparture, ...] = ()
     key_figures: KeyFigures | None = None
 
 

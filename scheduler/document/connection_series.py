@@ -31,14 +31,18 @@ def limit_series(part: ConnectionPart, name: str, horizon: Horizon, zone: ZoneIn
 
 
 def _spans(window: WindowPart, horizon: Horizon, zone: ZoneInfo) -> list[tuple[float, float]]:
-    """Unix seconds of the window on every local day that the horizon touches."""
+    return window_spans(window.from_, window.to, horizon, zone)
+
+
+def window_spans(first_minute: int, last_minute: int, horizon: Horizon, zone: ZoneInfo) -> list[tuple[float, float]]:
+    """Unix seconds of a daily window (minutes of the local day) on every local day that the horizon touches."""
     first = (horizon.start.astimezone(zone) - timedelta(days=1)).date()
     last = horizon.end.astimezone(zone).date()
-    to = window.to if window.to > window.from_ else window.to + DAY_MINUTES
+    to = last_minute if last_minute > first_minute else last_minute + DAY_MINUTES
     spans = []
     for day in range((last - first).days + 1):
         midnight = datetime.combine(first + timedelta(days=day), time())
-        start = _instant(midnight + timedelta(minutes=window.from_), zone, fold=0)
+        start = _instant(midnight + timedelta(minutes=first_minute), zone, fold=0)
         end = _instant(midnight + timedelta(minutes=to), zone, fold=1)
         if end > start:
             spans.append((start, end))

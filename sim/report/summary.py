@@ -16,6 +16,7 @@ from scheduler.plan import Plan
 from sim.record import Commanding, RunRecord
 from sim.report.battery_figures import battery_entries
 from sim.report.business_case import business_case
+from sim.report.charging import CHARGING_MEANING, charging_figures
 from sim.report.extremes import extremes
 from sim.report.grid_capacity import grid_capacity
 from sim.report.kpis import kpis
@@ -82,6 +83,7 @@ KEYS: dict[str, str] = (
         "network_plan": "what AC says of the plan in force at the end: rounds, cuts, voltage_error_max_pu, voltage_error_p99_pu, "
         "loading_error_max_pct, loading_error_p99_pct (linear model against AC), headroom (rating, peak and released of each "
         "element, kVA; feeders kW), left (what the network does not carry); null when the plan was not held to a network",
+        "charging": CHARGING_MEANING,
         "batteries": "list, one for each battery: site, full_cycles (energy out of the cells over capacity), deepest, mean_soc "
         "(shares of capacity), cycles (number by depth up to 0.1, 0.2, 0.4, 0.6, 0.8, 1, by rainflow), wear_eur, "
         "wear_by_rainflow_eur (null where wear has no price by depth)",
@@ -247,6 +249,7 @@ def summary(record: RunRecord) -> dict[str, Any]:
         "better_than": better_than(record),
         "grid_capacity": grid_capacity(record),
         "network_plan": network_to_dict(last.plan.network) if last and last.plan.network else None,
+        "charging": charging_figures(record),
         "batteries": battery_entries(record),
         "business_case": business_case(record),
         "commanding": _commanding(record.commanding),
