@@ -104,6 +104,7 @@ def test_cars_wait_for_the_cheap_hours() -> None:
     fleet = ChargingFleet("cars", (car(), car(name="b", energy_kwh=14.4, power_kw=8.0)), MISSING, 0.9)
     plan = MilpPolicy().plan(selling([90, 30, 80, 40, 70, 60, 10, 10], fleet))
     assert plan.assets[0].series["charge_kw"] == pytest.approx(np.array([0, 12, 0, 12, 0, 0, 0, 0]))
+    assert "linear programme" in plan.solver
     assert plan.breakdown_eur["assets"] == pytest.approx(0.0, abs=1e-9)
 
 
