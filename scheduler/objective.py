@@ -20,6 +20,7 @@ part                    meaning
 ``lateness``            work after soft deadlines; as realised also hours after the hard deadline (plans keep that one)
 ``fixed``               fixed costs of the chosen places and targets, of copies of data, of pieces after a job's first
 ``assets``              what assets of sites owe by themselves: fuel, starts, upkeep, less what their heat earns
+``contracts``           energy above what contracts with the grid operator allow, at their prices; 0 in a plan, which keeps them
 ======================  ==================================================================================
 """
 
@@ -33,6 +34,7 @@ from grid.assets.site_asset import Bill
 from grid.horizon import FloatArray, Horizon
 from grid.response.event import CapacityEvent
 from grid.tariff import Carbon
+from scheduler.contract_bill import contract_lines, penalties_eur
 from scheduler.data import Dataset
 from scheduler.facility import Site
 from scheduler.last_resort import LastResort, last_resort, last_resorts, slots_touched
@@ -54,6 +56,7 @@ PARTS: tuple[str, ...] = (
     "lateness",
     "fixed",
     "assets",
+    "contracts",
 )
 
 NO_BILL = Bill()
@@ -123,6 +126,7 @@ def breakdown_eur(
             "lateness": lateness_eur,
             "fixed": fixed_eur,
             "assets": assets.cost_eur,
+            "contracts": 0.0,
         }
     )
 
@@ -185,6 +189,8 @@ def realised_breakdown_eur(
         parts["fixed"] += (asked[outcome.job].move_eur or 0.0) * outcome.moves
     parts["dropped"] += sum(migration_drop_eur(datasets[name]) for name in dropped_migrations)
     parts["assets"] = assets.cost_eur
+    lines = contract_lines(scenario, settlement, energy.import_kwh / step_h, energy.export_kwh / step_h)
+    parts["contracts"] = penalties_eur(lines)
     parts["carbon"] += weights.carbon_eur_per_kg * assets.carbon_g / 1000.0
     return _checked(parts)
 

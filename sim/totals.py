@@ -21,6 +21,7 @@ COST_PARTS: tuple[str, ...] = (
     "event_penalty",
     "soc_shortfall",
     "assets",
+    "contracts",
 )
 """Parts of the objective that are money that somebody pays for energy; carbon, drops and lateness are priced, not paid.
 

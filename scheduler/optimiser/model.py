@@ -92,6 +92,7 @@ def build_model(problem: Problem) -> ModelParts:
     from scheduler.optimiser import (
         asset_rows,
         common_rows,
+        contract_rows,
         data_rows,
         energy_rows,
         job_rows,
@@ -116,6 +117,7 @@ def build_model(problem: Problem) -> ModelParts:
         *energy_rows.FAMILIES,
         *common_rows.FAMILIES,
         *network_rows.FAMILIES,
+        *contract_rows.FAMILIES,
     ):
         family(parts)
     objective_rows.add_objective(parts)

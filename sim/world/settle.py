@@ -21,6 +21,7 @@ from scheduler.objective import overlap_h
 from scheduler.outcome import EventDelivery, JobOutcome, MeteredEnergy, Outcome, Violation, ViolationKind
 from scheduler.scenario import Scenario
 from sim.totals import totals
+from sim.world.contracts import contract_violations
 from sim.world.feeders import feeder_violations
 from sim.world.meter import FLOWS
 from sim.world.migrations import required_moves
@@ -68,6 +69,7 @@ def settle(world: SimulatedWorld, reporting: Horizon, baseline: Outcome | None) 
     violations = (
         *_energy_violations(world, settlement, energy),
         *feeder_violations(world, settlement, energy),
+        *contract_violations(world, settlement, energy),
         *_assets_not_followed(world),
         *(_late(world, outcome) for outcome in jobs if outcome.missed and outcome.job not in dropped),
         *_data_violations(world, scenario, not_moved, dropped),

@@ -223,9 +223,19 @@ class SimulatedWorld:
         seen_kwh = self.begun_from.soc_kwh if self.begun_from is not None else {}
         soc_kwh = seen_kwh.get(name, site.battery.initial_soc_kwh if site.battery else 0.0)
         on_feeder = any(name in feeder.sites for feeder in self.scenario.feeders)
+        on_feeder |= any(name in group.members and group.export_kw is not None for group in self.scenario.contracts.groups)
+        connection = self.scenario.contracts.connection(name, site.connection, self.scenario.horizon)
         idle_kw, factor = self.pools[name].idle_kw(), self.truth.load_factor.get(name)
         return SiteMeter(
-            site, self.horizon, sources, soc_kwh, idle_kw, on_feeder=on_feeder, load_factor=factor, assets=self._assets(site)
+            site,
+            self.horizon,
+            sources,
+            soc_kwh,
+            idle_kw,
+            on_feeder=on_feeder,
+            load_factor=factor,
+            assets=self._assets(site),
+            connection=connection,
         )
 
     def _assets(self, site: Site) -> tuple[AssetWorld, ...]:
