@@ -45,6 +45,7 @@ from scheduler.planned_limits import feeder_limits, group_limits, site_limits
 from scheduler.problem import FULL_SPEED, RESOURCES, EventLimit, JobOption, JobTask, Mode, Problem, TenantShare
 from scheduler.quantiles import fixed_kw, planned_slots, renewable_kw
 from scheduler.scenario import Scenario
+from scheduler.window_peaks import peak_terms
 from scheduler.workload import Job, JobKind
 from scheduler.world import JobState, Observation
 
@@ -76,6 +77,7 @@ def build_problem(scenario: Scenario, observation: Observation | None = None, be
     margins = chance_margins(scenario, horizon)
     import_limit, export_limit = site_limits(scenario, horizon, fixed, renewable, margins, known)
     soc, final, peak = _energy_state(scenario, observation)
+    peak_eur, peak, window_peaks = peak_terms(scenario, horizon, observation, peak)
     weights = scenario.weights
     import_eur = np.stack([site.tariff.import_eur_per_mwh.mean(horizon) for site in sites]) / 1000.0
     carbon = np.stack([carbon_g_per_kwh(site.carbon, weights, horizon) for site in sites])
@@ -94,7 +96,7 @@ def build_problem(scenario: Scenario, observation: Observation | None = None, be
         batteries=tuple(site.battery for site in sites),
         initial_soc_kwh=soc,
         final_soc_kwh=final,
-        peak_eur_per_kw=np.array([site.tariff.peak_eur_per_kw for site in sites]),
+        peak_eur_per_kw=peak_eur,
         peak_reached_kw=peak,
         links=tuple(link.name for link in scenario.links),
         link_mbit_per_s=np.array([link.rate_mbit_per_s for link in scenario.links]),
@@ -106,6 +108,7 @@ def build_problem(scenario: Scenario, observation: Observation | None = None, be
         time_zone=scenario.time_zone,
         feeders=feeder_limits(scenario, fixed.max(axis=1), margins),
         groups=group_limits(scenario, horizon, fixed, margins),
+        window_peaks=window_peaks,
         tenants=tuple(TenantShare(tenant.name, tenant.share) for tenant in scenario.tenants),
         futures=DrawnFutures(scenario, horizon, import_eur + carbon / 1000.0 * weights.carbon_eur_per_kg),
         assets=placed_assets(scenario, observation),

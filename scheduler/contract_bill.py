@@ -2,7 +2,8 @@
 
 The one definition, for plans and for what was metered: powers are means of settlement periods (quarter-hours), or of slots
 where a plan has longer ones. A line is positive when the site pays. Rewards are the same for every plan (what was called or
-agreed is given up whether it is used or not), so no objective holds them; penalties are in its part ``contracts``.
+agreed is given up whether it is used or not), so no objective holds them; its part ``contracts`` holds the penalties, ``peak``
+the peaks.
 """
 
 from __future__ import annotations
@@ -28,6 +29,8 @@ class Charge(StrEnum):
     """energy above a capacity limitation"""
     ABOVE_GROUP_CAP = "above_group_cap"
     """a member's share of the group's energy above its cap"""
+    PEAK = "peak"
+    """highest quarter-hour of a capacity tariff's charge, above what was reached before"""
     REWARD = "reward"
     """transport that a site gave up, paid by the grid operator"""
 
@@ -43,7 +46,7 @@ class ContractLine:
     Attributes:
         contract: name of the contract; site: who pays, or is paid.
         charge: what for.
-        quantity, unit: of what (kWh above a limit, kWh given up).
+        quantity, unit: of what (kWh above a limit, kWh given up, kW of a peak).
         eur: positive when the site pays.
     """
 
@@ -71,6 +74,7 @@ def contract_lines(
     return (
         *_above(scenario, periods, index, powers),
         *_above_groups(scenario, periods, index, powers),
+        *_peaks(scenario, periods, import_kw),
         *_rewards(scenario, periods, index),
     )
 
@@ -106,6 +110,14 @@ def _above_groups(
             above += split(over, members).sum(axis=1)
         for name, part in zip(group.members, above.tolist(), strict=True):
             yield ContractLine(group.name, name, Charge.ABOVE_GROUP_CAP, part, "kWh", part * group.over_eur_per_kwh)
+
+
+def _peaks(scenario: Scenario, periods: Horizon, import_kw: FloatArray) -> Iterator[ContractLine]:
+    """Peaks of capacity tariffs, a line for each charge."""
+    for s, site in enumerate(scenario.sites):
+        for name, charge in scenario.contracts.peak_charges(site.name, periods):
+            paid_kw = charge.paid_kw(import_kw[s], periods)
+            yield ContractLine(f"{name}: {charge.key}", site.name, Charge.PEAK, paid_kw, "kW", paid_kw * charge.eur_per_kw)
 
 
 def _rewards(scenario: Scenario, periods: Horizon, index: dict[str, int]) -> Iterator[ContractLine]:

@@ -31,6 +31,7 @@ from collections.abc import Iterable, Mapping, Sequence
 import numpy as np
 
 from grid.assets.site_asset import Bill
+from grid.contracts.capacity_tariff import dearest_at_once
 from grid.horizon import FloatArray, Horizon
 from grid.response.event import CapacityEvent
 from grid.tariff import Carbon
@@ -117,7 +118,7 @@ def breakdown_eur(
             "energy_export": -step_h * (energy.export_kw * problem.export_eur_per_kwh).sum(),
             "carbon": step_h * problem.weights.carbon_eur_per_kg * (energy.import_kw * problem.carbon_g_per_kwh).sum() / 1000.0
             + problem.weights.carbon_eur_per_kg * assets.carbon_g / 1000.0,
-            "peak": (problem.peak_eur_per_kw * peak_kw).sum(),
+            "peak": (problem.peak_eur_per_kw * peak_kw).sum() + _window_peaks_eur(problem, energy.import_kw),
             "battery_wear": step_h * (wear[:, None] * (energy.charge_kw + energy.discharge_kw)).sum() / 2,
             "event_penalty": penalty,
             "unserved": step_h * (unserved[:, None] * energy.unserved_kw).sum(),
@@ -164,7 +165,10 @@ def realised_breakdown_eur(
         parts["carbon"] += float(imported @ carbon)
         peak_kw = float(imported.max()) / step_h
         parts["peak"] += site.tariff.peak_eur_per_kw * max(0.0, peak_kw - site.tariff.peak_reached_kw)
-        prices = _site_prices(scenario, site, scenario.events, site.tariff.peak_eur_per_kw)
+        charges = [charge for _, charge in scenario.contracts.peak_charges(site.name, settlement)]
+        parts["peak"] += sum(charge.eur_per_kw * charge.paid_kw(imported / step_h, settlement) for charge in charges)
+        peak_eur = site.tariff.peak_eur_per_kw + dearest_at_once(charges, scenario.horizon)
+        prices = _site_prices(scenario, site, scenario.events, peak_eur)
         refill = _site_prices(scenario, site, (), 0.0)  # a refill after the day meets no event of it and need not raise a peak
         parts["unserved"] += prices.unserved_eur_per_kwh * float(energy.unserved_kwh[s].sum())
         if site.battery is not None:
@@ -193,6 +197,14 @@ def realised_breakdown_eur(
     parts["contracts"] = penalties_eur(lines)
     parts["carbon"] += weights.carbon_eur_per_kg * assets.carbon_g / 1000.0
     return _checked(parts)
+
+
+def _window_peaks_eur(problem: Problem, import_kw: FloatArray) -> float:
+    """Peak charges that count in some slots only, of planned imports ``[S, T]``."""
+    return sum(
+        peak.eur_per_kw * max(0.0, float(import_kw[peak.site, list(peak.slots)].max()) - peak.reached_kw)
+        for peak in problem.window_peaks
+    )
 
 
 def overshoot_kwh(settlement: Horizon, event: CapacityEvent, net_kw: FloatArray) -> FloatArray:

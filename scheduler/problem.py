@@ -233,6 +233,25 @@ class GroupLimit:
 
 
 @dataclass(frozen=True, slots=True)
+class WindowPeak:
+    """A peak charge of one site that counts in some slots only.
+
+    Attributes:
+        name: ``<tariff>: <key>``.
+        site: index of the site.
+        slots: slots that count, ascending, at least one.
+        eur_per_kw: price of each kW of the highest import in them above ``reached_kw``.
+        reached_kw: peak that is paid for already.
+    """
+
+    name: str
+    site: int
+    slots: tuple[int, ...]
+    eur_per_kw: float
+    reached_kw: float
+
+
+@dataclass(frozen=True, slots=True)
 class TenantShare:
     """The most that the jobs of one tenant may use together.
 
@@ -271,6 +290,7 @@ class Problem:
         copies, copy_limit_gb: copies that can be bought, and the volume of them that each site can take, ``[S]``.
         feeders: electrical limits that sites share.
         groups: limits of contracts that sites share.
+        window_peaks: peak charges of capacity tariffs that do not simply count all slots.
         tenants: tenants with a share of their own.
         cuts: linear limits of the electrical network.
         assets: other assets behind the meters (only the reference solver knows them).
@@ -309,6 +329,7 @@ class Problem:
     cuts: tuple[NetworkCut, ...] = ()
     assets: tuple[PlacedAsset, ...] = ()
     groups: tuple[GroupLimit, ...] = ()
+    window_peaks: tuple[WindowPeak, ...] = ()
 
     @property
     def import_weight_eur_per_kwh(self) -> FloatArray:

@@ -1,4 +1,4 @@
-"""Checks of a plan against contracts with the grid operator: rights, limitations, caps that sites share, each by its own name.
+"""Checks of a plan against contracts with the grid operator: each by its own name.
 
 Stated a second time: limits are read from the contracts of the scenario slot by slot; nothing here is called by the optimiser.
 """
@@ -42,6 +42,40 @@ def check_contracts(checked: Checked) -> Iterator[Violation]:
         if group.export_kw is not None:
             limits.append(ContractLimit(Direction.EXPORT, day.start_s, day.end_s, group.export_kw))
         yield from _over(checked, ViolationKind.GROUP_CAP, group.name, sites, limits)
+    yield from _peaks(checked)
+
+
+def _peaks(checked: Checked) -> Iterator[Violation]:
+    """What is owed for peaks, of sites' own tariffs and of capacity tariffs, is in the plan's objective (``peak``).
+
+    Each charge is reckoned slot by slot from the plan's imports.
+    """
+    counted, horizon = checked.plan.breakdown_eur.get("peak"), checked.horizon
+    book = checked.scenario.contracts
+    if counted is None or not book.tariffs:
+        return
+    seen = checked.observation.peaks if checked.observation else {}
+    reached = checked.observation.peak_kw if checked.observation else {}
+    owed, dearest, name = 0.0, 0.0, ""
+    for s, site in enumerate(checked.scenario.sites):
+        imported = checked.plan.energy.import_kw[s].tolist()
+        above = max(imported) - max(site.tariff.peak_reached_kw, reached.get(site.name, 0.0))
+        owed += site.tariff.peak_eur_per_kw * max(0.0, above)
+        for tariff in book.tariffs:
+            for charge in tariff.charges(site.name, checked.scenario.horizon) if site.name in tariff.sites else ():
+                before = max(charge.reached_kw, seen.get(site.name, {}).get(charge.key, 0.0))
+                highest = before
+                for slot, power in enumerate(imported):
+                    begin_s, end_s = horizon.time(slot).timestamp(), horizon.time(slot + 1).timestamp()
+                    if any(start < end_s and begin_s < end for start, end in charge.spans):
+                        highest = max(highest, power)
+                eur = charge.eur_per_kw * (highest - before)
+                owed += eur
+                if eur >= dearest:
+                    dearest, name = eur, f"{tariff.name} of {site.name}"
+    if abs(owed - counted) > 1e-6 * max(1.0, owed):
+        advice = "The plan does not count the peaks that it causes as the tariffs bill them: plan again."
+        yield Violation(ViolationKind.NOT_COUNTED, f"peaks, {name}", counted, owed, "EUR", None, None, advice)
 
 
 def _over(

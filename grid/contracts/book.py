@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
 
 from grid.connection import Connection
+from grid.contracts.capacity_tariff import CapacityTariff, PeakCharge
 from grid.contracts.group import GroupCap
 from grid.contracts.limitation import CapacityLimitation
 from grid.contracts.limits import ContractLimit, Direction, fold
@@ -22,11 +23,13 @@ class ContractBook:
         rights: transport rights, at most one a site.
         limitations: capacity limitation contracts.
         groups: caps that sites share.
+        tariffs: capacity tariffs, at most one a site.
     """
 
     rights: tuple[TransportRight, ...] = ()
     limitations: tuple[CapacityLimitation, ...] = ()
     groups: tuple[GroupCap, ...] = ()
+    tariffs: tuple[CapacityTariff, ...] = ()
 
     @property
     def of_one_site(self) -> tuple[TransportRight | CapacityLimitation, ...]:
@@ -39,6 +42,16 @@ class ContractBook:
             limit for contract in self.of_one_site if contract.site == site for limit in contract.limits(horizon)
         )
         return tuple(limit for limit in found if limit.is_known(known))
+
+    def peak_charges(self, site: str, horizon: Horizon) -> tuple[tuple[str, PeakCharge], ...]:
+        """Peaks that a site is billed for in ``horizon``, each with the name of its tariff."""
+        return tuple(
+            (tariff.name, charge) for tariff in self.tariffs if site in tariff.sites for charge in tariff.charges(site, horizon)
+        )
+
+    def begun(self, seen: Mapping[str, Mapping[str, float]]) -> ContractBook:
+        """The contracts with the peaks that were observed since, by site and key of the charge."""
+        return replace(self, tariffs=tuple(tariff.begun(seen) for tariff in self.tariffs)) if seen else self
 
     def connection(self, site: str, connection: Connection, horizon: Horizon) -> Connection:
         """The connection of a site, its limits nowhere above what the site's own contracts allow."""

@@ -21,13 +21,14 @@ from scheduler.document.contracts_limitation import (
     check_on_call,
 )
 from scheduler.document.contracts_right import RightPart, build_right, check_right
+from scheduler.document.contracts_tariff import CapacityTariffPart, build_tariff, check_tariff
 from scheduler.document.tree import Place
 
 if TYPE_CHECKING:
     from scheduler.document.context import Context
     from scheduler.document.places import SitePart
 
-ContractPart = Annotated[RightPart | OnCallPart | BlocksPart | GroupPart, Field(discriminator="kind")]
+ContractPart = Annotated[RightPart | OnCallPart | BlocksPart | GroupPart | CapacityTariffPart, Field(discriminator="kind")]
 """One contract; ``kind`` says which."""
 
 
@@ -35,11 +36,15 @@ def check_contracts(context: Context) -> None:
     """What each contract says by itself, and what they say together."""
     context.unique("contracts")
     rights: dict[str, Place] = {}
+    priced: dict[str, Place] = {}
     for index, part in enumerate(context.document.contracts):
         place = context.place("contracts", index)
         if isinstance(part, GroupPart):
             check_group(context, part, place)
             _must_run_of_group(context, part, place)
+            continue
+        if isinstance(part, CapacityTariffPart):
+            check_tariff(context, part, place, priced)
             continue
         if not context.known((*place, "site"), part.site, "site", context.names("sites")):
             continue
@@ -57,7 +62,7 @@ def check_contracts(context: Context) -> None:
             check_blocks(context, part, place)
     _limits_below_rights(context)
     for index, part in enumerate(context.document.contracts):
-        if not isinstance(part, GroupPart):
+        if not isinstance(part, GroupPart | CapacityTariffPart):
             _must_run(context, part, context.place("contracts", index))
 
 
@@ -134,7 +139,7 @@ def _must_run_of_group(context: Context, part: GroupPart, place: Place) -> None:
 
 def build_contracts(context: Context, horizon: Horizon) -> ContractBook:
     """The contracts of a document without findings."""
-    rights, limitations, groups = [], [], []
+    rights, limitations, groups, tariffs = [], [], [], []
     for index, part in enumerate(context.document.contracts):
         place = context.place("contracts", index)
         if isinstance(part, RightPart):
@@ -143,6 +148,8 @@ def build_contracts(context: Context, horizon: Horizon) -> ContractBook:
             limitations.append(build_on_call(context, part, place, horizon))
         elif isinstance(part, BlocksPart):
             limitations.append(build_blocks(context, part, place, horizon))
-        else:
+        elif isinstance(part, GroupPart):
             groups.append(build_group(context, part, horizon))
-    return ContractBook(tuple(rights), tuple(limitations), tuple(groups))
+        else:
+            tariffs.append(build_tariff(context, part, horizon))
+    return ContractBook(tuple(rights), tuple(limitations), tuple(groups), tuple(tariffs))

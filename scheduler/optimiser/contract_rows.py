@@ -1,4 +1,4 @@
-"""Constraint families of contracts: what several sites may take or give together.
+"""Constraint families of contracts: what several sites may take or give together, peaks in windows of the day.
 
 Limits of a single site's contracts are bounds of its import and export (``scheduler.allowed``). The rows here are hard, and the
 model stays feasible all the same: load may go unserved at its price of last resort.
@@ -31,4 +31,15 @@ def group_cap(parts: ModelParts) -> None:
     add_rows(parts, "group_cap", rows())
 
 
-FAMILIES = (group_cap,)
+def window_peak(parts: ModelParts) -> None:
+    """The peak of a charge is at least every import in its slots: ``import[s, t] - window_peak[n] <= already reached[n]``."""
+    model, problem = parts.model, parts.problem
+    rows = (
+        ((n, t), parts.linear(([1.0, -1.0], [model.import_kw[peak.site, t], model.window_peak_kw[n]])) <= peak.reached_kw)
+        for n, peak in enumerate(problem.window_peaks)
+        for t in peak.slots
+    )
+    add_rows(parts, "window_peak", rows)
+
+
+FAMILIES = (group_cap, window_peak)

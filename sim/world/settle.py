@@ -57,6 +57,8 @@ def settle(world: SimulatedWorld, reporting: Horizon, baseline: Outcome | None) 
     if baseline is not None and baseline.seed != world.truth.seed:
         raise ValueError(f"a baseline of seed {baseline.seed} proves nothing about a world of seed {world.truth.seed}")
     scenario = replace(world.scenario, horizon=world.horizon, events=world.events, sites=_with_reached_peaks(world))
+    if world.begun_from is not None:
+        scenario = replace(scenario, contracts=scenario.contracts.begun(world.begun_from.peaks))
     settlement = world.horizon.with_step(world.scenario.settlement)
     energy = metered(world, settlement)
     net_kw = (energy.import_kwh - energy.export_kwh) / settlement.step_h

@@ -50,6 +50,8 @@ def obstacles_to_scale(problem: Problem) -> list[str]:
         problem.groups and len(members) != len(set(members))
     ):
         found.append("caps of groups that change in time, whose members may export, or that share members")
+    if problem.window_peaks:
+        found.append("peak charges that count in some slots only")
     if problem.cuts:
         found.append("limits of the electrical network")
     return found

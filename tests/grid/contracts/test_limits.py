@@ -47,10 +47,9 @@ def test_lowest_and_folded_agree_with_looking_at_every_quarter(limits: list[Cont
     assert np.array_equal(np.minimum(4.0, lowest_kw(limits, way, coarse)), worst)
 
 
-def right(**changes: float) -> TransportRight:
+def right(firm_export_kw: float = 1.0) -> TransportRight:
     """10 kW in, 5 kW out, of which 2 and 1 are firm."""
-    given = {"import_kw": 10.0, "export_kw": 5.0, "firm_import_kw": 2.0, "firm_export_kw": 1.0}
-    return TransportRight("ato", "hall", **{**given, **changes})
+    return TransportRight("ato", "hall", 10.0, 5.0, 2.0, firm_export_kw)
 
 
 def limit(direction: Direction, first_h: float, last_h: float, kw: float, known: datetime | None = None) -> ContractLimit:

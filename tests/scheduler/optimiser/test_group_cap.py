@@ -16,6 +16,7 @@ from scheduler.optimiser.large.policy import LargePolicy
 from scheduler.optimiser.large.translate import case_of, obstacles_to_scale
 from scheduler.optimiser.policy import MilpPolicy
 from scheduler.problem import Feeder, GroupLimit, JobOption, Problem
+from scheduler.scenario import PlanningSettings
 from scheduler.workload import JobKind
 from tests.scheduler.checks import check_feeders, check_plan
 from tests.scheduler.problems import flat_problem, task
@@ -79,13 +80,14 @@ def test_where_nobody_exports_a_cap_is_a_feeder_without_drop(seed: int, cap_kw: 
     first, second = case_of(line), case_of(group)
     assert np.array_equal(first.fid, second.fid)
     assert np.array_equal(first.flim, second.flim)
-    assert np.array_equal(first.drop_pu, second.drop_pu)
+    assert np.array_equal(first.vco, second.vco)
 
 
 def test_the_large_scale_solver_keeps_the_cap() -> None:
     """Its plan never takes more together than the cap, and its bound is not above the reference's optimum."""
+    quick = PlanningSettings(relative_gap=0.02, limit_margin=0.0, time_limit_s=5.0)
     problem = capped(members(3), 1.5)
-    reference, plan = MilpPolicy().plan(problem), LargePolicy().plan(problem)
+    reference, plan = MilpPolicy().plan(problem), LargePolicy().plan(replace(problem, settings=quick))
     assert plan.energy.import_kw.sum(axis=0).max() <= 1.5 + 1e-6
     assert plan.bound_eur is not None
     assert plan.bound_eur <= reference.objective_eur + 1e-6
@@ -108,10 +110,11 @@ def test_a_cap_on_export_and_one_that_changes() -> None:
     """Two members with sun to sell: together they export no more than the cap of each slot, and curtail the rest."""
     problem = flat_problem([100.0] * 4, sites=2)
     sun = np.full((2, 4), 3.0)
-    ways = {"renewable_kw": sun, "export_limit_kw": sun, "export_eur_per_kwh": np.full((2, 4), 0.05)}
     caps = np.array([6.0, 4.0, 1.0, 0.0])
     group = GroupLimit("cap", (0, 1), np.full(4, np.inf), caps)
-    plan = MilpPolicy().plan(replace(problem, groups=(group,), **ways))
+    price = np.full((2, 4), 0.05)
+    problem = replace(problem, groups=(group,), renewable_kw=sun, export_limit_kw=sun, export_eur_per_kwh=price)
+    plan = MilpPolicy().plan(problem)
     assert plan.energy.export_kw.sum(axis=0) == pytest.approx(caps, abs=1e-6)
     assert plan.objective_eur == pytest.approx(-0.05 * caps.sum(), abs=1e-6)
 
