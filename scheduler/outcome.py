@@ -8,6 +8,7 @@ from enum import StrEnum
 
 from grid.horizon import FloatArray, Horizon
 from grid.network_result import NetworkResult
+from scheduler.contract_bill import ContractLine
 
 
 class ViolationKind(StrEnum):
@@ -236,6 +237,7 @@ class Outcome:
         log: notable happenings in order of time, ``(instant UTC, text)``.
         settlement: slots of 15 minutes on which peaks, events and the network are judged, or None when not known.
         net_import_kw: mean import minus export on them, ``[S, settlement slots]``.
+        contracts: what contracts with the grid operator cost and bring, line by line.
     """
 
     policy: str
@@ -253,6 +255,7 @@ class Outcome:
     log: tuple[tuple[datetime, str], ...] = ()
     settlement: Horizon | None = None
     net_import_kw: FloatArray | None = None
+    contracts: tuple[ContractLine, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

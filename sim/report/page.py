@@ -23,6 +23,7 @@ from sim.report.sections import (
     summary_section,
 )
 from sim.report.sections_assets import assets_section
+from sim.report.sections_contracts import contracts_section
 from sim.report.sections_grid import grid_section
 from sim.report.sections_why import (
     commanding_section,
@@ -40,6 +41,7 @@ SECTIONS = (
     limits_section,
     charge_section,
     assets_section,
+    contracts_section,
     jobs_section,
     events_section,
     network_section,

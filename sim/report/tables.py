@@ -44,9 +44,15 @@ def number(value: float | None, decimals: int) -> str:
 
 
 def without_penalty(gain: dict[str, Any]) -> float | None:
-    """EUR of a gain that is not event penalty, or None when no cent of it is."""
-    penalty: float = gain["event_penalty_eur"]
+    """EUR of a gain that is no penalty of an event or a contract, or None when no cent of it is."""
+    penalty: float = gain["event_penalty_eur"] + gain["contracts_eur"]
     return None if abs(penalty) < 0.005 else gain["eur"] - penalty
+
+
+def penalty_kinds(gain: dict[str, Any]) -> str:
+    """Of what kinds the penalties in a gain are."""
+    kinds = [word for key, word in (("event_penalty_eur", "event"), ("contracts_eur", "contract")) if abs(gain[key]) >= 0.005]
+    return f"{' and '.join(kinds)} penalties"
 
 
 def gain_word(eur: float, bad: str = "worse") -> str:
@@ -79,9 +85,9 @@ def _lines(figures: dict[str, Any]) -> Iterable[str]:
         yield f"{number(abs(gain['eur']), 2)} EUR{share} {word} than {policy_words(name)} on the weighted objective"
         if rest is not None:
             yield (
-                f"  without event penalties {number(abs(rest), 2)} EUR {gain_word(rest, 'WORSE')}: the baseline pays "
-                f"{number(abs(gain['event_penalty_eur']), 2)} EUR {'more' if gain['event_penalty_eur'] > 0 else 'less'} of them, "
-                "for it does not react to events"
+                f"  without {penalty_kinds(gain)} {number(abs(rest), 2)} EUR {gain_word(rest, 'WORSE')}: the baseline pays "
+                f"{number(abs(gain['eur'] - rest), 2)} EUR {'more' if gain['eur'] > rest else 'less'} of them, "
+                "for it does not know them"
             )
     if figures["gap"] is not None:
         yield f"Proven within {100 * figures['gap']:.2f} % of the best possible plan; solver: {figures['status']}"

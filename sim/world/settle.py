@@ -16,6 +16,7 @@ from grid.assets.site_asset import Bill
 from grid.horizon import FloatArray, Horizon
 from grid.response.event import CapacityEvent
 from grid.series import Series
+from scheduler.contract_bill import contract_lines
 from scheduler.facility import Site
 from scheduler.objective import overlap_h
 from scheduler.outcome import EventDelivery, JobOutcome, MeteredEnergy, Outcome, Violation, ViolationKind
@@ -96,6 +97,9 @@ def settle(world: SimulatedWorld, reporting: Horizon, baseline: Outcome | None) 
         log=tuple((_instant(world, moment_s), text) for moment_s, text in world.log),
         settlement=settlement,
         net_import_kw=net_kw,
+        contracts=contract_lines(
+            scenario, settlement, energy.import_kwh / settlement.step_h, energy.export_kwh / settlement.step_h
+        ),
     )
 
 

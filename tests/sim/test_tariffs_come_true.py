@@ -96,11 +96,12 @@ def test_the_bill_has_a_line_for_each_month() -> None:
     imported = outcome.energy.import_kwh / step_h
     lines = [line for line in contract_lines(scenario, scenario.horizon, imported, imported * 0.0) if line.charge is Charge.PEAK]
     june_evening, june_night, july_night = imported[1, :20].max(), imported[1, 20:24].max(), imported[1, 24:].max()
-    assert [(line.contract, line.site, line.quantity) for line in lines] == [
-        ("peaks: evening 2022-06 v1", "b", pytest.approx(june_evening)),
-        ("peaks: night 2022-06 v1", "b", pytest.approx(june_night)),
-        ("peaks: night 2022-07 v1", "b", pytest.approx(july_night)),
+    assert [(line.contract, line.site) for line in lines] == [
+        ("peaks: evening 2022-06 v1", "b"),
+        ("peaks: night 2022-06 v1", "b"),
+        ("peaks: night 2022-07 v1", "b"),
     ]
+    assert [line.quantity for line in lines] == pytest.approx([june_evening, june_night, july_night])
     assert sum(line.eur for line in lines) == pytest.approx(june_evening + 2 * june_night + 2 * july_night)
     assert outcome.totals.breakdown_eur["peak"] == pytest.approx(sum(line.eur for line in lines))
 
