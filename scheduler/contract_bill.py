@@ -31,11 +31,15 @@ class Charge(StrEnum):
     """a member's share of the group's energy above its cap"""
     PEAK = "peak"
     """highest quarter-hour of a capacity tariff's charge, above what was reached before"""
+    SHORT = "imbalance_short"
+    """energy taken more than nominated, beyond its day-ahead price"""
+    LONG = "imbalance_long"
+    """energy taken less than nominated, beyond its day-ahead price"""
     REWARD = "reward"
     """transport that a site gave up, paid by the grid operator"""
 
 
-PENALTIES = frozenset((Charge.ABOVE_RIGHT, Charge.ABOVE_LIMITATION, Charge.ABOVE_GROUP_CAP))
+PENALTIES = frozenset((Charge.ABOVE_RIGHT, Charge.ABOVE_LIMITATION, Charge.ABOVE_GROUP_CAP, Charge.SHORT, Charge.LONG))
 """Lines of the objective's part ``contracts``."""
 
 
@@ -46,7 +50,7 @@ class ContractLine:
     Attributes:
         contract: name of the contract; site: who pays, or is paid.
         charge: what for.
-        quantity, unit: of what (kWh above a limit, kWh given up, kW of a peak).
+        quantity, unit: of what (kWh above a limit, off the nomination or given up, kW of a peak).
         eur: positive when the site pays.
     """
 
@@ -59,7 +63,11 @@ class ContractLine:
 
 
 def contract_lines(
-    scenario: Scenario, periods: Horizon, import_kw: FloatArray, export_kw: FloatArray
+    scenario: Scenario,
+    periods: Horizon,
+    import_kw: FloatArray,
+    export_kw: FloatArray,
+    nominated_kw: FloatArray | None = None,
 ) -> tuple[ContractLine, ...]:
     """Every line of every contract, those of 0 included.
 
@@ -68,6 +76,7 @@ def contract_lines(
         periods: settlement periods.
         import_kw: mean import in each of them, ``[S, T]``.
         export_kw: mean export, likewise.
+        nominated_kw: net import that was nominated, likewise; None: exactly what was taken.
     """
     index = {site.name: s for s, site in enumerate(scenario.sites)}
     powers = {Direction.IMPORT: import_kw, Direction.EXPORT: export_kw}
@@ -75,6 +84,7 @@ def contract_lines(
         *_above(scenario, periods, index, powers),
         *_above_groups(scenario, periods, index, powers),
         *_peaks(scenario, periods, import_kw),
+        *_imbalances(scenario, periods, import_kw - export_kw, nominated_kw),
         *_rewards(scenario, periods, index),
     )
 
@@ -118,6 +128,23 @@ def _peaks(scenario: Scenario, periods: Horizon, import_kw: FloatArray) -> Itera
         for name, charge in scenario.contracts.peak_charges(site.name, periods):
             paid_kw = charge.paid_kw(import_kw[s], periods)
             yield ContractLine(f"{name}: {charge.key}", site.name, Charge.PEAK, paid_kw, "kW", paid_kw * charge.eur_per_kw)
+
+
+def _imbalances(
+    scenario: Scenario, periods: Horizon, net_kw: FloatArray, nominated_kw: FloatArray | None
+) -> Iterator[ContractLine]:
+    """Imbalance of each site, short and long."""
+    nominated = net_kw if nominated_kw is None else nominated_kw
+    index = {site.name: s for s, site in enumerate(scenario.sites)}
+    for contract in scenario.contracts.imbalances:
+        for name in contract.sites:
+            s = index[name]
+            found = contract.settle(name, nominated[s] * periods.step_h, net_kw[s] * periods.step_h, periods)
+            for charge, kwh, eur in (
+                (Charge.SHORT, found.short_kwh, found.short_eur),
+                (Charge.LONG, found.long_kwh, found.long_eur),
+            ):
+                yield ContractLine(contract.name, name, charge, float(kwh.sum()), "kWh", float(eur.sum()))
 
 
 def _rewards(scenario: Scenario, periods: Horizon, index: dict[str, int]) -> Iterator[ContractLine]:

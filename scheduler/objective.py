@@ -20,7 +20,8 @@ part                    meaning
 ``lateness``            work after soft deadlines; as realised also hours after the hard deadline (plans keep that one)
 ``fixed``               fixed costs of the chosen places and targets, of copies of data, of pieces after a job's first
 ``assets``              what assets of sites owe by themselves: fuel, starts, upkeep, less what their heat earns
-``contracts``           energy above what contracts with the grid operator allow, at their prices; 0 in a plan, which keeps them
+``contracts``           energy above what contracts with the grid operator allow, and off the nomination, at their prices; 0 in
+                        a plan, which keeps them and is the nomination
 ======================  ==================================================================================
 """
 
@@ -139,6 +140,7 @@ def realised_breakdown_eur(
     jobs: Sequence[JobOutcome],
     dropped_migrations: Iterable[str] = (),
     assets: Bill = NO_BILL,
+    nominated_kw: FloatArray | None = None,
 ) -> dict[str, float]:
     """Objective parts of metered energy.
 
@@ -151,6 +153,7 @@ def realised_breakdown_eur(
             the hard deadline as after the soft one; restarts and moves cost what they cost.
         dropped_migrations: datasets whose required migration was not finished.
         assets: what the assets owed by themselves.
+        nominated_kw: net import that was nominated, ``[S, settlement slots]``; None: exactly what was metered.
 
     An event is settled by ``overshoot_kwh``, as its proof of delivery is.
     """
@@ -193,7 +196,7 @@ def realised_breakdown_eur(
         parts["fixed"] += (asked[outcome.job].move_eur or 0.0) * outcome.moves
     parts["dropped"] += sum(migration_drop_eur(datasets[name]) for name in dropped_migrations)
     parts["assets"] = assets.cost_eur
-    lines = contract_lines(scenario, settlement, energy.import_kwh / step_h, energy.export_kwh / step_h)
+    lines = contract_lines(scenario, settlement, energy.import_kwh / step_h, energy.export_kwh / step_h, nominated_kw)
     parts["contracts"] = penalties_eur(lines)
     parts["carbon"] += weights.carbon_eur_per_kg * assets.carbon_g / 1000.0
     return _checked(parts)

@@ -9,6 +9,7 @@ from datetime import datetime
 from grid.connection import Connection
 from grid.contracts.capacity_tariff import CapacityTariff, PeakCharge
 from grid.contracts.group import GroupCap
+from grid.contracts.imbalance import ImbalanceContract
 from grid.contracts.limitation import CapacityLimitation
 from grid.contracts.limits import ContractLimit, Direction, fold
 from grid.contracts.right import TransportRight
@@ -24,12 +25,14 @@ class ContractBook:
         limitations: capacity limitation contracts.
         groups: caps that sites share.
         tariffs: capacity tariffs, at most one a site.
+        imbalances: imbalance settlements, at most one a site.
     """
 
     rights: tuple[TransportRight, ...] = ()
     limitations: tuple[CapacityLimitation, ...] = ()
     groups: tuple[GroupCap, ...] = ()
     tariffs: tuple[CapacityTariff, ...] = ()
+    imbalances: tuple[ImbalanceContract, ...] = ()
 
     @property
     def of_one_site(self) -> tuple[TransportRight | CapacityLimitation, ...]:

@@ -12,6 +12,7 @@ from pydantic import Field
 from grid.contracts.book import ContractBook
 from grid.horizon import Horizon
 from scheduler.document.contracts_group import GroupPart, build_group, check_group
+from scheduler.document.contracts_imbalance import ImbalancePart, build_imbalance, check_imbalance
 from scheduler.document.contracts_limitation import (
     BlocksPart,
     OnCallPart,
@@ -27,8 +28,11 @@ from scheduler.document.tree import Place
 if TYPE_CHECKING:
     from scheduler.document.context import Context
     from scheduler.document.places import SitePart
+    from scheduler.document.sources import Sources
 
-ContractPart = Annotated[RightPart | OnCallPart | BlocksPart | GroupPart | CapacityTariffPart, Field(discriminator="kind")]
+ContractPart = Annotated[
+    RightPart | OnCallPart | BlocksPart | GroupPart | CapacityTariffPart | ImbalancePart, Field(discriminator="kind")
+]
 """One contract; ``kind`` says which."""
 
 
@@ -37,6 +41,7 @@ def check_contracts(context: Context) -> None:
     context.unique("contracts")
     rights: dict[str, Place] = {}
     priced: dict[str, Place] = {}
+    settled: dict[str, Place] = {}
     for index, part in enumerate(context.document.contracts):
         place = context.place("contracts", index)
         if isinstance(part, GroupPart):
@@ -45,6 +50,9 @@ def check_contracts(context: Context) -> None:
             continue
         if isinstance(part, CapacityTariffPart):
             check_tariff(context, part, place, priced)
+            continue
+        if isinstance(part, ImbalancePart):
+            check_imbalance(context, part, place, settled)
             continue
         if not context.known((*place, "site"), part.site, "site", context.names("sites")):
             continue
@@ -62,7 +70,7 @@ def check_contracts(context: Context) -> None:
             check_blocks(context, part, place)
     _limits_below_rights(context)
     for index, part in enumerate(context.document.contracts):
-        if not isinstance(part, GroupPart | CapacityTariffPart):
+        if not isinstance(part, GroupPart | CapacityTariffPart | ImbalancePart):
             _must_run(context, part, context.place("contracts", index))
 
 
@@ -137,9 +145,9 @@ def _must_run_of_group(context: Context, part: GroupPart, place: Place) -> None:
             context.report(where, f"{limit_kw:g} kW", expected, needs=needs)
 
 
-def build_contracts(context: Context, horizon: Horizon) -> ContractBook:
+def build_contracts(context: Context, sources: Sources, horizon: Horizon) -> ContractBook:
     """The contracts of a document without findings."""
-    rights, limitations, groups, tariffs = [], [], [], []
+    rights, limitations, groups, tariffs, imbalances = [], [], [], [], []
     for index, part in enumerate(context.document.contracts):
         place = context.place("contracts", index)
         if isinstance(part, RightPart):
@@ -150,6 +158,8 @@ def build_contracts(context: Context, horizon: Horizon) -> ContractBook:
             limitations.append(build_blocks(context, part, place, horizon))
         elif isinstance(part, GroupPart):
             groups.append(build_group(context, part, horizon))
-        else:
+        elif isinstance(part, CapacityTariffPart):
             tariffs.append(build_tariff(context, part, horizon))
-    return ContractBook(tuple(rights), tuple(limitations), tuple(groups), tuple(tariffs))
+        else:
+            imbalances.append(build_imbalance(context, sources, part))
+    return ContractBook(tuple(rights), tuple(limitations), tuple(groups), tuple(tariffs), tuple(imbalances))

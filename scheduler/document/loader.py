@@ -187,7 +187,7 @@ def _build(context: Context, sources: Sources, horizon: Horizon, progress: Progr
             )
             for part in document.feeders
         ),
-        contracts=build_contracts(context, horizon),
+        contracts=build_contracts(context, sources, horizon),
     )
 
 

@@ -21,6 +21,7 @@ from grid.quantile_series import QuantileSeries
 from grid.series import Series
 from scheduler.document.checks_feeds import feed_content
 from scheduler.document.context import Context
+from scheduler.document.contracts_imbalance import ImbalancePart
 from scheduler.document.signals import CarbonPart, MeasuredPart, PricePart, SourcePart, WeatherPart
 from scheduler.document.tree import Place, shown
 from scheduler.document.units import UnitError, convert, nearest, units_like
@@ -64,6 +65,13 @@ def read_sources(context: Context) -> Sources:
             part = getattr(site, name)
             if part is not None and part.measured is not None:
                 _read_series(context, sources, part.measured, (*place, name, "measured"))
+    for index, contract in enumerate(document.contracts):
+        if isinstance(contract, ImbalancePart):
+            place = context.place("contracts", index)
+            for name in ("short", "long"):
+                price = getattr(contract, name)
+                if price is not None and price.kind != "feed":
+                    _read_series(context, sources, price, (*place, name))
     for name, kind in (("trace", "opendc"), ("generator", "model")):
         part = getattr(document.workload, name)
         if part is not None:

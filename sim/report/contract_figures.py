@@ -12,6 +12,8 @@ WORDS: dict[Charge, str] = {
     Charge.ABOVE_LIMITATION: "energy above the limitation",
     Charge.ABOVE_GROUP_CAP: "share of the energy above the group's cap",
     Charge.PEAK: "highest quarter-hour, above what was reached",
+    Charge.SHORT: "energy more than nominated, beyond the day-ahead price",
+    Charge.LONG: "energy less than nominated, beyond the day-ahead price",
     Charge.REWARD: "transport given up",
 }
 """What a line is for, in words."""

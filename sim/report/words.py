@@ -17,7 +17,7 @@ PARTS: dict[str, str] = {
     "lateness": "lateness of jobs",
     "fixed": "fixed costs of places",
     "assets": "assets of sites: fuel, starts, upkeep, less what heat earns",
-    "contracts": "contracts: energy above what they allow",
+    "contracts": "contracts: energy above what they allow, and imbalance",
 }
 """Parts of the objective (``scheduler.objective.PARTS``)."""
 

@@ -13,6 +13,7 @@ import numpy as np
 from grid.contracts.isp import isp_at
 from grid.contracts.limits import ContractLimit, Direction, lowest_kw
 from grid.horizon import FloatArray, Horizon
+from grid.series import Series
 from scheduler.outcome import MeteredEnergy, Violation, ViolationKind
 
 if TYPE_CHECKING:
@@ -48,6 +49,18 @@ def contract_violations(world: SimulatedWorld, settlement: Horizon, energy: Mete
         names, limits = ", ".join(group.members), group.limits(world.scenario.horizon)
         found += _worst(world, settlement, ViolationKind.GROUP_CAP, group.name, names, limits, summed, begins)
     return tuple(found)
+
+
+def nominated_kw(world: SimulatedWorld, settlement: Horizon) -> FloatArray | None:
+    """Net import of the first plan on the settlement periods, ``[S, T]`` kW: the nomination, which later plans do not change.
+
+    None when there is no plan, or the first one does not cover the world's period.
+    """
+    plan = world.plans[0][1] if world.plans else None
+    if plan is None or plan.horizon.start_s > settlement.start_s or plan.horizon.end_s < settlement.end_s:
+        return None
+    net = plan.energy.import_kw - plan.energy.export_kw
+    return np.stack([Series.on(plan.horizon, row, "kW").mean(settlement) for row in net])
 
 
 def _from_plan(limit: ContractLimit, begins: list[datetime]) -> ContractLimit | None:

@@ -22,7 +22,7 @@ from scheduler.objective import overlap_h
 from scheduler.outcome import EventDelivery, JobOutcome, MeteredEnergy, Outcome, Violation, ViolationKind
 from scheduler.scenario import Scenario
 from sim.totals import totals
-from sim.world.contracts import contract_violations
+from sim.world.contracts import contract_violations, nominated_kw
 from sim.world.feeders import feeder_violations
 from sim.world.meter import FLOWS
 from sim.world.migrations import required_moves
@@ -63,6 +63,7 @@ def settle(world: SimulatedWorld, reporting: Horizon, baseline: Outcome | None) 
     settlement = world.horizon.with_step(world.scenario.settlement)
     energy = metered(world, settlement)
     net_kw = (energy.import_kwh - energy.export_kwh) / settlement.step_h
+    nominated = nominated_kw(world, settlement)
     index = {site.name: s for s, site in enumerate(scenario.sites)}
     jobs = tuple(_job_outcome(world, job) for job in world.jobs.values())
     dropped = _dropped(world)
@@ -91,14 +92,14 @@ def settle(world: SimulatedWorld, reporting: Horizon, baseline: Outcome | None) 
             for event in world.events
             if _touches(event, world.horizon)
         ),
-        totals=totals(scenario, settlement, energy, jobs, dropped, not_moved, _bill(world)),
+        totals=totals(scenario, settlement, energy, jobs, dropped, not_moved, _bill(world), nominated),
         violations=violations,
         network=None,
         log=tuple((_instant(world, moment_s), text) for moment_s, text in world.log),
         settlement=settlement,
         net_import_kw=net_kw,
         contracts=contract_lines(
-            scenario, settlement, energy.import_kwh / settlement.step_h, energy.export_kwh / settlement.step_h
+            scenario, settlement, energy.import_kwh / settlement.step_h, energy.export_kwh / settlement.step_h, nominated
         ),
     )
 
