@@ -12,7 +12,8 @@ part                    meaning
 ``carbon``              import times the carbon intensity that ``Weights.carbon_signal`` names, and the fossil carbon dioxide of
                         assets' own fuel, times its price
 ``peak``                charge per kW of the highest mean import above the peak that was already reached
-``battery_wear``        price of wear, half on every kWh charged and half on every kWh discharged
+``battery_wear``        price of wear: half on every kWh charged and half on every kWh discharged; by depth of
+                        cycles and by charge held
 ``event_penalty``       net import (import - export) above the limit of a demand-response event
 ``unserved``            facility load that no source served, at its price of last resort
 ``soc_shortfall``       energy missing in the battery at the end, at its price of last resort
@@ -32,6 +33,7 @@ from collections.abc import Iterable, Mapping, Sequence
 import numpy as np
 
 from grid.assets.site_asset import Bill
+from grid.assets.wear import wear_eur
 from grid.contracts.capacity_tariff import dearest_at_once
 from grid.horizon import FloatArray, Horizon
 from grid.response.event import CapacityEvent
@@ -102,7 +104,11 @@ def breakdown_eur(
         assets: what the assets owe by themselves.
     """
     step_h = problem.horizon.step_h
-    wear = np.array([battery.wear_eur_per_kwh if battery else 0.0 for battery in problem.batteries])
+    wear = [
+        wear_eur(battery, start, step_h * energy.charge_kw[s], step_h * energy.discharge_kw[s], energy.soc_kwh[s], step_h)
+        for s, (battery, start) in enumerate(zip(problem.batteries, problem.initial_soc_kwh, strict=True))
+        if battery
+    ]
     net_kw = energy.import_kw - energy.export_kw
     penalty = sum(
         event.penalty_eur_per_kwh * step_h * np.maximum(0.0, net_kw[event.site, event.start : event.end] - event.limit_kw).sum()
@@ -120,7 +126,7 @@ def breakdown_eur(
             "carbon": step_h * problem.weights.carbon_eur_per_kg * (energy.import_kw * problem.carbon_g_per_kwh).sum() / 1000.0
             + problem.weights.carbon_eur_per_kg * assets.carbon_g / 1000.0,
             "peak": (problem.peak_eur_per_kw * peak_kw).sum() + _window_peaks_eur(problem, energy.import_kw),
-            "battery_wear": step_h * (wear[:, None] * (energy.charge_kw + energy.discharge_kw)).sum() / 2,
+            "battery_wear": sum(wear),
             "event_penalty": penalty,
             "unserved": step_h * (unserved[:, None] * energy.unserved_kw).sum(),
             "soc_shortfall": (refill * shortfall).sum(),
@@ -175,8 +181,8 @@ def realised_breakdown_eur(
         refill = _site_prices(scenario, site, (), 0.0)  # a refill after the day meets no event of it and need not raise a peak
         parts["unserved"] += prices.unserved_eur_per_kwh * float(energy.unserved_kwh[s].sum())
         if site.battery is not None:
-            through = float(energy.charge_kwh[s].sum() + energy.discharge_kwh[s].sum())
-            parts["battery_wear"] += site.battery.wear_eur_per_kwh * through / 2
+            start, charged, given = site.battery.initial_soc_kwh, energy.charge_kwh[s], energy.discharge_kwh[s]
+            parts["battery_wear"] += wear_eur(site.battery, start, charged, given, energy.soc_kwh[s], step_h)
             missing = max(0.0, site.battery.initial_soc_kwh - float(energy.soc_kwh[s, -1]))
             parts["soc_shortfall"] += missing * refill.missing_eur_per_kwh
         net_kw = (imported - exported) / step_h

@@ -9,6 +9,7 @@ from enum import StrEnum
 from grid.horizon import FloatArray, Horizon
 from grid.network_result import NetworkResult
 from scheduler.contract_bill import ContractLine
+from scheduler.key_figures import KeyFigures
 
 
 class ViolationKind(StrEnum):
@@ -238,6 +239,7 @@ class Outcome:
         settlement: slots of 15 minutes on which peaks, events and the network are judged, or None when not known.
         net_import_kw: mean import minus export on them, ``[S, settlement slots]``.
         contracts: what contracts with the grid operator cost and bring, line by line.
+        key_figures: energies, powers and money of each site, or None when not known.
     """
 
     policy: str
@@ -256,6 +258,7 @@ class Outcome:
     settlement: Horizon | None = None
     net_import_kw: FloatArray | None = None
     contracts: tuple[ContractLine, ...] = ()
+    key_figures: KeyFigures | None = None
 
 
 @dataclass(frozen=True, slots=True)

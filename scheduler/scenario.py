@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from datetime import timedelta
+from enum import StrEnum
 from pathlib import Path
 
 from grid.contracts.book import ContractBook
@@ -137,6 +138,12 @@ class RehearsalSettings:
     battery_tolerance_kwh: float = 1e-6
 
 
+class BusinessCase(StrEnum):
+    """Published business cases that a report can put beside a run (their figures: ``sim.report.business_case``)."""
+
+    MRA_HUBS = "mra_hubs"
+
+
 @dataclass(frozen=True, slots=True)
 class NetworkSpec:
     """Which electrical network lies behind the sites.
@@ -177,6 +184,7 @@ class Scenario:
         time_zone: IANA name for display at the edges.
         provenance: sentences on which numbers are real, derived or assumed.
         beyond_horizon: names of jobs that cannot end inside the horizon and were left out of it.
+        business_case: published business case that the report puts beside the run, or None.
     """
 
     name: str
@@ -199,6 +207,7 @@ class Scenario:
     tenants: tuple[Tenant, ...] = ()
     feeders: tuple[FeederLine, ...] = ()
     contracts: ContractBook = field(default_factory=ContractBook)
+    business_case: BusinessCase | None = None
 
     def site(self, name: str) -> Site:
         """The site of that name.

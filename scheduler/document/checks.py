@@ -113,6 +113,9 @@ def _battery(context: Context, battery: BatteryPart, place: Place) -> None:
         found = "0 kW, as is discharge_kw"
         expected = "a power above 0 kW for one of the two; a battery without power is no battery"
         context.report((*place, "charge_kw"), found, expected, needs=[(*place, "discharge_kw")])
+    if battery.wear is not None and battery.wear_eur_per_kwh:
+        expected = "one of the two: wear (by depth and charge held) or wear_eur_per_kwh (one price)"
+        context.report((*place, "wear"), f"wear beside wear_eur_per_kwh, which is {battery.wear_eur_per_kwh:g}", expected)
     if battery.reserve_soc_kwh > battery.energy_kwh:
         found = f"{battery.reserve_soc_kwh:g} kWh"
         context.report(

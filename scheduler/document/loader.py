@@ -176,6 +176,7 @@ def _build(context: Context, sources: Sources, horizon: Horizon, progress: Progr
         time_zone=document.time_zone,
         provenance=_provenance(context),
         beyond_horizon=beyond,
+        business_case=document.business_case,
         tenants=tuple(Tenant(part.name, part.share) for part in document.tenants),
         feeders=tuple(
             FeederLine(

@@ -23,6 +23,7 @@ from scheduler.document.settings import (
 )
 from scheduler.document.signals import SignalsPart
 from scheduler.document.work import DatasetPart, EventPart, TenantPart, WorkloadPart
+from scheduler.scenario import BusinessCase
 
 ZONE_WORDS = "an IANA time zone such as Europe/Amsterdam"
 
@@ -65,4 +66,5 @@ class Document(Part):
     tenants: Annotated[tuple[TenantPart, ...], about("Tenants, each with the share of every site that its jobs may use.")] = ()
     workload: Annotated[WorkloadPart, about("Jobs.")] = WorkloadPart()
     events: Annotated[tuple[EventPart, ...], about("Demand-response events known from the start or received later.")] = ()
+    business_case: Annotated[BusinessCase | None, about("Published business case that the report puts beside the run.")] = None
     provenance: Annotated[ProvenancePart, about("Which numbers are real, derived, assumed.")] = ProvenancePart()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import Field
 
@@ -62,6 +62,18 @@ class WindPart(Part):
     measured: Annotated[MeasuredPart | None, about("A series of AC power.")] = None
 
 
+class WearPart(Part):
+    """What a battery's use costs in life, from a kind of cells and the price of new ones."""
+
+    cell: Annotated[
+        Literal["lfp", "nmc"], about("Kind of cells: lithium iron phosphate, or nickel manganese cobalt (deep cycles wear more).")
+    ]
+    replacement_eur_per_kwh: Annotated[float, about("Price of a new battery per kWh of capacity.", gt=0), Unit("EUR/kWh")]
+    end_of_life: Annotated[
+        float, about("Share of the capacity that is left when it is replaced.", ge=0, le=0.95), Unit("share")
+    ] = 0.7
+
+
 class BatteryPart(Part):
     """A battery; its state of charge is the energy in its cells."""
 
@@ -79,6 +91,7 @@ class BatteryPart(Part):
     wear_eur_per_kwh: Annotated[
         float, about("Price of wear per kWh through the terminal, half on charge, half on discharge.", ge=0), Unit("EUR/kWh")
     ] = 0.0
+    wear: Annotated[WearPart | None, about("Wear by depth of cycles and by charge held, instead of wear_eur_per_kwh.")] = None
 
 
 class WindowPart(Part):

@@ -28,6 +28,7 @@ Variables (all not negative but ``flow_kw`` and ``drop_pu``):
 ``drop_pu[f, i, t]``      voltage drop from the transformer to that place
 ``overshoot_kw[v, t]``    net import above an event's limit
 ``soc_missing_kwh[s]``    energy missing in the battery at the end
+``layer_kwh[s, j, t]``    energy in a layer of the cells, and what is taken out of it (``layer_out_kwh``): only where depth wears
 ``importing[s, t]``       1 import, 0 export: only where exporting could earn more than importing costs (binary)
 ``asset<number>_...``     of each asset, see the room ``asset_rows``
 ``charging[s, t]``        1 charge, 0 discharge: only where burning energy could pay (binary)
@@ -100,6 +101,7 @@ def build_model(problem: Problem) -> ModelParts:
         kind_rows,
         network_rows,
         objective_rows,
+        wear_rows,
     )
 
     classes = job_classes(problem)
@@ -110,12 +112,14 @@ def build_model(problem: Problem) -> ModelParts:
     _kind_variables(parts, pyo)
     _data_variables(parts, pyo)
     _energy_variables(parts, pyo)
+    wear_rows.add_variables(parts)
     parts.assets = asset_rows.add_assets(parts)
     for family in (
         *job_rows.FAMILIES,
         *kind_rows.FAMILIES,
         *data_rows.FAMILIES,
         *energy_rows.FAMILIES,
+        *wear_rows.FAMILIES,
         *common_rows.FAMILIES,
         *network_rows.FAMILIES,
         *contract_rows.FAMILIES,

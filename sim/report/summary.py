@@ -14,9 +14,12 @@ from scheduler.network_json import network_to_dict
 from scheduler.outcome import EventDelivery, Outcome, Totals, Violation
 from scheduler.plan import Plan
 from sim.record import Commanding, RunRecord
+from sim.report.battery_figures import battery_entries
+from sim.report.business_case import business_case
 from sim.report.contract_figures import contract_figures
 from sim.report.extremes import extremes
 from sim.report.grid_capacity import grid_capacity
+from sim.report.kpis import kpis
 
 TOTAL_KEYS: dict[str, str] = {
     "cost_eur": "EUR; energy cost: import minus export revenue, plus peak charge, battery wear, event penalties and "
@@ -45,6 +48,7 @@ POLICY_KEYS: dict[str, str] = {
     "network": "worst value, element and time (UTC) for voltage_low_pu, voltage_high_pu, line_loading_pct, "
     "transformer_loading_pct; null without a power flow",
     "solve_s": "s; wall time of building and solving, all plans of that policy together",
+    "kpis": "key figures, as below; null without an execution",
 }
 BASELINE_KEYS: dict[str, str] = TOTAL_KEYS | POLICY_KEYS
 """Keys of each entry of ``baselines``."""
@@ -79,6 +83,12 @@ KEYS: dict[str, str] = (
         "network_plan": "what AC says of the plan in force at the end: rounds, cuts, voltage_error_max_pu, voltage_error_p99_pu, "
         "loading_error_max_pct, loading_error_p99_pct (linear model against AC), headroom (rating, peak and released of each "
         "element, kVA; feeders kW), left (what the network does not carry); null when the plan was not held to a network",
+        "batteries": "list, one for each battery: site, full_cycles (energy out of the cells over capacity), deepest, mean_soc "
+        "(shares of capacity), cycles (number by depth up to 0.1, 0.2, 0.4, 0.6, 0.8, 1, by rainflow), wear_eur, "
+        "wear_by_rainflow_eur (null where wear has no price by depth)",
+        "business_case": "case, title, published (list of set, hubs, capex_meur, avoided_reinforcement_low_meur and _high_meur, "
+        "avoided_cost_meur_per_year, payback_years, source), arithmetic (list of words and the same figures, scaled), before and "
+        "after (what ozzo simulated: run at once, and this run), notes; null when the scenario names no case",
         "commanding": "what commanding the nodes came to (transport, nodes, commands, accepted, applied, failed, late, jobs_run, "
         "jobs_failed, silent_nodes, worst_ack_s, speed, note); null when nothing was commanded",
         "phases_s": "s; wall time of each phase before the report was written",
@@ -127,7 +137,7 @@ def _network(outcome: Outcome | None) -> dict[str, Any] | None:
     return {name: {"value": worst.value, "element": worst.element, "when": iso(worst.when)} for name, worst in found.items()}
 
 
-def _policy(plans: list[Plan], outcome: Outcome | None) -> dict[str, Any]:
+def _policy(record: RunRecord, plans: list[Plan], outcome: Outcome | None) -> dict[str, Any]:
     """Keys of ``POLICY_KEYS`` without verdict and violations."""
     first = plans[0] if plans else None
     return {
@@ -139,12 +149,13 @@ def _policy(plans: list[Plan], outcome: Outcome | None) -> dict[str, Any]:
         "events": [_delivery(delivery) for delivery in outcome.deliveries] if outcome else [],
         "network": _network(outcome),
         "solve_s": sum(plan.build_s + plan.solve_s for plan in plans) if plans else None,
+        "kpis": kpis(record, outcome),
     }
 
 
 def _baseline(name: str, record: RunRecord) -> dict[str, Any]:
     outcome, plan = record.baselines[name], record.baseline_plans.get(name)
-    own = _policy([plan] if plan else [], outcome) | {"policy": name, "verdict": "not_rehearsed"}
+    own = _policy(record, [plan] if plan else [], outcome) | {"policy": name, "verdict": "not_rehearsed"}
     own["violations"] = [violation_entry(violation) for violation in outcome.violations]
     return _totals(outcome.totals) | own
 
@@ -221,7 +232,7 @@ def summary(record: RunRecord) -> dict[str, Any]:
         "worst": dict(last.verdict.worst) if last else {},
         "seeds": list(record.plans[0].verdict.seeds) if record.plans else [],
         **_totals(outcome.totals if outcome else None),
-        **_policy([entry.plan for entry in record.plans], outcome),
+        **_policy(record, [entry.plan for entry in record.plans], outcome),
         "verdict": verdict_of(record),
         "violations": [violation_entry(violation) for violation in violations],
         "baselines": {name: _baseline(name, record) for name in record.baselines},
@@ -229,6 +240,8 @@ def summary(record: RunRecord) -> dict[str, Any]:
         "contracts": contract_figures(record),
         "grid_capacity": grid_capacity(record),
         "network_plan": network_to_dict(last.plan.network) if last and last.plan.network else None,
+        "batteries": battery_entries(record),
+        "business_case": business_case(record),
         "commanding": _commanding(record.commanding),
         "phases_s": dict(record.phases_s),
         "wall_s": record.wall_s,

@@ -104,6 +104,8 @@ def _lines(figures: dict[str, Any]) -> Iterable[str]:
         )
     if figures["grid_capacity"]:
         yield f"Above their rating: {overloaded_words(figures['grid_capacity'])}"
+    if figures["business_case"]:
+        yield f"Beside it stands a published business case, {figures['business_case']['title']}: see the report"
     if figures["interrupted"]:
         yield f"Interrupted in phase '{figures['interrupted']}'"
     if figures["verdict"]:

@@ -17,9 +17,11 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from dataclasses import dataclass
+from functools import reduce
 
 import numpy as np
 
+from grid.assets.site_asset import Bill
 from grid.connection import Connection
 from grid.horizon import FloatArray, Horizon
 from grid.response.event import CapacityEvent
@@ -56,6 +58,7 @@ class _Piece:
     available_kw: float
     net_limit_kw: float
     export_room_kw: float
+    made_kw: float
 
 
 class SiteMeter:
@@ -101,6 +104,7 @@ class SiteMeter:
         self._edges_s: list[float] = [0.0]
         self._totals: list[tuple[float, ...]] = [tuple(0.0 for _ in FLOWS)]
         self._socs: list[float] = [self.soc_kwh]
+        self._made_kwh: list[float] = [0.0]
         self._events: tuple[CapacityEvent, ...] = ()
         self._plans: list[tuple[float, BatteryControl, tuple[Intent, ...], float]] = []
         self._lookups = [
@@ -158,6 +162,16 @@ class SiteMeter:
         known, totals = np.array(self._edges_s), np.array(self._totals)
         flows = np.stack([np.diff(np.interp(edges, known, totals[:, i])) for i in range(len(FLOWS))])
         return flows, np.interp(edges[1:], known, np.array(self._socs))
+
+    def made_kwh(self, edges_s: FloatArray) -> FloatArray:
+        """What biogas units and generators gave between instants (Unix seconds), ``[n - 1]`` kWh; the load lacks it."""
+        made: FloatArray = np.diff(np.interp(edges_s - self._origin_s, np.array(self._edges_s), np.array(self._made_kwh)))
+        return made
+
+    @property
+    def bill(self) -> Bill:
+        """What its assets have owed by themselves so far."""
+        return reduce(Bill.plus, (asset.bill for asset in self.assets), Bill())
 
     def import_kw(self, period_s: float, periods: int) -> FloatArray:
         """Mean import (kW) in each of the first ``periods`` periods."""
@@ -239,11 +253,13 @@ class SiteMeter:
                 net_limit = min(net_limit, wanted)
         load = self.site.overhead_kw + self.site.pue * (self._idle_kw + self._it_kw)
         load += (factor - 1.0) * (self.site.overhead_kw + self.site.pue * self._idle_kw)
-        load += sum(asset.draw_kw(moment_s, self._idle_kw + self._it_kw) for asset in self.assets)
+        draws = [asset.draw_kw(moment_s, self._idle_kw + self._it_kw) for asset in self.assets]
+        load += sum(draws)
+        made = sum(max(0.0, -draw) for asset, draw in zip(self.assets, draws, strict=True) if asset.makes_power)
         room = export_limit
         if export_price < 0 or (self._on_feeder and intent is not None):
             room = min(export_limit, intent.export_kw if intent is not None else 0.0)
-        return _Piece(self._it_kw, load, sum(available), net_limit, room)
+        return _Piece(self._it_kw, load, sum(available), net_limit, room, made)
 
     def _value(self, lookup: int, moment_s: float) -> float:
         edges, values = self._lookups[lookup]
@@ -281,4 +297,5 @@ class SiteMeter:
         self._totals.append(tuple(total + power * hours for total, power in zip(last, powers, strict=True)))
         self._edges_s.append(end_s)
         self._socs.append(self.soc_kwh)
+        self._made_kwh.append(self._made_kwh[-1] + piece.made_kw * hours)
         self.now_s = end_s

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import datetime, timedelta
+from functools import reduce
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -21,6 +22,7 @@ from scheduler.facility import Site
 from scheduler.objective import overlap_h
 from scheduler.outcome import EventDelivery, JobOutcome, MeteredEnergy, Outcome, Violation, ViolationKind
 from scheduler.scenario import Scenario
+from sim.key_figures import key_figures
 from sim.totals import totals
 from sim.world.contracts import contract_violations, nominated_kw
 from sim.world.feeders import feeder_violations
@@ -62,8 +64,12 @@ def settle(world: SimulatedWorld, reporting: Horizon, baseline: Outcome | None) 
         scenario = replace(scenario, contracts=scenario.contracts.begun(world.begun_from.peaks))
     settlement = world.horizon.with_step(world.scenario.settlement)
     energy = metered(world, settlement)
+    meters = [world.meters[site.name] for site in scenario.sites]
+    bills = [meter.bill for meter in meters]
     net_kw = (energy.import_kwh - energy.export_kwh) / settlement.step_h
     nominated = nominated_kw(world, settlement)
+    means_kw = (energy.import_kwh / settlement.step_h, energy.export_kwh / settlement.step_h)
+    lines = contract_lines(scenario, settlement, *means_kw, nominated)
     index = {site.name: s for s, site in enumerate(scenario.sites)}
     jobs = tuple(_job_outcome(world, job) for job in world.jobs.values())
     dropped = _dropped(world)
@@ -92,25 +98,17 @@ def settle(world: SimulatedWorld, reporting: Horizon, baseline: Outcome | None) 
             for event in world.events
             if _touches(event, world.horizon)
         ),
-        totals=totals(scenario, settlement, energy, jobs, dropped, not_moved, _bill(world), nominated),
+        totals=totals(scenario, settlement, energy, jobs, dropped, not_moved, reduce(Bill.plus, bills, Bill()), nominated),
         violations=violations,
         network=None,
         log=tuple((_instant(world, moment_s), text) for moment_s, text in world.log),
         settlement=settlement,
         net_import_kw=net_kw,
-        contracts=contract_lines(
-            scenario, settlement, energy.import_kwh / settlement.step_h, energy.export_kwh / settlement.step_h, nominated
+        contracts=lines,
+        key_figures=key_figures(
+            scenario, settlement, energy, np.stack([meter.made_kwh(settlement.edges_s) for meter in meters]), bills, lines
         ),
     )
-
-
-def _bill(world: SimulatedWorld) -> Bill:
-    """What all assets owed by themselves."""
-    bill = Bill()
-    for meter in world.meters.values():
-        for asset in meter.assets:
-            bill = bill.plus(asset.bill)
-    return bill
 
 
 def _assets_not_followed(world: SimulatedWorld) -> list[Violation]:

@@ -101,6 +101,8 @@ def test_more_than_allowed_is_broken_and_billed() -> None:
     assert sum(line.eur for line in by_member) == pytest.approx(3.0 * above)
     owed = sum(line.eur for line in lines if line.charge is not Charge.REWARD)
     assert outcome.totals.breakdown_eur["contracts"] == pytest.approx(owed)
+    assert outcome.key_figures is not None
+    assert outcome.key_figures.total.cost_eur == pytest.approx(outcome.totals.cost_eur)
     assert outcome.totals.cost_eur == pytest.approx(
         sum(value for part, value in outcome.totals.breakdown_eur.items() if part not in {"carbon", "unserved"})
     )

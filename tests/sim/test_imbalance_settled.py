@@ -60,6 +60,8 @@ def test_every_quarter_off_the_plan_is_settled() -> None:
     assert owed > 0.01
     assert outcome.totals.breakdown_eur["contracts"] == pytest.approx(owed, rel=1e-9)
     assert sum(line.eur for line in outcome.contracts) == pytest.approx(owed, rel=1e-9)
+    assert outcome.key_figures is not None
+    assert outcome.key_figures.total.cost_eur == pytest.approx(outcome.totals.cost_eur)
     short = [line.quantity for line in outcome.contracts if line.charge is Charge.SHORT]
     off = np.maximum(0.0, outcome.net_import_kw - nominated).sum(axis=1) * 0.25
     assert short == pytest.approx(off.tolist())

@@ -104,6 +104,8 @@ def test_the_bill_has_a_line_for_each_month() -> None:
     assert [line.quantity for line in lines] == pytest.approx([june_evening, june_night, july_night])
     assert sum(line.eur for line in lines) == pytest.approx(june_evening + 2 * june_night + 2 * july_night)
     assert outcome.totals.breakdown_eur["peak"] == pytest.approx(sum(line.eur for line in lines))
+    assert outcome.key_figures is not None
+    assert outcome.key_figures.sites[1].cost_eur + outcome.key_figures.sites[0].cost_eur == pytest.approx(outcome.totals.cost_eur)
 
 
 def test_a_plan_that_does_not_count_a_peak_is_refused() -> None:

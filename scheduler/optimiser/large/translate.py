@@ -30,6 +30,8 @@ def obstacles_to_scale(problem: Problem) -> list[str]:
     found = []
     if problem.assets:
         found.append("assets of sites beyond sun, wind and battery")
+    if any(battery and battery.wear for battery in problem.batteries):
+        found.append("wear of batteries by depth or by charge held")
     if problem.migrations:
         found.append("transfers that are planned slot by slot")
     if any(task.after for task in problem.jobs):
@@ -45,15 +47,20 @@ def obstacles_to_scale(problem: Problem) -> list[str]:
     sites = [site for feeder in problem.feeders for site in feeder.sites]
     if len(sites) != len(set(sites)) or any(list(feeder.sites) != sorted(feeder.sites) for feeder in problem.feeders):
         found.append("feeders that share sites or whose chain is not in the order of the sites")
-    members = sites + [site for group in problem.groups for site in group.sites]
-    if not all(_like_a_feeder(problem, group) for group in problem.groups) or (
-        problem.groups and len(members) != len(set(members))
-    ):
+    if problem.cuts:
+        found.append("limits of the electrical network")
+    return [*found, *_contract_obstacles(problem, sites)]
+
+
+def _contract_obstacles(problem: Problem, on_feeders: list[int]) -> list[str]:
+    """What of the contracts only the reference model can say; ``on_feeders`` are the sites that feeders have."""
+    found = []
+    members = on_feeders + [site for group in problem.groups for site in group.sites]
+    twice = bool(problem.groups) and len(members) != len(set(members))
+    if twice or not all(_like_a_feeder(problem, group) for group in problem.groups):
         found.append("caps of groups that change in time, whose members may export, or that share members")
     if problem.window_peaks:
         found.append("peak charges that count in some slots only")
-    if problem.cuts:
-        found.append("limits of the electrical network")
     return found
 
 

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
+from sim.report.kpis import KPI_KEYS
 from sim.report.summary import BASELINE_KEYS, KEYS, TOTAL_KEYS, summary
 from sim.report.tables import print_tables
 from tests.records import example_record
@@ -30,6 +31,15 @@ def test_docs_list_every_key() -> None:
     """docs/output.md has a row for every key, with the words of the code."""
     words = DOCS.read_text(encoding="utf-8")
     assert [key for key, meaning in (KEYS | BASELINE_KEYS).items() if f"| `{key}` | {meaning} |" not in words] == []
+
+
+def test_docs_list_every_key_figure() -> None:
+    """docs/output.md has a row for every key figure with the words of the code, and a run has exactly those."""
+    words = DOCS.read_text(encoding="utf-8")
+    assert [key for key, meaning in KPI_KEYS.items() if f"| `{key}` | {meaning} |" not in words] == []
+    figures = summary(example_record())
+    for entry in (figures, *figures["baselines"].values()):
+        assert set(entry["kpis"]) == set(KPI_KEYS)
 
 
 def test_totals_are_those_of_the_outcome() -> None:
