@@ -79,8 +79,9 @@ def penalty_words(figures: dict[str, Any]) -> str:
     if not found:
         return ""
     contracts = any(abs(gain["contracts_eur"]) >= 0.005 for gain in figures["better_than"].values())
-    why = "do not react to events" + (" and do not plan for contracts" if contracts else "")
-    return f"The baselines {why} and so pay their penalties; without them the plan is {' and '.join(found)}."
+    why = "do not react to events and do not plan for contracts" if contracts else "do not react to events"
+    so = "their penalties differ" if contracts else "pay their penalties"
+    return f"The baselines {why} and so {so}; without them the plan is {' and '.join(found)}."
 
 
 def headline_words(figures: dict[str, Any]) -> str:

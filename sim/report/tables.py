@@ -86,8 +86,8 @@ def _lines(figures: dict[str, Any]) -> Iterable[str]:
         if rest is not None:
             yield (
                 f"  without {penalty_kinds(gain)} {number(abs(rest), 2)} EUR {gain_word(rest, 'WORSE')}: the baseline pays "
-                f"{number(abs(gain['eur'] - rest), 2)} EUR {'more' if gain['eur'] > rest else 'less'} of them, "
-                "for it does not know them"
+                f"{number(abs(gain['eur'] - rest), 2)} EUR {'more' if gain['eur'] > rest else 'less'} of them"
+                + (", for it does not plan for them" if gain["eur"] > rest else "")
             )
     if figures["gap"] is not None:
         yield f"Proven within {100 * figures['gap']:.2f} % of the best possible plan; solver: {figures['status']}"
