@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
+from scheduler.contract_bill import Charge
 from sim.record import RunRecord
+from sim.report.contract_figures import WORDS as CHARGES
 from sim.report.grid_capacity import overloaded_words
 from sim.report.summary import summary
 
@@ -102,6 +104,10 @@ def _lines(figures: dict[str, Any]) -> Iterable[str]:
             f"{violation['kind']}: {violation['subject']} {violation['value']:.4g} {violation['unit']}, "
             f"limit {violation['limit']:.4g}. {violation['advice']}"
         )
+    for line in figures["contracts"]:
+        if abs(line["eur"]) >= 0.005:
+            words = CHARGES[Charge(line["charge"])]
+            yield f"Contract {line['contract']} of {line['site']}: {words}, {number(line['eur'], 2)} EUR"
     if figures["grid_capacity"]:
         yield f"Above their rating: {overloaded_words(figures['grid_capacity'])}"
     if figures["business_case"]:
