@@ -189,6 +189,7 @@ def _section(one: Told) -> str:
     lines += _figures(one.summary)
     lines += _worst_of_network(one.summary)
     lines += _charging(one.summary)
+    lines += _contracts(one.summary)
     lines += [f"- broken rule: {fault['kind']} at {fault['subject']}: {fault['advice']}" for fault in one.summary["violations"]]
     assumed = (one.document.get("provenance") or {}).get("assumed") or []
     if assumed:
@@ -209,6 +210,22 @@ def _figures(summary: dict[str, Any]) -> list[str]:
 
 def _row(words: str, values: Sequence[float | None], digits: int) -> str:
     return f"| {words} | " + " | ".join("" if value is None else f"{value:.{digits}f}" for value in values) + " |"
+
+
+def _contracts(summary: dict[str, Any]) -> list[str]:
+    """Sentences about what contracts cost and bring, lines of 0 left out."""
+    from scheduler.contract_bill import Charge
+    from sim.report.contract_figures import WORDS
+
+    lines = []
+    for line in summary.get("contracts", []):
+        if abs(line["quantity"]) >= 0.005:
+            planned = "" if line["planned_eur"] is None else f" (planned {line['planned_eur']:.2f} EUR)"
+            lines.append(
+                f"- contract {line['contract']} of {line['site']}: {WORDS[Charge(line['charge'])]}, {line['quantity']:.2f} "
+                f"{line['unit']}: {line['eur']:.2f} EUR{planned}"
+            )
+    return [*lines, ""] if lines else []
 
 
 def _worst_of_network(summary: dict[str, Any]) -> list[str]:

@@ -186,6 +186,7 @@ Timed = Callable[[str], AbstractContextManager[None]]
 
 def _work(state: RunState, arrivals: list[tuple[CapacityEvent, ...]], journal: Journal, console: Console, timed: Timed) -> None:
     """Everything between loading and reporting; leaves what it did in ``state``."""
+    from scheduler.late_calls import late_calls
     from scheduler.on_grid import on_grid
     from sim.rehearsal import Rehearsal, realise, rehearse
 
@@ -194,7 +195,8 @@ def _work(state: RunState, arrivals: list[tuple[CapacityEvent, ...]], journal: J
     if known:
         state.scenario = replace(state.scenario, events=state.scenario.events + known)
     state.known_events = state.scenario.events
-    later = [group for group in arrivals if group[0].received > start]
+    later = [group for group in arrivals if group[0].received > start] + late_calls(state.scenario)
+    later.sort(key=lambda group: group[0].received)
     network = _network(state.scenario, console, timed)
     policy = on_grid(maker, state.scenario, network)
     with timed("plan"):

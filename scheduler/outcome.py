@@ -9,6 +9,7 @@ from enum import StrEnum
 from grid.heat_account import HeatAccount
 from grid.horizon import FloatArray, Horizon
 from grid.network_result import NetworkResult
+from scheduler.contract_bill import ContractLine
 from scheduler.key_figures import KeyFigures
 
 
@@ -47,6 +48,12 @@ class ViolationKind(StrEnum):
     EXPORT_LIMIT = "export_limit"
     FEEDER = "feeder"
     """the sites of a feeder together exceed its rating or its voltage limit"""
+    TRANSPORT_RIGHT = "transport_right"
+    """a site takes or gives more than its transport right allows"""
+    CAPACITY_LIMITATION = "capacity_limitation"
+    """a site takes or gives more than a capacity limitation leaves it"""
+    GROUP_CAP = "group_cap"
+    """the members of a group together take or give more than their common right"""
     EVENT_LIMIT = "event_limit"
     ASSET_POWER = "asset_power"
     """an asset of a site draws or gives what it cannot"""
@@ -257,6 +264,7 @@ class Outcome:
         phases: worst values of single phases by name, unit in the name; None where the network does not describe them.
         heat: heat reused at all sites, or None when no site reuses heat.
         departures: every car that left a charging point.
+        contracts: what contracts with the grid operator cost and bring, line by line.
         key_figures: energies, powers and money of each site, or None when not known.
     """
 
@@ -278,6 +286,7 @@ class Outcome:
     phases: dict[str, float] | None = None
     heat: HeatAccount | None = None
     departures: tuple[CarDeparture, ...] = ()
+    contracts: tuple[ContractLine, ...] = ()
     key_figures: KeyFigures | None = None
 
 

@@ -16,6 +16,8 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from grid.contracts.limits import Direction
+from scheduler.allowed import allowed_kw
 from scheduler.outcome import Outcome, Verdict, Violation, ViolationKind
 from scheduler.plan import Plan
 from scheduler.policies import Progress, silent
@@ -215,10 +217,10 @@ def _worst_of_phases(found: list[dict[str, float]]) -> dict[str, float]:
 
 
 def _import_share_pct(scenario: Scenario, run: Outcome) -> float:
-    """Highest mean import of a reporting slot as a share of the connection's limit, over all sites that have one."""
+    """Highest mean import of a reporting slot as a share of what connection and contracts allow, over all sites that have one."""
     highest = 0.0
     for s, site in enumerate(scenario.sites):
-        limit = site.connection.import_limit_kw.mean(run.horizon)
+        limit = allowed_kw(scenario, site, Direction.IMPORT, run.horizon)
         power = run.energy.import_kwh[s] / run.horizon.step_h
         open_slots = limit > 0
         highest = max(highest, float((100.0 * power[open_slots] / limit[open_slots]).max(initial=0.0)))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime, time
 
@@ -11,11 +12,11 @@ from grid.assets.charging import ChargingFleet
 from grid.assets.charging_draw import Bidirectional, Plug, Town, Wave, draw_sessions
 from grid.assets.charging_sessions import Session
 from grid.chance import stream
+from grid.contracts.windows import DailyWindow
 from grid.horizon import Horizon
 from grid.series import Series
 from grid.tariff import Tariff
 from scheduler.document.assets_charging import ChargingGeneratorPart, ChargingPart, SessionPart
-from scheduler.document.connection_series import window_spans
 from scheduler.document.context import Context
 from scheduler.document.places import SitePart
 from scheduler.last_resort import MARGIN_EUR_PER_KWH, last_resort
@@ -55,10 +56,14 @@ class ChargingMaker:
             peak_h=tuple(
                 ((first - start) / 3600.0, (last - start) / 3600.0)
                 for window in part.peak_windows
-                for first, last in window_spans(window.from_, window.to, self.horizon, self.context.zone)
+                for first, last in self._hours(window.from_, window.to)
                 if last > start and first < self.horizon.end_s
             ),
         )
+
+    def _hours(self, first_minute: int, last_minute: int) -> Iterable[tuple[float, float]]:
+        """A daily window on every local day of the horizon, Unix seconds."""
+        return DailyWindow(first_minute, last_minute).spans(self.horizon.start, self.horizon.end, self.context.zone)
 
     def _session(self, part: SessionPart) -> Session | None:
         arrival, departure = (self.context.moment(moment, ()) for moment in (part.arrival, part.departure))

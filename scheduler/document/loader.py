@@ -27,6 +27,7 @@ from scheduler.document.checks import check_places
 from scheduler.document.checks_work import allowed_sites, check_work
 from scheduler.document.connection_series import limit_series
 from scheduler.document.context import Context, open_context
+from scheduler.document.contracts import build_contracts
 from scheduler.document.cooling import build_cooling, outdoor_series
 from scheduler.document.jobs import scenario_jobs
 from scheduler.document.network import read_network
@@ -189,6 +190,7 @@ def _build(context: Context, sources: Sources, horizon: Horizon, progress: Progr
             )
             for part in document.feeders
         ),
+        contracts=build_contracts(context, sources, horizon),
     )
 
 

@@ -40,7 +40,7 @@ def test_every_worst_value_of_a_rehearsal_has_words() -> None:
 
 def test_words_carry_their_unit() -> None:
     """Known names have their own words; others end with the unit that their name ends with."""
-    assert worst_words("import_of_limit_pct") == "highest import, share of the connection's limit (%)"
+    assert worst_words("import_of_limit_pct") == "highest import, share of what is allowed (%)"
     assert worst_words("other_kw") == unit_words("other_kw") == "other (kW)"
     assert unit_words("plain_name") == "plain name"
 
