@@ -24,7 +24,7 @@ from ozzo.commands_plan import read_json
 from ozzo.compare import baselines_with_events, before_events, prefer_baseline
 from ozzo.console import Console
 from ozzo.influx import InfluxSettings
-from ozzo.run_state import BASELINES, OPTIMISER, RunOptions, RunState
+from ozzo.run_state import OPTIMISER, RunOptions, RunState, baselines_of
 from ozzo.store import Journal
 from ozzo.version import __version__
 from scheduler.build import build_problem
@@ -206,7 +206,7 @@ def _work(state: RunState, arrivals: list[tuple[CapacityEvent, ...]], journal: J
             state.plans.append(PlanInForce(start, plan, Verdict(False, plan.id, ()), "first plan (interrupted)"))
             raise Interrupted
     with timed("baselines"):
-        for name in BASELINES:
+        for name in baselines_of(state.scenario):
             state.baseline_plans[name] = assign_nodes(state.scenario, POLICIES[name]().plan(state.problem))
     with timed("rehearse"):
         before = before_events(state, network, console)
@@ -215,7 +215,7 @@ def _work(state: RunState, arrivals: list[tuple[CapacityEvent, ...]], journal: J
         )
         state.plans.append(PlanInForce(start, plan, rehearsal.verdict, "first plan"))
         state.outcome, state.stressed = rehearsal.nominal, rehearsal.stressed
-        for name in BASELINES:
+        for name in baselines_of(state.scenario):
             console.line(f"carrying out baseline {name} in the same world")
             state.baselines[name] = realise(
                 state.scenario,

@@ -102,7 +102,8 @@ def _differences(scenario: Scenario, s: int, horizon: Horizon) -> FloatArray:
     for series in (site.solar_kw, site.wind_kw):
         if series is not None:
             forecast += np.maximum(0.0, series.mean(horizon))
-    difference: FloatArray = (load - site.idle_kw) - (available - np.repeat(forecast, periods.slots // horizon.slots))
+    times = periods.slots // horizon.slots
+    difference: FloatArray = (load - np.repeat(site.idle_on(horizon), times)) - (available - np.repeat(forecast, times))
     return difference
 
 

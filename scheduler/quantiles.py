@@ -73,10 +73,11 @@ def fixed_kw(scenario: Scenario, site: Site, horizon: Horizon, known: datetime |
     ``known`` is the moment of planning (``scheduler.allowed``).
     """
     factor = max(0.0, 1.0 + relative_error(scenario.errors.load_sigma, scenario.planning.load_quantile))
-    wanted = np.full(horizon.slots, site.idle_kw * factor)
+    forecast = site.idle_on(horizon)
+    wanted: FloatArray = forecast * factor
     if factor <= 1.0:
         return wanted
-    kept: FloatArray = np.maximum(site.idle_kw, np.minimum(wanted, allowed_kw(scenario, site, Direction.IMPORT, horizon, known)))
+    kept: FloatArray = np.maximum(forecast, np.minimum(wanted, allowed_kw(scenario, site, Direction.IMPORT, horizon, known)))
     return kept
 
 

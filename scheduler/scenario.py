@@ -96,6 +96,7 @@ class ErrorModel:
     Attributes:
         solar_sigma, wind_sigma: standard deviation of the relative error of available power.
         load_sigma: standard deviation of the relative error of each site's fixed load (overhead and idle nodes).
+        temperature_sigma_k: standard deviation of the error of the outdoor temperature of sites with ``cooling``.
         error_correlation_h: time constant of the errors (first-order autoregressive, exact in continuous time).
         duration_low, duration_high: true run time / asked run time is uniform in this range.
         command_delay_s: mean of the exponential delay of a command.
@@ -106,6 +107,7 @@ class ErrorModel:
     solar_sigma: float = 0.15
     wind_sigma: float = 0.15
     load_sigma: float = 0.0
+    temperature_sigma_k: float = 0.0
     error_correlation_h: float = 3.0
     duration_low: float = 0.7
     duration_high: float = 1.0

@@ -202,11 +202,18 @@ def _worst_values(scenario: Scenario, plan: Plan, runs: tuple[Outcome, ...]) -> 
     }
     networks = [run.network for run in runs if run.network is not None]
     if networks:
+        worst |= _worst_of_phases([run.phases for run in runs if run.phases is not None])
         worst["voltage_low_pu"] = min(float(result.voltage_pu.min()) for result in networks)
         worst["voltage_high_pu"] = max(float(result.voltage_pu.max()) for result in networks)
         worst["line_loading_pct"] = max(float(result.line_loading_pct.max(initial=0.0)) for result in networks)
         worst["transformer_loading_pct"] = max(float(result.transformer_loading_pct.max(initial=0.0)) for result in networks)
     return worst
+
+
+def _worst_of_phases(found: list[dict[str, float]]) -> dict[str, float]:
+    """Worst values of single phases over runs; empty where the network does not describe them."""
+    names = found[0] if found else {}
+    return {name: (min if name.endswith("low_pu") else max)(values[name] for values in found) for name in names}
 
 
 def _import_share_pct(scenario: Scenario, run: Outcome) -> float:

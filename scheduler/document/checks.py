@@ -5,6 +5,7 @@ from __future__ import annotations
 from scheduler.document.checks_feeds import check_feeds, check_marginal
 from scheduler.document.context import Context
 from scheduler.document.contracts import check_contracts
+from scheduler.document.cooling import check_cooling
 from scheduler.document.network import check_network
 from scheduler.document.places import BatteryPart, SitePart, SolarPart, WindPart
 from scheduler.document.site_assets import check_assets
@@ -93,6 +94,7 @@ def _site(context: Context, site: SitePart, place: Place) -> None:
             (*place, "bus"), context.written((*place, "bus")), "a network in the document to have this bus", needs=[("network",)]
         )
     check_assets(context, site, place)
+    check_cooling(context, site, place)
     if site.battery is not None:
         _battery(context, site.battery, (*place, "battery"))
     has_weather = signals.weather is not None or (own is not None and own.weather is not None)

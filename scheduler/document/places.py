@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from scheduler.data import Tier
+from scheduler.document.cooling import CoolingPart
 from scheduler.document.fields import Count, Name, Part, Text, TimeOfDay, Unit, about
 from scheduler.document.signals import MeasuredPart, SignalsPart
 from scheduler.document.site_assets import AssetPart
@@ -135,6 +136,7 @@ class SitePart(Part):
     bus: Annotated[Text | None, about("Bus of the network that the site is connected to.")] = None
     nodes: Annotated[tuple[NodesPart, ...], about("Groups of nodes.")] = ()
     pue: Annotated[float, about("Facility power per IT power (cooling and conversion).", ge=1, le=10)] = 1.0
+    cooling: Annotated[CoolingPart | None, about("Cooling from which the PUE of each moment follows; in place of pue.")] = None
     overhead_kw: Annotated[
         float, about("Facility power that is always there and is not IT (pue does not count).", ge=0), Unit("kW")
     ] = 0.0
@@ -145,6 +147,11 @@ class SitePart(Part):
     connection: Annotated[ConnectionPart, about("The grid connection.")]
     tariff: Annotated[TariffPart, about("Fees and the peak charge.")] = TariffPart()
     signals: Annotated[SignalsPart | None, about("Signals of this site where they differ from those of the scenario.")] = None
+
+    @property
+    def sizing_pue(self) -> float:
+        """PUE for which power is sized: ``pue``, or that of the hottest weather that the cooling is made for."""
+        return self.pue if self.cooling is None else self.cooling.hottest_pue
 
 
 class FeederSitePart(Part):

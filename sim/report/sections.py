@@ -16,7 +16,7 @@ from sim.report.markup import figure, note, section, table, tabs, text
 from sim.report.network_figures import loading_figure, voltage_figure
 from sim.report.summary import summary
 from sim.report.tables import ROWS, gain_word, number, penalty_kinds, policy_words, without_penalty
-from sim.report.words import PARTS, part_words
+from sim.report.words import PARTS, part_words, worst_number, worst_words
 
 EVENTS_DRAWN = 6
 """At most so many events get a picture of their own; all are in the table."""
@@ -245,6 +245,9 @@ def network_section(page: Page) -> str:
         f"{len(outcome.network.line_names)} lines. Limits: {rules.voltage_low_pu:g} to {rules.voltage_high_pu:g} pu "
         f"and {rules.loading_limit_pct:g} % of rated current."
     )
+    if outcome.phases is not None:
+        named = ", ".join(f"{worst_words(name)} {worst_number(name, value)}" for name, value in outcome.phases.items())
+        body += note(f"Single phases, judged by EN 50160: {named}.")
     body += "<h3>Voltage</h3>\n" + page.picture(
         "voltage", voltage_figure(record, clock), "lowest and highest voltage over the day", "; ".join(filter(None, volts)) + "."
     )

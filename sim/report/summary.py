@@ -16,6 +16,7 @@ from scheduler.plan import Plan
 from sim.record import Commanding, RunRecord
 from sim.report.battery_figures import battery_entries
 from sim.report.business_case import business_case
+from sim.report.charging import CHARGING_MEANING, charging_figures
 from sim.report.contract_figures import contract_figures
 from sim.report.extremes import extremes
 from sim.report.grid_capacity import grid_capacity
@@ -47,6 +48,8 @@ POLICY_KEYS: dict[str, str] = {
     "no plan without the event is known), baseline_method, actual_kw, worst_kw, shortfall_kwh",
     "network": "worst value, element and time (UTC) for voltage_low_pu, voltage_high_pu, line_loading_pct, "
     "transformer_loading_pct; null without a power flow",
+    "heat": "heat reused: delivered_mwh, gas_avoided_m3 and co2_avoided_kg (what gas boilers would have burnt and emitted for "
+    "it; never taken off carbon_kg), electricity_kwh (heat pumps), cooling_saved_kwh (chillers); null when no site reuses heat",
     "solve_s": "s; wall time of building and solving, all plans of that policy together",
     "kpis": "key figures, as below; null without an execution",
 }
@@ -83,6 +86,7 @@ KEYS: dict[str, str] = (
         "network_plan": "what AC says of the plan in force at the end: rounds, cuts, voltage_error_max_pu, voltage_error_p99_pu, "
         "loading_error_max_pct, loading_error_p99_pct (linear model against AC), headroom (rating, peak and released of each "
         "element, kVA; feeders kW), left (what the network does not carry); null when the plan was not held to a network",
+        "charging": CHARGING_MEANING,
         "batteries": "list, one for each battery: site, full_cycles (energy out of the cells over capacity), deepest, mean_soc "
         "(shares of capacity), cycles (number by depth up to 0.1, 0.2, 0.4, 0.6, 0.8, 1, by rainflow), wear_eur, "
         "wear_by_rainflow_eur (null where wear has no price by depth)",
@@ -137,6 +141,19 @@ def _network(outcome: Outcome | None) -> dict[str, Any] | None:
     return {name: {"value": worst.value, "element": worst.element, "when": iso(worst.when)} for name, worst in found.items()}
 
 
+def _heat(outcome: Outcome | None) -> dict[str, float] | None:
+    if outcome is None or outcome.heat is None:
+        return None
+    heat = outcome.heat
+    return {
+        "delivered_mwh": heat.delivered_kwh / 1000.0,
+        "gas_avoided_m3": heat.gas_avoided_m3,
+        "co2_avoided_kg": heat.co2_avoided_kg,
+        "electricity_kwh": heat.electricity_kwh,
+        "cooling_saved_kwh": heat.cooling_saved_kwh,
+    }
+
+
 def _policy(record: RunRecord, plans: list[Plan], outcome: Outcome | None) -> dict[str, Any]:
     """Keys of ``POLICY_KEYS`` without verdict and violations."""
     first = plans[0] if plans else None
@@ -148,6 +165,7 @@ def _policy(record: RunRecord, plans: list[Plan], outcome: Outcome | None) -> di
         "planned_objective_eur": first.objective_eur if first else None,
         "events": [_delivery(delivery) for delivery in outcome.deliveries] if outcome else [],
         "network": _network(outcome),
+        "heat": _heat(outcome),
         "solve_s": sum(plan.build_s + plan.solve_s for plan in plans) if plans else None,
         "kpis": kpis(record, outcome),
     }
@@ -240,6 +258,7 @@ def summary(record: RunRecord) -> dict[str, Any]:
         "contracts": contract_figures(record),
         "grid_capacity": grid_capacity(record),
         "network_plan": network_to_dict(last.plan.network) if last and last.plan.network else None,
+        "charging": charging_figures(record),
         "batteries": battery_entries(record),
         "business_case": business_case(record),
         "commanding": _commanding(record.commanding),

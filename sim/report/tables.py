@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from scheduler.contract_bill import Charge
 from sim.record import RunRecord
+from sim.report.charging_words import charging_sentences
 from sim.report.contract_figures import WORDS as CHARGES
 from sim.report.grid_capacity import overloaded_words
 from sim.report.summary import summary
@@ -29,7 +30,12 @@ ROWS: tuple[tuple[str, str, str, int], ...] = (
 )
 """Key, label, unit and decimals of the rows that every report shows."""
 
-POLICY_WORDS = {"milp": "optimised plan", "fifo": "run at once", "wait_for_sun": "wait for sun"}
+POLICY_WORDS = {
+    "milp": "optimised plan",
+    "fifo": "run at once",
+    "wait_for_sun": "wait for sun",
+    "shift_only": "cars that give nothing back",
+}
 
 
 def policy_words(name: str | None) -> str:
@@ -114,6 +120,7 @@ def _lines(figures: dict[str, Any]) -> Iterable[str]:
         yield f"Beside it stands a published business case, {figures['business_case']['title']}: see the report"
     if figures["interrupted"]:
         yield f"Interrupted in phase '{figures['interrupted']}'"
+    yield from charging_sentences(figures["charging"]) if figures["charging"] else ()
     if figures["verdict"]:
         yield f"Verdict of the rehearsal: {figures['verdict']}"
 

@@ -31,6 +31,9 @@ WORST: dict[str, tuple[str, str, int]] = {
     "job_restarts": ("restarts of jobs after node failures", "restarts", 0),
     "voltage_low_pu": ("lowest voltage of all buses", "per unit", 4),
     "voltage_high_pu": ("highest voltage of all buses", "per unit", 4),
+    "phase_voltage_low_pu": ("lowest voltage of a single phase", "per unit", 4),
+    "phase_voltage_high_pu": ("highest voltage of a single phase", "per unit", 4),
+    "unbalance_pct": ("highest unbalance of a bus, negative over positive sequence", "%", 2),
     "line_loading_pct": ("highest loading of a line, share of rated current", "%", 1),
     "transformer_loading_pct": ("highest loading of a transformer, share of rated current", "%", 1),
 }

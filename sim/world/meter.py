@@ -64,7 +64,8 @@ class _Piece:
 class SiteMeter:
     """Meters one site over ``horizon``.
 
-    Its fixed load (overhead and idle nodes) is the forecast's times ``load_factor``, which is 1 when left out.
+    Its fixed load (overhead and idle nodes) is the forecast's times ``load_factor``, which is 1 when left out; its PUE is
+    ``pue``, the forecast's when left out.
 
     A site exports what it can, but no more than its plan where that has a negative price, or where it is on a feeder (or in a
     group with a cap on export): what its neighbours leave of the room is known to the plan only. ``connection`` holds the limits
@@ -85,6 +86,7 @@ class SiteMeter:
         *,
         on_feeder: bool = False,
         load_factor: Series | None = None,
+        pue: Series | None = None,
         assets: tuple[AssetWorld, ...] = (),
         connection: Connection | None = None,
     ) -> None:
@@ -97,6 +99,7 @@ class SiteMeter:
         self._end_s = horizon.end_s - horizon.start_s
         self._sources = sources
         self._load_factor = load_factor or Series.constant(1.0, horizon, "1", "fixed load as forecast")
+        self._pue = pue or site.pue_series() or Series.constant(site.pue, horizon, "1", "PUE of the document")
         self.assets = assets
         self._it_kw = 0.0
         self._idle_kw = idle_it_kw
@@ -114,6 +117,7 @@ class SiteMeter:
                 self._connection.export_limit_kw,
                 site.tariff.export_eur_per_mwh,
                 self._load_factor,
+                self._pue,
                 *sources,
             )
         ]
@@ -192,6 +196,7 @@ class SiteMeter:
             self._connection.export_limit_kw,
             self.site.tariff.export_eur_per_mwh,
             self._load_factor,
+            self._pue,
             *self._sources,
         ):
             points = series.change_points_s(self._origin_s, self._origin_s + self._end_s)
@@ -205,6 +210,7 @@ class SiteMeter:
     def _constant(self, until_s: float) -> None:
         """Meter ``[now_s, until_s)``, in which nothing given changes."""
         for asset in self.assets:
+            asset.it_kw = self._idle_kw + self._it_kw
             until_s = max(min(until_s, asset.hold_s(self.now_s, until_s)), self.now_s + TINY_S)
         begin_s, middle = self.now_s, (self.now_s + until_s) / 2
         control, intent, planned_s = self._intent(middle)
@@ -244,15 +250,17 @@ class SiteMeter:
 
     def _piece(self, moment_s: float, intent: Intent | None, planned_s: float) -> _Piece:
         """Constant powers around ``moment_s``; ``intent`` is of a plan that knew what was received until ``planned_s``."""
-        net_limit, export_limit, export_price, factor, *available = (self._value(i, moment_s) for i in range(len(self._lookups)))
+        net_limit, export_limit, export_price, factor, pue, *available = (
+            self._value(i, moment_s) for i in range(len(self._lookups))
+        )
         for event in self._events:
             begin = max(event.start, event.received).timestamp() - self._origin_s
             if begin <= moment_s < event.end.timestamp() - self._origin_s:
                 knew = intent is not None and event.received.timestamp() - self._origin_s <= planned_s
                 wanted = max(event.limit_kw, intent.net_kw) if intent is not None and knew else event.limit_kw
                 net_limit = min(net_limit, wanted)
-        load = self.site.overhead_kw + self.site.pue * (self._idle_kw + self._it_kw)
-        load += (factor - 1.0) * (self.site.overhead_kw + self.site.pue * self._idle_kw)
+        load = self.site.overhead_kw + pue * (self._idle_kw + self._it_kw)
+        load += (factor - 1.0) * (self.site.overhead_kw + pue * self._idle_kw)
         draws = [asset.draw_kw(moment_s, self._idle_kw + self._it_kw) for asset in self.assets]
         load += sum(draws)
         made = sum(max(0.0, -draw) for asset, draw in zip(self.assets, draws, strict=True) if asset.makes_power)

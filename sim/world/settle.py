@@ -14,16 +14,19 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from grid.assets.site_asset import Bill
+from grid.heat_account import HeatAccount
 from grid.horizon import FloatArray, Horizon
 from grid.response.event import CapacityEvent
 from grid.series import Series
 from scheduler.contract_bill import contract_lines
 from scheduler.facility import Site
 from scheduler.objective import overlap_h
-from scheduler.outcome import EventDelivery, JobOutcome, MeteredEnergy, Outcome, Violation, ViolationKind
+from scheduler.outcome import CarDeparture, EventDelivery, JobOutcome, MeteredEnergy, Outcome, Violation, ViolationKind
 from scheduler.scenario import Scenario
 from sim.key_figures import key_figures
 from sim.totals import totals
+from sim.world.assets.charging import ChargingWorld
+from sim.world.assets.heat import HeatWorld
 from sim.world.contracts import contract_violations, nominated_kw
 from sim.world.feeders import feeder_violations
 from sim.world.meter import FLOWS
@@ -104,10 +107,29 @@ def settle(world: SimulatedWorld, reporting: Horizon, baseline: Outcome | None) 
         log=tuple((_instant(world, moment_s), text) for moment_s, text in world.log),
         settlement=settlement,
         net_import_kw=net_kw,
+        departures=_departures(world),
         contracts=lines,
         key_figures=key_figures(
             scenario, settlement, energy, np.stack([meter.made_kwh(settlement.edges_s) for meter in meters]), bills, lines
         ),
+        heat=_heat(world),
+    )
+
+
+def _heat(world: SimulatedWorld) -> HeatAccount | None:
+    """Heat reused at all sites; None when no site reuses heat."""
+    found = [asset.account for meter in world.meters.values() for asset in meter.assets if isinstance(asset, HeatWorld)]
+    return reduce(HeatAccount.plus, found) if found else None
+
+
+def _departures(world: SimulatedWorld) -> tuple[CarDeparture, ...]:
+    """Every car that left a charging point, by site and asset."""
+    return tuple(
+        CarDeparture(name, asset.name, session, gained, missing)
+        for name, meter in world.meters.items()
+        for asset in meter.assets
+        if isinstance(asset, ChargingWorld)
+        for session, gained, missing in asset.departed()
     )
 
 

@@ -234,13 +234,17 @@ class SimulatedWorld:
             idle_kw,
             on_feeder=on_feeder,
             load_factor=factor,
+            pue=site.pue_series(self.truth.outdoor_c.get(name)),
             assets=self._assets(site),
             connection=connection,
         )
 
     def _assets(self, site: Site) -> tuple[AssetWorld, ...]:
         seen = self.begun_from.assets if self.begun_from is not None else {}
-        return tuple(asset_world(asset.begun(seen.get(f"{site.name}/{asset.name}", {})), self._note_at) for asset in site.assets)
+        return tuple(
+            asset_world(asset.begun(seen.get(f"{site.name}/{asset.name}", {})), self._note_at, self.horizon.start_s)
+            for asset in site.assets
+        )
 
     def _draw_failures(self, plan: Plan, begin_s: float) -> None:
         """Let nodes fail while ``plan`` works on them, except nodes that are out of order already."""
