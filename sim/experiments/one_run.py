@@ -50,10 +50,8 @@ def carry_out(task: Mapping[str, Any]) -> dict[str, Any]:
     everything = task["redraw"] == "everything"
     digest, power_flow = str(task["digest"]), bool(task["power_flow"])
     scenario = _scenario(file, digest, settings, seed if everything else None, power_flow)
-    if everything:
-        plan = _plan(scenario, task["policy"])
-    else:
-        plan = _kept_plan(file, digest, settings, power_flow, task["policy"])
+    policy = task["policy"]
+    plan = _plan(scenario, policy) if everything else _kept_plan(file, digest, settings, power_flow, policy)
     spec = scenario.network
     network = None if spec is None else _network(spec)
     outcome = realise(scenario, plan, seed, network=network, power_flow=spec is not None)
@@ -94,7 +92,7 @@ def _finite(value: Any) -> Any:
 
 
 @lru_cache(maxsize=2)
-def _scenario(file: str, digest: str, settings: str, seed: int | None, power_flow: bool) -> Scenario:  # noqa: FBT001
+def _scenario(file: str, digest: str, settings: str, seed: int | None, power_flow: bool) -> Scenario:
     """The scenario with its values; ``seed`` stands in for the document's, so that generated jobs are drawn anew too."""
     try:
         now = sha256(Path(file).read_bytes()).hexdigest()
@@ -118,7 +116,7 @@ def _plan(scenario: Scenario, policy: str) -> Plan:
 
 
 @lru_cache(maxsize=16)
-def _kept_plan(file: str, digest: str, settings: str, power_flow: bool, policy: str) -> Plan:  # noqa: FBT001
+def _kept_plan(file: str, digest: str, settings: str, power_flow: bool, policy: str) -> Plan:
     """One plan for all truths."""
     return _plan(_scenario(file, digest, settings, None, power_flow), policy)
 

@@ -6,6 +6,7 @@ it has failed. Processes are fresh Pythons (``sim.experiments.worker``), so a sc
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import queue
@@ -17,7 +18,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryFile
-from typing import Any
+from typing import Any, Self
 
 from grid.errors import ExperimentError
 
@@ -82,7 +83,10 @@ class _Child:
             env=os.environ | {"PYTHONPATH": path},
             start_new_session=True,
         )
-        self.ready = self._line() is not None
+
+    def ready(self) -> bool:
+        """Wait until it is there; False when it died before."""
+        return self._line() is not None
 
     def ask(self, task: dict[str, Any]) -> dict[str, Any] | None:
         """The answer to a task; None when the process died."""
@@ -117,10 +121,8 @@ class _Child:
     def close(self) -> None:
         """Let it leave, or end it; the pipes are closed afterwards."""
         if self.process.stdin:
-            try:
+            with contextlib.suppress(BrokenPipeError):  # it may be gone already
                 self.process.stdin.close()
-            except BrokenPipeError:
-                pass  # it is gone already
         try:
             self.process.wait(GRACE_S)
         except subprocess.TimeoutExpired:
@@ -147,7 +149,7 @@ class ProcessPool:
         self._lock = threading.Lock()
         self._threads: list[threading.Thread] = []
 
-    def __enter__(self) -> ProcessPool:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -205,7 +207,7 @@ class ProcessPool:
         for attempt in range(1, ATTEMPTS + 1):
             if child is None:
                 child = self._start()
-                if not child.ready:
+                if not child.ready() and not self._stop.is_set():
                     return _Unusable(child.end_words()), child
             answer = None if self._stop.is_set() else child.ask(task)
             if answer is not None:
