@@ -20,6 +20,7 @@ from grid.errors import InputError, Interrupted, OzzoError
 from ozzo.cli_bench import bench_app
 from ozzo.cli_feed import feed_app
 from ozzo.cli_reproduce import reproduce_app
+from ozzo.cli_sweep import report, sweep
 from ozzo.version import __version__
 
 app = typer.Typer(
@@ -35,6 +36,8 @@ app.add_typer(fit_app, name="fit")
 app.add_typer(bench_app, name="bench")
 app.add_typer(reproduce_app, name="reproduce")
 app.add_typer(feed_app, name="feed")
+app.command()(sweep)
+app.command()(report)
 
 ScenarioFile = Annotated[Path, typer.Argument(metavar="SCENARIO", help="Scenario document (YAML).", show_default=False)]
 AsJson = Annotated[bool, typer.Option("--json", help="Print machine-readable JSON on standard output.")]

@@ -21,7 +21,8 @@ from sim.experiments.stats import LEVEL, Paired, Summary, holm, paired, pareto, 
 from sim.experiments.store import FACTS, finished
 
 TOLD: tuple[str, ...] = (
-    "objective_eur", "cost_eur", "carbon_kg", "peak_kw", "import_kwh", "deadline_misses", "dropped", "unserved_kwh", "broken_rules",
+    "objective_eur", "cost_eur", "carbon_kg", "peak_kw", "import_kwh", "deadline_misses", "dropped",
+    "unserved_kwh", "broken_rules",
 )  # fmt: skip
 """Figures that are summarised for each policy."""
 COMPARED: tuple[str, ...] = ("objective_eur", "cost_eur", "carbon_kg", "peak_kw")

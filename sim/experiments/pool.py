@@ -27,6 +27,8 @@ GRACE_S = 5.0
 """Time that an idle process gets to leave by itself."""
 TAIL = 500
 """Characters of a lost process's last words."""
+WORKER = (sys.executable, "-P", "-m", "sim.experiments.worker")
+"""How a worker is called."""
 HOME = Path(__file__).parents[2]
 """Where this very product is imported from."""
 
@@ -70,11 +72,11 @@ class _Unusable:
 class _Child:
     """One worker process and the pipes to it."""
 
-    def __init__(self) -> None:
+    def __init__(self, command: Sequence[str]) -> None:
         self._errors = TemporaryFile()  # noqa: SIM115 - lives as long as the process
         path = os.pathsep.join(filter(None, (str(HOME), os.environ.get("PYTHONPATH", ""))))
-        self.process = subprocess.Popen(
-            [sys.executable, "-P", "-m", "sim.experiments.worker"],
+        self.process = subprocess.Popen(  # noqa: S603 - this very program
+            command,
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=self._errors,
@@ -138,10 +140,11 @@ class ProcessPool:
 
     Args:
         workers: number of processes.
+        command: how a worker is called.
     """
 
-    def __init__(self, workers: int) -> None:
-        self.workers = workers
+    def __init__(self, workers: int, command: Sequence[str] = WORKER) -> None:
+        self.workers, self._command = workers, command
         self._tasks: queue.SimpleQueue[dict[str, Any] | None] = queue.SimpleQueue()
         self._events: queue.SimpleQueue[Done | Lost | _Unusable] = queue.SimpleQueue()
         self._stop = threading.Event()
@@ -222,7 +225,7 @@ class ProcessPool:
 
     def _start(self) -> _Child:
         """A fresh process that ``close`` knows of."""
-        child = _Child()
+        child = _Child(self._command)
         with self._lock:
             self._children.add(child)
         if self._stop.is_set():
