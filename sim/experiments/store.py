@@ -119,7 +119,7 @@ class Store:
             ExperimentError: the disk is full, or the folder cannot be written.
         """
         run = self._runs[index]
-        row = identity(self.sweep, run) | figures
+        row = figures | identity(self.sweep, run)
         with writing(self.folder):
             _write_table(self.folder / PARTS / f"{run.key}.parquet", table(self.sweep, [row]))
         self.rows[run.key] = row

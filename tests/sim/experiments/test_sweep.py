@@ -83,7 +83,9 @@ def test_ctrl_c_keeps_what_is_finished(tmp_path: Path) -> None:
 def test_a_killed_worker_is_told_and_its_run_repeated(tmp_path: Path) -> None:
     """The only worker is killed in the middle: the sweep says which run it had, and misses none."""
     sweep = load_sweep(sweep_file(tmp_path))
-    before, killed, words = children(os.getpid()), set(), []
+    before = children(os.getpid())
+    killed: set[int] = set()
+    words: list[str] = []
 
     def tell(news: News) -> None:
         """Kill the worker once."""
