@@ -81,12 +81,14 @@ def boxes(results: Results, figure: str) -> Figure:
         centres = [place + (k - (len(policies) - 1) / 2) * step for place, _ in mine]
         colour = COLOURS[k % len(COLOURS)]
         lines = {"color": colour, "linewidth": 0.8}
+        mark = MARKERS[k % len(MARKERS)]
+        mean = {"marker": mark, "markerfacecolor": colour, "markeredgecolor": colour, "markersize": 2.5}
         axes.boxplot(
-            [values for _, values in mine], positions=centres, widths=0.8 * step, whis=(0, 100), showmeans=True, manage_ticks=False,
-            boxprops=lines, whiskerprops=lines, capprops=lines, medianprops=lines | {"linewidth": 1.4},
-            meanprops={"marker": MARKERS[k % len(MARKERS)], "markerfacecolor": colour, "markeredgecolor": colour, "markersize": 2.5},
+            [values for _, values in mine], positions=centres, widths=0.8 * step, whis=(0, 100), manage_ticks=False,
+            showmeans=True, meanprops=mean, boxprops=lines, whiskerprops=lines, capprops=lines,
+            medianprops=lines | {"linewidth": 1.4},
         )  # fmt: skip
-        axes.plot([], [], color=colour, marker=MARKERS[k % len(MARKERS)], markersize=3, linewidth=0.8, label=policy)
+        axes.plot([], [], color=colour, marker=mark, markersize=3, linewidth=0.8, label=policy)
     long = len(cells) > 3 or max(len(cell.words) for cell in cells) > 20
     axes.set_xticks(
         range(len(cells)), [cell.words for cell in cells], rotation=30 if long else 0, ha="right" if long else "center"

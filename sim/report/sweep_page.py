@@ -11,12 +11,14 @@ from sim.report.sweep_figures import FIGURES, MOST_CELLS, distribution_figure, p
 from sim.report.sweep_tables import failed_list, origin, paired_tables, policies_table
 
 DISTRIBUTIONS = (
-    "Each point is a run. A box spans the middle half of the runs; the line in it is the median, the dashed one the mean. Runs of one "
-    "seed meet the same world, so compare policies with the paired tests above: boxes also spread because worlds differ."
+    "Each point is a run. A box spans the middle half of the runs; the line in it is the median, the dashed one the "
+    "mean. Runs of one seed meet the same world, so compare policies by the paired tests above: boxes also spread "
+    "because worlds differ."
 )
 FRONT = (
-    "Each point is the mean over seeds of one policy at one setting. No point on the dotted front is beaten by another in both figures. "
-    "Hollow points leave jobs late or undone, or load unserved, and are not on the front: doing less is always cheaper."
+    "Each point is the mean over seeds of one policy at one setting. No other point beats one on the dotted front in "
+    "both figures; diamonds are beaten. Hollow points leave jobs late or undone, or load unserved, and are not on the"
+    " front: doing less is cheaper."
 )
 
 

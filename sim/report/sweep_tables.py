@@ -35,8 +35,8 @@ def policies_table(results: Results, level: float) -> str:
         )
     words = (
         f"Means over seeds. Intervals of means and ± are Student's t at {level:.0%}; the median's is from the bootstrap "
-        "(2,000 resamples, percentiles). Late, not done and unserved are means of a run. An interval says how sure the mean is, not "
-        "how far single runs spread: the pictures below show that."
+        "(2,000 resamples, percentiles). Late, not done and unserved are means of a run. An interval says how sure the mean is, "
+        "not how far single runs spread: the pictures below show that."
     )
     return table(head, rows, numeric=range(2, 11)) + note(words)
 
@@ -56,10 +56,11 @@ def paired_tables(results: Results, reference: str, level: float) -> str:
                 f"<h3>{FIGURES[figure].capitalize()}, less that of {reference}</h3>" + table(head, rows, numeric=range(2, 10))
             )
     words = (
-        "Differences are policy minus reference on the same seed, so a negative one is less. Both tests are two-sided; p in brackets "
-        "is Holm's, raised because all comparisons of the figure are looked at together. d is the mean difference over the standard "
-        "deviation of the differences; the rank effect runs from -1 (lower in every pair) to 1. No test where nothing varies. "
-        "A difference may be certain and still too small to matter, and plans within their gaps of each other differ by chance."
+        "Differences are policy minus reference on the same seed, so a negative one is less. Both tests are "
+        "two-sided; p in brackets is Holm's, raised because all comparisons of the figure are looked at together. d "
+        "is the mean difference over the standard deviation of the differences; the rank effect runs from -1 (lower "
+        "in every pair) to 1. No test where nothing varies. A difference may be certain and still too small to "
+        "matter, and plans within their gaps of each other differ by chance."
     )
     return "".join(parts) + note(words)
 
