@@ -72,7 +72,7 @@ def _told(results: Results, wish: Wish) -> list[Any]:
     for cell, policy, found in summaries(results, wish.level):
         objective = found["objective_eur"]
         shown.add_row(
-            cell.words, policy, str(objective.count), f"{objective.mean:.3f}",
+            results.words(cell), policy, str(objective.count), f"{objective.mean:.3f}",
             "" if objective.count == 1 else f"{objective.interval.half_width:.3f}", f"{found['carbon_kg'].mean:.2f}",
             f"{found['deadline_misses'].mean:.2f}", f"{found['dropped'].mean:.2f}",
         )  # fmt: skip

@@ -43,10 +43,9 @@ class Cell:
     rows: dict[str, dict[int, dict[str, Any]]]
 
     @property
-    def words(self) -> str:
-        """The cell for people: scenario and values."""
-        told = [f"{label} {_number(value)}" for label, value in self.values.items()]
-        return ", ".join([self.scenario, *told])
+    def values_words(self) -> str:
+        """The values for people; empty without parameters."""
+        return ", ".join(f"{label} {_number(value)}" for label, value in self.values.items())
 
     def column(self, policy: str, figure: str, seeds: Sequence[int] | None = None) -> FloatArray:
         """A figure of a policy by seed (of all its seeds in order, if none are given)."""
@@ -71,6 +70,21 @@ class Results:
     def reference(self) -> str:
         """Policy that the others are compared with."""
         return str(self.facts["reference"])
+
+    @property
+    def scenarios(self) -> tuple[str, ...]:
+        """Labels of the scenarios, in the order of the sweep."""
+        return tuple(dict.fromkeys(cell.scenario for cell in self.cells))
+
+    @property
+    def policies(self) -> tuple[str, ...]:
+        """Policies with finished runs, in the order of the sweep."""
+        return tuple(dict.fromkeys(policy for cell in self.cells for policy in cell.rows))
+
+    def words(self, cell: Cell) -> str:
+        """A cell for people: its values, and its scenario when there are several or no values."""
+        told = cell.values_words
+        return told if told and len(self.scenarios) == 1 else ", ".join(filter(None, (cell.scenario, told)))
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,7 +17,6 @@ def told(results: Results, reference: str | None = None, level: float = LEVEL) -
     Raises:
         InputError: no run was planned by ``reference``.
     """
-    scenarios = list(dict.fromkeys(cell.scenario for cell in results.cells))
     return {
         "name": results.facts["name"],
         "title": results.facts.get("title", ""),
@@ -32,7 +31,7 @@ def told(results: Results, reference: str | None = None, level: float = LEVEL) -
             for cell, policy, figures in summaries(results, level)
         ],
         "comparisons": [_comparison(one) for figure in COMPARED for one in comparisons(results, figure, reference, level)],
-        "front": {scenario: [_point(point) for point in front(results, scenario)] for scenario in scenarios},
+        "front": {scenario: [_point(point) for point in front(results, scenario)] for scenario in results.scenarios},
     }
 
 

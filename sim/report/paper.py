@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from grid.errors import Finding, InputError
 from sim.experiments.analysis import Results, front
 from sim.report.files import write_whole
-from sim.report.sweep_figures import FIGURES, MOST_CELLS, policies_of
+from sim.report.sweep_figures import FIGURES, MOST_CELLS
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -46,7 +46,7 @@ def write_pictures(results: Results, folder: Path, formats: tuple[str, ...]) -> 
     written: list[Path] = []
     with rc_context(SETTINGS):
         drawn = {name.removesuffix("_eur").removesuffix("_kg").removesuffix("_kw"): boxes(results, name) for name in FIGURES}
-        for scenario in dict.fromkeys(cell.scenario for cell in results.cells):
+        for scenario in results.scenarios:
             drawn[f"cost-carbon-{scenario}"] = cost_carbon(results, scenario)
         for name, picture in drawn.items():
             written += [_write(picture, folder / f"{name}.{kind}", kind) for kind in formats]
@@ -74,7 +74,7 @@ def _empty() -> tuple[Figure, Any]:
 def boxes(results: Results, figure: str) -> Figure:
     """Boxes of a figure by cell and policy: middle half, median (line), mean (point), extremes (whiskers)."""
     picture, axes = _empty()
-    policies, cells = policies_of(results), results.cells[:MOST_CELLS]
+    policies, cells = results.policies, results.cells[:MOST_CELLS]
     step = 0.8 / len(policies)
     for k, policy in enumerate(policies):
         mine = [(place, cell.column(policy, figure)) for place, cell in enumerate(cells) if policy in cell.rows]
@@ -89,10 +89,9 @@ def boxes(results: Results, figure: str) -> Figure:
             medianprops=lines | {"linewidth": 1.4},
         )  # fmt: skip
         axes.plot([], [], color=colour, marker=mark, markersize=3, linewidth=0.8, label=policy)
-    long = len(cells) > 3 or max(len(cell.words) for cell in cells) > 20
-    axes.set_xticks(
-        range(len(cells)), [cell.words for cell in cells], rotation=30 if long else 0, ha="right" if long else "center"
-    )
+    long = len(cells) > 6
+    words = [results.words(cell).replace(", ", ", " if long else "\n") for cell in cells]
+    axes.set_xticks(range(len(cells)), words, rotation=30 if long else 0, ha="right" if long else "center")
     axes.set_ylabel(FIGURES[figure])
     picture.legend(loc="outside upper center", ncols=min(4, len(policies)))
     return picture
@@ -101,7 +100,7 @@ def boxes(results: Results, figure: str) -> Figure:
 def cost_carbon(results: Results, scenario: str) -> Figure:
     """Mean cost against mean carbon of a scenario; the dotted line is the front, hollow points leave something undone."""
     picture, axes = _empty()
-    points, policies = front(results, scenario), policies_of(results)
+    points, policies = front(results, scenario), results.policies
     kept = sorted((point for point in points if point.on_front), key=lambda point: point.cost_eur)
     axes.plot([point.cost_eur for point in kept], [point.carbon_kg for point in kept], ":", color="0.4", linewidth=0.9)
     for k, policy in enumerate(policies):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from sim.experiments.analysis import Cell, Point, Results, front
+from sim.experiments.analysis import Point, Results, front
 from sim.report.axes import Figure, layout, numbers, site_colour, value_axis
 
 FIGURES: dict[str, str] = {
@@ -19,16 +19,11 @@ MOST_CELLS = 24
 """Cells in a picture of distributions; more could not be told apart."""
 
 
-def policies_of(results: Results) -> list[str]:
-    """Policies in the order of the sweep."""
-    return list(dict.fromkeys(policy for cell in results.cells for policy in cell.rows))
-
-
 def distribution_figure(results: Results, figure: str) -> Figure:
     """A box with all its points for each policy in each cell; the line in a box is the median, the dashed one the mean."""
     cells = results.cells[:MOST_CELLS]
-    data = [_boxes(cells, policy, figure, site_colour(k), rank=k) for k, policy in enumerate(policies_of(results))]
-    long = max(len(cell.words) for cell in cells) > 24 and len(cells) > 3
+    data = [_boxes(results, policy, figure, site_colour(k), rank=k) for k, policy in enumerate(results.policies)]
+    long = len(cells) > 8
     axis = {"tickangle": 30 if long else 0, "automargin": True, "gridcolor": "var(--rule)", "type": "category"}
     return {
         "data": [trace for trace in data if trace["y"]],
@@ -36,15 +31,15 @@ def distribution_figure(results: Results, figure: str) -> Figure:
     }
 
 
-def _boxes(cells: Sequence[Cell], policy: str, figure: str, colour: str, rank: int) -> dict[str, Any]:
+def _boxes(results: Results, policy: str, figure: str, colour: str, rank: int) -> dict[str, Any]:
     """The boxes of one policy."""
     x: list[str] = []
     y: list[float | None] = []
     told: list[str] = []
-    for cell in cells:
+    for cell in results.cells[:MOST_CELLS]:
         if policy in cell.rows:
             values = numbers(cell.column(policy, figure))
-            x += [cell.words] * len(values)
+            x += [_label(results.words(cell))] * len(values)
             y += values
             told += [f"seed {seed}" for seed in sorted(cell.rows[policy])]
     return {
@@ -64,6 +59,11 @@ def _boxes(cells: Sequence[Cell], policy: str, figure: str, colour: str, rank: i
     }
 
 
+def _label(words: str) -> str:
+    """A setting under its boxes, a line a value."""
+    return words.replace(", ", "<br>")
+
+
 def pareto_figure(results: Results, scenario: str) -> Figure:
     """Mean cost to the right, mean carbon upwards; the line is the front, hollow points leave something undone."""
     points = front(results, scenario)
@@ -78,24 +78,24 @@ def pareto_figure(results: Results, scenario: str) -> Figure:
         "hoverinfo": "skip",
     }
     traces = [
-        _points([point for point in points if point.policy == policy], policy, site_colour(k))
-        for k, policy in enumerate(policies_of(results))
+        _points(results, [point for point in points if point.policy == policy], site_colour(k))
+        for k, policy in enumerate(results.policies)
+        if any(point.policy == policy for point in points)
     ]
     axes = {"xaxis": value_axis("mean energy cost (EUR)"), "yaxis": value_axis("mean carbon of imports (kg)")}
-    data = [trace for trace in traces if trace["x"]]
-    return {"data": [*([line] if len(kept) > 1 else []), *data], "layout": layout(460, **axes, hovermode="closest")}
+    return {"data": [*([line] if len(kept) > 1 else []), *traces], "layout": layout(460, **axes, hovermode="closest")}
 
 
-def _points(points: Sequence[Point], policy: str, colour: str) -> dict[str, Any]:
-    """The points of one policy."""
+def _points(results: Results, points: Sequence[Point], colour: str) -> dict[str, Any]:
+    """The points of one policy, of which there is at least one."""
     symbols = ["circle-open" if point.undone else "circle" if point.on_front else "diamond" for point in points]
     return {
         "type": "scatter",
         "mode": "markers",
-        "name": policy,
+        "name": points[0].policy,
         "x": numbers([point.cost_eur for point in points]),
         "y": numbers([point.carbon_kg for point in points]),
         "marker": {"color": colour, "size": 10, "symbol": symbols},
-        "text": [point.cell.words + ("; leaves work undone" if point.undone else "") for point in points],
+        "text": [results.words(point.cell) + ("; leaves work undone" if point.undone else "") for point in points],
         "hovertemplate": "%{text}<br>%{x:.2f} EUR, %{y:.2f} kg",
     }

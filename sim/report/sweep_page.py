@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from sim.experiments.analysis import Comparison, Results, comparisons
 from sim.experiments.stats import LEVEL
 from sim.report.axes import Figure
 from sim.report.markup import figure, note, section, slug, tabs, text
 from sim.report.page import POLICY, asset, script_json
-from sim.report.sweep_figures import FIGURES, MOST_CELLS, distribution_figure, pareto_figure, policies_of
-from sim.report.sweep_tables import failed_list, origin, paired_tables, policies_table
+from sim.report.sweep_figures import FIGURES, MOST_CELLS, distribution_figure, pareto_figure
+from sim.report.sweep_tables import failed_list, origin, paired_tables, policies_table, spread_table
 
 DISTRIBUTIONS = (
     "Each point is a run. A box spans the middle half of the runs; the line in it is the median, the dashed one the "
@@ -38,13 +40,13 @@ def sweep_html(results: Results, reference: str | None = None, level: float = LE
 
     beside = reference or results.reference
     told = comparisons(results, "objective_eur", beside, level)
-    scenarios = list(dict.fromkeys(cell.scenario for cell in results.cells))
+    scenarios = results.scenarios
     pictures: dict[str, Figure] = {name: distribution_figure(results, name) for name in FIGURES}
     pictures |= {f"front-{scenario}": pareto_figure(results, scenario) for scenario in scenarios}
     sections = [
         section("Policies", policies_table(results, level), long=True),
         *([section(f"Compared with {beside}", paired_tables(results, beside, level), long=True)] if told else []),
-        section("Distributions", _distributions(results)),
+        section("Distributions", _distributions(results, level)),
         section("Cost against carbon", _fronts(scenarios)),
         *([section("Runs that failed", failed_list(results), long=True)] if results.facts.get("failed") else []),
         section("Where this comes from", origin(results), long=True),
@@ -71,7 +73,7 @@ def _header(results: Results, told: list[Comparison], beside: str, level: float)
     unfinished = "" if len(results.rows) == facts.get("runs") else f" of {facts.get('runs')}: not finished"
     over = (
         f"Sweep {facts['name']}: {len(results.rows)} runs{unfinished}; {len(results.cells)} settings, "
-        f"{len(policies_of(results))} policies, {len(facts['seeds'])} seeds"
+        f"{len(results.policies)} policies, {len(facts['seeds'])} seeds"
     )
     sentences = headlines(told, beside, level)
     return f'<header><p class="over">{text(over)}</p>\n<h1>{text(facts.get("title") or facts["name"])}</h1>\n' + "".join(
@@ -108,17 +110,18 @@ def _certain(one: Comparison, level: float) -> bool:
     return one.t_holm is not None and one.t_holm < 1.0 - level
 
 
-def _distributions(results: Results) -> str:
-    """The picture of distributions with a button a figure."""
+def _distributions(results: Results, level: float) -> str:
+    """The picture of distributions with a button a figure, and the objective's in numbers."""
     choices = [(name, words) for name, words in FIGURES.items()]
     cut = len(results.cells) - MOST_CELLS
     more = (
         note(f"The first {MOST_CELLS} settings are drawn; {cut} more are in the tables and in sweep.parquet.") if cut > 0 else ""
     )
-    return tabs("objective_eur", choices) + figure("objective_eur", "Distributions by policy and setting", DISTRIBUTIONS) + more
+    picture = tabs("objective_eur", choices) + figure("objective_eur", "Distributions by policy and setting", DISTRIBUTIONS)
+    return picture + more + spread_table(results, level)
 
 
-def _fronts(scenarios: list[str]) -> str:
+def _fronts(scenarios: Sequence[str]) -> str:
     """The picture of cost against carbon, with a button a scenario when there are several."""
     first = f"front-{scenarios[0]}"
     choices = [(f"front-{scenario}", scenario) for scenario in scenarios]

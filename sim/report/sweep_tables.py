@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from math import isfinite
 from typing import Any
 
 from sim.experiments.analysis import COMPARED, Comparison, Results, comparisons, summaries
-from sim.experiments.stats import Summary
-from sim.report.markup import bullets, facts, note, table
+from sim.experiments.stats import Interval, Summary
+from sim.report.markup import bullets, facts, note, table, text
 from sim.report.sweep_figures import FIGURES
 
 TINY_P = 1e-4
@@ -15,50 +17,80 @@ MOST_FAILED = 50
 
 def policies_table(results: Results, level: float) -> str:
     """One row a cell and policy: means with their intervals, the median with its own, and what was not done."""
+    told = summaries(results, level)
+    unserved = any(found["unserved_kwh"].mean > 0 for _, _, found in told)
+    work = ("deadline_misses", "dropped", *(("unserved_kwh",) if unserved else ()))
     head = (
-        "setting", "policy", "seeds", f"objective (EUR), mean and {level:.0%} interval", "median (EUR) and its interval",
-        "energy cost (EUR)", "carbon (kg)", "peaks (kW)", "jobs late", "not done", "unserved (kWh)",
+        "setting", "policy", "seeds", f"objective (EUR) [{level:.0%}]", "energy cost (EUR)", "carbon (kg)", "peaks (kW)",
+        "late", "not done", *(("unserved (kWh)",) if unserved else ()),
     )  # fmt: skip
     rows = []
-    for cell, policy, found in summaries(results, level):
+    for cell, policy, found in told:
         objective = found["objective_eur"]
         rows.append(
             (
-                cell.words,
+                results.words(cell),
                 policy,
                 str(objective.count),
-                _with_interval(objective),
-                _median(objective),
+                _with_interval(objective.mean, objective.interval),
                 *(_plus_minus(found[figure]) for figure in ("cost_eur", "carbon_kg", "peak_kw")),
-                *(f"{found[figure].mean:.2f}" for figure in ("deadline_misses", "dropped", "unserved_kwh")),
+                *(f"{found[figure].mean:.2f}" for figure in work),
             )
         )
     words = (
-        f"Means over seeds. Intervals of means and ± are Student's t at {level:.0%}; the median's is from the bootstrap "
-        "(2,000 resamples, percentiles). Late, not done and unserved are means of a run. An interval says how sure the mean is, "
-        "not how far single runs spread: the pictures below show that."
+        f"Means over seeds; their intervals, in brackets and as ±, are Student's t at {level:.0%}. They say how sure a mean "
+        "is, not how far single runs spread. Late and not done: jobs of a mean run. "
+        + ("" if unserved else "All load was served.")
     )
-    return table(head, rows, numeric=range(2, 11)) + note(words)
+    return table(head, _grouped(rows), numeric=range(2, 10), firm=(0,)) + note(words)
+
+
+def spread_table(results: Results, level: float) -> str:
+    """How the objective spreads over seeds: one row a cell and policy."""
+    head = ("setting", "policy", "least", "5 %", "25 %", f"median [{level:.0%}]", "75 %", "95 %", "most", "deviation")
+    rows = []
+    for cell, policy, figures in summaries(results, level):
+        found = figures["objective_eur"]
+        low, lower, upper, high = (f"{value:.3f}" for value in found.quantiles)
+        rows.append(
+            (
+                results.words(cell),
+                policy,
+                f"{found.least:.3f}",
+                low,
+                lower,
+                _with_interval(found.median, found.median_interval),
+                upper,
+                high,
+                f"{found.most:.3f}",
+                "" if found.count == 1 else f"{found.deviation:.3f}",
+            )
+        )
+    words = (
+        "The weighted objective (EUR) over seeds: quantiles, and the standard deviation of a sample. The median's "
+        "interval is from the bootstrap (2,000 resamples, percentiles)."
+    )
+    return f"<h3>{_title('objective_eur')}</h3>" + table(head, _grouped(rows), numeric=range(2, 10), firm=(0,)) + note(words)
 
 
 def paired_tables(results: Results, reference: str, level: float) -> str:
     """Every other policy beside the reference, a table a figure."""
     head = (
-        "setting", "policy", "pairs", f"difference, mean and {level:.0%} interval", "of the reference", "lower / higher",
-        "t test p (Holm)", "Wilcoxon p (Holm)", "d", "rank effect",
+        "setting", "policy", "pairs", f"difference [{level:.0%}]", "share", "lower / higher", "t: p (Holm)",
+        "Wilcoxon: p (Holm)", "d", "rank",
     )  # fmt: skip
     parts = []
     for figure in COMPARED:
         found = comparisons(results, figure, reference, level)
         if found:
-            rows = [_comparison(one) for one in found]
+            rows = [_comparison(results, one) for one in found]
             parts.append(
-                f"<h3>{FIGURES[figure].capitalize()}, less that of {reference}</h3>" + table(head, rows, numeric=range(2, 10))
+                f"<h3>{_title(figure)}, less that of {text(reference)}</h3>" + table(head, _grouped(rows), numeric=range(2, 10))
             )
     words = (
         "Differences are policy minus reference on the same seed, so a negative one is less. Both tests are "
         "two-sided; p in brackets is Holm's, raised because all comparisons of the figure are looked at together. d "
-        "is the mean difference over the standard deviation of the differences; the rank effect runs from -1 (lower "
+        "is the mean difference over the standard deviation of the differences; rank is the rank effect, from -1 (lower "
         "in every pair) to 1. No test where nothing varies. A difference may be certain and still too small to "
         "matter, and plans within their gaps of each other differ by chance."
     )
@@ -95,18 +127,19 @@ def origin(results: Results) -> str:
     return facts(pairs)
 
 
-def _with_interval(found: Summary) -> str:
-    """A mean and the ends of its interval."""
-    if found.count == 1:
-        return f"{found.mean:.3f}"
-    return f"{found.mean:.3f} [{found.interval.low:.3f}, {found.interval.high:.3f}]"
+def _grouped(rows: Sequence[tuple[str, ...]]) -> list[tuple[str, ...]]:
+    """Rows with their setting only where it changes."""
+    return [row if k == 0 or row[0] != rows[k - 1][0] else ("", *row[1:]) for k, row in enumerate(rows)]
 
 
-def _median(found: Summary) -> str:
-    """A median and the ends of its interval."""
-    if found.count == 1:
-        return f"{found.median:.3f}"
-    return f"{found.median:.3f} [{found.median_interval.low:.3f}, {found.median_interval.high:.3f}]"
+def _title(figure: str) -> str:
+    """A figure's words as a heading."""
+    return FIGURES[figure][0].upper() + FIGURES[figure][1:]
+
+
+def _with_interval(value: float, interval: Interval) -> str:
+    """A value and the ends of its interval."""
+    return f"{value:.3f} [{interval.low:.3f}, {interval.high:.3f}]" if isfinite(interval.low) else f"{value:.3f}"
 
 
 def _plus_minus(found: Summary) -> str:
@@ -114,12 +147,12 @@ def _plus_minus(found: Summary) -> str:
     return f"{found.mean:.2f}" if found.count == 1 else f"{found.mean:.2f} ± {found.interval.half_width:.2f}"
 
 
-def _comparison(one: Comparison) -> tuple[str, ...]:
+def _comparison(results: Results, one: Comparison) -> tuple[str, ...]:
     """A row of a paired table."""
     found = one.found
     interval = "" if found.count == 1 else f" [{found.interval.low:+.3f}, {found.interval.high:+.3f}]"
     return (
-        one.cell.words,
+        results.words(one.cell),
         one.policy,
         str(found.count),
         f"{found.mean:+.3f}{interval}",
