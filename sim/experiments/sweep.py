@@ -100,12 +100,12 @@ def run_sweep(
     began = time.perf_counter()
     count = workers or cores()
     with Store(Path(folder), sweep) as store:
-        missing, state = store.missing(), _State(sweep.size, sweep.size)
+        missing, state = store.missing(), State(sweep.size, sweep.size)
         state.done -= len(missing)
         kept = state.done
         for name in store.spoilt:
             tell(state.news(f"{name} could not be read; its run is carried out again"))
-        store.describe(_facts(sweep, state, count, time.perf_counter() - began))
+        store.describe(facts(sweep, state, count, time.perf_counter() - began))
         tell(state.news())
         if missing:
             try:
@@ -114,16 +114,16 @@ def run_sweep(
                         _keep(event, store, state, tell)
             finally:
                 state.failed.sort()
-                store.describe(_facts(sweep, state, count, time.perf_counter() - began))
+                store.describe(facts(sweep, state, count, time.perf_counter() - began))
         table = store.merge() if store.rows else Path(folder) / TABLE
         wall_s = time.perf_counter() - began
-        facts = _facts(sweep, state, count, wall_s)
-        store.describe(facts)
-    return SweepResult(Path(folder), table, sweep.size, kept, state.done, tuple(state.failed), tuple(state.lost), wall_s, facts)
+        told = facts(sweep, state, count, wall_s)
+        store.describe(told)
+    return SweepResult(Path(folder), table, sweep.size, kept, state.done, tuple(state.failed), tuple(state.lost), wall_s, told)
 
 
 @dataclass(slots=True)
-class _State:
+class State:
     """How far the sweep is: as ``SweepResult``, while it grows."""
 
     runs: int
@@ -136,7 +136,7 @@ class _State:
         return News(self.runs, self.done, len(self.failed), words)
 
 
-def _keep(event: Done | Lost, store: Store, state: _State, tell: Callable[[News], None]) -> None:
+def _keep(event: Done | Lost, store: Store, state: State, tell: Callable[[News], None]) -> None:
     """Keep what became of a run, and tell it."""
     if isinstance(event, Lost):
         state.lost.append(event)
@@ -150,7 +150,7 @@ def _keep(event: Done | Lost, store: Store, state: _State, tell: Callable[[News]
         tell(state.news())
 
 
-def _facts(sweep: Sweep, state: _State, workers: int, wall_s: float) -> dict[str, Any]:
+def facts(sweep: Sweep, state: State, workers: int, wall_s: float) -> dict[str, Any]:
     """What ``sweep.json`` holds; keys in docs/output.md."""
     return {
         "name": sweep.name,

@@ -89,7 +89,8 @@ def boxes(results: Results, figure: str) -> Figure:
             medianprops=lines | {"linewidth": 1.4},
         )  # fmt: skip
         axes.plot([], [], color=colour, marker=mark, markersize=3, linewidth=0.8, label=policy)
-    long = len(cells) > 6
+    parts = [part for cell in cells for part in results.words(cell).split(", ")]
+    long = max(map(len, parts)) * len(cells) > 46  # letters that stand side by side in the width of a picture
     words = [results.words(cell).replace(", ", ", " if long else "\n") for cell in cells]
     axes.set_xticks(range(len(cells)), words, rotation=30 if long else 0, ha="right" if long else "center")
     axes.set_ylabel(FIGURES[figure])

@@ -10,7 +10,11 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from sim.experiments.columns import OF_THIS_SWEEP
+from sim.experiments.columns import FIGURES, OF_THIS_SWEEP
+from sim.experiments.design import Run
+from sim.experiments.store import Store
+from sim.experiments.sweep import State, facts
+from sim.experiments.sweep_file import load_sweep
 
 ROOT = Path(__file__).parents[3]
 
@@ -53,6 +57,7 @@ seeds: {first: 1, count: 5}
 
 def hall(folder: Path) -> Path:
     """The hall and its measured sun; returns the scenario file."""
+    folder.mkdir(parents=True, exist_ok=True)
     sun = [0.0, 0.5, 1.5, 2.5, 2.5, 1.5, 0.5, 0.0]
     rows = [f"2022-07-01T{hour:02}:00,{kw}" for hour, kw in enumerate(sun)]
     (folder / "sun.csv").write_text("\n".join(["start,kw", *rows]) + "\n", encoding="utf-8")
@@ -117,3 +122,18 @@ def start(*arguments: str, **more: Any) -> subprocess.Popen[str]:
     pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
     path = os.pathsep.join(filter(None, (str(ROOT), os.environ.get("PYTHONPATH", ""))))
     return subprocess.Popen(command, env=os.environ | {"PYTHONPATH": path}, **(pipes | more))
+
+
+def made(folder: Path, figures: Callable[[Run], dict[str, Any]], *, text: str = SWEEP, stop: int | None = None) -> Path:
+    """Folder of a sweep whose figures are made up: 0 where ``figures`` says nothing, only the first ``stop`` runs finished."""
+    sweep = load_sweep(sweep_file(folder, text))
+    blank = {name: "heuristic" if kind == "string" else 0 for name, (kind, _) in FIGURES.items()}
+    origin = {"version": "1", "machine": "desk", "python": "3.11", "finished": "2022-07-01T00:00:00Z", "attempts": 1}
+    with Store(folder / "out", sweep) as store:
+        for run in list(sweep.runs())[:stop]:
+            store.add(run.index, blank | origin | {"wall_s": 0.5, "build_s": 0.0, "solve_s": 0.0} | figures(run))
+        failed = [(run.index, "<b>no</b> plan") for run in store.missing()]
+        store.describe(facts(sweep, State(sweep.size, len(store.rows), failed), 1, 1.0))
+        if stop is None:
+            store.merge()
+    return folder / "out"
