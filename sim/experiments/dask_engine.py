@@ -52,13 +52,14 @@ class DaskEngine:
         futures = self._client.map(answer, tasks, pure=False, retries=0)
         index = {future.key: int(task["run"]) for future, task in zip(futures, tasks, strict=True)}
         try:
-            for future in as_completed(futures):
+            for future in as_completed(futures, loop=self._client.loop):
                 run = index[future.key]
-                if future.status == "finished":
+                try:  # waits again when the worker that held the result is gone
                     found: dict[str, Any] = future.result()
-                    yield Done(run, found.get("row"), found.get("trouble", ""))
+                except Exception as error:  # noqa: BLE001 - Dask gave the run up, for whatever reason; that is told
+                    yield Done(run, None, f"on the cluster: {type(error).__name__}: {error}")
                 else:
-                    yield Done(run, None, f"on the cluster: {future.exception()}")
+                    yield Done(run, found.get("row"), found.get("trouble", ""))
                 future.release()
         finally:
             self._client.cancel([future for future in futures if not future.done()])
