@@ -2,7 +2,7 @@
 
     python docs/examples/a_comparison.py FOLDER
 
-FOLDER holds a sweep (``ozzo sweep``, or ``a_sweep.py`` beside this file). Writes FOLDER/pictures/objective.svg, and FOLDER/report.html.
+FOLDER holds a sweep (``ozzo sweep``, or ``a_sweep.py`` beside this file); a page and pictures are written into it.
 """
 
 from __future__ import annotations

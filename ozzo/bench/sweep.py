@@ -2,16 +2,18 @@
 
 The sweep is every policy on the smallest shipped scenario with as many seeds as it takes. Times are those of the whole sweep,
 start of the processes, writing and merging included; the speed-up is their ratio. Other work on the machine takes from several
-processes what it leaves to one, so the load average before each sweep stands beside it.
+processes what it leaves to one, so the load average before each sweep stands beside it, and the computing time that each took:
+the speed-up on cores that nobody else uses cannot be more than the number of processes times the ratio of the two.
 """
 
 from __future__ import annotations
 
 import json
 import os
+import resource
 import statistics
 import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, TextIO
@@ -44,12 +46,15 @@ class Pair:
     """A sweep by one process and by several.
 
     Attributes:
-        one_s, many_s: wall times. one_load, many_load: load average of the last minute before each.
+        one_s, many_s: wall times. one_cpu_s, many_cpu_s: computing times of all processes together.
+        one_load, many_load: load average of the last minute before each.
         same: whether both tables are equal but for times and places.
     """
 
     one_s: float
     many_s: float
+    one_cpu_s: float
+    many_cpu_s: float
     one_load: float
     many_load: float
     same: bool
@@ -106,26 +111,43 @@ def measure(options: SweepBenchOptions, progress: Progress) -> SweepBench:
         sweep = load_sweep(folder / "bench.yaml", version=__version__)
         pairs = []
         for k in range(options.pairs):
-            sides: list[tuple[float, float, Sequence[dict[str, Any]]]] = []
+            sides: list[_Side] = []
             for workers in (1, options.workers):
                 progress(f"pair {k + 1}: {sweep.size} runs, {workers} {'process' if workers == 1 else 'processes'}")
-                sides.append(_timed(sweep, folder / f"{k}-{workers}-{len(sides)}", workers))
-            (one_s, one_load, one_rows), (many_s, many_load, many_rows) = sides
-            pairs.append(Pair(one_s, many_s, one_load, many_load, one_rows == many_rows))
+                sides.append(_timed(sweep, folder / f"{k}-{len(sides)}", workers))
+            one, many = sides
+            pairs.append(Pair(one.wall_s, many.wall_s, one.cpu_s, many.cpu_s, one.load, many.load, same=one.rows == many.rows))
         return SweepBench(sweep.size, options.workers, tuple(pairs))
 
 
-def _timed(sweep: Any, folder: Path, workers: int) -> tuple[float, float, Sequence[dict[str, Any]]]:
-    """Wall time, load average before, and the rows without times and places."""
+@dataclass(frozen=True, slots=True)
+class _Side:
+    """One sweep: wall and computing time, load average before, and rows without times and places."""
+
+    wall_s: float
+    cpu_s: float
+    load: float
+    rows: list[dict[str, Any]]
+
+
+def _timed(sweep: Any, folder: Path, workers: int) -> _Side:
+    """Carry out the sweep in a fresh folder."""
     from pyarrow import parquet
 
     from sim.experiments.columns import OF_THIS_SWEEP
     from sim.experiments.sweep import run_sweep
 
-    load = os.getloadavg()[0]
+    load, cpu_s = os.getloadavg()[0], _cpu_s()
     result = run_sweep(sweep, folder, workers=workers)
+    cpu_s = _cpu_s() - cpu_s
     rows = parquet.read_table(result.table).drop_columns(list(OF_THIS_SWEEP)).to_pylist() if result.done else []
-    return result.wall_s, load, rows
+    return _Side(result.wall_s, cpu_s, load, rows)
+
+
+def _cpu_s() -> float:
+    """Computing time of this process and of those that it started and that have ended."""
+    used = [resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
+    return sum(one.ru_utime + one.ru_stime for one in used)
 
 
 def as_json(found: SweepBench) -> str:
@@ -141,11 +163,20 @@ def print_table(found: SweepBench, out: TextIO) -> None:
     from rich.table import Table
 
     table = Table(box=None, padding=(0, 2, 0, 0), pad_edge=False, header_style="bold")
-    for column in ("1 process (s)", f"{found.workers} processes (s)", "speed-up", "load before each", "same table"):
+    for column in (
+        "1 process (s)",
+        f"{found.workers} processes (s)",
+        "speed-up",
+        "computing (s)",
+        "load before each",
+        "same table",
+    ):
         table.add_column(column, justify="right")
     for pair in found.pairs:
         loads = f"{pair.one_load:.1f}, {pair.many_load:.1f}"
-        table.add_row(f"{pair.one_s:.1f}", f"{pair.many_s:.1f}", f"{pair.speedup:.2f}", loads, "yes" if pair.same else "NO")
+        computing = f"{pair.one_cpu_s:.1f}, {pair.many_cpu_s:.1f}"
+        same = "yes" if pair.same else "NO"
+        table.add_row(f"{pair.one_s:.1f}", f"{pair.many_s:.1f}", f"{pair.speedup:.2f}", computing, loads, same)
     printer = Printer(file=out, highlight=False, width=None if out.isatty() else 120)
     printer.print(f"{found.runs} runs: every policy on the smallest scenario")
     printer.print(table)

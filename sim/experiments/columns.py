@@ -47,7 +47,7 @@ FIGURES: dict[str, tuple[str, str]] = (
 
 ORIGIN: dict[str, tuple[str, str]] = {
     "version": ("string", "version of ozzo"),
-    "scenario_sha256": ("string", "SHA-256 of the scenario file"),
+    "scenario_sha256": ("string", "SHA-256 of the scenario file and the files that it names"),
     "machine": ("string", "name of the machine that carried it out"),
     "python": ("string", "version of Python there"),
     "finished": ("string", "when it was done, UTC"),

@@ -1,23 +1,27 @@
 """The runs of a sweep: every scenario with every combination of values, every seed and every policy, each under a key.
 
-The key is a digest of all that decides a run's figures: version, the scenario file's bytes, values, policy, seed, what the seed
-decides, and whether the network counts. Results are found again by it, so a changed scenario never meets old results. Files
-that a scenario names (prices, weather, traces) are not in it.
+The key is a digest of all that decides a run's figures: version, the bytes of the scenario file and of the files that it names
+(prices, weather, traces), values, policy, seed, what the seed decides, and whether the network counts. Results are found again
+by it, so a changed scenario never meets old results.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+import os
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from hashlib import sha256
 from itertools import product
 from pathlib import Path
+from string import Template
 from typing import Any
 
+from scheduler.document.tree import read_tree
 from sim.experiments.sweep_fields import Value
 
 KEY_LETTERS = 24
+LONGEST_PATH = 1000
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,7 +32,7 @@ class ScenarioFile:
         label: its name in tables (the file's, without ending).
         path: absolute.
         written: as the sweep file names it.
-        digest: SHA-256 of its bytes, hexadecimal.
+        digest: of ``scenario_digest``.
     """
 
     label: str
@@ -138,6 +142,31 @@ class Sweep:
             "redraw": self.redraw,
             "power_flow": self.power_flow,
         }
+
+
+def scenario_digest(path: Path, environment: Mapping[str, str] = os.environ) -> str:
+    """SHA-256 of a scenario file and of every file that it names, hexadecimal.
+
+    A text of the document that is the path of a file (from the scenario's folder, variables replaced) counts as naming it.
+
+    Raises:
+        OSError: the scenario, or a file that it names, cannot be read.
+    """
+    digest = sha256(path.read_bytes())
+    for name in sorted({text for text in _texts(read_tree(path).data) if 0 < len(text) <= LONGEST_PATH}):
+        file = path.parent / Template(name).safe_substitute(environment)
+        if file.is_file():
+            digest.update(name.encode() + b"\0" + sha256(file.read_bytes()).digest())
+    return digest.hexdigest()
+
+
+def _texts(value: object) -> Iterator[str]:
+    """Every text in a document."""
+    if isinstance(value, str) and "\0" not in value:
+        yield value
+    parts = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
+    for part in parts:
+        yield from _texts(part)
 
 
 def shown_value(value: Value) -> str:

@@ -14,7 +14,6 @@ from collections.abc import Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
 from functools import lru_cache
-from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +28,7 @@ from scheduler.plan import Plan
 from scheduler.policies.registry import BASELINES, POLICIES
 from scheduler.scenario import NetworkSpec, Scenario
 from sim.experiments.columns import FIGURES
+from sim.experiments.design import scenario_digest
 from sim.network_check import load
 from sim.rehearsal import realise
 from sim.report.extremes import extremes
@@ -42,7 +42,7 @@ def carry_out(task: Mapping[str, Any]) -> dict[str, Any]:
 
     Raises:
         InputError: the scenario refuses the values.
-        ExperimentError: the scenario file is not what it was when the sweep began.
+        ExperimentError: the scenario file, or one that it names, is not what it was when the sweep began.
         OzzoError: planning or carrying out failed.
     """
     began = time.perf_counter()
@@ -95,11 +95,11 @@ def _finite(value: Any) -> Any:
 def _scenario(file: str, digest: str, settings: str, seed: int | None, power_flow: bool) -> Scenario:
     """The scenario with its values; ``seed`` stands in for the document's, so that generated jobs are drawn anew too."""
     try:
-        now = sha256(Path(file).read_bytes()).hexdigest()
+        now = scenario_digest(Path(file))
     except OSError as error:
-        raise ExperimentError(f"{file} cannot be read: {error.strerror}") from error
+        raise ExperimentError(f"{error.filename or file} cannot be read: {error.strerror}") from error
     if now != digest:
-        raise ExperimentError(f"{file} is not what it was when the sweep began; start the sweep again")
+        raise ExperimentError(f"{file}, or a file that it names, is not what it was when the sweep began; start the sweep again")
     changes = [Change(path, value, path) for path, value in json.loads(settings)]
     if seed is not None:
         changes.append(Change("seed", seed, "seed"))

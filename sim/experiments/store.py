@@ -103,8 +103,8 @@ class Store:
         if strange:
             found = f"{len(strange)} finished runs that this sweep does not have"
             expected = (
-                "an empty folder, or the folder of this very sweep: a scenario file, a value, a policy or the version changed "
-                "(more seeds, values, policies or scenarios may be added)"
+                "an empty folder, or the folder of this very sweep: a scenario or a file that it names, a value or the version "
+                "changed (more seeds, values, policies or scenarios may be added)"
             )
             raise InputError([Finding(str(self.folder), None, "", found, expected)])
 

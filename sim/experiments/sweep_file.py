@@ -9,7 +9,6 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
-from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +18,7 @@ from scheduler.document import check_file, load_scenario
 from scheduler.document.tree import Place, Tree, dotted, read_tree, shown
 from scheduler.document.units import nearest
 from scheduler.policies.registry import POLICIES
-from sim.experiments.design import Parameter, ScenarioFile, Sweep, shown_value
+from sim.experiments.design import Parameter, ScenarioFile, Sweep, scenario_digest, shown_value
 from sim.experiments.sweep_fields import MAPPING, SweepPart, Value, read_fields
 
 MOST_CHECKED = 24
@@ -107,7 +106,7 @@ def _scenarios(
         faults = check_file(file, environment=environment)
         wrong += faults
         if not faults:
-            found.append(ScenarioFile(label, file.resolve(), name, sha256(file.read_bytes()).hexdigest()))
+            found.append(ScenarioFile(label, file.resolve(), name, scenario_digest(file, environment)))
     return found, wrong
 
 

@@ -13,6 +13,7 @@ from scheduler.document import load_scenario
 from scheduler.placement import assign_nodes
 from scheduler.policies.registry import POLICIES
 from sim.experiments.columns import FIGURES, IDENTITY, ORIGIN
+from sim.experiments.design import scenario_digest
 from sim.experiments.one_run import carry_out
 from sim.experiments.sweep_file import load_sweep
 from sim.experiments.worker import answer
@@ -72,6 +73,22 @@ def test_a_scenario_that_changed_meanwhile_is_no_part_of_the_sweep(tmp_path: Pat
     assert "not what it was" in answer(task)["trouble"]
     (tmp_path / "hall.yaml").unlink()
     with pytest.raises(ExperimentError, match="cannot be read"):
+        carry_out(task)
+
+
+def test_data_that_a_scenario_names_are_part_of_it(tmp_path: Path) -> None:
+    """Other sun in sun.csv is another scenario, its path written plainly or through a variable; other files are not."""
+    file = sweep_file(tmp_path).parent / "hall.yaml"
+    plain = scenario_digest(file)
+    (tmp_path / "other.csv").write_text("none", encoding="utf-8")
+    assert scenario_digest(file) == plain
+    file.write_text(HALL.replace("csv: sun.csv", "csv: $SUN/sun.csv"), encoding="utf-8")
+    unset, found = scenario_digest(file, {}), scenario_digest(file, {"SUN": str(tmp_path)})
+    assert len({plain, unset, found}) == 3
+    task = load_sweep(sweep_file(tmp_path)).task(next(load_sweep(sweep_file(tmp_path)).runs()))
+    (tmp_path / "sun.csv").write_text((tmp_path / "sun.csv").read_text().replace("2.5", "2.6"), encoding="utf-8")
+    assert scenario_digest(tmp_path / "hall.yaml") != plain
+    with pytest.raises(ExperimentError, match="or a file that it names, is not what it was"):
         carry_out(task)
 
 
