@@ -77,4 +77,8 @@ def _told(results: Results, wish: Wish) -> list[Any]:
             f"{found['deadline_misses'].mean:.2f}", f"{found['dropped'].mean:.2f}",
         )  # fmt: skip
     told = comparisons(results, "objective_eur", beside, wish.level)
-    return [shown, f"±: half the {wish.level:.0%} interval of the mean (Student's t).", *headlines(told, beside, wish.level)]
+    return [
+        shown,
+        f"±: half the {100 * wish.level:g} % interval of the mean (Student's t).",
+        *headlines(told, beside, wish.level),
+    ]

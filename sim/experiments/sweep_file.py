@@ -23,7 +23,7 @@ from sim.experiments.sweep_fields import MAPPING, SweepPart, Value, read_fields
 
 MOST_CHECKED = 24
 """Combinations that are checked in each scenario before anything runs."""
-MOST_RUNS = 1_000_000
+MOST_RUNS = 100_000
 MOST_FINDINGS = 200
 
 Progress = Callable[[str], None]

@@ -21,7 +21,7 @@ def policies_table(results: Results, level: float) -> str:
     unserved = any(found["unserved_kwh"].mean > 0 for _, _, found in told)
     work = ("deadline_misses", "dropped", *(("unserved_kwh",) if unserved else ()))
     head = (
-        "setting", "policy", "seeds", f"objective (EUR) [{level:.0%}]", "energy cost (EUR)", "carbon (kg)", "peaks (kW)",
+        "setting", "policy", "seeds", f"objective (EUR) [{100 * level:g} %]", "energy cost (EUR)", "carbon (kg)", "peaks (kW)",
         "late", "not done", *(("unserved (kWh)",) if unserved else ()),
     )  # fmt: skip
     rows = []
@@ -38,8 +38,8 @@ def policies_table(results: Results, level: float) -> str:
             )
         )
     words = (
-        f"Means over seeds; their intervals, in brackets and as ±, are Student's t at {level:.0%}. They say how sure a mean "
-        "is, not how far single runs spread. Late and not done: jobs of a mean run. "
+        f"Means over seeds; their intervals, in brackets and as ±, are Student's t at {100 * level:g} %. They say how sure a "
+        "mean is, not how far single runs spread. Late and not done: jobs of a mean run. "
         + ("" if unserved else "All load was served.")
     )
     return table(head, _grouped(rows), numeric=range(2, 10), firm=(0,)) + note(words)
@@ -47,7 +47,7 @@ def policies_table(results: Results, level: float) -> str:
 
 def spread_table(results: Results, level: float) -> str:
     """How the objective spreads over seeds: one row a cell and policy."""
-    head = ("setting", "policy", "least", "5 %", "25 %", f"median [{level:.0%}]", "75 %", "95 %", "most", "deviation")
+    head = ("setting", "policy", "least", "5 %", "25 %", f"median [{100 * level:g} %]", "75 %", "95 %", "most", "deviation")
     rows = []
     for cell, policy, figures in summaries(results, level):
         found = figures["objective_eur"]
@@ -76,7 +76,7 @@ def spread_table(results: Results, level: float) -> str:
 def paired_tables(results: Results, reference: str, level: float) -> str:
     """Every other policy beside the reference, a table a figure."""
     head = (
-        "setting", "policy", "pairs", f"difference [{level:.0%}]", "share", "lower / higher", "t: p (Holm)",
+        "setting", "policy", "pairs", f"difference [{100 * level:g} %]", "share", "lower / higher", "t: p (Holm)",
         "Wilcoxon: p (Holm)", "d", "rank",
     )  # fmt: skip
     parts = []
