@@ -32,7 +32,7 @@ class MeteredSite:
         soc_kwh: state of charge at the start; the battery's own when None.
         on_feeder: the site exports no more than its plan, where it follows one.
         load_factor: realised fixed load over its forecast, or None for 1.
-        plans: the moments from which plans may be in force (seconds after the horizon's start), with the plans, in order of command.
+        plans: the moments from which plans may be in force (seconds after the horizon's start), with the plans, by command.
         events: demand-response events of any site; those of this one count.
     """
 
@@ -136,9 +136,8 @@ def _refuse(sites: Sequence[MeteredSite], horizon: Horizon) -> None:
     for metered in sites:
         name = metered.site.name
         if metered.site.assets:
-            wrong.append(
-                f"{name} has assets ({', '.join(asset.name for asset in metered.site.assets)}), which only the world carries"
-            )
+            assets = ", ".join(asset.name for asset in metered.site.assets)
+            wrong.append(f"{name} has assets ({assets}), which only the simulated world carries")
         for role, series in _roles(metered):
             if not series.covers(horizon):
                 wrong.append(f"{name}: series {role} ({series.source or series.unit}) does not cover the horizon")

@@ -1,6 +1,7 @@
 """Many sites metered at once: their energies over a horizon, in total or by reporting slot.
 
-The result does not depend on the reporting step: slots are parts of pieces of constant power, and totals are summed apart from them.
+The result does not depend on the reporting step: slots are parts of pieces of constant power, and totals are summed apart
+from them.
 """
 
 from __future__ import annotations
@@ -22,8 +23,8 @@ from sim.world.meter import FLOWS
 class Metered:
     """Energies of some sites.
 
-    Import and export are those of the connection, each positive; charge and discharge are those of the battery's terminal. In every
-    slot import + renewable_used + discharge + unserved = load + charge + export.
+    Import and export are those of the connection, each positive; charge and discharge are those of the battery's terminal.
+    In every slot import + renewable_used + discharge + unserved = load + charge + export.
 
     Attributes:
         sites: their names.
@@ -31,7 +32,8 @@ class Metered:
         soc_kwh: at the end; lowest_soc_kwh, highest_soc_kwh: ever, ``[sites]``.
         pieces: pieces of constant power, ``[sites]``.
         slots: the reporting slots, or None.
-        slot_kwh: energies by slot, ``[sites, slots, 10]`` (no slots without reporting); slot_soc_kwh: at the end of each, ``[sites, slots]``.
+        slot_kwh: energies by slot, ``[sites, slots, 10]`` (no slots without reporting).
+        slot_soc_kwh: state of charge at the end of each slot, ``[sites, slots]``.
     """
 
     sites: tuple[str, ...]

@@ -25,23 +25,27 @@ from tests.sim.world.test_properties import worlds
 
 DAY_S = 86400.0
 
+Load = list[tuple[float, float, float]]
+"""Moments (s) with IT and idle power from then on (kW)."""
+Made = tuple[Scenario, list[MeteredSite], list[Load]]
+
 
 @st.composite
-def changes(draw: st.DrawFn) -> list[tuple[float, float, float]]:
+def changes(draw: st.DrawFn) -> Load:
     """Moments (s, eighths of a second, which Unix seconds hold exactly) with IT and idle power from then on (kW)."""
     moments = sorted(draw(st.sets(st.integers(1, int(DAY_S * 8) - 1), max_size=12)))
     powers = st.sampled_from([0.0, 0.3, 1.7, 9.0])
     return [(0.0, draw(powers), 0.3)] + [(moment / 8.0, draw(powers), draw(powers)) for moment in moments]
 
 
-def steps(horizon: Horizon, found: list[tuple[float, float, float]], column: int) -> Series:
+def steps(horizon: Horizon, found: Load, column: int) -> Series:
     """A column of the changes as a series."""
     edges = np.array([horizon.start_s + change[0] for change in found] + [horizon.end_s])
     return Series(edges, np.array([change[column] for change in found]), "kW", "changes")
 
 
 @st.composite
-def metered_worlds(draw: st.DrawFn) -> tuple[Scenario, list[MeteredSite], list[list[tuple[float, float, float]]]]:
+def metered_worlds(draw: st.DrawFn) -> Made:
     """Both sites of a random world with plans, events, errors and changes of load."""
     scenario, plan = draw(worlds())
     truth = Truth(scenario, draw(st.integers(0, 50)), stressed=False)
@@ -74,7 +78,7 @@ def metered_worlds(draw: st.DrawFn) -> tuple[Scenario, list[MeteredSite], list[l
     return scenario, sites, loads
 
 
-def by_the_world(metered: MeteredSite, horizon: Horizon, load: list[tuple[float, float, float]]) -> SiteMeter:
+def by_the_world(metered: MeteredSite, horizon: Horizon, load: Load) -> SiteMeter:
     """The same site metered by the simulated world's meter."""
     sources = tuple(series for series in (metered.sun_kw, metered.wind_kw) if series is not None)
     soc_kwh = metered.site.battery.initial_soc_kwh if metered.site.battery else 0.0
@@ -94,7 +98,7 @@ def by_the_world(metered: MeteredSite, horizon: Horizon, load: list[tuple[float,
 
 @given(metered_worlds())
 def test_the_core_meters_as_the_world_does(
-    made: tuple[Scenario, list[MeteredSite], list[list[tuple[float, float, float]]]],
+    made: Made,
 ) -> None:
     """Every energy of every 15-minute slot, totals and states of charge agree with the world's meter to 1e-9."""
     scenario, sites, loads = made
@@ -112,7 +116,7 @@ def test_the_core_meters_as_the_world_does(
 
 
 @given(metered_worlds())
-def test_energy_is_conserved(made: tuple[Scenario, list[MeteredSite], list[list[tuple[float, float, float]]]]) -> None:
+def test_energy_is_conserved(made: Made) -> None:
     """What comes in is what goes out; no flow is negative; batteries hold what went through them and stay within their bounds."""
     scenario, sites, _ = made
     found = meter_sites(sites, scenario.horizon)
@@ -134,7 +138,7 @@ def test_energy_is_conserved(made: tuple[Scenario, list[MeteredSite], list[list[
 
 @given(metered_worlds())
 def test_energy_does_not_depend_on_the_reporting_step(
-    made: tuple[Scenario, list[MeteredSite], list[list[tuple[float, float, float]]]],
+    made: Made,
 ) -> None:
     """Reported every 1, 5, 15 and 60 minutes, or not at all: the same totals to the last bit, the same sums of slots to 1e-9."""
     scenario, sites, _ = made
@@ -182,7 +186,7 @@ def test_what_the_core_cannot_meter_is_refused_at_once() -> None:
     scenario = small_scenario()
     short = Series.constant(1.0, Horizon(START, timedelta(hours=1), 2), "kW", "two hours of sun")
     sites = [MeteredSite(place, short) for place in scenario.sites[:2]]
-    with pytest.raises(ValueError, match="cabinet: .*two hours of sun.*hall: .*two hours of sun"):
+    with pytest.raises(ValueError, match=r"cabinet: .*two hours of sun.*hall: .*two hours of sun"):
         meter_sites(sites, scenario.horizon)
     with pytest.raises(ValueError, match="no site"):
         meter_sites([], scenario.horizon)
