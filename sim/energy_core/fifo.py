@@ -138,12 +138,12 @@ def _refuse(submitted: FloatArray, width: IntArray, duration: FloatArray, kw: Fl
         "without a node": width < 1,
         "without a positive run time": ~(duration > 0).all(axis=1),
         "with a power that is negative or no number": ~(np.isfinite(kw) & (kw >= 0)).all(axis=1),
-        "that fit on no kind of node": ~(usable & (width[:, None] <= counts[None, :])).any(axis=1),
+        "with no kind of node to fit on": ~(usable & (width[:, None] <= counts[None, :])).any(axis=1),
     }
     found = [
-        f"{int(wrong.sum())} jobs {words} (the first are {', '.join(map(str, np.flatnonzero(wrong)[:SHOWN]))})"
+        f"{len(which)} job{'s' if len(which) > 1 else ''} {words} (the first: {', '.join(map(str, which[:SHOWN]))})"
         for words, wrong in faults.items()
-        if wrong.any()
+        if len(which := np.flatnonzero(wrong))
     ]
     if len(submitted) == 0 or len(counts) == 0:
         found.append(f"{len(submitted)} jobs on {len(counts)} kinds of nodes; at least one of each is needed")

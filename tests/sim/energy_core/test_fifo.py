@@ -132,7 +132,7 @@ def test_the_event_loop_agrees_with_a_plain_account(trace: Trace) -> None:
 
 @given(traces())
 def test_nobody_overtakes_and_no_node_serves_two(trace: Trace) -> None:
-    """Grants come in the order of submission and never before it; at every instant a kind has as many held nodes as it has at most."""
+    """Grants come in the order of submission and never before it; no kind ever has more held nodes than nodes."""
     found = trace.run()
     assert (np.diff(found.granted_s) >= 0).all()
     assert (found.granted_s >= trace.submission_s).all()
@@ -166,7 +166,7 @@ def test_parts_of_jobs_add_up_to_the_meter(trace: Trace, pue: float, overhead_kw
 
 
 def test_three_jobs_by_hand() -> None:
-    """Two nodes: the wide job waits for both, the third waits behind it although a node is free; the overhead is split by nodes."""
+    """Two nodes: the wide job waits for both, the third waits behind it all the same; overhead is split by nodes."""
     kinds = [NodeKind("host", 2, PowerCurve.linear(0.1, 0.5))]
     run = run_fifo(kinds, [0.0, 10.0, 20.0], [3600.0, 1800.0, 3600.0], [1, 2, 1], least_end_s=10_800.0)
     assert run.granted_s == pytest.approx([0.0, 3600.0, 5400.0])
@@ -180,7 +180,7 @@ def test_three_jobs_by_hand() -> None:
 
 
 def test_a_sleeping_node_by_hand() -> None:
-    """Idle for a minute, 10 s on its way down, asleep; the job waits 30 s for it, and pays for that; before it is down it cannot wake."""
+    """Idle for a minute, 10 s on its way down, asleep; a job waits 30 s for it and pays; longer while it is going down."""
     kinds = [NodeKind("host", 1, PowerCurve.linear(0.1, 0.5), Sleep(60.0, 0.01, 10.0, 0.2, 30.0, 0.4))]
     run = run_fifo(kinds, [1000.0, 1200.0], [100.0, 100.0])
     assert run.start_s == pytest.approx([1030.0, 1230.0])
@@ -204,14 +204,14 @@ def test_the_first_kind_with_room_is_taken_at_its_own_speed() -> None:
 def test_what_cannot_be_run_is_refused_all_at_once() -> None:
     """Every fault in one error, with how many jobs have it and the first of them."""
     kinds = [NodeKind("host", 2, PowerCurve.linear(0.1, 0.5))]
-    with pytest.raises(ValueError, match=r"1 jobs submitted before the job above it \(the first are 1\)") as caught:
+    with pytest.raises(ValueError, match=r"2 jobs submitted before the job above it \(the first: 1, 2\)") as caught:
         run_fifo(kinds, [5.0, 1.0, -2.0, 7.0], [1.0, 0.0, 1.0, 1.0], [1, 3, 0, 1], [0.1, 0.1, 0.1, -1.0])
     for words in (
         "before the start",
         "without a node",
         "without a positive run time",
         "power that is negative",
-        "fit on no kind",
+        "no kind of node to fit on",
     ):
         assert words in str(caught.value)
     with pytest.raises(ValueError, match="0 jobs on 1 kinds"):
