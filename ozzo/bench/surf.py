@@ -44,14 +44,13 @@ class SurfResult:
     """What the trace took and gave.
 
     Attributes:
-        jobs: how many; run_s: seconds of event loop, accounting and meter, the fastest of some runs; read_s: of reading.
+        jobs: how many; run_s: CPU seconds of event loop, accounts and meter, the fastest of some runs.
         load_kwh: facility energy by the meter; parts_kwh: sum of the parts of jobs and nobody's; it_kwh: of the jobs' nodes.
         most_held: most hosts in use; mean_wait_s, longest_wait_s: from submission to start.
     """
 
     jobs: int
     run_s: float
-    read_s: float
     load_kwh: float
     parts_kwh: float
     it_kwh: float
@@ -66,20 +65,17 @@ def measure(trace: Path, jobs: int | None, runs: int) -> SurfResult:
     Raises:
         FeedError: the trace cannot be read.
     """
-    began = time.perf_counter()
     tasks = read_tasks(trace)
-    read_s = time.perf_counter() - began
     count = len(tasks.ids) if jobs is None else min(jobs, len(tasks.ids))
     times = []
     for _ in range(runs):
-        began = time.perf_counter()
+        began = time.process_time()
         run, load_kwh, parts_kwh = once(tasks, count)
-        times.append(time.perf_counter() - began)
+        times.append(time.process_time() - began)
     waits = run.start_s - (tasks.submission_s[:count] - tasks.submission_s[0])
     return SurfResult(
         jobs=count,
         run_s=min(times),
-        read_s=read_s,
         load_kwh=load_kwh,
         parts_kwh=parts_kwh,
         it_kwh=float(run.own_kwh.sum()),
