@@ -70,7 +70,7 @@ def test_the_csv_file_holds_every_step(tmp_path: Path) -> None:
     weeks = [make_week(seed, 90) for seed in (0, 1)]
     sites = sites_of(weeks)
     found = meter_week(sites, weeks[0].horizon, tmp_path / "week.csv")
-    rows = list(csv.DictReader((tmp_path / "week.csv").open()))
+    rows = list(csv.DictReader((tmp_path / "week.csv").read_text().splitlines()))
     assert [row["site"] for row in rows] == ["site-0"] * 90 + ["site-1"] * 90
     assert rows[91]["time"].startswith("2022-06-09 00:01:00")
     for s, total in enumerate(found.total_kwh("import_kwh")):
@@ -105,7 +105,7 @@ def test_vessim_runs_from_its_own_file(tmp_path: Path) -> None:
 
 
 def test_the_trace_is_run_metered_and_shared_out(tmp_path: Path) -> None:
-    """A trace of three jobs on 277 hosts, by hand: nobody waits, the parts make up the load, two jobs at once at most."""
+    """A trace of three jobs on 277 hosts, by hand: nobody waits, the parts make up the load, three hosts at once at most."""
     tasks = Tasks(np.array([1, 2, 3]), np.array([1e9, 1e9 + 600, 1e9 + 7200]), np.array([3600.0, 60.0, 1800.0]),
                   np.array([16, 32, 16]), np.array([1.0, 1.0, 1.0]))  # fmt: skip
     run, load_kwh, parts_kwh = surf.once(tasks, 3)
