@@ -33,6 +33,7 @@ class FifoRun:
         own_kwh: IT energy of its nodes while it held them, waking up included.
         edges_s: instants at which a power changes, from 0 to the end of the account, ``[m + 1]``.
         held_kw: IT power of nodes that jobs hold, ``[m]``; free_kw: of all other nodes; held: number of nodes that jobs hold.
+        first, after: index of the first piece in which each job holds its nodes, and of the first in which it does no more, ``[n]``.
     """
 
     granted_s: FloatArray
@@ -45,6 +46,8 @@ class FifoRun:
     held_kw: FloatArray
     free_kw: FloatArray
     held: IntArray
+    first: IntArray
+    after: IntArray
 
     def series(self, horizon: Horizon) -> tuple[Series, Series]:
         """IT power of held and of other nodes as series from ``horizon``'s start on, for ``layout.MeteredSite``.
@@ -95,28 +98,23 @@ def run_fifo(
     counts = np.array([kind.count for kind in kinds], np.int64)
     _refuse(submitted, width, duration, kw, counts)
     granted, started, ended, own = (np.zeros(n) for _ in range(4))
-    kind = np.zeros(n, np.int64)
-    most = 10 * int(width.sum()) + 2 * n + 4 * int(counts.sum())
+    kind, released = np.zeros(n, np.int64), np.zeros(n, np.int64)
+    rest = _resting(kinds)
+    most = 10 * int(width.sum()) + 2 * n + 4 * int(counts.sum()) if any(item.sleep for item in kinds) else 0
     when, change, whose = np.empty(most), np.empty(most), np.empty(most, np.int8)
     m, end_s = fifo_kernel.fifo(
-        submitted,
-        width,
-        duration,
-        kw,
-        counts,
-        *_resting(kinds),
-        least_end_s,
-        granted,
-        started,
-        ended,
-        kind,
-        own,
-        when,
-        change,
-        whose,
-    )
-    edges, held_kw, free_kw, held = _course(when[:m], change[:m], whose[:m], granted, ended, width, end_s)
-    return FifoRun(granted, started, ended, kind, width, own, edges, held_kw, free_kw, held)
+        submitted, width, duration, kw, counts, *rest, least_end_s,
+        granted, started, ended, kind, own, released, when, change, whose,
+    )  # fmt: skip
+    order = np.argsort(when[:m], kind="stable")
+    edges, held_kw, free_kw, held = (np.empty(2 * n + m + 2, dtype) for dtype in (np.float64, np.float64, np.float64, np.int64))
+    first, after = np.zeros(n, np.int64), np.zeros(n, np.int64)
+    pieces = fifo_kernel.course(
+        granted, ended, released, kind, width, kw, counts, rest[0],
+        when[order], change[order], whose[order], end_s, edges, held_kw, free_kw, held, first, after,
+    )  # fmt: skip
+    course = (edges[: pieces + 1], held_kw[:pieces], free_kw[:pieces], held[:pieces])
+    return FifoRun(granted, started, ended, kind, width, own, *course, first, after)
 
 
 def _by_kind(values: npt.ArrayLike, n: int, kinds: int, name: str) -> FloatArray:
@@ -160,26 +158,3 @@ def _resting(kinds: Sequence[NodeKind]) -> tuple[FloatArray, ...]:
         for kind in kinds
     ]
     return tuple(np.ascontiguousarray(column) for column in np.array(rows).T)
-
-
-def _course(
-    when: FloatArray,
-    change: FloatArray,
-    whose: npt.NDArray[np.int8],
-    granted: FloatArray,
-    ended: FloatArray,
-    width: IntArray,
-    end_s: float,
-) -> tuple[FloatArray, FloatArray, FloatArray, IntArray]:
-    """Edges, power of held and of free nodes, and number of held nodes, from changes in no order."""
-    edges = np.unique(np.concatenate((when, granted, ended, [0.0, end_s])))
-    edges = edges[: np.searchsorted(edges, end_s) + 1]
-    pieces = len(edges) - 1
-
-    def levels(at: FloatArray, by: FloatArray) -> FloatArray:
-        found: FloatArray = np.cumsum(np.bincount(np.searchsorted(edges, at), weights=by, minlength=pieces + 2)[:pieces])
-        return found
-
-    powers = [np.maximum(0.0, levels(when[whose == who], change[whose == who])) for who in (fifo_kernel.HELD, fifo_kernel.FREE)]
-    held = levels(np.concatenate((granted, ended)), np.concatenate((width, -width)).astype(np.float64))
-    return edges, powers[0], powers[1], np.rint(held).astype(np.int64)

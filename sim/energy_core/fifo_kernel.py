@@ -63,25 +63,21 @@ def _note(when, change, whose, m, at, by, who):
 
 @njit(cache=True, nogil=True)
 def _rest(when, change, whose, m, since, until, idle, after, asleep, down_s, down):
-    """Write down the power of a free node from ``since`` to ``until``; returns the number of changes and the power at the end."""
+    """Write down where a free node's power departs from idling; returns the number of changes and the power at the end."""
     if until <= since + after:
-        if until > since:
-            m = _note(when, change, whose, m, since, idle, FREE)
-            m = _note(when, change, whose, m, until, -idle, FREE)
         return m, idle
-    m = _note(when, change, whose, m, since, idle, FREE)
     m = _note(when, change, whose, m, since + after, down - idle, FREE)
     last = down
     if until > since + after + down_s:
         m = _note(when, change, whose, m, since + after + down_s, asleep - down, FREE)
         last = asleep
-    return _note(when, change, whose, m, until, -last, FREE), last
+    return _note(when, change, whose, m, until, idle - last, FREE), last
 
 
 @njit(cache=True, nogil=True)
 def fifo(
     submission, width, duration, kw, count, idle, after, asleep, down_s, down, up_s, up, least_end,
-    granted, started, ended, kind, own_kwh, when, change, whose,
+    granted, started, ended, kind, own_kwh, released, when, change, whose,
 ):  # fmt: skip
     """Run all jobs; every one of them must fit on some kind (the caller looks).
 
@@ -93,7 +89,9 @@ def fifo(
         least_end: nodes are accounted for at least until then, s.
         granted: filled, when it gets its nodes; started: when the last of them is awake; ended, s ``[n]``; kind: filled ``[n]``.
         own_kwh: filled, IT energy of its nodes from granted to ended ``[n]``.
-        when, change, whose: filled, changes of power in no order: s, kW, FREE or HELD.
+        released: filled, the jobs in the order in which they end ``[n]``.
+        when, change, whose: filled, where power departs from what it would be if free nodes idled and held ones worked, in no order:
+            s, kW, FREE or HELD.
 
     Returns:
         (number of changes, end of the account in s).
@@ -112,7 +110,7 @@ def fifo(
     following = np.full(nodes, -1, np.int64)
     chain = np.full(n, -1, np.int64)
     heap_end, heap_job = np.empty(n), np.empty(n, np.int64)
-    size, m, clock, last = 0, 0, 0.0, least_end
+    size, m, gone, clock, last = 0, 0, 0, 0.0, least_end
     for j in range(n + 1):
         now = max(submission[j], clock) if j < n else np.inf  # after the last job, everything ends
         found = -1
@@ -120,6 +118,8 @@ def fifo(
             while size > 0 and heap_end[0] <= now:
                 done, end = heap_job[0], heap_end[0]
                 size = _pop(heap_end, heap_job, size)
+                released[gone] = done
+                gone += 1
                 node, k = chain[done], kind[done]
                 while node >= 0:
                     since[node] = end
@@ -163,8 +163,9 @@ def fifo(
                 energy += idle[k] * (begin - ready[node])
             node = following[node]
         end = begin + duration[j, k]
-        m = _note(when, change, whose, m, begin, width[j] * kw[j, k], HELD)
-        m = _note(when, change, whose, m, end, -width[j] * kw[j, k], HELD)
+        if begin > now:
+            m = _note(when, change, whose, m, now, -width[j] * kw[j, k], HELD)
+            m = _note(when, change, whose, m, begin, width[j] * kw[j, k], HELD)
         granted[j], started[j], ended[j], kind[j] = now, begin, end, k
         own_kwh[j] = (energy + width[j] * kw[j, k] * duration[j, k]) / 3600.0
         size = _push(heap_end, heap_job, size, end, j)
@@ -174,3 +175,61 @@ def fifo(
             node = stack[first[k] + i]
             m, _ = _rest(when, change, whose, m, since[node], last, idle[k], after[k], asleep[k], down_s[k], down[k])
     return m, last
+
+
+@njit(cache=True, nogil=True)
+def course(
+    granted, ended, released, kind, width, kw, count, idle, when, change, whose, last, edges, held_kw, free_kw, held, first, after,
+):  # fmt: skip
+    """The course of power of a run, from its grants and ends (each in order of time) and its departures, in one pass.
+
+    Args:
+        granted, ended, released, kind: as ``fifo`` filled them; width, kw, count, idle: as it took them.
+        when, change, whose: departures in order of time.
+        last: end of the account, s.
+        edges: filled, instants from 0 to ``last``; held_kw, free_kw: filled, power of held and free nodes from each to the next one;
+            held: filled, number of held nodes; first, after: filled, the pieces of each job, half-open ``[n]``.
+
+    Returns:
+        Number of pieces.
+    """
+    n, m = len(granted), len(when)
+    free = count.copy()
+    apart = np.zeros(2)
+    working, taken, now = 0.0, 0, 0.0
+    i, r, x, p = 0, 0, 0, 0
+    while True:
+        while i < n and granted[i] <= now:
+            free[kind[i]] -= width[i]
+            first[i] = p
+            taken += width[i]
+            working += width[i] * kw[i, kind[i]]
+            i += 1
+        while r < i and ended[released[r]] <= now:
+            j = released[r]
+            free[kind[j]] += width[j]
+            after[j] = p
+            taken -= width[j]
+            working -= width[j] * kw[j, kind[j]]
+            r += 1
+        if taken == 0:
+            working = 0.0  # no rounding is carried on
+        while x < m and when[x] <= now:
+            apart[whose[x]] += change[x]
+            x += 1
+        following = last
+        if i < n:
+            following = min(following, granted[i])
+        if r < i:
+            following = min(following, ended[released[r]])
+        if x < m:
+            following = min(following, when[x])
+        if now >= last:
+            edges[p] = last
+            return p
+        idling = apart[FREE]
+        for k in range(len(count)):
+            idling += free[k] * idle[k]
+        edges[p], held_kw[p], free_kw[p], held[p] = now, max(0.0, working + apart[HELD]), max(0.0, idling), taken
+        p += 1
+        now = following

@@ -61,5 +61,5 @@ def attribute(run: FifoRun, *, pue: float = 1.0, overhead_kw: float = 0.0) -> Sh
     busy = run.held > 0
     a_node = np.where(busy, shared_kwh / np.maximum(run.held, 1), 0.0)
     so_far = np.concatenate(([0.0], np.cumsum(a_node)))
-    begin, end = (np.searchsorted(run.edges_s, moment) for moment in (run.granted_s, run.end_s))
-    return Shares(pue * run.own_kwh, run.nodes * (so_far[end] - so_far[begin]), float(shared_kwh[~busy].sum()))
+    shared = run.nodes * (so_far[run.after] - so_far[run.first])
+    return Shares(pue * run.own_kwh, shared, float(shared_kwh[~busy].sum()))
