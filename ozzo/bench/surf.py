@@ -13,6 +13,7 @@ import json
 import math
 import sys
 import time
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -59,30 +60,34 @@ class SurfResult:
     longest_wait_s: float
 
 
-def measure(trace: Path, jobs: int | None, runs: int) -> SurfResult:
-    """Run the first so many jobs (None: all) some times; the first time may compile.
+def measure(trace: Path, jobs: Sequence[int | None], runs: int) -> list[SurfResult]:
+    """Run the first so many jobs (None: all) for each entry of ``jobs``, some times in turn; the first time may compile.
 
     Raises:
         FeedError: the trace cannot be read.
     """
     tasks = read_tasks(trace)
-    count = len(tasks.ids) if jobs is None else min(jobs, len(tasks.ids))
-    times = []
+    counts = [len(tasks.ids) if limit is None else min(limit, len(tasks.ids)) for limit in jobs]
+    fastest, last = [math.inf] * len(counts), [once(tasks, 1)] * len(counts)
     for _ in range(runs):
-        began = time.process_time()
-        run, load_kwh, parts_kwh = once(tasks, count)
-        times.append(time.process_time() - began)
-    waits = run.start_s - (tasks.submission_s[:count] - tasks.submission_s[0])
-    return SurfResult(
-        jobs=count,
-        run_s=min(times),
-        load_kwh=load_kwh,
-        parts_kwh=parts_kwh,
-        it_kwh=float(run.own_kwh.sum()),
-        most_held=int(run.held.max()),
-        mean_wait_s=float(waits.mean()),
-        longest_wait_s=float(waits.max()),
-    )
+        for k, count in enumerate(counts):
+            began = time.process_time()
+            last[k] = once(tasks, count)
+            fastest[k] = min(fastest[k], time.process_time() - began)
+    submitted_s = tasks.submission_s - tasks.submission_s[0]
+    return [
+        SurfResult(
+            jobs=count,
+            run_s=run_s,
+            load_kwh=load_kwh,
+            parts_kwh=parts_kwh,
+            it_kwh=float(run.own_kwh.sum()),
+            most_held=int(run.held.max()),
+            mean_wait_s=float((run.start_s - submitted_s[:count]).mean()),
+            longest_wait_s=float((run.start_s - submitted_s[:count]).max()),
+        )
+        for count, run_s, (run, load_kwh, parts_kwh) in zip(counts, fastest, last, strict=True)
+    ]
 
 
 def once(tasks: Tasks, count: int) -> tuple[FifoRun, float, float]:
@@ -126,7 +131,7 @@ def main(task_file: str) -> None:
     task = json.loads(Path(task_file).read_text(encoding="utf-8"))
     report: dict[str, Any]
     try:
-        results = [asdict(measure(Path(task["trace"]), jobs, task["runs"])) for jobs in task["jobs"]]
+        results = [asdict(result) for result in measure(Path(task["trace"]), task["jobs"], task["runs"])]
         report = {"results": results, "peak_memory_mb": peak_memory_mb()}
     except OzzoError as error:
         report = {"failed": str(error)}

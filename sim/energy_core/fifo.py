@@ -33,7 +33,7 @@ class FifoRun:
         own_kwh: IT energy of its nodes while it held them, waking up included.
         edges_s: instants at which a power changes, from 0 to the end of the account, ``[m + 1]``.
         held_kw: IT power of nodes that jobs hold, ``[m]``; free_kw: of all other nodes; held: number of nodes that jobs hold.
-        first, after: index of the first piece in which each job holds its nodes, and of the first in which it does no more, ``[n]``.
+        first, after: piece in which each job begins to hold its nodes, and the first one in which it does no more, ``[n]``.
     """
 
     granted_s: FloatArray

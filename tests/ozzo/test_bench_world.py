@@ -130,7 +130,7 @@ def test_the_trace_is_run_metered_and_shared_out(tmp_path: Path) -> None:
 @pytest.mark.data
 def test_the_whole_trace_of_surf(data: Path) -> None:
     """All 194,917 jobs: at most 275 hosts at once (README of the data), 356,203 node hours, nobody waits, parts add up."""
-    result = surf.measure(data / "jobs" / "surf_2022_tasks.parquet", None, 1)
+    (result,) = surf.measure(data / "jobs" / "surf_2022_tasks.parquet", [None], 1)
     assert result.jobs == 194_917
     assert result.most_held == 275
     assert result.longest_wait_s == 0.0
