@@ -50,6 +50,8 @@ def _wanted(intents, row, now, soc, load, available, room):
         from_grid, until = 0.0, 0.0
     charge = min(intents[row, I_CHARGE], surplus + from_grid)
     discharge = min(intents[row, I_DISCHARGE], deficit + intents[row, I_TO_GRID])
+    if surplus - charge > room:
+        discharge = 0.0
     if discharge == 0.0 and surplus > charge:
         rest = surplus - charge
         refused = max(0.0, rest - room)

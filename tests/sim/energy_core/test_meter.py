@@ -2,21 +2,24 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import astuple, fields, replace
 from datetime import timedelta
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from grid.assets.battery import Battery
 from grid.horizon import Horizon
 from grid.response.event import CapacityEvent
 from grid.series import Series
-from scheduler.plan import BatteryControl, Plan
+from scheduler.plan import BatteryControl, EnergySchedule, Plan
 from scheduler.scenario import Scenario
+from sim.energy_core import kernel
 from sim.energy_core.layout import MeteredSite
 from sim.energy_core.meter import meter_sites
+from sim.world.battery_control import Instant, Intent, battery_power
 from sim.world.meter import FLOWS, SiteMeter
 from sim.world.truth import Truth
 from tests.factory import START, small_scenario
@@ -38,6 +41,13 @@ def changes(draw: st.DrawFn) -> Load:
     return [(0.0, draw(powers), 0.3)] + [(moment / 8.0, draw(powers), draw(powers)) for moment in moments]
 
 
+def part(plan: Plan, first: int, slots: int) -> Plan:
+    """Some slots of a plan, as a plan without runs."""
+    energy = EnergySchedule(*(getattr(plan.energy, name)[:, first : first + slots] for name in EnergySchedule.names()))
+    horizon = Horizon(plan.horizon.time(first), plan.horizon.step, slots)
+    return replace(plan, id="part", horizon=horizon, energy=energy, runs=(), transfers=())
+
+
 def steps(horizon: Horizon, found: Load, column: int) -> Series:
     """A column of the changes as a series."""
     edges = np.array([horizon.start_s + change[0] for change in found] + [horizon.end_s])
@@ -52,6 +62,8 @@ def metered_worlds(draw: st.DrawFn) -> Made:
     plans: tuple[tuple[float, Plan], ...] = ()
     if draw(st.booleans()):
         plans = ((0.0, plan),)
+        if draw(st.booleans()):  # commanded early, begins later, ends before the day does
+            plans = (*plans, (draw(st.integers(0, 16_000)) / 8.0, part(plan, draw(st.integers(1, 12)), draw(st.integers(1, 10)))))
         if draw(st.booleans()):  # a later plan takes over in mid-run
             other = replace(plan, battery_control=draw(st.sampled_from(list(BatteryControl))), id="later")
             plans = (*plans, (draw(st.integers(1, 80_000)) / 8.0 + 1000.0, other))
@@ -192,3 +204,33 @@ def test_what_the_core_cannot_meter_is_refused_at_once() -> None:
         meter_sites([], scenario.horizon)
     with pytest.raises(ValueError, match="does not divide"):
         meter_sites([MeteredSite(scenario.sites[0])], scenario.horizon, timedelta(minutes=7))
+
+
+level = st.sampled_from([0.0, 0.5, 1.0, 2.0, 3.0, 5.0, 8.0])
+"""Few values, so that they often meet."""
+
+
+@given(
+    st.builds(
+        Intent,
+        **{field.name: st.booleans() if field.type == "bool" else level for field in fields(Intent)}
+        | {"charge_kw": st.sampled_from([0.0, 0.0, 2.0]), "start_kwh": st.sampled_from([0.0, 1.0, 5.0, 9.0])},
+    ),
+    st.builds(Instant, level, level, st.sampled_from([-3.0, 0.0, 1.0, 2.0, 50.0]), level),
+    st.sampled_from([1.0, 1.0 + 1e-8, 4.0, 5.0, 9.0, 10.0]),
+    st.booleans(),
+)
+@settings(max_examples=600)
+def test_the_rules_of_the_battery_are_those_of_the_world(intent: Intent, now: Instant, soc_kwh: float, follow: bool) -> None:
+    """Power, lowest charge, level ahead of the plan and sun left unused in 600 random situations, equal to the world's rules."""
+    battery = Battery(10.0, 4.0, 3.0, 0.9, 0.8, 5.0, 1.0)
+    control = BatteryControl.FOLLOW_PLAN if follow else BatteryControl.SELF_CONSUMPTION
+    wanted = battery_power(battery, control, soc_kwh, now, intent, 1800.0)
+    intents, batteries = np.array([astuple(intent)], np.float64), np.array([[10.0, 4.0, 3.0, 0.9, 0.8, 1.0, 5.0]])
+    power, until, unused = now.available_kw - now.load_kw, float("nan"), 0.0
+    if follow:
+        power, until, unused = kernel._wanted(intents, 0, 1800.0, soc_kwh, now.load_kw, now.available_kw, now.export_room_kw)
+    floor, limit, room = intent.floor_kwh, now.net_limit_kw, now.export_room_kw
+    found = kernel._setting(batteries, 0, floor, power, unused, soc_kwh, now.load_kw, now.available_kw, limit, room)
+    assert found == pytest.approx((wanted.power_kw, wanted.lowest_kwh, wanted.unused_kw), abs=1e-12)
+    assert until == pytest.approx(float("nan") if wanted.until_ahead_kwh is None else wanted.until_ahead_kwh, nan_ok=True)
