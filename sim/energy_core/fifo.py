@@ -59,12 +59,12 @@ class FifoRun:
             raise ValueError(
                 f"the account ends after {self.edges_s[-1]:.0f} s, the horizon after {horizon.end_s - horizon.start_s:.0f} s"
             )
-        edges = horizon.start_s + self.edges_s
-        keep = np.concatenate(
-            ([True], np.diff(edges) > 0)
-        )  # Unix seconds resolve 0.24 microseconds: what is closer falls together
-        last = np.flatnonzero(keep)[1:] - 1  # the last piece before the next kept edge
-        return tuple(Series(edges[keep], power[last], "kW", "trace") for power in (self.held_kw, self.free_kw))  # type: ignore[return-value]
+        edges, powers = horizon.start_s + self.edges_s, (self.held_kw, self.free_kw)
+        apart = np.diff(edges) > 0  # Unix seconds resolve 0.24 microseconds: what is closer falls together
+        if not apart.all():
+            edges, powers = edges[np.concatenate(([True], apart))], (self.held_kw[apart], self.free_kw[apart])
+        held, free = (Series(edges, power, "kW", "trace") for power in powers)  # one array of edges, so a layout holds it once
+        return held, free
 
 
 def run_fifo(
