@@ -36,8 +36,8 @@ SITES, VESSIM_STEPS = 1000, 60
 FEW_JOBS = 20_000
 LIMIT_S = 900.0
 KEEP_MEMORY = ("env", "MALLOC_MMAP_THRESHOLD_=33554432", "MALLOC_TRIM_THRESHOLD_=4294967295")
-"""glibc keeps what is freed. Otherwise every large array of every run is asked of the system anew, page by page, which small traces are
-spared, and the cost of a job would show that instead of the algorithm's."""
+"""glibc keeps what is freed. Otherwise every large array of every run is asked of the system anew, page by page, which small
+traces are spared, and the cost of a job would show that instead of the algorithm's."""
 TRACE = Path("jobs") / "surf_2022_tasks.parquet"
 
 Progress = Callable[[str], None]

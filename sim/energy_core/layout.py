@@ -28,7 +28,7 @@ class MeteredSite:
         site: the site; its assets must be none.
         sun_kw, wind_kw: realised available power, or None.
         it_kw: IT power of jobs and transfers, or None for nothing.
-        idle_it_kw: IT power of nodes that run nothing, or None for nothing.
+        idle_it_kw: IT power of nodes that run nothing; by default that of all nodes of the site.
         soc_kwh: state of charge at the start; the battery's own when None.
         on_feeder: the site exports no more than its plan, where it follows one.
         load_factor: realised fixed load over its forecast, or None for 1.
@@ -110,7 +110,7 @@ def lay_out(sites: Sequence[MeteredSite], horizon: Horizon) -> Layout:
     shape = (len(sites), kernel.ROLES)
     edge_first, edge_count, value_first = (np.zeros(shape, np.int64) for _ in range(3))
     for s, metered in enumerate(sites):
-        for role, series in _roles(metered):
+        for role, series in _roles(metered, horizon):
             edge_first[s, role] = edges.place(series.edges_s, horizon.start_s)
             edge_count[s, role] = len(series.edges_s)
             value_first[s, role] = values.place(series.values)
@@ -138,16 +138,18 @@ def _refuse(sites: Sequence[MeteredSite], horizon: Horizon) -> None:
         if metered.site.assets:
             assets = ", ".join(asset.name for asset in metered.site.assets)
             wrong.append(f"{name} has assets ({assets}), which only the simulated world carries")
-        for role, series in _roles(metered):
+        for role, series in _roles(metered, horizon):
             if not series.covers(horizon):
                 wrong.append(f"{name}: series {role} ({series.source or series.unit}) does not cover the horizon")
     if wrong:
         raise ValueError("; ".join(wrong))
 
 
-def _roles(metered: MeteredSite) -> list[tuple[int, Series]]:
+def _roles(metered: MeteredSite, horizon: Horizon) -> list[tuple[int, Series]]:
     """The series that the site has, with their roles."""
-    site = metered.site
+    site, idle = metered.site, metered.idle_it_kw
+    if idle is None and site.nodes:
+        idle = Series.constant(sum(group.count * group.idle_kw for group in site.nodes), horizon, "kW", "idle nodes")
     return [
         (role, series)
         for role, series in (
@@ -156,7 +158,7 @@ def _roles(metered: MeteredSite) -> list[tuple[int, Series]]:
             (kernel.EXPORT_PRICE, site.tariff.export_eur_per_mwh),
             (kernel.FACTOR, metered.load_factor),
             (kernel.IT, metered.it_kw),
-            (kernel.IDLE, metered.idle_it_kw),
+            (kernel.IDLE, idle),
             (kernel.SUN, metered.sun_kw),
             (kernel.WIND, metered.wind_kw),
         )

@@ -180,6 +180,16 @@ def test_a_sunny_hour_by_hand() -> None:
     assert found.sites == ("cabinet",)
 
 
+def test_nodes_idle_unless_it_is_said_what_they_draw() -> None:
+    """Four nodes of 0.1 kW at a PUE of 1.2 and 0.1 kW of overhead: 0.58 kW for a day; with an idle power of 0: the overhead alone."""
+    scenario = small_scenario()
+    place = scenario.site("hall")
+    asleep = Series.constant(0.0, scenario.horizon, "kW")
+    idle, off = meter_sites([MeteredSite(place), MeteredSite(place, idle_it_kw=asleep)], scenario.horizon).total_kwh("load_kwh")
+    assert idle == pytest.approx(24 * 0.58)
+    assert off == pytest.approx(24 * 0.1)
+
+
 def test_sites_do_not_know_each_other() -> None:
     """Metered together or alone: the same figures to the last bit, whatever series they share."""
     scenario = small_scenario()
