@@ -50,16 +50,18 @@ class MeteredSite:
 
 @dataclass(slots=True)
 class _Pool:
-    """Arrays laid end to end, each array once."""
+    """Arrays laid end to end, each array once; it holds on to them, so that no other array can get the identity of one."""
 
     parts: list[FloatArray] = field(default_factory=list)
     length: int = 0
     known: dict[int, int] = field(default_factory=dict)
+    kept: list[FloatArray] = field(default_factory=list)
 
     def place(self, array: FloatArray, less: float = 0.0) -> int:
         """Where ``array`` lies in the pool (each value reduced by ``less``, the same for every array)."""
         if id(array) not in self.known:
             self.known[id(array)] = self.length
+            self.kept.append(array)
             self.parts.append(array - less if less else array)
             self.length += len(array)
         return self.known[id(array)]

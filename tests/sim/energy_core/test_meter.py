@@ -22,7 +22,7 @@ from sim.energy_core.meter import meter_sites
 from sim.world.battery_control import Instant, Intent, battery_power
 from sim.world.meter import FLOWS, SiteMeter
 from sim.world.truth import Truth
-from tests.factory import START, small_scenario
+from tests.factory import START, site, small_scenario
 from tests.sim.hand import hand_plan
 from tests.sim.world.test_properties import worlds
 
@@ -181,13 +181,21 @@ def test_a_sunny_hour_by_hand() -> None:
 
 
 def test_nodes_idle_unless_it_is_said_what_they_draw() -> None:
-    """Four nodes of 0.1 kW at a PUE of 1.2 and 0.1 kW of overhead: 0.58 kW for a day; with an idle power of 0: the overhead alone."""
+    """Four nodes of 0.1 kW at a PUE of 1.2 and 0.1 kW of overhead: 0.58 kW all day; told that they draw nothing: the overhead."""
     scenario = small_scenario()
     place = scenario.site("hall")
     asleep = Series.constant(0.0, scenario.horizon, "kW")
     idle, off = meter_sites([MeteredSite(place), MeteredSite(place, idle_it_kw=asleep)], scenario.horizon).total_kwh("load_kwh")
     assert idle == pytest.approx(24 * 0.58)
     assert off == pytest.approx(24 * 0.1)
+
+
+def test_short_lived_series_are_not_mixed_up() -> None:
+    """Fifty sites of one to fifty nodes, whose idle power is made while they are laid out: each has its own."""
+    horizon = small_scenario().horizon
+    sites = [MeteredSite(site(horizon, f"s{n}", nodes=n)) for n in range(1, 51)]
+    loads = meter_sites(sites, horizon).total_kwh("load_kwh")
+    assert loads == pytest.approx([24 * (0.1 + 1.2 * 0.1 * n) for n in range(1, 51)])
 
 
 def test_sites_do_not_know_each_other() -> None:
