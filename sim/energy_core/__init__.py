@@ -2,7 +2,8 @@
 
 The physics are those of the simulated world (``sim.world.meter``, ``sim.world.battery_control``), which stays the judge of plans;
 tests hold the two together to 1e-9. What is left out here: other assets of sites (biogas, generators), and anything that reacts
-to the metered energy, because the load of every site is known before it is metered.
+to the metered energy, because the load of every site is known before it is metered. Limits of contracts are those of a connection
+that ``grid.contracts.book.ContractBook.connection`` has made.
 
 ``layout`` turns sites into arrays, ``kernel`` meters them, ``meter`` is the way in. ``fifo`` runs a trace first come, first
 served (``fifo_kernel``), and ``shares`` gives every job its part of the energy; ``nodes`` says what a node draws, ``gpu_limits``

@@ -165,6 +165,7 @@ def test_days_of_any_length(day: str, hours: int, evening: int, night: int, tmp_
         ("schiphol_trade_park_group_cap", (0, 0, 1, 0, 0)),
         ("dr_temporary_disconnect", (0, 1, 0, 0, 0)),
         ("dr_dynamic_feed_in", (1, 1, 0, 1, 1)),
+        ("variable_capacity_tariff_500", (0, 0, 0, 1, 0)),
     ],
 )
 def test_shipped_scenarios_hold_their_contracts(name: str, kinds: tuple[int, ...]) -> None:
