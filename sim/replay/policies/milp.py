@@ -1,0 +1,131 @@
+"""Optimiser: the product's HiGHS seam on jobs that share a machine, block by block; without a limit the optimum of every job alone."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+
+from grid.horizon import FloatArray
+from sim.replay.batch import Batch, IntArray, Runs, whole
+from sim.replay.measure import best_contiguous
+from sim.replay.policies.base import Knows
+from sim.replay.policies.greenslot import empty_slots
+
+SLOT_S = 900.0
+BLOCK = 100
+CHOICES = 40
+TIME_S = 5.0
+GAP = 1e-3
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Block:
+    """Jobs that are placed together: every way in which they may run, ``[m]`` each.
+
+    Attributes:
+        row: position of the job in the block.
+        begin_s, cost: of the way.
+        first, last: slots that it touches, half-open.
+    """
+
+    row: IntArray
+    begin_s: FloatArray
+    cost: FloatArray
+    first: IntArray
+    last: IntArray
+
+
+@dataclass(frozen=True, slots=True)
+class Milp:
+    """Without a limit of processors jobs do not compete, and the optimum of each alone is the optimum of all: it is taken, exactly. The
+    same when those optima happen to fit the machine together. Otherwise blocks of jobs in order of arrival are placed by a mixed-integer
+    programme (choose one begin a job, room in every slot), each around those before it; a job that no choice has room for is
+    put at its cheapest begin that has, or after its time.
+
+    Attributes:
+        slot_s: length of a slot; a run holds every slot that it touches.
+        block: jobs of a block.
+        choices: begins that a job may choose from: its cheapest ones with room.
+        time_s: seconds for a block, a safety.
+        gap: relative gap of a block.
+    """
+
+    slot_s: float = SLOT_S
+    block: int = BLOCK
+    choices: int = CHOICES
+    time_s: float = TIME_S
+    gap: float = GAP
+
+    name: ClassVar[str] = "milp"
+    knows: ClassVar[Knows] = Knows.FUTURE
+    knows_length: ClassVar[bool] = True
+    follows: ClassVar[str] = "carbon"
+    heeds_machines: ClassVar[bool] = True
+    pauses: ClassVar[bool] = False
+    source: ClassVar[str] = "ozzo's optimiser (scheduler/optimiser/highs.py); HiGHS: Huangfu, Hall, Math. Prog. Comp. 10, 2018"
+
+    def runs(self, batch: Batch) -> Runs:
+        """One run a job."""
+        alone = best_contiguous(batch, batch.carbon)
+        if batch.machines is None or alone.peak(batch.cpus) <= batch.machines:
+            return alone
+        from sim.replay.kernels_capacity import cheapest_fit
+
+        zero = float(np.floor(batch.arrival_s[0] / self.slot_s)) * self.slot_s
+        used = empty_slots(batch, zero, self.slot_s)
+        begins = np.full(len(batch), np.nan)
+        latest = batch.arrival_s + batch.wait_s
+        for first in range(0, len(batch), self.block):
+            jobs = np.arange(first, min(first + self.block, len(batch)))
+            ways = self._ways(batch, jobs, zero, used)
+            self._place(batch, jobs, ways, used, begins)
+            rest = jobs[np.isnan(begins[jobs])]
+            begins[rest] = cheapest_fit(
+                rest,
+                batch.arrival_s,
+                batch.length_s,
+                latest,
+                batch.cpus,
+                float(batch.machines),
+                zero,
+                self.slot_s,
+                used,
+                *batch.carbon.arrays(),
+            )
+        return whole(batch, begins)
+
+    def _ways(self, batch: Batch, jobs: IntArray, zero: float, used: FloatArray) -> Block:
+        """The cheapest begins of each job that have room now: its arrival, slot edges, and the optimum that it has alone."""
+        parts: list[tuple[FloatArray, ...]] = []
+        for row, job in enumerate(jobs):
+            arrival, run, wait = batch.arrival_s[job], batch.length_s[job], batch.wait_s[job]
+            edges = zero + self.slot_s * np.arange(np.ceil((arrival - zero) / self.slot_s), (arrival + wait - zero) // self.slot_s + 1)
+            begin = np.unique(np.concatenate(([arrival], edges[(edges >= arrival) & (edges <= arrival + wait)])))
+            first = ((begin - zero) // self.slot_s).astype(np.int64)
+            last = np.ceil((begin + run - zero) / self.slot_s - 1e-9).astype(np.int64)
+            busy = np.concatenate(([0], np.cumsum(used[first[0] : last[-1]] + batch.cpus[job] > float(batch.machines or 0) + 1e-9)))
+            room = busy[last - first[0]] == busy[first - first[0]]
+            cost = (batch.carbon.integral(begin + run) - batch.carbon.integral(begin)) * batch.cpus[job]
+            best = np.flatnonzero(room)[np.argsort(cost[room], kind="stable")[: self.choices]]
+            parts.append((np.full(len(best), row), begin[best], cost[best], first[best], last[best]))
+        row, begin, cost, first, last = (np.concatenate(column) for column in zip(*parts, strict=True))
+        return Block(row.astype(np.int64), begin, cost, first.astype(np.int64), last.astype(np.int64))
+
+    def _place(self, batch: Batch, jobs: IntArray, ways: Block, used: FloatArray, begins: FloatArray) -> None:
+        """Solve a block; writes begins and takes the slots. Jobs that the solver leaves out keep their NaN."""
+        from scheduler.optimiser.highs import Limits, solve_integer
+        from sim.replay.block_model import block_model
+
+        if not len(ways.row):
+            return
+        width = batch.cpus[jobs]
+        model = block_model(ways.row, ways.cost, ways.first, ways.last, width, float(batch.machines or 0) - used)
+        answer = solve_integer(model, Limits(self.time_s, self.gap))
+        if answer.values is None:
+            return
+        for way in np.flatnonzero(answer.values[: len(ways.row)] > 0.5):
+            job = jobs[ways.row[way]]
+            begins[job] = ways.begin_s[way]
+            used[ways.first[way] : ways.last[way]] += batch.cpus[job]
