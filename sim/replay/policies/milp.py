@@ -13,9 +13,9 @@ from sim.replay.measure import best_contiguous
 from sim.replay.policies.base import Knows
 from sim.replay.policies.greenslot import empty_slots
 
-SLOT_S = 900.0
+SLOT_S = 300.0
 BLOCK = 100
-CHOICES = 40
+CHOICES = 30
 TIME_S = 5.0
 GAP = 1e-3
 
@@ -114,18 +114,31 @@ class Milp:
         return Block(row.astype(np.int64), begin, cost, first.astype(np.int64), last.astype(np.int64))
 
     def _place(self, batch: Batch, jobs: IntArray, ways: Block, used: FloatArray, begins: FloatArray) -> None:
-        """Solve a block; writes begins and takes the slots. Jobs that the solver leaves out keep their NaN."""
-        from scheduler.optimiser.highs import Limits, solve_integer
-        from sim.replay.block_model import block_model
-
+        """Choose a way for each job; writes begins and takes the slots. Jobs that find no room keep their NaN."""
         if not len(ways.row):
             return
-        width = batch.cpus[jobs]
-        model = block_model(ways.row, ways.cost, ways.first, ways.last, width, float(batch.machines or 0) - used)
-        answer = solve_integer(model, Limits(self.time_s, self.gap))
-        if answer.values is None:
-            return
-        for way in np.flatnonzero(answer.values[: len(ways.row)] > 0.5):
+        low, high = int(ways.first.min()), int(ways.last.max())
+        room = float(batch.machines or 0) - used[low:high]
+        for way in _chosen(ways, ways.first - low, ways.last - low, batch.cpus[jobs], room, self.time_s, self.gap):
             job = jobs[ways.row[way]]
             begins[job] = ways.begin_s[way]
             used[ways.first[way] : ways.last[way]] += batch.cpus[job]
+
+
+def _chosen(
+    ways: Block, first: IntArray, last: IntArray, width: FloatArray, room: FloatArray, time_s: float, gap: float
+) -> IntArray:
+    """Positions of the ways taken: everyone's cheapest when they fit together (then it is the optimum), else the programme's."""
+    from scheduler.optimiser.highs import Limits, solve_integer
+    from sim.replay.block_model import block_model
+
+    cheapest = np.unique(ways.row, return_index=True)[1]  # the ways of a job come in order of cost
+    need = np.zeros(len(room) + 1)
+    np.add.at(need, first[cheapest], width[ways.row[cheapest]])
+    np.add.at(need, last[cheapest], -width[ways.row[cheapest]])
+    if (np.cumsum(need)[:-1] <= room + 1e-9).all():
+        return cheapest
+    answer = solve_integer(block_model(ways.row, ways.cost, first, last, width, room), Limits(time_s, gap))
+    if answer.values is None:
+        return np.zeros(0, dtype=np.int64)
+    return np.flatnonzero(answer.values[: len(ways.row)] > 0.5)
