@@ -21,7 +21,9 @@ def replay(
     done_within: Annotated[
         float | None, typer.Option(help="Instead of --wait: jobs end within so many hours of arrival; longer ones do not wait.")
     ] = None,
-    machines: Annotated[int | None, typer.Option(help="Processors; 0 takes the size in the trace. Unlimited if not given.")] = None,
+    machines: Annotated[
+        int | None, typer.Option(help="Processors; 0 takes the size in the trace. Unlimited if not given.")
+    ] = None,
     watts: Annotated[float, typer.Option(help="Power of one processor while it runs (GAIA: 1).")] = 1.0,
     place: Annotated[str, typer.Option(metavar="LAT:LON", help="Where the machine stands, for sun-follow.")] = "52.37:4.90",
     time_zone: Annotated[str, typer.Option(help="Clock of a market price file whose times have no zone.")] = "Europe/Amsterdam",

@@ -67,7 +67,10 @@ class Runs:
 
     def work_s(self, jobs: int) -> FloatArray:
         """Seconds that each job runs, times its scale, ``[jobs]``."""
-        return np.bincount(self.job, weights=(self.end_s - self.begin_s) * self.scale, minlength=jobs)
+        work: FloatArray = np.bincount(self.job, weights=(self.end_s - self.begin_s) * self.scale, minlength=jobs).astype(
+            np.float64
+        )
+        return work
 
     def peak(self, cpus: FloatArray) -> float:
         """Most processors in use at once; an interval that ends when another begins does not overlap it."""

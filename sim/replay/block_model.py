@@ -20,13 +20,16 @@ FAR = 10.0
 """Being left out costs this many times the dearest way of the block: a last resort, but never a reason to have no answer."""
 
 
-def block_model(row: IntArray, cost: FloatArray, first: IntArray, last: IntArray, width: FloatArray, room: FloatArray) -> Compiled:
+def block_model(
+    row: IntArray, cost: FloatArray, first: IntArray, last: IntArray, width: FloatArray, room: FloatArray
+) -> Compiled:
     """The programme.
 
     Args:
         row: job of each way, ``[m]``, ascending.
         cost: of each way, ``[m]``.
-        first, last: slots that each way touches, half-open, ``[m]``.
+        first: first slot that each way touches, ``[m]``.
+        last: slot after the last one, ``[m]``.
         width: processors of each job, ``[n]``.
         room: processors free in every slot.
 

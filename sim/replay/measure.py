@@ -1,8 +1,9 @@
-"""What an answer comes to: energy, carbon and cost against running at once, waiting, deadlines, and the bounds of perfect foresight.
+"""What an answer comes to: energy, carbon, cost, waiting, deadlines, and the bounds of perfect foresight.
 
-Running at once means every job at its arrival, whatever the size of the machine. The bounds are the optimum of every job alone when
-the whole signal is known and the machine has no limit, so no policy that runs jobs at their own width and in time is below them: contiguous
-for one run a job, interruptible when it may pause. A policy that stretches jobs over more processors plays another game.
+Running at once means every job at its arrival, whatever the size of the machine. The bounds are the optimum of every job alone
+when the whole signal is known and the machine has no limit, so no policy that runs jobs at their own width and in time is below
+them: contiguous for one run a job, interruptible when it may pause. A policy that stretches jobs over more processors plays
+another game.
 """
 
 from __future__ import annotations

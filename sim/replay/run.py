@@ -134,10 +134,20 @@ def _tried(findings: list[Finding], make: Callable[[], T]) -> T | None:
 def _wrong(wish: Wish) -> list[Finding]:
     """Settings out of range."""
     checks: tuple[tuple[str, object, bool, str], ...] = (
-        ("--start", wish.start, wish.start is None or wish.start.tzinfo is not None, "a time with its zone, for example 2024-03-01T00:00Z"),
+        (
+            "--start",
+            wish.start,
+            wish.start is None or wish.start.tzinfo is not None,
+            "a time with its zone, for example 2024-03-01T00:00Z",
+        ),
         ("--horizon", wish.horizon_h, wish.horizon_h is None or wish.horizon_h > 0, "hours above 0"),
         ("--done-within", wish.done_within_h, wish.done_within_h is None or wish.done_within_h >= 0, "hours not below 0"),
-        ("--machines", wish.machines, wish.machines is None or wish.machines >= 0, "a number of processors, or 0 for the trace's own size"),
+        (
+            "--machines",
+            wish.machines,
+            wish.machines is None or wish.machines >= 0,
+            "a number of processors, or 0 for the trace's own size",
+        ),
         ("--watts", wish.watts, wish.watts > 0, "watts above 0"),
         ("--place", wish.latitude, abs(wish.latitude) <= 90, "a latitude from -90 to 90"),
         ("--place", wish.longitude, abs(wish.longitude) <= 180, "a longitude from -180 to 180"),
@@ -170,7 +180,9 @@ def _batch(wish: Wish, trace: Trace, rule: WaitRule, carbon: Reading, price: Rea
     findings: list[Finding] = []
 
     def part(reading: Reading, file: str, option: str, *, positive: bool) -> Signal | None:
-        return _tried(findings, lambda: on_period(reading, period, option=option, file=file, repair=wish.repair, positive=positive))
+        return _tried(
+            findings, lambda: on_period(reading, period, option=option, file=file, repair=wish.repair, positive=positive)
+        )
 
     of_carbon = part(carbon, wish.carbon, "--carbon", positive=True)
     of_price = None if price is None else part(price, str(wish.price), "--price", positive=False)
@@ -194,7 +206,9 @@ def _notes(wish: Wish, policy: Policy, trace: Trace, machines: int | None, figur
     notes = []
     if machines is not None and not policy.heeds_machines:
         over = "more than there are" if figures.peak_cpus > machines else "which there are"
-        notes.append(f"{policy.name} does not heed the size of the machine: it uses up to {figures.peak_cpus:g} processors, {over}.")
+        notes.append(
+            f"{policy.name} does not heed the size of the machine: it uses up to {figures.peak_cpus:g} processors, {over}."
+        )
     if machines is None and policy.name in {"fifo", "easy"}:
         notes.append(f"{policy.name} without --machines runs every job at its arrival.")
     if machines is None and policy.name == "milp":
@@ -210,4 +224,3 @@ def share_of_bound(figures: Measured, policy: Policy) -> float | None:
     if figures.carbon_relative is None or bound is None or bound >= 1.0 - 1e-12:
         return None
     return (1.0 - figures.carbon_relative) / (1.0 - bound)
-

@@ -38,7 +38,13 @@ class Signal:
 
     @classmethod
     def of(
-        cls, start_s: float, step_s: float, values: npt.ArrayLike, unit: str = "", source: str = "", repairs: dict[str, int] | None = None
+        cls,
+        start_s: float,
+        step_s: float,
+        values: npt.ArrayLike,
+        unit: str = "",
+        source: str = "",
+        repairs: dict[str, int] | None = None,
     ) -> Signal:
         """A signal from its values."""
         series = np.ascontiguousarray(values, dtype=np.float64)
@@ -80,13 +86,14 @@ class Period:
 def on_period(reading: Reading, period: Period, *, option: str, file: str, repair: bool, positive: bool = False) -> Signal:
     """The part of a reading that a replay needs.
 
-    Steps without a value inside the period, repeated and unsorted rows are refused, or with ``repair`` filled by straight lines between
-    their neighbours (of repeated rows the first counts) and counted. Faults outside the period are counted only.
+    Steps without a value inside the period, repeated and unsorted rows are refused, or with ``repair`` filled by straight lines
+    between their neighbours (of repeated rows the first counts) and counted. Faults outside the period are counted only.
 
     Args:
         reading: what the file holds.
         period: what must be covered, and what is liked.
-        option, file: for messages.
+        option: on the command line, for messages.
+        file: for messages.
         repair: fill instead of refusing.
         positive: refuse values below 0.
 
@@ -107,7 +114,9 @@ def on_period(reading: Reading, period: Period, *, option: str, file: str, repai
     missing = np.isnan(part)
     serious = [fault for fault in reading.faults if fault.kind.value in {"duplicate", "unsorted", "off_grid"}]
     if (missing.any() or serious) and not repair:
-        raise InputError([Finding(file, _line(reading), option, describe(reading.faults), "a series without faults, or --repair")])
+        raise InputError(
+            [Finding(file, _line(reading), option, describe(reading.faults), "a series without faults, or --repair")]
+        )
     if missing.any():
         known = ~np.isnan(values)
         middle = np.arange(len(values)) + 0.5

@@ -1,7 +1,7 @@
 """Job lists as CSV with arrival, length and processors, the way GAIA keeps them.
 
-Columns ``arrival_time`` (or ``arrival``) and ``length`` in seconds, ``cpus``; other columns are not read. Time zero is no calendar
-date. Hanafy et al., "Going Green for Less Green: Optimizing the Cost of Reducing Cloud Carbon Emissions", ASPLOS 2024
+Columns ``arrival_time`` (or ``arrival``) and ``length`` in seconds, ``cpus``; other columns are not read. Time zero is no
+calendar date. Hanafy et al., "Going Green for Less Green: Optimizing the Cost of Reducing Cloud Carbon Emissions", ASPLOS 2024
 (github.com/umassos/GAIA).
 """
 

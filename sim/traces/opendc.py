@@ -1,9 +1,9 @@
 """Traces of OpenDC: a task table, and beside it, where there is one, a fragment table with the load over time (both Parquet).
 
 Tasks have ``submission_time`` (once called ``start_time``) and ``duration``, in milliseconds since 1970 or as timestamps,
-``cpu_count`` and ``cpu_capacity`` (MHz of all of them). Fragments have ``id``, ``duration`` and ``cpu_usage`` (MHz): a task's ``load`` is
-their mean over time as a share of its capacity, 1 without fragments. The table is read in row groups. ``deadline`` and ``deferrable``
-are not read: in the published SURF trace they are a rule (24 hours), not data (see ``scheduler.traces``).
+``cpu_count`` and ``cpu_capacity`` (MHz of all of them). Fragments have ``id``, ``duration`` and ``cpu_usage`` (MHz): a task's
+``load`` is their mean over time as a share of its capacity, 1 without fragments. The table is read in row groups. ``deadline``
+and ``deferrable`` are not read: in the published SURF trace they are a rule (24 hours), not data (see ``scheduler.traces``).
 Mastenbroek et al., "OpenDC 2.0", CCGrid 2021 (github.com/atlarge-research/opendc).
 """
 
@@ -41,7 +41,8 @@ def read_opendc(path: str, *, repair: bool = False) -> Trace:
         wanted += ["id", "cpu_capacity"]
     table = np.concatenate(list(_columns(str(tasks), wanted)) or [np.zeros((0, len(wanted)))])
     arrival_s, length_s, cpus = table[:, 0] / 1000.0, table[:, 1] / 1000.0, table[:, 2]
-    load, skipped = np.ones(len(table)), {}
+    load = np.ones(len(table))
+    skipped: dict[str, int] = {}
     if loaded:
         load, skipped = _loads(str(fragments), table[:, 3], table[:, 4])
     origin = float(np.floor(np.nanmin(arrival_s))) if len(table) and np.isfinite(arrival_s).any() else 0.0

@@ -29,7 +29,9 @@ def blocks(path: str, size: int = BLOCK) -> Iterator[list[str]]:
             while block := list(islice(file, size)):
                 yield block
     except (OSError, EOFError, zlib.error, UnicodeDecodeError) as error:
-        raise InputError([Finding(path, None, "", f"{type(error).__name__}: {error}"[:160], "a text file that can be read")]) from error
+        raise InputError(
+            [Finding(path, None, "", f"{type(error).__name__}: {error}"[:160], "a text file that can be read")]
+        ) from error
 
 
 def _opened(path: str) -> TextIO:

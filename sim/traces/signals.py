@@ -1,14 +1,12 @@
-"""Carbon intensities and prices from the files that people have: the shape is told by the columns, the readers are ``grid.feeds``'s.
+"""Carbon intensities and prices from the files that people have, told by their columns and read by ``grid.feeds``.
 
-==========================  ==================================================================================
-Parquet                     ``timestamp`` and ``carbon_intensity`` or ``price...`` (naive times are UTC)
-Electricity Maps, CSV       ``Datetime (UTC)`` or ``datetime``; ``Carbon intensity ... (Life cycle)``, ``(LCA)``, ``carbon_intensity_avg``
-United Kingdom, CSV         ``DATETIME`` and ``CARBON_INTENSITY`` (NESO); ``Datetime (UTC)`` and ``Actual Carbon Intensity ...``
-ENTSO-E, CSV                ``MTU (UTC)`` or ``MTU (CET/CEST)`` as ``begin - end``, and ``Day-ahead Price ...``
-ENTSO-E, XML                answer A44
-market prices, CSV          ``Datetime`` on a local clock and ``Price (EUR/MWh)``
-others, CSV                 a column of times and one whose name begins with ``carbon intensity`` or ``price``
-==========================  ==================================================================================
+- Parquet: ``timestamp`` and ``carbon_intensity`` or ``price...`` (naive times are UTC);
+- Electricity Maps, CSV: ``Datetime (UTC)`` or ``datetime``, and ``Carbon intensity ... (Life cycle)`` (or ``(LCA)``), or
+  ``carbon_intensity_avg``;
+- United Kingdom, CSV: ``DATETIME`` and ``CARBON_INTENSITY`` (NESO), or ``Datetime (UTC)`` and ``Actual Carbon Intensity ...``;
+- ENTSO-E, CSV: ``MTU (UTC)`` or ``MTU (CET/CEST)`` as ``begin - end``, and ``Day-ahead Price ...``; XML: answer A44;
+- market prices, CSV: ``Datetime`` on a local clock and ``Price (EUR/MWh)``;
+- others, CSV: a column of times and one whose name holds ``carbon intensity`` or ``price``.
 """
 
 from __future__ import annotations
@@ -32,14 +30,27 @@ from grid.feeds.table import zone
 
 CET = "Europe/Brussels"
 TIMES = ("Datetime (UTC)", "datetime", "DATETIME", "Datetime", "Time", "time", "timestamp", "Timestamp")
-CARBON_NAMES = ("(life cycle)", "(lca)", "carbon_intensity_avg", "actual carbon intensity", "carbon_intensity", "carbon intensity")
+CARBON_NAMES = (
+    "(life cycle)",
+    "(lca)",
+    "carbon_intensity_avg",
+    "actual carbon intensity",
+    "carbon_intensity",
+    "carbon intensity",
+)
 PRICE_NAMES = ("day-ahead price", "price_eur_per_mwh", "price")
 _UNIT = re.compile(r"[(\[]\s*([A-Za-z€$]{1,5}/[kM]Wh)\s*[)\]]")
 
 
 @dataclass(frozen=True, slots=True)
 class Kind:
-    """Which signal is asked for: option that names the file, parts of column names by preference, unit when no column says one."""
+    """Which signal is asked for.
+
+    Attributes:
+        option: that names the file.
+        names: parts of column names, by preference.
+        unit: when no column says one.
+    """
 
     option: str
     names: tuple[str, ...]
@@ -66,7 +77,9 @@ def read_signal(path: str, kind: Kind, time_zone: str = "Europe/Amsterdam") -> R
     try:
         return _read(path, kind, time_zone)
     except FeedError as error:
-        raise InputError([Finding(path, None, kind.option, str(error).removeprefix(f"{path}: "), "a series that can be read")]) from error
+        raise InputError(
+            [Finding(path, None, kind.option, str(error).removeprefix(f"{path}: "), "a series that can be read")]
+        ) from error
 
 
 def _read(path: str, kind: Kind, time_zone: str) -> Reading:

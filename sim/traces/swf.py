@@ -87,7 +87,11 @@ def _broken(path: str, broken: list[tuple[int, str]]) -> list[Finding]:
     for position, (line, text) in enumerate(broken[:SHOWN_LINES]):
         more = len(broken) - SHOWN_LINES if position == SHOWN_LINES - 1 else 0
         tail = f" (and {more} more like it)" if more > 0 else ""
-        found.append(Finding(path, line, "", f"{len(text.split())} fields in {text[:50]!r}{tail}", "18 numbers of the Standard Workload Format"))
+        found.append(
+            Finding(
+                path, line, "", f"{len(text.split())} fields in {text[:50]!r}{tail}", "18 numbers of the Standard Workload Format"
+            )
+        )
     return found
 
 

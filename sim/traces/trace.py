@@ -58,8 +58,8 @@ class Trace:
         """Arrival of the first job, UTC, or None when the trace knows no calendar."""
         return None if self.origin_s is None else datetime.fromtimestamp(self.origin_s + float(self.arrival_s[0]), UTC)
 
-    def only(self, keep: BoolArray, repairs: dict[str, int] | None = None) -> Trace:
-        """The jobs where ``keep`` is true."""
+    def only(self, keep: BoolArray | IntArray, repairs: dict[str, int] | None = None) -> Trace:
+        """The jobs where ``keep`` is true, or those at its positions."""
         return replace(
             self,
             arrival_s=self.arrival_s[keep],
@@ -116,7 +116,13 @@ def settled(
         (fields[1], rows.length_s, ~np.isfinite(rows.length_s), "a run time in numbers", "run times without a number left out"),
         (fields[1], rows.length_s, rows.length_s < 0, "a run time above 0", "negative run times left out"),
         (fields[1], rows.length_s, rows.length_s == 0, "a run time above 0", "run times of 0 left out"),
-        (fields[2], rows.cpus, ~(rows.cpus > 0) | np.isinf(rows.cpus), "at least one processor", "jobs without processors left out"),
+        (
+            fields[2],
+            rows.cpus,
+            ~(rows.cpus > 0) | np.isinf(rows.cpus),
+            "at least one processor",
+            "jobs without processors left out",
+        ),
         ("load", rows.load, ~((rows.load >= 0) & (rows.load <= 1)), "a share from 0 to 1", "loads out of range left out"),
     )
     for field, values, wrong, expected, reason in checks:
@@ -139,7 +145,7 @@ def _in_order(trace: Trace) -> Trace:
     if not back:
         return trace
     order = np.argsort(trace.arrival_s, kind="stable")
-    return trace.only(order, {**trace.repairs, SORTED: back})  # an index array selects like a mask
+    return trace.only(order, {**trace.repairs, SORTED: back})
 
 
 def fits(trace: Trace, machines: int, *, repair: bool) -> Trace:
@@ -153,7 +159,9 @@ def fits(trace: Trace, machines: int, *, repair: bool) -> Trace:
         return trace
     if not repair:
         number = np.arange(1, len(trace) + 1)
-        raise InputError(places(trace.source, "cpus", trace.cpus, number, wide, f"at most the {machines} of the machine", unit="job"))
+        raise InputError(
+            places(trace.source, "cpus", trace.cpus, number, wide, f"at most the {machines} of the machine", unit="job")
+        )
     if wide.all():
         raise InputError([Finding(trace.source, None, "cpus", "every job is wider than the machine", f"at most {machines}")])
     return trace.only(~wide, {**trace.repairs, "jobs wider than the machine left out": int(wide.sum())})

@@ -15,10 +15,11 @@ from sim.replay.policies.base import Knows
 
 @dataclass(frozen=True, slots=True)
 class CarbonScaler:
-    """Greedy by marginal work per carbon, which is optimal when each further copy of the processors adds less than the one before.
+    """Greedy by marginal work per carbon: optimal when each further copy of the processors adds less than the one before.
 
-    A trace does not say how its jobs scale. ASSUMPTION: each may use up to ``copies`` times its processors with the speed-up of Amdahl's
-    law (AFIPS 1967) for the parallel share ``parallel``; power grows with the processors, so more energy buys cleaner hours.
+    A trace does not say how its jobs scale. ASSUMPTION: each may use up to ``copies`` times its processors with the speed-up of
+    Amdahl's law (AFIPS 1967) for the parallel share ``parallel``; power grows with the processors, so more energy buys cleaner
+    hours.
 
     Attributes:
         copies: most copies of a job's processors.

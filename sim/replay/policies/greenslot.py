@@ -18,9 +18,9 @@ LOOK_S = 48 * 3600.0
 class GreenSlot:
     """Slots of 15 minutes, 48 hours ahead. Jobs that arrive in the same slot are placed in order of slack (their wait).
 
-    GreenSlot takes sun at no cost before grid power at its price. A replay has one signal of energy, so this is the price where there is
-    one and the carbon intensity otherwise. A placed job keeps its place, while GreenSlot plans its queue again in every slot.
-    Begins are slot edges or the arrival; a run holds every slot that it touches.
+    GreenSlot takes sun at no cost before grid power at its price. A replay has one signal of energy, so this is the price where
+    there is one and the carbon intensity otherwise. A placed job keeps its place, while GreenSlot plans its queue again in every
+    slot. Begins are slot edges or the arrival; a run holds every slot that it touches.
 
     Attributes:
         slot_s: length of a slot, seconds.
@@ -64,6 +64,6 @@ class GreenSlot:
 
 
 def empty_slots(batch: Batch, zero: float, slot_s: float) -> np.ndarray[tuple[int], np.dtype[np.float64]]:
-    """Processors in use, a slot, from ``zero`` on: all 0, and so many that every job finds room one after the other at the end."""
+    """Processors in use, a slot, from ``zero`` on: all 0, and enough of them for all jobs one after the other at the end."""
     last = float((batch.arrival_s + batch.wait_s).max())
     return np.zeros(int(np.ceil((last - zero) / slot_s)) + int((np.ceil(batch.length_s / slot_s) + 1).sum()) + 2)

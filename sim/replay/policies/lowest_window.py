@@ -32,7 +32,5 @@ class LowestWindow:
         """One run a job."""
         from sim.replay.kernels import CHEAPEST, best_begins
 
-        begins = best_begins(
-            batch.arrival_s, batch.mean_length_s, batch.wait_s, self.offset_s, CHEAPEST, *batch.carbon.arrays()
-        )
+        begins = best_begins(batch.arrival_s, batch.mean_length_s, batch.wait_s, self.offset_s, CHEAPEST, *batch.carbon.arrays())
         return whole(batch, begins)

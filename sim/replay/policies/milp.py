@@ -1,9 +1,9 @@
-"""Optimiser: the product's HiGHS seam on jobs that share a machine, block by block; without a limit the optimum of every job alone."""
+"""Optimiser: jobs that share a machine, through the product's HiGHS seam; without a limit the optimum of every job alone."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 
@@ -13,10 +13,14 @@ from sim.replay.measure import best_contiguous
 from sim.replay.policies.base import Knows
 from sim.replay.policies.greenslot import empty_slots
 
+if TYPE_CHECKING:
+    from scheduler.optimiser.highs import Limits
+
 SLOT_S = 300.0
 BLOCK = 100
 CHOICES = 30
-TIME_S = 5.0
+NODES = 50
+TIME_S = 60.0
 GAP = 1e-3
 
 
@@ -39,15 +43,18 @@ class Block:
 
 @dataclass(frozen=True, slots=True)
 class Milp:
-    """Without a limit of processors jobs do not compete, and the optimum of each alone is the optimum of all: it is taken, exactly. The
-    same when those optima happen to fit the machine together. Otherwise blocks of jobs in order of arrival are placed by a mixed-integer
-    programme (choose one begin a job, room in every slot), each around those before it; a job that no choice has room for is
-    put at its cheapest begin that has, or after its time.
+    """The optimum of every job alone where that fits the machine, else blocks of jobs by a mixed-integer programme.
+
+    Without a limit of processors jobs do not compete, and the optimum of each alone is that of all: it is taken, exactly. The
+    same when they happen to fit the machine together. Otherwise blocks of jobs in order of arrival are placed (choose one
+    begin a job, room in every slot), each around those before it, so the whole is a heuristic and the bound stays that of jobs
+    alone. A job that no choice has room for is put at its cheapest begin that has, or after its time.
 
     Attributes:
         slot_s: length of a slot; a run holds every slot that it touches.
         block: jobs of a block.
         choices: begins that a job may choose from: its cheapest ones with room.
+        nodes: of branch and bound for a block; unlike a time limit it gives the same answer on every machine.
         time_s: seconds for a block, a safety.
         gap: relative gap of a block.
     """
@@ -55,6 +62,7 @@ class Milp:
     slot_s: float = SLOT_S
     block: int = BLOCK
     choices: int = CHOICES
+    nodes: int = NODES
     time_s: float = TIME_S
     gap: float = GAP
 
@@ -98,38 +106,43 @@ class Milp:
 
     def _ways(self, batch: Batch, jobs: IntArray, zero: float, used: FloatArray) -> Block:
         """The cheapest begins of each job that have room now: its arrival, slot edges, and the optimum that it has alone."""
-        parts: list[tuple[FloatArray, ...]] = []
+        parts: list[tuple[FloatArray | IntArray, ...]] = []
         for row, job in enumerate(jobs):
             arrival, run, wait = batch.arrival_s[job], batch.length_s[job], batch.wait_s[job]
-            edges = zero + self.slot_s * np.arange(np.ceil((arrival - zero) / self.slot_s), (arrival + wait - zero) // self.slot_s + 1)
+            edges = zero + self.slot_s * np.arange(
+                np.ceil((arrival - zero) / self.slot_s), (arrival + wait - zero) // self.slot_s + 1
+            )
             begin = np.unique(np.concatenate(([arrival], edges[(edges >= arrival) & (edges <= arrival + wait)])))
             first = ((begin - zero) // self.slot_s).astype(np.int64)
             last = np.ceil((begin + run - zero) / self.slot_s - 1e-9).astype(np.int64)
-            busy = np.concatenate(([0], np.cumsum(used[first[0] : last[-1]] + batch.cpus[job] > float(batch.machines or 0) + 1e-9)))
+            busy = np.concatenate(
+                ([0], np.cumsum(used[first[0] : last[-1]] + batch.cpus[job] > float(batch.machines or 0) + 1e-9))
+            )
             room = busy[last - first[0]] == busy[first - first[0]]
             cost = (batch.carbon.integral(begin + run) - batch.carbon.integral(begin)) * batch.cpus[job]
             best = np.flatnonzero(room)[np.argsort(cost[room], kind="stable")[: self.choices]]
             parts.append((np.full(len(best), row), begin[best], cost[best], first[best], last[best]))
-        row, begin, cost, first, last = (np.concatenate(column) for column in zip(*parts, strict=True))
-        return Block(row.astype(np.int64), begin, cost, first.astype(np.int64), last.astype(np.int64))
+        rows, begins, costs, firsts, lasts = (np.concatenate(column) for column in zip(*parts, strict=True))
+        return Block(rows.astype(np.int64), begins, costs, firsts.astype(np.int64), lasts.astype(np.int64))
 
     def _place(self, batch: Batch, jobs: IntArray, ways: Block, used: FloatArray, begins: FloatArray) -> None:
         """Choose a way for each job; writes begins and takes the slots. Jobs that find no room keep their NaN."""
+        from scheduler.optimiser.highs import Limits
+
         if not len(ways.row):
             return
         low, high = int(ways.first.min()), int(ways.last.max())
         room = float(batch.machines or 0) - used[low:high]
-        for way in _chosen(ways, ways.first - low, ways.last - low, batch.cpus[jobs], room, self.time_s, self.gap):
+        limits = Limits(self.time_s, self.gap, self.nodes)
+        for way in _chosen(ways, ways.first - low, ways.last - low, batch.cpus[jobs], room, limits):
             job = jobs[ways.row[way]]
             begins[job] = ways.begin_s[way]
             used[ways.first[way] : ways.last[way]] += batch.cpus[job]
 
 
-def _chosen(
-    ways: Block, first: IntArray, last: IntArray, width: FloatArray, room: FloatArray, time_s: float, gap: float
-) -> IntArray:
+def _chosen(ways: Block, first: IntArray, last: IntArray, width: FloatArray, room: FloatArray, limits: Limits) -> IntArray:
     """Positions of the ways taken: everyone's cheapest when they fit together (then it is the optimum), else the programme's."""
-    from scheduler.optimiser.highs import Limits, solve_integer
+    from scheduler.optimiser.highs import solve_integer
     from sim.replay.block_model import block_model
 
     cheapest = np.unique(ways.row, return_index=True)[1]  # the ways of a job come in order of cost
@@ -138,7 +151,7 @@ def _chosen(
     np.add.at(need, last[cheapest], -width[ways.row[cheapest]])
     if (np.cumsum(need)[:-1] <= room + 1e-9).all():
         return cheapest
-    answer = solve_integer(block_model(ways.row, ways.cost, first, last, width, room), Limits(time_s, gap))
+    answer = solve_integer(block_model(ways.row, ways.cost, first, last, width, room), limits)
     if answer.values is None:
         return np.zeros(0, dtype=np.int64)
     return np.flatnonzero(answer.values[: len(ways.row)] > 0.5)

@@ -21,7 +21,9 @@ class PriceOnly:
     follows: ClassVar[str] = "price"
     heeds_machines: ClassVar[bool] = False
     pauses: ClassVar[bool] = False
-    source: ClassVar[str] = "Qureshi et al., 'Cutting the Electric Bill for Internet-Scale Systems', SIGCOMM 2009 (its idea, in time)"
+    source: ClassVar[str] = (
+        "Qureshi et al., 'Cutting the Electric Bill for Internet-Scale Systems', SIGCOMM 2009 (its idea, in time)"
+    )
 
     def runs(self, batch: Batch) -> Runs:
         """One run a job, at the optimum of its cost.

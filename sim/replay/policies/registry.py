@@ -50,5 +50,7 @@ def policy_named(name: str) -> Policy:
     """
     if name not in POLICIES:
         nearest = difflib.get_close_matches(name, POLICIES, 1)
-        raise InputError([Finding("", None, "--policy", repr(name), f"one of {', '.join(POLICIES)}", nearest[0] if nearest else None)])
+        raise InputError(
+            [Finding("", None, "--policy", repr(name), f"one of {', '.join(POLICIES)}", nearest[0] if nearest else None)]
+        )
     return POLICIES[name]

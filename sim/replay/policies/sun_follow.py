@@ -22,8 +22,8 @@ YEAR_DAYS = 365.25
 class SunFollow:
     """The contiguous run with the most sun above the horizon; needs no forecast and no data.
 
-    The replay's form of the product's own baseline ``wait_for_sun``. Height of the sun with the declination of Cooper (Solar Energy
-    12, 1969) and mean solar time, so up to a quarter of an hour off the true sun; clouds are unknown.
+    The replay's form of the product's own baseline ``wait_for_sun``. Height of the sun with the declination of Cooper (Solar
+    Energy 12, 1969) and mean solar time, so up to a quarter of an hour off the true sun; clouds are unknown.
     """
 
     name: ClassVar[str] = "sun-follow"
@@ -38,7 +38,8 @@ class SunFollow:
         """One run a job."""
         begin = float(np.floor(batch.arrival_s[0] / STEP_S)) * STEP_S
         end = float((batch.arrival_s + batch.length_s + batch.wait_s).max())
-        middle_s = begin + STEP_S * (np.arange(int(np.ceil((end - begin) / STEP_S)) + 1) + 0.5)
+        steps = np.arange(int(np.ceil((end - begin) / STEP_S)) + 1, dtype=np.float64)
+        middle_s: FloatArray = begin + STEP_S * (steps + 0.5)
         sun = np.maximum(height(middle_s, batch.latitude, batch.longitude), 0.0)
         return best_contiguous(batch, Signal.of(begin, STEP_S, -sun))
 

@@ -13,7 +13,7 @@ DAY_S = 24 * 3600.0
 
 @dataclass(frozen=True, slots=True)
 class SuspendResume:
-    """Runs while the intensity is below a quantile of the day after arrival, pauses otherwise; once the wait is used up it runs on.
+    """Runs below a quantile of the day after arrival, pauses otherwise; once the wait is used up it runs on.
 
     Attributes:
         share: the quantile.
@@ -29,7 +29,9 @@ class SuspendResume:
     follows: ClassVar[str] = "carbon"
     heeds_machines: ClassVar[bool] = False
     pauses: ClassVar[bool] = True
-    source: ClassVar[str] = "Souza et al., 'Ecovisor', ASPLOS 2023, in the form of Hanafy et al., ASPLOS 2024 (quantile 0.3 of 24 h)"
+    source: ClassVar[str] = (
+        "Souza et al., 'Ecovisor', ASPLOS 2023, in the form of Hanafy et al., ASPLOS 2024 (quantile 0.3 of 24 h)"
+    )
 
     def runs(self, batch: Batch) -> Runs:
         """The pieces of each job."""

@@ -15,8 +15,8 @@ WEEK_S = 168 * 3600.0
 class Threshold:
     """Begins at the first moment at which the intensity is at or below its running mean, at the latest when the wait is over.
 
-    OpenDC shifts by a mean over a window of 168 hours when it has no forecast; its further condition on whether the intensity rises or
-    falls is left out here.
+    OpenDC shifts by a mean over a window of 168 hours when it has no forecast; its further condition on whether the intensity
+    rises or falls is left out here.
 
     Attributes:
         span_s: length of the window, seconds.

@@ -12,7 +12,10 @@ from sim.replay.policies.base import Knows
 
 @dataclass(frozen=True, slots=True)
 class WaitAwhile:
-    """Knows the job's length; pausing and going on cost nothing. This is the optimum of jobs that may pause, so it meets its bound."""
+    """Knows the job's length; pausing and going on cost nothing.
+
+    This is the optimum of jobs that may pause, so it meets its bound.
+    """
 
     name: ClassVar[str] = "wait-awhile"
     knows: ClassVar[Knows] = Knows.FUTURE

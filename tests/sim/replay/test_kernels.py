@@ -10,11 +10,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sim.replay.batch import Batch
+from sim.replay.batch import Batch, whole
 from sim.replay.kernels import CHEAPEST, SAVING_PER_TIME, area, best_begins, quantile_of_time
 from sim.replay.kernels_capacity import area as area_of_capacity
 from sim.replay.kernels_capacity import cheapest_fit, queued
-from sim.replay.measure import best_contiguous, best_pieces, measure, whole
+from sim.replay.measure import best_contiguous, best_pieces, measure
+from sim.replay.policies.easy import Easy
+from sim.replay.policies.fifo import Fifo
+from sim.replay.policies.greenslot import GreenSlot
+from sim.replay.policies.milp import Milp
 from sim.replay.policies.registry import POLICIES
 from tests.sim.replay.hand import HOUR, ZERO, batch, signal
 
@@ -235,10 +239,10 @@ def test_placed_jobs_keep_to_the_machine(made: list[tuple[int, int, int]], serie
     """greenslot, milp, easy and fifo never use more than the 4 processors there are."""
     rows = [(float(a), float(n), 5.0) for a, n, _ in made]
     bundle: Batch = batch(rows, series + [1.0] * 100, cpus=[float(w) for *_, w in made], machines=4)
-    for name in ("greenslot", "milp", "easy", "fifo"):
-        runs = POLICIES[name].runs(bundle)
-        assert runs.peak(bundle.cpus) <= 4.0 + 1e-9, name
-        assert runs.work_s(len(made)) == pytest.approx(bundle.length_s), name
+    for policy in (GreenSlot(), Milp(slot_s=HOUR, block=5), Milp(slot_s=HOUR, choices=2), Easy(), Fifo()):
+        runs = policy.runs(bundle)
+        assert runs.peak(bundle.cpus) <= 4.0 + 1e-9, policy
+        assert runs.work_s(len(made)) == pytest.approx(bundle.length_s), policy
 
 
 def test_whole_runs_at_once() -> None:

@@ -26,7 +26,7 @@ from sim.replay.policies.wait_awhile import WaitAwhile
 from tests.sim.replay.hand import HOUR, ZERO, batch, begins, hours
 
 QUEUE = [(0.0, 2.0, 9.0), (0.0, 2.0, 9.0), (0.25, 1.0, 9.0), (0.5, 3.0, 9.0)]
-"""On 3 processors, with widths 2, 3, 1, 1: the second (3 wide) waits until 2; the third fits beside the first and ends before 2."""
+"""On 3 processors, widths 2, 3, 1, 1: the second waits until 2; the third fits beside the first and ends before 2."""
 WIDTHS = [2.0, 3.0, 1.0, 1.0]
 
 
@@ -51,7 +51,7 @@ def test_easy_lets_a_long_job_use_what_the_first_leaves() -> None:
 
 
 def test_threshold_waits_for_less_than_the_past_mean() -> None:
-    """Past 2 h: 10, 20. At 0 the value 30 is above 15; at 1, 18 is not above (10 + 20 + 30) / 3 = 20. The other may wait 0.5 h only."""
+    """Past 2 h: 10, 20. At 0, 30 is above 15; at 1, 18 is not above (10 + 20 + 30) / 3. The other may wait 0.5 h only."""
     runs = Threshold().runs(batch([(0.0, 1.0, 5.0), (0.0, 1.0, 0.5)], [10, 20, 30, 18, 1, 1, 1, 1], past=2))
     assert begins(runs) == [1.0, 0.5]
 
@@ -85,14 +85,14 @@ def test_lowest_window_uses_the_mean_length() -> None:
 
 
 def test_lowest_window_tries_only_its_offsets_when_asked() -> None:
-    """From an arrival at 0.5 hourly moments are 0.5, 1.5, ...: 2 (all of the cheap hour) is not among them, 1.5 is the first best."""
+    """From an arrival at 0.5 hourly moments are 0.5, 1.5, ...: 2 is not among them, 1.5 is the first of the best."""
     values = [5, 5, 1, 5, 5, 5, 5]
     assert begins(LowestWindow().runs(batch([(0.5, 1.0, 3.0)], values))) == [2.0]
     assert begins(LowestWindow(offset_s=HOUR).runs(batch([(0.5, 1.0, 3.0)], values))) == [1.5]
 
 
 def test_carbon_time_weighs_saving_against_time() -> None:
-    """1 h at 10: hour 1 saves 4 until 2 (2 an hour), hour 4 saves 8 until 5 (1.6 an hour): hour 1. If hour 1 saves 3 (1.5), hour 4."""
+    """1 h at 10: hour 1 saves 4 until 2 (2 an hour), hour 4 saves 8 until 5 (1.6): hour 1. If it saves 3 (1.5): hour 4."""
     assert begins(CarbonTime().runs(batch([(0.0, 1.0, 4.0)], [10, 6, 10, 10, 2, 10]))) == [1.0]
     assert begins(CarbonTime().runs(batch([(0.0, 1.0, 4.0)], [10, 7, 10, 10, 2, 10]))) == [4.0]
     assert begins(CarbonTime().runs(batch([(0.0, 1.0, 4.0)], [1, 7, 10, 10, 2, 10]))) == [0.0]
@@ -111,7 +111,7 @@ def test_wait_awhile_joins_a_part_to_what_follows() -> None:
 
 
 def test_suspend_resume_runs_below_the_quantile() -> None:
-    """Quantile 0.3 of 10 h (values 1 to 10) is 3: only 1 and 2 are below it, so it pauses in hours 0 and 1 and runs in 2 and 3."""
+    """Quantile 0.3 of 10 h (values 1 to 10) is 3: only 1 and 2 are below it, so it pauses in hours 0, 1 and runs in 2, 3."""
     values = [9, 8, 1, 2, 10, 3, 4, 5, 6, 7]
     assert hours(SuspendResume(look_s=10 * HOUR).runs(batch([(0.0, 2.0, 6.0)], values))) == [(2.0, 4.0)]
 
@@ -120,7 +120,10 @@ def test_suspend_resume_runs_on_when_its_wait_is_used_up() -> None:
     """It pauses 1.5 h and then runs to its end, dear or not."""
     values = [9, 8, 1, 2, 10, 3, 4, 5, 6, 7]
     assert hours(SuspendResume(look_s=10 * HOUR).runs(batch([(0.0, 2.0, 1.5)], values))) == [(1.5, 3.5)]
-    assert hours(SuspendResume(look_s=10 * HOUR).runs(batch([(2.5, 2.0, 3.0)], [*values, 9, 9, 9, 9]))) == [(2.5, 4.0), (5.0, 5.5)]
+    assert hours(SuspendResume(look_s=10 * HOUR).runs(batch([(2.5, 2.0, 3.0)], [*values, 9, 9, 9, 9]))) == [
+        (2.5, 4.0),
+        (5.0, 5.5),
+    ]
 
 
 def test_greenslot_places_by_least_slack_where_there_is_room() -> None:
@@ -194,7 +197,7 @@ def test_milp_without_a_limit_is_the_oracle() -> None:
 
 
 def test_milp_gives_the_cheap_hour_to_whom_it_helps_most() -> None:
-    """One processor: the first can also run in hour 3 (at 2), the second only in hours 1 (at 9) or 2 (at 1): the second gets hour 2."""
+    """One processor: the first can run in hour 3 (at 2), the second only in 1 (at 9) or 2 (at 1): the second gets hour 2."""
     made = batch([(0.0, 1.0, 3.0), (1.0, 1.0, 1.0)], [9, 9, 1, 2, 9], machines=1)
     assert begins(Milp().runs(made)) == [3.0, 2.0]
     assert begins(GreenSlot().runs(made)) == [2.0, 1.0]
@@ -216,7 +219,9 @@ def test_milp_is_late_rather_than_over_the_machine() -> None:
 
 def test_registry_names_what_the_brief_promises() -> None:
     """All names are there, each says what it knows and where it comes from, and a wrong one is told the nearest."""
-    names = "fifo easy threshold lowest-slot lowest-window carbon-time wait-awhile suspend-resume greenslot carbonscaler price-only "
+    names = (
+        "fifo easy threshold lowest-slot lowest-window carbon-time wait-awhile suspend-resume greenslot carbonscaler price-only "
+    )
     assert set(POLICIES) == set((names + "sun-follow milp oracle").split())
     assert {name for name, policy in POLICIES.items() if policy.knows is Knows.PAST} == {"threshold"}
     assert all(any(mark.isdigit() for mark in policy.source) for policy in POLICIES.values())
