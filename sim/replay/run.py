@@ -100,9 +100,9 @@ def replay(wish: Wish) -> Result:
     price = None if wish.price is None else _tried(findings, lambda: read_signal(str(wish.price), PRICE, wish.time_zone))
     if findings or policy is None or rule is None or trace is None or carbon is None:
         raise InputError(findings)
-    machines, trace = _machine(wish, trace)
     if wish.horizon_h is not None:
         trace = trace.before(wish.horizon_h * HOUR_S)
+    machines, trace = _machine(wish, trace)
     batch = _batch(wish, trace, rule, carbon, price, machines)
     power_kw = wish.watts / 1000.0 * batch.cpus * trace.load
     figures = measure(batch, policy.runs(batch), power_kw)
