@@ -34,11 +34,12 @@ def block_model(
         room: processors free in every slot.
 
     Returns:
-        Columns: the ways, then one for each job that it is left out. Rows: the jobs, then the slots that could overflow.
+        Columns: the ways, then one for each job that it is left out. Rows: the jobs, then the joined slots that could overflow.
     """
     from scipy.sparse import coo_matrix
 
     jobs, ways = len(width), len(row)
+    first, last, room = _segments(first, last, room)
     spans = (last - first).astype(np.int64)
     slot = np.repeat(first, spans) + (np.arange(int(spans.sum())) - np.repeat(np.cumsum(spans) - spans, spans))
     way = np.repeat(np.arange(ways), spans)
@@ -65,6 +66,13 @@ def block_model(
         columns={},
         rows={},
     )
+
+
+def _segments(first: IntArray, last: IntArray, room: FloatArray) -> tuple[IntArray, IntArray, FloatArray]:
+    """Slots joined where no way begins or ends: their rows differ in the room only, so the least room stands for all."""
+    edges = np.unique(np.concatenate((first, last)))
+    least = np.minimum.reduceat(room[: edges[-1]], edges[:-1])
+    return np.searchsorted(edges, first), np.searchsorted(edges, last), least
 
 
 def _could_overflow(job: IntArray, slot: IntArray, width: FloatArray, room: FloatArray) -> IntArray:

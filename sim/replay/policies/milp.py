@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
 SLOT_S = 300.0
 BLOCK = 100
 CHOICES = 30
+WINDOW_S = 168 * 3600.0
 NODES = 50
 TIME_S = 60.0
 GAP = 1e-3
@@ -52,6 +54,7 @@ class Milp:
 
     Attributes:
         slot_s: length of a slot; a run holds every slot that it touches.
+        window_s: jobs that arrive within so many seconds are known together; the longest of them are placed first.
         block: jobs of a block.
         choices: begins that a job may choose from: its cheapest ones with room.
         nodes: of branch and bound for a block; unlike a time limit it gives the same answer on every machine.
@@ -60,6 +63,7 @@ class Milp:
     """
 
     slot_s: float = SLOT_S
+    window_s: float = WINDOW_S
     block: int = BLOCK
     choices: int = CHOICES
     nodes: int = NODES
@@ -85,8 +89,7 @@ class Milp:
         used = empty_slots(batch, zero, self.slot_s)
         begins = np.full(len(batch), np.nan)
         latest = batch.arrival_s + batch.wait_s
-        for first in range(0, len(batch), self.block):
-            jobs = np.arange(first, min(first + self.block, len(batch)))
+        for jobs in self._blocks(batch):
             ways = self._ways(batch, jobs, zero, used)
             self._place(batch, jobs, ways, used, begins)
             rest = jobs[np.isnan(begins[jobs])]
@@ -103,6 +106,13 @@ class Milp:
                 *batch.carbon.arrays(),
             )
         return whole(batch, begins)
+
+    def _blocks(self, batch: Batch) -> Iterator[IntArray]:
+        """Jobs that are placed together: window after window of arrivals, in each the longest first."""
+        window = ((batch.arrival_s - batch.arrival_s[0]) // self.window_s).astype(np.int64)
+        order = np.lexsort((-batch.length_s, window))
+        for first in range(0, len(order), self.block):
+            yield np.sort(order[first : first + self.block])
 
     def _ways(self, batch: Batch, jobs: IntArray, zero: float, used: FloatArray) -> Block:
         """The cheapest begins of each job that have room now: its arrival, slot edges, and the optimum that it has alone."""
