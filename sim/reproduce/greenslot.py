@@ -1,10 +1,10 @@
 """GreenSlot (Goiri et al., SC 2011) beside EASY backfilling on the same week of work, sun and price.
 
-*GreenSlot* looks at its queue every 15 minutes: in order of least slack, every waiting job gets the cheapest begin within 48 hours that
-has a node free for its run time and a fifth more, where sun costs nothing and the rest its price; those whose begin is now, begin. The
-*baseline* begins whatever is ready as soon as a node is free, least slack first (with jobs of one node this is all that EASY backfilling
-does). Both let idle nodes sleep. The sun is known beforehand here: in the paper that changes the result by 1 %. The seven seconds of
-falling asleep and waking are not counted.
+*GreenSlot* looks at its queue every 15 minutes: in order of least slack, every waiting job gets the cheapest begin within 48
+hours that has a node free for its run time and a fifth more, where sun costs nothing and the rest its price; those whose begin
+is now, begin. The *baseline* begins whatever is ready as soon as a node is free, least slack first (with jobs of one node this
+is all that EASY backfilling does). Both let idle nodes sleep. The sun is known beforehand here: in the paper that changes the
+result by 1 %. The seven seconds of falling asleep and waking are not counted.
 """
 
 from __future__ import annotations
@@ -60,7 +60,7 @@ def baseline(work: Work) -> IntArray:
         for job in ready[: max(free, 0)]:
             begin[job], end[job] = now, now + work.length[job]
         moments = np.concatenate((end[(begin >= 0) & (end > now)], work.arrival[work.arrival > now]))
-        now = int(min(moments, default=now + 1))
+        now = min(moments.tolist(), default=now + 1)
     return begin
 
 
@@ -144,7 +144,7 @@ def _latest_slots(work: Work, reserve: IntArray) -> IntArray:
         for stage in range(int(work.stage[members].max()), -1, -1):
             here = members & (work.stage == stage)
             latest[here] = until - reserve[here]
-            until -= int(reserve[here].max())
+            until -= int(reserve[here].max(initial=0))
     return latest
 
 

@@ -1,8 +1,8 @@
 """The cluster and the week of work of GreenSlot (Goiri et al., SC 2011), in minutes from Monday 00:00.
 
-28 workflows, one of each kind every half hour from Monday 9:30: a first job, in W1 one that splits, many jobs side by side, one that
-collects. Every job takes one node of 16. The paper gives least, greatest and mean run times; ASSUMPTION: between them they are drawn from
-a beta distribution with that mean and a + b = 4, rounded to minutes.
+28 workflows, one of each kind every half hour from Monday 9:30: a first job, in W1 one that splits, many jobs side by side, one
+that collects. Every job takes one node of 16. The paper gives least, greatest and mean run times; ASSUMPTION: between them they
+are drawn from a beta distribution with that mean and a + b = 4, rounded to minutes.
 """
 
 from __future__ import annotations

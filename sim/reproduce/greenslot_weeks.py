@@ -1,8 +1,8 @@
 """Weeks of real sun for GreenSlot, and its rows beside what was published.
 
-The paper used a PV array in New Jersey; its weeks are not open. Any irradiance by the hour will do: power is the array's peak times
-irradiance over 1 kW/m2 (no temperature, no tilt), so weeks are compared by how much of the baseline's energy the sun gives, which the
-paper states for its average week (26 %).
+The paper used a PV array in New Jersey; its weeks are not open. Any irradiance by the hour will do: power is the array's peak
+times irradiance over 1 kW/m2 (no temperature, no tilt), so weeks are compared by how much of the baseline's energy the sun
+gives, which the paper states for its average week (26 %).
 """
 
 from __future__ import annotations
@@ -89,21 +89,27 @@ def _weeks(ghi: dict[datetime, float]) -> Iterator[Week]:
         monday += timedelta(days=7)
 
 
-def rows(weeks: list[Week], say: Callable[[str], None], seed: int = 0) -> list[Row]:
-    """The week whose baseline has the paper's share of sun, no sun at all, and the weeks of least, median and most sun."""
+CASES = ("average", "no sun", "least sun", "median sun", "most sun")
+
+
+def rows(weeks: list[Week], say: Callable[[str], None], seed: int = 0, cases: tuple[str, ...] = CASES) -> list[Row]:
+    """The week whose baseline has the paper's share of sun, no sun at all, and the weeks of least, median and most sun.
+
+    Args:
+        weeks: to choose from.
+        say: told of each case before it is run.
+        seed: of the run times.
+        cases: which of ``CASES``.
+    """
     work = week_of_work(seed)
     begin = baseline(work)
     told = [(week, outcome(work, begin, week.green_kw)) for week in weeks]
     by_sun = sorted(told, key=lambda pair: pair[1].green_share)
-    chosen: list[tuple[str, Week | None]] = [
-        ("average", min(told, key=lambda pair: abs(pair[1].green_share - AVERAGE_GREEN))[0]),
-        ("no sun", None),
-        ("least sun", by_sun[0][0]),
-        ("median sun", by_sun[len(by_sun) // 2][0]),
-        ("most sun", by_sun[-1][0]),
-    ]
+    average = min(told, key=lambda pair: abs(pair[1].green_share - AVERAGE_GREEN))[0]
+    chosen = dict(zip(CASES, (average, None, by_sun[0][0], by_sun[len(by_sun) // 2][0], by_sun[-1][0]), strict=True))
     found = []
-    for case, week in chosen:
+    for case in cases:
+        week = chosen[case]
         say(f"GreenSlot: {case}")
         green_kw = np.zeros(WEEK_MIN) if week is None else week.green_kw
         found.append(_row(case, week, work, outcome(work, begin, green_kw), green_kw))
