@@ -51,7 +51,7 @@ def baseline(work: Work) -> IntArray:
     begin = np.full(len(work), -1, dtype=np.int64)
     end = np.full(len(work), WEEK_MIN, dtype=np.int64)
     before = _before(work)
-    now = int(work.arrival[0])
+    now: int = int(work.arrival[0])
     while (begin < 0).any():
         waiting = np.flatnonzero((begin < 0) & (work.arrival <= now))
         free = NODES - int(((begin >= 0) & (end > now)).sum())
@@ -60,7 +60,7 @@ def baseline(work: Work) -> IntArray:
         for job in ready[: max(free, 0)]:
             begin[job], end[job] = now, now + work.length[job]
         moments = np.concatenate((end[(begin >= 0) & (end > now)], work.arrival[work.arrival > now]))
-        now = min(moments.tolist(), default=now + 1)
+        now = int(moments[np.argmin(moments)]) if len(moments) else now + 1
     return begin
 
 

@@ -82,7 +82,7 @@ def test_greenslot_waits_for_the_night_when_there_is_no_sun() -> None:
 
 
 def test_greenslot_waits_for_the_sun() -> None:
-    """Sun enough for one job more than what always runs, for the 75 minutes that a job reserves: the first gets it, the second takes the night."""
+    """Sun for one job, for the 75 minutes that a job reserves: the first gets it, the second takes the night."""
     sun = DARK.copy()
     sun[14 * 60 : 14 * 60 + 75] = (ALWAYS_W + NODES * SLEEP_W + 105.0 - SLEEP_W) / 1000.0
     begin = greenslot(work((0, 0, 600, 60, 2880), (1, 0, 600, 60, 2881)), sun)
