@@ -89,8 +89,8 @@ def greenslot(work: Work, green_kw: FloatArray, *, priced: bool = True) -> IntAr
             continue
         running = (begin >= 0) & (end > now)
         used = np.zeros(slots + LOOK_SLOTS, dtype=np.int64)
-        for job in np.flatnonzero(running):
-            used[slot : max(slot + 1, begin[job] // SLOT_MIN + reserve[job])] += 1
+        for busy in np.flatnonzero(running):
+            used[slot : max(slot + 1, begin[busy] // SLOT_MIN + reserve[busy])] += 1
         for job in _planned_now(work, before, queue, slot, used, reserve, latest, green, price, end):
             begin[job], end[job] = now, now + work.length[job]
     return begin
