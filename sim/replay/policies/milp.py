@@ -115,7 +115,7 @@ class Milp:
             yield np.sort(order[first : first + self.block])
 
     def _ways(self, batch: Batch, jobs: IntArray, zero: float, used: FloatArray) -> Block:
-        """The cheapest begins of each job that have room now: its arrival, slot edges, and the optimum that it has alone."""
+        """The cheapest begins of each job that have room now, among its arrival and the slot edges; those of a job by cost."""
         parts: list[tuple[FloatArray | IntArray, ...]] = []
         for row, job in enumerate(jobs):
             arrival, run, wait = batch.arrival_s[job], batch.length_s[job], batch.wait_s[job]
