@@ -12,6 +12,7 @@ import yaml
 
 from grid.contracts.limitation import LimitationKind
 from grid.contracts.limits import ContractLimit, Direction, lowest_kw
+from grid.errors import InputError
 from scheduler.allowed import allowed_kw
 from scheduler.build import build_problem
 from scheduler.document import load_scenario
@@ -156,6 +157,36 @@ def test_days_of_any_length(day: str, hours: int, evening: int, night: int, tmp_
     assert np.flatnonzero(planned == 3.0).tolist() == list(range(evening, evening + 4))
     assert np.flatnonzero(planned == 4.0).tolist() == list(range(4, 4 + night))
     assert np.flatnonzero(planned == 0.0).tolist() == list(range(last - 4, last))
+
+
+def test_all_that_is_wrong_is_told_at_once(tmp_path: Path) -> None:
+    """Seven faults in five contracts: seven findings, each with its field."""
+    window = {"name": "w", "from": "17:00", "to": "21:00", "eur_per_kw": 1}
+    contracts: list[dict[str, Any]] = [
+        {
+            "kind": "transport_right",
+            "name": "ato",
+            "site": "vault",
+            "import_kw": 6,
+            "firm_import_kw": 7,
+            "windows": [{"from": "16:00", "to": "16:00", "import_kw": 1}],
+        },
+        {"kind": "clc_a", "name": "called", "site": "a", "limit_kw": 11},
+        {"kind": "group_cap", "name": "group", "members": ["a", "c"], "import_kw": 9},
+        {"kind": "capacity_tariff", "name": "peaks", "sites": ["b"], "versions": [{"windows": [window, window | {"name": "x"}]}]},
+        {"kind": "imbalance", "name": "peaks", "sites": ["a"], "short": {"constant_eur_per_mwh": 200}},
+    ]
+    with pytest.raises(InputError) as caught:
+        loaded(tmp_path, contracts)
+    assert sorted(finding.field for finding in caught.value.findings) == [
+        "contracts[0].firm_import_kw",
+        "contracts[0].site",
+        "contracts[0].windows[0]",
+        "contracts[1].limit_kw",
+        "contracts[2].members[1]",
+        "contracts[3].versions[0].windows[1]",
+        "contracts[4].name",
+    ]
 
 
 @pytest.mark.parametrize(
