@@ -19,6 +19,7 @@ import typer
 from grid.errors import InputError, Interrupted, OzzoError
 from ozzo.cli_bench import bench_app
 from ozzo.cli_feed import feed_app
+from ozzo.cli_live import add_live_commands
 from ozzo.cli_reproduce import reproduce_app
 from ozzo.version import __version__
 
@@ -35,6 +36,7 @@ app.add_typer(fit_app, name="fit")
 app.add_typer(bench_app, name="bench")
 app.add_typer(reproduce_app, name="reproduce")
 app.add_typer(feed_app, name="feed")
+add_live_commands(app)
 
 ScenarioFile = Annotated[Path, typer.Argument(metavar="SCENARIO", help="Scenario document (YAML).", show_default=False)]
 AsJson = Annotated[bool, typer.Option("--json", help="Print machine-readable JSON on standard output.")]

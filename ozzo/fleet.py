@@ -20,7 +20,8 @@ from grid.errors import TransportError
 from ozzo.agent.config import AgentConfig, builtin_programs, write_config
 from ozzo.agent.node import NodeAgent
 from ozzo.book import few
-from ozzo.broker import CONTROLLER, Broker, find_mosquitto
+from ozzo.broker import Broker, find_mosquitto
+from ozzo.broker_files import CONTROLLER
 from ozzo.commands import label
 from ozzo.environment import child_environment
 from ozzo.transport import MemoryHub, Transport
@@ -127,7 +128,7 @@ class LocalAgents:
             port=endpoint.port if endpoint else 0,
             user=endpoint.user if endpoint else "",
             password=endpoint.password if endpoint else "",
-            journal=str(self.folder / f"{label(spec.name)}.sqlite"),
+            journal=str(self.folder.resolve() / f"{label(spec.name)}.sqlite"),
             programs=self._programs,
             idle_kw=spec.idle_kw,
             failsafe_kw=spec.failsafe_kw,

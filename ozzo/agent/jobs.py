@@ -46,6 +46,7 @@ class JobTable:
 
     def __init__(self, config: AgentConfig, selector: selectors.BaseSelector, say: Callable[[Acknowledgement], None]) -> None:
         self._config, self._selector, self._say = config, selector, say
+        self._programs = config.allowed()
         self._alive: dict[str, Entry] = {}
         self._ended: dict[str, int] = {}
         self.cap_kw: float | None = None
@@ -81,7 +82,7 @@ class JobTable:
             return answer(
                 command, Stage.APPLIED, _now(), text="had ended well before", measured={"running": 0.0, "exit_code": 0.0}
             )
-        if desired.argv[0] not in self._config.programs:
+        if desired.argv[0] not in self._programs:
             return _failed(command, RefusalCode.PROGRAM_NOT_ALLOWED, f"this node does not allow {desired.argv[0]!r}")
         if entry is None and len(self._alive) >= self._config.max_jobs:
             return _failed(command, RefusalCode.TOO_MANY_JOBS, f"{len(self._alive)} jobs are here already")
@@ -148,7 +149,7 @@ class JobTable:
     def _start(self, entry: Entry) -> None:
         name, arguments = entry.desired.argv[0], entry.desired.argv[1:]
         env = {"PATH": os.defpath, "LANG": "C.UTF-8", "OZZO_NODE": self._config.node, "OZZO_JOB": entry.desired.job}
-        child = Child((*self._config.programs[name], *arguments), self._config.work_folder, env)
+        child = Child((*self._programs[name], *arguments), self._config.work_folder or "/", env)
         entry.child = child
         self._selector.register(child.pidfd, selectors.EVENT_READ, (self.on_end, entry))
         self._selector.register(child.output, selectors.EVENT_READ, (self.on_output, entry))

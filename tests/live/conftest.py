@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from ozzo.broker import CONTROLLER, Broker, find_mosquitto
+from ozzo.broker import Broker, find_mosquitto
+from ozzo.broker_files import CONTROLLER
 from ozzo.fleet import LocalAgents, NodeSpec
 from tests.ozzo.rig import Rig
 

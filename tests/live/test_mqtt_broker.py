@@ -16,7 +16,8 @@ from paho.mqtt.enums import CallbackAPIVersion
 from paho.mqtt.reasoncodes import ReasonCode
 
 from grid.errors import TransportError
-from ozzo.broker import CONTROLLER, Broker
+from ozzo.broker import Broker
+from ozzo.broker_files import CONTROLLER
 from ozzo.commands import Channel, topic
 from ozzo.mqtt import MqttTransport, Will
 from ozzo.transport import Delivery
