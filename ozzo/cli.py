@@ -233,12 +233,17 @@ def run(
         bool, typer.Option("--nodes/--no-nodes", help="Command node agents (real processes), or stop after the rehearsal.")
     ] = True,
     port: Annotated[int, typer.Option(help="Loopback port of the event endpoint; 0 takes a free one.", min=0, max=65535)] = 0,
+    broker: Annotated[
+        str | None, typer.Option(help="Command agents that are there already: folder of the controller's credentials, or URL.")
+    ] = None,
+    password_file: Annotated[Path | None, typer.Option(help="With a URL: file of mode 600 with the password.")] = None,
+    ca: Annotated[Path | None, typer.Option(help="With a URL: root that signed the broker's certificate (PEM).")] = None,
     as_json: AsJson = False,
 ) -> None:
     """Plan, rehearse, command nodes and report: one scenario from end to end."""
     from ozzo.run import RunOptions, run_scenario
 
-    options = RunOptions(scenario, tuple(event or ()), runs, seed, day_seconds, nodes, port)
+    options = RunOptions(scenario, tuple(event or ()), runs, seed, day_seconds, nodes, port, broker, password_file, ca)
     result = run_scenario(options, quiet=as_json)
     if as_json:
         _emit(result.json, None)

@@ -24,6 +24,9 @@ from paho.mqtt.subscribeoptions import SubscribeOptions
 from grid.errors import TransportError
 from ozzo.transport import Delivery, Handler, matches
 
+TAKEN_OVER = 142
+"""Reason code "Session taken over" of a DISCONNECT (MQTT 5.0, section 3.14.2.1)."""
+
 
 @dataclass(frozen=True, slots=True)
 class Endpoint:
@@ -110,7 +113,7 @@ class MqttTransport:
         self._early: list[Delivery] = []
         self._hand_over = threading.RLock()
         self._answered, self._refusal = threading.Event(), ""
-        self.connections = 0
+        self.connections, self._lost = 0, ""
         self._granted: dict[int, list[ReasonCode]] = {}
         self._grant = threading.Condition()
         self._client = paho.Client(
@@ -183,6 +186,9 @@ class MqttTransport:
         self._answered.set()
 
     def _on_disconnect(self, _client: paho.Client, _data: Any, _flags: Any, reason: ReasonCode, _properties: Any) -> None:
+        if reason.value == TAKEN_OVER and not self._patient:  # two controllers on one session would throw each other out for ever
+            self._lost = "another client with our user has taken our session over"
+            self._client.disconnect()
         if not self._closed and not self._refusal:
             self._trouble(f"connection lost ({reason})")
 
@@ -220,6 +226,8 @@ class MqttTransport:
         """See ``Transport``; while the broker is away, messages wait here for the reconnect."""
         if self._closed:
             raise TransportError(f"publish on {topic} after close")
+        if self._lost:
+            raise TransportError(f"broker at {self._place}: {self._lost}")
         properties = Properties(PacketTypes.PUBLISH)  # type: ignore[no-untyped-call]
         if expiry_s is not None:
             properties.MessageExpiryInterval = max(1, math.ceil(expiry_s))

@@ -155,8 +155,8 @@ def start(order: dict[str, Any], output: int) -> int:
         text = pipe.read().decode(errors="replace")
     if text:
         os.waitpid(pid, 0)
-        code, _, message = text.partition(" ")
-        raise OSError(int(code), os.strerror(int(code)) if int(code) else message)
+        number, _, message = text.partition(" ")
+        raise OSError(int(number), os.strerror(int(number)) if int(number) else message)
     return pid
 
 
