@@ -14,7 +14,7 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import lru_cache
@@ -117,9 +117,10 @@ def minimal() -> Scenario:
 
 
 @contextmanager
-def standing(folder: Path, listen: str = "127.0.0.1:0") -> Iterator[StandingBroker]:
+def standing(folder: Path, listen: str = "127.0.0.1:0", names: Iterable[str] | None = None) -> Iterator[StandingBroker]:
     """A broker inside this process, watched over by a thread; its user may enter ``folder``."""
-    broker = StandingBroker("minimal", minimal().sites[0].node_names(), folder, listening_place(listen), names=("localhost",))
+    nodes = minimal().sites[0].node_names() if names is None else names
+    broker = StandingBroker("minimal", nodes, folder, listening_place(listen), names=("localhost",))
     stop = threading.Event()
     with broker:
         watch = threading.Thread(target=broker.serve, args=(stop, lambda _: None))
