@@ -20,7 +20,9 @@ from grid.response.openadr import parse_event
 from ozzo.book import few
 from ozzo.clock import AcceleratedClock
 from ozzo.credentials import Credentials
+from ozzo.fleet import specs_of
 from ozzo.live import NodeFleet
+from ozzo.remote import RemoteAgents
 from ozzo.store import Journal
 from ozzo.web.events import EventServer
 from scheduler.controller import Controller
@@ -177,7 +179,8 @@ def _fleet(order: Order, journal: Journal, clock: AcceleratedClock, say: Callabl
     if order.credentials is None:
         return NodeFleet.local(order.scenario, journal, order.folder / "agents", clock, progress=say)
     run = f"{order.folder.name}/"
-    return NodeFleet.remote(order.scenario, journal, order.credentials, clock, run=run, progress=say)
+    agents = RemoteAgents(order.credentials, specs_of(order.scenario))
+    return NodeFleet(order.scenario, journal, agents, clock, progress=say, run=run)
 
 
 def _trouble(commanding: Commanding) -> list[str]:

@@ -37,11 +37,9 @@ from ozzo.commands import (
     node_of,
     topic,
 )
-from ozzo.credentials import Credentials
 from ozzo.fleet import Agents, LocalAgents, missing, specs_of
 from ozzo.ledger import Ledger
 from ozzo.orders import Brief, Order, orders_of, stopped, transition, without_nodes
-from ozzo.remote import RemoteAgents
 from ozzo.sender import Sender
 from ozzo.store import Journal
 from ozzo.tally import tally
@@ -110,21 +108,6 @@ class NodeFleet:
         agents = LocalAgents(scenario.name, specs_of(scenario, nodes), folder, memory=memory)
         return cls(scenario, journal, agents, clock, progress=progress)
 
-    @classmethod
-    def remote(
-        cls,
-        scenario: Scenario,
-        journal: Journal,
-        credentials: Credentials,
-        clock: AcceleratedClock,
-        *,
-        run: str,
-        progress: Callable[[str], None] = lambda _: None,
-    ) -> NodeFleet:
-        """A fleet of agents that are there already, behind the broker that ``credentials`` name."""
-        agents = RemoteAgents(credentials, specs_of(scenario))
-        return cls(scenario, journal, agents, clock, progress=progress, run=run)
-
     @property
     def description(self) -> str:
         """Transport in words."""
@@ -171,7 +154,7 @@ class NodeFleet:
         mute = without_nodes(plan)
         if mute:
             self._notes.append(f"{len(mute)} runs of plan {plan.id} name no node, so nobody was told to run them.")
-            self._book.untold |= {run.job for run in mute}
+            self._book.untold |= {self._brief.run + run.job for run in mute}
         if self._book.given or self._pending:
             orders = transition(plan, self._brief, from_slot, self._book.alive(), self._pending)
         else:
@@ -239,7 +222,8 @@ class NodeFleet:
 
     def commanding(self) -> Commanding:
         """What commanding has come to so far (heartbeats are not counted)."""
-        ends = self._book.outcome(self._clock.now())
+        run, failed = self._book.outcome(self._clock.now())
+        ends = run, tuple(name.removeprefix(self._brief.run) for name in failed)
         notes = [self._agents.note, *self._notes]
         about = (self.description, len(self.states), self._clock.speed)
         return tally(self._ledger.counts(), ends, notes, about, tuple(sorted(self._silent)))
@@ -311,18 +295,22 @@ class NodeFleet:
 
     def _reconcile(self, voice: Sender, state: NodeState) -> None:
         """Book what a node says has ended, and state again what it should do when something may have got lost on the way."""
+        if state.epoch > voice.epoch:
+            voice.retire(f"another controller, of epoch {state.epoch}, has taken over; this one had {voice.epoch}")
         if state.failsafe:
             voice.needs_cap.add(state.node)
         if state.epoch == voice.epoch:
             self._book.heard(state.node, state.ended, state.sequence)
         if state.node in self._unsure:
             self._unsure.discard(state.node)
-            for order in self._book.lost(state.node):
+            for order in () if voice.retired else self._book.lost(state.node):
                 self._give(order)
 
     def _answered(self, acknowledgement: Acknowledgement, node: str) -> None:
         if acknowledgement.node != node:
             raise ValueError(f"node {acknowledgement.node!r} answers on the topic of {node!r}")
+        if acknowledgement.code is RefusalCode.STALE_EPOCH and acknowledgement.epoch == self._voice.epoch:
+            self._voice.retire(f"another controller has taken over: node {node} says that {acknowledgement.text}")
         entry = self._ledger.answered(acknowledgement)
         if entry is None:
             if acknowledgement.stage is not Stage.REFUSED:  # heartbeats are not in the ledger; only refusals answer them

@@ -6,6 +6,7 @@ import threading
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 
+from grid.errors import TransportError
 from ozzo.commands import CapState, Channel, Command, Hello, JobState, topic, uuid7
 from ozzo.ledger import Ledger
 from ozzo.orders import Order
@@ -23,6 +24,7 @@ class Sender:
 
     Attributes:
         epoch: number of this controller's life.
+        retired: why it may not speak any more, or empty.
         needs_cap: nodes that came out of failsafe; each heartbeat renews their cap. Add to it, any time.
     """
 
@@ -46,6 +48,7 @@ class Sender:
         self._quiet = threading.Event()
         self._heart: threading.Thread | None = None
         self.needs_cap: set[str] = set()
+        self.retired = ""
 
     def begin_heartbeats(self) -> None:
         """Start the thread."""
@@ -58,9 +61,23 @@ class Sender:
         if self._heart is not None:
             self._heart.join()
 
+    def retire(self, why: str) -> None:
+        """Another controller has taken over: nothing is sent from now on, and who tries gets a ``TransportError``."""
+        self.retired = self.retired or why
+        self._quiet.set()
+
     def send(self, node: str, desired: JobState | CapState, order: Order | None, reason: str) -> Command:
-        """Journal first, then send; the ledger waits for the answer. Returns what was sent."""
+        """Journal first, then send; the ledger waits for the answer.
+
+        Returns:
+            What was sent.
+
+        Raises:
+            TransportError: another controller has taken over, or the carrier refused it.
+        """
         with self._lock:
+            if self.retired:
+                raise TransportError(self.retired)
             command = self._command(node, desired, order, reason)
             payload = command.encode()
             self._journal.record_command(command)
@@ -69,7 +86,13 @@ class Sender:
         return command
 
     def repeat(self) -> set[str]:
-        """Send unanswered commands again, with the same id, until their not-after; nodes that let one pass."""
+        """Send unanswered commands again, with the same id, until their not-after; nodes that let one pass.
+
+        Raises:
+            TransportError: another controller has taken over, or the carrier refused it.
+        """
+        if self.retired:
+            raise TransportError(self.retired)
         again, lost = self._ledger.due()
         for entry in again:
             with self._lock:
@@ -103,10 +126,16 @@ class Sender:
     def _beat(self) -> None:
         """The heartbeat thread: renew every node's lease, and the cap of those that came out of failsafe."""
         while not self._quiet.wait(LEASE_S / 3):
-            for node in self._peak_kw:
-                with self._lock:
-                    if self._quiet.is_set():
-                        return
-                    self._publish(node, self._command(node, Hello(), None, "").encode())
-                if node in self.needs_cap:
-                    self.send(node, CapState(cap_kw=self._peak_kw[node]), None, "the node may use its full power again")
+            try:
+                self._greet()
+            except TransportError as error:  # the next one who sends is told
+                self.retire(str(error))
+
+    def _greet(self) -> None:
+        for node in self._peak_kw:
+            with self._lock:
+                if self._quiet.is_set():
+                    return
+                self._publish(node, self._command(node, Hello(), None, "").encode())
+            if node in self.needs_cap:
+                self.send(node, CapState(cap_kw=self._peak_kw[node]), None, "the node may use its full power again")

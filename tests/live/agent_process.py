@@ -1,7 +1,7 @@
 """An agent for tests that strikes itself, or another process, dead in a chosen phase of its first job command.
 
 ``python agent_process.py FOLDER [PHASE [PID]]``. Without a phase it is ``ozzo agent FOLDER``. The phases are points between two
-lines of the product's code, reached by wrapping the function that comes next; what happens there is SIGKILL, to itself or to ``PID``.
+lines of the product's code, reached by wrapping the function that comes next; then there is SIGKILL, for itself or for ``PID``.
 """
 
 from __future__ import annotations

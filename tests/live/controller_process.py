@@ -1,7 +1,7 @@
 """A controller for tests: the product's sender, journal and ledger, told what to wish for line by line on standard input.
 
-``python controller_process.py CREDENTIALS FOLDER NODE [PHASE]``. Each line is a ``JobState`` as JSON. Answers go to standard output.
-In a phase of its first command it kills itself with SIGKILL.
+``python controller_process.py CREDENTIALS FOLDER NODE [PHASE]``. Each line is a ``JobState`` as JSON. Answers go to
+standard output. In a phase of its first command it kills itself with SIGKILL.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 import ozzo.sender
-from ozzo.commands import Acknowledgement, Channel, JobState, decode, topic
+from ozzo.commands import Acknowledgement, Channel, JobState, RefusalCode, decode, topic
 from ozzo.credentials import read_credentials
 from ozzo.fleet import NodeSpec
 from ozzo.ledger import Ledger
@@ -75,6 +75,8 @@ def main(credentials: Path, folder: Path, node: str, phase: str) -> None:
             sender.repeat()
             while not inbox.empty():
                 answer = decode(Acknowledgement, inbox.get().payload)
+                if answer.code is RefusalCode.STALE_EPOCH and answer.epoch == sender.epoch:
+                    sender.retire(answer.text)
                 print(answer.model_dump_json(), flush=True)
                 ledger.answered(answer)
                 if phase == f"after {answer.stage}":
