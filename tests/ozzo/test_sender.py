@@ -48,7 +48,7 @@ def test_a_retired_controller_is_silent(tmp_path: Path) -> None:
 
 
 def test_heartbeats_end_when_the_carrier_is_lost(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """They come by themselves, renew a cap where it is needed; a carrier that refuses ends them, and the next sender hears why."""
+    """They come by themselves and renew a cap where needed; a carrier that refuses ends them, and the next sender hears why."""
     monkeypatch.setattr(module, "LEASE_S", 0.3)
     hub, got = MemoryHub(), []
     listener = hub.connect()
