@@ -6,7 +6,6 @@ world (broker, disk); 2 the input is wrong (every finding printed at once); 130 
 
 from __future__ import annotations
 
-import csv
 import json
 import sys
 from collections.abc import Iterable
@@ -19,8 +18,12 @@ import typer
 from grid.errors import InputError, Interrupted, OzzoError
 from ozzo.cli_bench import bench_app
 from ozzo.cli_feed import feed_app
+from ozzo.cli_fit import fit_app
+from ozzo.cli_forecast import forecast_app
 from ozzo.cli_live import add_live_commands
 from ozzo.cli_reproduce import reproduce_app
+from ozzo.cli_slurm import slurm_app
+from ozzo.cli_sweep import report, sweep
 from ozzo.version import __version__
 
 app = typer.Typer(
@@ -31,12 +34,15 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-fit_app = typer.Typer(help="Fit the small tables in configs/data from real data.", no_args_is_help=True)
 app.add_typer(fit_app, name="fit")
 app.add_typer(bench_app, name="bench")
 app.add_typer(reproduce_app, name="reproduce")
 app.add_typer(feed_app, name="feed")
 add_live_commands(app)
+app.add_typer(forecast_app, name="forecast")
+app.add_typer(slurm_app, name="slurm")
+app.command()(sweep)
+app.command()(report)
 
 ScenarioFile = Annotated[Path, typer.Argument(metavar="SCENARIO", help="Scenario document (YAML).", show_default=False)]
 AsJson = Annotated[bool, typer.Option("--json", help="Print machine-readable JSON on standard output.")]
@@ -288,36 +294,6 @@ def dashboards(
     from ozzo.dashboards import write_dashboards
 
     _wrote(write_dashboards(out), as_json=as_json)
-
-
-@fit_app.command("jobs")
-def fit_jobs(
-    tasks: Annotated[Path, typer.Argument(help="OpenDC task table (Parquet), for example the SURF trace.")],
-    out: Out = None,
-    as_json: AsJson = False,  # noqa: ARG001 - it is JSON either way
-) -> None:
-    """Fit the job generator's distributions to a real trace; JSON with or without --json."""
-    from ozzo.fit import fit_jobs_text
-
-    _emit(fit_jobs_text(tasks), out)
-
-
-@fit_app.command("table")
-def fit_table(
-    prices: Annotated[Path, typer.Option(help="Day-ahead market prices of one year (CSV, local clock).")],
-    carbon: Annotated[Path, typer.Option(help="Average carbon intensity (Parquet, UTC).")],
-    year: Annotated[int, typer.Option(help="Year to take.")] = 2023,
-    out: Out = None,
-    as_json: AsJson = False,
-) -> None:
-    """Make the hour-by-month table of prices and carbon intensity (CSV with its source in comments, or rows as JSON)."""
-    from ozzo.fit import hour_by_month_text
-
-    text = hour_by_month_text(prices, carbon, year)
-    if as_json:
-        rows = csv.DictReader(line for line in text.splitlines() if not line.startswith("#"))
-        text = json.dumps({"rows": list(rows)}, indent=1)
-    _emit(text, out)
 
 
 def main() -> None:

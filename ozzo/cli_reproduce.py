@@ -28,3 +28,20 @@ def lwa(
     from ozzo.commands_reproduce import lwa as run
 
     sys.stdout.write(run(series or [], as_json=as_json, say=lambda line: print(line, file=sys.stderr)) + "\n")
+
+
+@reproduce_app.command("steam")
+def steam(
+    jobs: Annotated[
+        Path | None, typer.Option(help="Jobs (Parquet: submission_time, duration, ms); SURF's of OZZO_DATA if not given.")
+    ] = None,
+    carbon: Annotated[
+        Path | None, typer.Option(help="Hourly carbon (Parquet: timestamp, carbon_intensity); that of OZZO_DATA if not given.")
+    ] = None,
+    rounds: Annotated[int, typer.Option(min=1, help="Rounds of the dual; more make the proven limit tighter.")] = 150,
+    as_json: Annotated[bool, typer.Option("--json", help="Print machine-readable JSON on standard output.")] = False,
+) -> None:
+    """STEAM (CCGrid 2026), SURF's jobs on the Dutch grid: published, by their rule, offline with a bound, online, battery."""
+    from ozzo.commands_steam import steam as run
+
+    sys.stdout.write(run(jobs, carbon, rounds, as_json=as_json, say=lambda line: print(line, file=sys.stderr)) + "\n")

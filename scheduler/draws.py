@@ -48,7 +48,7 @@ def draw_site(scenario: Scenario, site: Site, horizon: Horizon, half: int, seed:
     for kind, forecast, sigma in sources_of(scenario, site):
         available += _powers(forecast, scenario, horizon, sigma, half, f"{use}:{kind}:{site.name}", seed, PEAK_HEADROOM)
     quarters = scenario.horizon.with_step(scenario.settlement)
-    even = Series.on(quarters, np.full(quarters.slots, site.idle_kw), "kW", "fixed load")
+    even = Series.on(quarters, site.idle_on(quarters), "kW", "fixed load")
     load = _powers(even, scenario, horizon, scenario.errors.load_sigma, half, f"{use}:load:{site.name}", seed, np.inf)
     return available, load
 

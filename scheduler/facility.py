@@ -4,9 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import numpy as np
+
 from grid.assets.battery import Battery
+from grid.assets.cooling import Cooling
 from grid.assets.site_asset import SiteAsset
 from grid.connection import Connection
+from grid.horizon import FloatArray, Horizon
 from grid.series import Series
 from grid.tariff import Carbon, Tariff
 from scheduler.data import Tier
@@ -50,13 +54,15 @@ class Site:
         name: unique name.
         tier: tier of the data that lives here.
         nodes: its node groups.
-        pue: facility power per IT power (cooling and conversion), at least 1.
+        pue: facility power per IT power (cooling and conversion), at least 1; with ``cooling`` that of the hottest weather, for
+            sizing only.
         overhead_kw: facility power that is always there and is not IT (not multiplied by ``pue``).
         solar_kw: AC power available from the sun (forecast, mean of each step), or None.
         wind_kw: AC power available from wind (forecast), or None.
         battery: battery or None.
         connection, tariff, carbon: the grid side.
         assets: other assets behind the meter, each name once.
+        cooling, outdoor_c: cooling from which the PUE follows, and the outdoor temperature (forecast, degC); both or neither.
     """
 
     name: str
@@ -71,15 +77,45 @@ class Site:
     tariff: Tariff
     carbon: Carbon
     assets: tuple[SiteAsset, ...] = ()
+    cooling: Cooling | None = None
+    outdoor_c: Series | None = None
+
+    def __post_init__(self) -> None:
+        if (self.cooling is None) != (self.outdoor_c is None):
+            raise ValueError(f"{self.name}: cooling needs an outdoor temperature, and nothing else does")
+
+    def pue_series(self, outdoor_c: Series | None = None) -> Series | None:
+        """PUE at an outdoor temperature (the forecast when None), or None without ``cooling``, where it is ``pue`` always."""
+        outdoor = outdoor_c or self.outdoor_c
+        if self.cooling is None or outdoor is None:
+            return None
+        return Series(outdoor.edges_s, self.cooling.pue(outdoor.values), "1", f"PUE at {outdoor.source}")
+
+    def pue_on(self, horizon: Horizon) -> FloatArray:
+        """Mean PUE in each slot of ``horizon`` as forecast, ``[T]``."""
+        series = self.pue_series()
+        return np.full(horizon.slots, self.pue) if series is None else series.mean(horizon)
+
+    def idle_on(self, horizon: Horizon) -> FloatArray:
+        """Facility power with no job running in each slot of ``horizon`` as forecast, ``[T]`` kW."""
+        if self.cooling is None:
+            return np.full(horizon.slots, self.idle_kw)
+        idle: FloatArray = self.overhead_kw + self.pue_on(horizon) * self.idle_it_kw
+        return idle
+
+    @property
+    def idle_it_kw(self) -> float:
+        """IT power with no job running."""
+        return sum(group.count * group.idle_kw for group in self.nodes)
 
     @property
     def idle_kw(self) -> float:
-        """Facility power with no job running."""
+        """Facility power with no job running, at ``pue``."""
         return self.overhead_kw + self.pue * sum(group.count * group.idle_kw for group in self.nodes)
 
     @property
     def full_kw(self) -> float:
-        """Facility power with every core busy."""
+        """Facility power with every core busy, at ``pue``."""
         return self.overhead_kw + self.pue * sum(group.count * group.peak_kw for group in self.nodes)
 
     def node_names(self) -> tuple[str, ...]:

@@ -9,14 +9,16 @@ Serving a kWh from the battery, or not at all, saves at most its import (with ca
 counts it, and the peak charge on the mean power that it adds to one metering period; sold, it earns at most the export
 price and, under an event that asks for export, the penalty. All of that is at most ``D``.
 
-*Missing charge* costs ``(D + wear / 2) / charge efficiency + MARGIN`` per kWh in the cells. A kWh in the cells brings
-at most ``discharge efficiency * D``, which is less, so emptying the battery never pays; and refilling one costs at
-most ``(D + wear / 2) / charge efficiency``, which is less too, so a battery that can be refilled is.
+*Missing charge* costs ``(D + wear / 2) / charge efficiency + H + MARGIN`` per kWh in the cells, ``H`` what holding a kWh to the
+end wears. A kWh in the cells brings at most ``discharge efficiency * D``, which is less, so emptying the battery never pays;
+and refilling one costs at most ``(D + wear / 2) / charge efficiency + H``, which is less too, so a battery that can be refilled
+is.
 
-*Unserved load* costs ``weights.unserved_eur_per_kwh``, or more where that is not above everything else: at least
-``D + MARGIN`` and, with a battery, what emptying the cells for it costs (missing charge / discharge efficiency + wear / 2
-+ MARGIN). So load goes unserved only where the connection, sun, wind and battery together cannot serve it, and never more
-than the load: a kWh beyond it would cost more than it can save, earn or leave in the battery.
+*Unserved load* costs ``weights.unserved_eur_per_kwh``, or more where that is not above everything else: at least ``D + MARGIN``
+and, with a battery, what emptying the cells for it costs (missing charge / discharge efficiency + wear / 2 + MARGIN; wear / 2
+with the price of the deepest layer of the cells, where wear has a price by depth). So load goes unserved only where the
+connection, sun, wind and battery together cannot serve it, and never more than the load: a kWh beyond it would cost more than
+it can save, earn or leave in the battery.
 """
 
 from __future__ import annotations
@@ -78,8 +80,10 @@ def last_resort(
     missing, unserved = 0.0, dear + MARGIN_EUR_PER_KWH
     if battery is not None:
         half_wear = battery.wear_eur_per_kwh / 2
-        missing = (dear + half_wear) / battery.charge_efficiency + MARGIN_EUR_PER_KWH
-        unserved = max(unserved, missing / battery.discharge_efficiency + half_wear + MARGIN_EUR_PER_KWH)
+        held = battery.wear.held_eur_per_kwh_h * step_h * len(at_once) if battery.wear else 0.0
+        missing = (dear + half_wear) / battery.charge_efficiency + held + MARGIN_EUR_PER_KWH
+        emptied = missing / battery.discharge_efficiency + half_wear + battery.dearest_wear_eur_per_kwh
+        unserved = max(unserved, emptied + MARGIN_EUR_PER_KWH)
     return LastResort(missing, max(unserved, unserved_eur_per_kwh))
 
 
@@ -92,12 +96,21 @@ def last_resorts(problem: Problem) -> tuple[LastResort, ...]:
             weight[s],
             problem.export_eur_per_kwh[s],
             [(event.start, event.end, event.penalty_eur_per_kwh) for event in problem.events if event.site == s],
-            float(problem.peak_eur_per_kw[s]),
+            float(problem.peak_eur_per_kw[s]) + _window_peaks_eur_per_kw(problem, s),
             problem.horizon.step_h,
             problem.weights.unserved_eur_per_kwh,
         )
         for s, battery in enumerate(problem.batteries)
     )
+
+
+def _window_peaks_eur_per_kw(problem: Problem, site: int) -> float:
+    """The most that one kW more in one slot can cost in the peak charges of a site that count in some slots only."""
+    at_once = np.zeros(problem.horizon.slots)
+    for peak in problem.window_peaks:
+        if peak.site == site:
+            at_once[list(peak.slots)] += peak.eur_per_kw
+    return float(at_once.max())
 
 
 def slots_touched(horizon: Horizon, start_s: float, end_s: float) -> tuple[int, int]:

@@ -7,8 +7,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from datetime import timedelta
+from enum import StrEnum
 from pathlib import Path
 
+from grid.contracts.book import ContractBook
 from grid.horizon import Horizon
 from grid.response.event import CapacityEvent
 from scheduler.data import Dataset
@@ -94,6 +96,7 @@ class ErrorModel:
     Attributes:
         solar_sigma, wind_sigma: standard deviation of the relative error of available power.
         load_sigma: standard deviation of the relative error of each site's fixed load (overhead and idle nodes).
+        temperature_sigma_k: standard deviation of the error of the outdoor temperature of sites with ``cooling``.
         error_correlation_h: time constant of the errors (first-order autoregressive, exact in continuous time).
         duration_low, duration_high: true run time / asked run time is uniform in this range.
         command_delay_s: mean of the exponential delay of a command.
@@ -104,6 +107,7 @@ class ErrorModel:
     solar_sigma: float = 0.15
     wind_sigma: float = 0.15
     load_sigma: float = 0.0
+    temperature_sigma_k: float = 0.0
     error_correlation_h: float = 3.0
     duration_low: float = 0.7
     duration_high: float = 1.0
@@ -134,6 +138,12 @@ class RehearsalSettings:
     voltage_high_pu: float = 1.1
     loading_limit_pct: float = 100.0
     battery_tolerance_kwh: float = 1e-6
+
+
+class BusinessCase(StrEnum):
+    """Published business cases that a report can put beside a run (their figures: ``sim.report.business_case``)."""
+
+    MRA_HUBS = "mra_hubs"
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,11 +180,13 @@ class Scenario:
         sites, links, datasets, jobs, events: the world.
         tenants: those who share it; jobs without one have no limit of their own.
         feeders: electrical limits that several sites share, each site in at most one.
+        contracts: contracts of sites with their grid operator.
         weights, planning, errors, rehearsal: settings by name.
         network: electrical network, or None for sites that share none.
         time_zone: IANA name for display at the edges.
         provenance: sentences on which numbers are real, derived or assumed.
         beyond_horizon: names of jobs that cannot end inside the horizon and were left out of it.
+        business_case: published business case that the report puts beside the run, or None.
     """
 
     name: str
@@ -196,6 +208,8 @@ class Scenario:
     beyond_horizon: tuple[str, ...] = ()
     tenants: tuple[Tenant, ...] = ()
     feeders: tuple[FeederLine, ...] = ()
+    contracts: ContractBook = field(default_factory=ContractBook)
+    business_case: BusinessCase | None = None
 
     def site(self, name: str) -> Site:
         """The site of that name.

@@ -12,19 +12,17 @@ import numpy as np
 
 from grid.assets.biogas import BiogasChp
 from grid.assets.generator import Generator
-from grid.horizon import FloatArray
+from grid.horizon import FloatArray, Horizon
 from scheduler.asset_runs import AssetRun
 from scheduler.outcome import Violation, ViolationKind
+from sim.plan_check_charging import LIMIT_KW, Over, charging_rules
+from sim.plan_check_heat import check_heat
 
 if TYPE_CHECKING:
     from sim.plan_check import Checked
 
-LIMIT_KW = 1e-5
 STORE_KWH = 1e-6
-"""How far a power may exceed its limit, and a store its bounds or its recursion, in any slot."""
-
-Over = tuple[ViolationKind, str, FloatArray, float, FloatArray, FloatArray | float, str, str]
-"""Rule, name of the limit, excess by slot, tolerance, value, limit, unit, advice."""
+"""How far a store may exceed its bounds or its recursion, in any slot."""
 
 
 def asset_shapes(checked: Checked) -> Iterator[Violation]:
@@ -53,13 +51,21 @@ def check_assets(checked: Checked) -> Iterator[Violation]:
         for asset in site.assets:
             run = runs[site.name, asset.name]
             now = asset.begun(seen.get(f"{site.name}/{asset.name}", {}))
-            rules = [*CHECKS[asset.kind](now, run, checked.horizon.step_h), *_bill(now, run, checked.horizon.step_h)]
+            rules = [*_limits(now, run, checked), *_bill(now, run, checked.horizon.step_h)]
             for kind, limit_name, over, tolerance, value, limit, unit, advice in rules:
                 slot = int(np.argmax(over))
                 if over[slot] > tolerance:
                     limits = np.broadcast_to(np.asarray(limit, dtype=np.float64), over.shape)
                     subject, moment = f"{limit_name} of {asset.name} of {site.name}", checked.time(slot)
                     yield Violation(kind, subject, float(value[slot]), float(limits[slot]), unit, moment, None, advice)
+
+
+def _limits(asset: Any, run: AssetRun, checked: Checked) -> Iterator[Over]:
+    """The limits of its kind."""
+    if asset.kind in TIMED_CHECKS:
+        it_kw = checked.plan.energy.it_kw[checked.plan.sites.index(run.site)]
+        return TIMED_CHECKS[asset.kind](asset, run, checked.horizon, it_kw)
+    return CHECKS[asset.kind](asset, run, checked.horizon.step_h)
 
 
 def _bill(asset: Any, run: AssetRun, step_h: float) -> Iterator[Over]:
@@ -155,5 +161,12 @@ def _generator(unit: Generator, run: AssetRun, step_h: float) -> Iterator[Over]:
     yield ViolationKind.ASSET_RUN, "test window", outside, 0.5, outside, 0.0, "tests outside", advice
 
 
-CHECKS: dict[str, Callable[[Any, AssetRun, float], Iterator[Over]]] = {"biogas": _biogas, "generator": _generator}
-"""Limits of each kind of asset."""
+CHECKS: dict[str, Callable[[Any, AssetRun, float], Iterator[Over]]] = {
+    "biogas": _biogas,
+    "charging": charging_rules,
+    "generator": _generator,
+}
+"""Limits of each kind of asset that are the same in every slot."""
+
+TIMED_CHECKS: dict[str, Callable[[Any, AssetRun, Horizon, FloatArray], Iterator[Over]]] = {"heat": check_heat}
+"""Limits of each kind of asset that depend on the slot or on the IT power of its site, ``[T]`` kW of jobs and transfers."""

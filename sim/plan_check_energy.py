@@ -119,9 +119,10 @@ def _load(checked: Checked, s: int, site: Site, low: FloatArray, high: FloatArra
     """Facility load is what its nodes, jobs and transfers draw, the fixed part between forecast and planned quantile."""
     energy = checked.plan.energy
     error = checked.scenario.errors.load_sigma * _normal_quantile(checked.scenario.planning.load_quantile)
-    careful = site.idle_kw * max(0.0, 1.0 + error)
-    fixed_low, fixed_high = (careful, careful) if error <= 0 else (site.idle_kw, careful)
-    least, most = fixed_low + site.pue * low, fixed_high + site.pue * high
+    idle, pue = site.idle_on(checked.horizon), site.pue_on(checked.horizon)
+    careful = idle * max(0.0, 1.0 + error)
+    fixed_low, fixed_high = (careful, careful) if error <= 0 else (idle, careful)
+    least, most = fixed_low + pue * low, fixed_high + pue * high
     drawn = drawn_kw(checked.plan, site.name)
     least, most = least + drawn, most + drawn
     hours, load = checked.horizon.step_h, energy.load_kw[s]

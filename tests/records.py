@@ -28,6 +28,7 @@ from scheduler.plan import (
 )
 from scheduler.problem import Problem
 from scheduler.scenario import Scenario
+from sim.key_figures import key_figures
 from sim.record import Commanding, PlanInForce, RunRecord
 from tests.factory import START, job, small_scenario
 
@@ -287,6 +288,7 @@ def example_outcome(scenario: Scenario, policy: str, *, stressed: bool = False, 
         (),
         _network(scenario, energy),
         ((START + timedelta(hours=10), "event peak-1 received"),),
+        key_figures=key_figures(scenario, scenario.horizon, energy.metered(scenario.horizon.step_h)),
     )
 
 

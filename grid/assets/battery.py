@@ -9,6 +9,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from grid.assets.wear import DepthWear
+
 
 @dataclass(frozen=True, slots=True)
 class Battery:
@@ -23,6 +25,7 @@ class Battery:
         initial_soc_kwh: state of charge at the start.
         reserve_soc_kwh: state of charge never undercut (backup reserve).
         wear_eur_per_kwh: price of wear per kWh through the terminal, half on charge and half on discharge.
+        wear: further prices, by depth of cycles and by charge held; None when there are none.
     """
 
     energy_kwh: float
@@ -33,6 +36,7 @@ class Battery:
     initial_soc_kwh: float = 0.0
     reserve_soc_kwh: float = 0.0
     wear_eur_per_kwh: float = 0.0
+    wear: DepthWear | None = None
 
     def __post_init__(self) -> None:
         if self.energy_kwh <= 0 or min(self.charge_kw, self.discharge_kw, self.wear_eur_per_kwh) < 0:
@@ -41,6 +45,11 @@ class Battery:
             raise ValueError("battery efficiencies lie in (0, 1]")
         if not 0 <= self.reserve_soc_kwh <= self.initial_soc_kwh <= self.energy_kwh:
             raise ValueError("battery: 0 <= reserve <= initial state of charge <= capacity")
+
+    @property
+    def dearest_wear_eur_per_kwh(self) -> float:
+        """The most that discharging one kWh at the terminal can wear, beyond what every kWh through it does."""
+        return self.wear.dearest_eur_per_kwh / self.discharge_efficiency if self.wear else 0.0
 
     def limited_kw(self, power_kw: float) -> float:
         """``power_kw`` (charging positive) cut to what the terminal can carry."""

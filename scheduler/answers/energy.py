@@ -17,6 +17,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from grid.assets.battery import Battery
+from grid.assets.wear import DepthWear
 from grid.errors import SolverError
 from grid.horizon import FloatArray
 from scheduler.last_resort import last_resorts
@@ -245,6 +247,11 @@ class SiteEnergy:
         if problem.peak_eur_per_kw[s] > 0:
             peak = b.add(1, peak=float(problem.peak_eur_per_kw[s]))
             b.limit(-np.inf, float(problem.peak_reached_kw[s]), (1.0, imported), (-1.0, np.repeat(peak, slots)), count=slots)
+        for charge in problem.window_peaks:
+            if charge.site == s:
+                counted, among = imported[list(charge.slots)], len(charge.slots)
+                peak = b.add(1, peak=charge.eur_per_kw)
+                b.limit(-np.inf, charge.reached_kw, (1.0, counted), (-1.0, np.repeat(peak, among)), count=among)
         for event in problem.events:
             if event.site == s:
                 inside, count = slice(event.start, event.end), event.end - event.start
@@ -266,8 +273,12 @@ class SiteEnergy:
         start, wear = float(problem.initial_soc_kwh[s]), step_h * battery.wear_eur_per_kwh / 2
         charge = b.add(slots, battery.charge_kw, battery_wear=wear)
         discharge = b.add(slots, battery.discharge_kw, battery_wear=wear)
-        soc = b.add(slots, battery.energy_kwh, min(battery.reserve_soc_kwh, start))
+        held = np.full(slots, step_h * battery.wear.held_eur_per_kwh_h if battery.wear else 0.0)
+        held[-1] /= 2
+        soc = b.add(slots, battery.energy_kwh, min(battery.reserve_soc_kwh, start), battery_wear=held)
         missing = b.add(1, soc_shortfall=missing_eur_per_kwh)
+        if battery.wear is not None:
+            self._layers(b, battery, battery.wear, discharge, soc)
         before = np.zeros(slots)
         before[0] = start
         rows = b.limit(
@@ -285,3 +296,20 @@ class SiteEnergy:
             b.limit(-np.inf, 0.0, (1.0, charge), (-battery.charge_kw, flag), count=slots)
             b.limit(-np.inf, battery.discharge_kw, (1.0, discharge), (battery.discharge_kw, flag), count=slots)
         return [(1.0, discharge), (-1.0, charge)]
+
+    def _layers(self, b: _Builder, battery: Battery, wear: DepthWear, discharge: IntArray, soc: IntArray) -> None:
+        """Wear by depth and by charge held, as ``scheduler.optimiser.wear_rows`` has it."""
+        slots, step_h = self.problem.horizon.slots, self.problem.horizon.step_h
+        start = wear.filled_kwh(battery.energy_kwh, float(self.problem.initial_soc_kwh[self.site]))
+        held: list[tuple[Any, IntArray]] = []
+        out: list[tuple[Any, IntArray]] = []
+        for room, before, (_, price) in zip(wear.room_kwh(battery.energy_kwh), start, wear.layers, strict=True):
+            layer, taken = b.add(slots, float(room)), b.add(slots, battery_wear=price)
+            least = np.zeros(slots)
+            least[0] = before
+            rows = b.limit(least, np.inf, (1.0, taken), (1.0, layer), count=slots)
+            b.entries.append((rows[1:], layer[:-1], np.full(slots - 1, -1.0)))
+            held.append((1.0, layer))
+            out.append((1.0, taken))
+        b.limit(0.0, 0.0, *held, (-1.0, soc), count=slots)
+        b.limit(0.0, np.inf, *out, (-step_h / battery.discharge_efficiency, discharge), count=slots)

@@ -106,6 +106,7 @@ def _by_reference(
         problem,
         schedule,
         search.energy(schedule),
+        assets=search.asset_runs(schedule),
         policy="milp",
         control=BatteryControl.FOLLOW_PLAN,
         status=SolveStatus.OPTIMAL if search.gap <= enough_gap(problem.settings) else SolveStatus.TIME_LIMIT,

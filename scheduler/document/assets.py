@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeVar
 
 from grid.assets.battery import Battery
+from grid.assets.wear_cells import wear_of
 from grid.errors import FeedError, SeriesError
 from grid.horizon import Horizon
 from grid.series import Series
@@ -38,6 +39,7 @@ def build_battery(part: BatteryPart) -> Battery:
         initial_soc_kwh=max(part.energy_kwh / 2, part.reserve_soc_kwh) if initial is None else initial,
         reserve_soc_kwh=part.reserve_soc_kwh,
         wear_eur_per_kwh=part.wear_eur_per_kwh,
+        wear=wear_of(part.wear.cell, part.wear.replacement_eur_per_kwh, part.wear.end_of_life) if part.wear else None,
     )
 
 

@@ -42,7 +42,7 @@ class GeneratorPart(Part):
 
 def check_generator(context: Context, part: GeneratorPart, place: Place, site: SitePart) -> None:
     """Enough units though one fails, a battery that bridges the start, a test that fits its window and the units."""
-    load_kw = site.overhead_kw + site.pue * sum(group.count * group.peak_kw for group in site.nodes)
+    load_kw = site.overhead_kw + site.sizing_pue * sum(group.count * group.peak_kw for group in site.nodes)
     secure = max(1, part.units - 1) * part.unit_kw
     about_site = [place[:-2]]
     if secure < load_kw:

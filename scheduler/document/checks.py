@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from scheduler.document.checks_feeds import check_feeds, check_marginal
 from scheduler.document.context import Context
+from scheduler.document.contracts import check_contracts
+from scheduler.document.cooling import check_cooling
 from scheduler.document.network import check_network
 from scheduler.document.places import BatteryPart, SitePart, SolarPart, WindPart
 from scheduler.document.site_assets import check_assets
@@ -24,6 +26,7 @@ def check_places(context: Context) -> None:
         context.unique(*place, "nodes")
         _site(context, site, place)
     _feeders(context)
+    check_contracts(context)
     for index, link in enumerate(context.document.links):
         place = (*context.place("links", index), "ends")
         for end, name in enumerate(link.ends):
@@ -91,6 +94,7 @@ def _site(context: Context, site: SitePart, place: Place) -> None:
             (*place, "bus"), context.written((*place, "bus")), "a network in the document to have this bus", needs=[("network",)]
         )
     check_assets(context, site, place)
+    check_cooling(context, site, place)
     if site.battery is not None:
         _battery(context, site.battery, (*place, "battery"))
     has_weather = signals.weather is not None or (own is not None and own.weather is not None)
@@ -111,6 +115,9 @@ def _battery(context: Context, battery: BatteryPart, place: Place) -> None:
         found = "0 kW, as is discharge_kw"
         expected = "a power above 0 kW for one of the two; a battery without power is no battery"
         context.report((*place, "charge_kw"), found, expected, needs=[(*place, "discharge_kw")])
+    if battery.wear is not None and battery.wear_eur_per_kwh:
+        expected = "one of the two: wear (by depth and charge held) or wear_eur_per_kwh (one price)"
+        context.report((*place, "wear"), f"wear beside wear_eur_per_kwh, which is {battery.wear_eur_per_kwh:g}", expected)
     if battery.reserve_soc_kwh > battery.energy_kwh:
         found = f"{battery.reserve_soc_kwh:g} kWh"
         context.report(

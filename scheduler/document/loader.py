@@ -22,10 +22,13 @@ from grid.tariff import Carbon, Tariff
 from scheduler import scenario as inside
 from scheduler.data import Dataset
 from scheduler.document.assets import AssetMaker, build_battery
+from scheduler.document.charging_maker import ChargingMaker
 from scheduler.document.checks import check_places
 from scheduler.document.checks_work import allowed_sites, check_work
 from scheduler.document.connection_series import limit_series
 from scheduler.document.context import Context, open_context
+from scheduler.document.contracts import build_contracts
+from scheduler.document.cooling import build_cooling, outdoor_series
 from scheduler.document.jobs import scenario_jobs
 from scheduler.document.network import read_network
 from scheduler.document.places import SitePart
@@ -175,6 +178,7 @@ def _build(context: Context, sources: Sources, horizon: Horizon, progress: Progr
         time_zone=document.time_zone,
         provenance=_provenance(context),
         beyond_horizon=beyond,
+        business_case=document.business_case,
         tenants=tuple(Tenant(part.name, part.share) for part in document.tenants),
         feeders=tuple(
             FeederLine(
@@ -186,6 +190,7 @@ def _build(context: Context, sources: Sources, horizon: Horizon, progress: Progr
             )
             for part in document.feeders
         ),
+        contracts=build_contracts(context, sources, horizon),
     )
 
 
@@ -207,7 +212,18 @@ def _site(context: Context, sources: Sources, part: SitePart, index: int, horizo
     maker = AssetMaker(context, sources, horizon, (own and own.weather) or signals.weather, profile_start(context))
     solar = maker.solar(part.solar, (*place, "solar"))
     wind = maker.wind(part.wind, (*place, "wind"))
-    market, tariff = sources.series[price], part.tariff
+    market, fees = sources.series[price], part.tariff
+    tariff = Tariff(
+        market.with_values(market.values + fees.import_fee_eur_per_mwh),
+        market.with_values(market.values - fees.export_fee_eur_per_mwh),
+        fees.peak_eur_per_kw,
+        fees.peak_reached_kw,
+    )
+    weighed = marginal if marginal and context.document.weights.carbon_signal == "marginal" else average
+    charging = ChargingMaker(context, horizon, part, tariff, sources.series[weighed])
+    outdoor = outdoor_series(context, sources, part.cooling, (*place, "cooling"), (own and own.weather) or signals.weather)
+    if part.cooling is not None and outdoor is None:
+        return None
     return Site(
         name=part.name,
         tier=part.tier,
@@ -224,23 +240,20 @@ def _site(context: Context, sources: Sources, part: SitePart, index: int, horizo
             )
             for group in part.nodes
         ),
-        pue=part.pue,
+        pue=part.sizing_pue,
+        cooling=None if part.cooling is None else build_cooling(part.cooling),
+        outdoor_c=outdoor,
         overhead_kw=part.overhead_kw,
         solar_kw=solar,
         wind_kw=wind,
         battery=bridged(part, build_battery(part.battery) if part.battery else None),
-        assets=build_assets(part),
+        assets=build_assets(part, sources.series, outdoor, charging.fleet),
         connection=Connection(
             limit_series(part.connection, "import_limit_kw", horizon, context.zone),
             limit_series(part.connection, "export_limit_kw", horizon, context.zone),
             part.bus,
         ),
-        tariff=Tariff(
-            market.with_values(market.values + tariff.import_fee_eur_per_mwh),
-            market.with_values(market.values - tariff.export_fee_eur_per_mwh),
-            tariff.peak_eur_per_kw,
-            tariff.peak_reached_kw,
-        ),
+        tariff=tariff,
         carbon=Carbon(sources.series[average], sources.series[marginal] if marginal else None),
     )
 

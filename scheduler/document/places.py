@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import Field
 
 from scheduler.data import Tier
+from scheduler.document.cooling import CoolingPart
 from scheduler.document.fields import Count, Name, Part, Text, TimeOfDay, Unit, about
 from scheduler.document.signals import MeasuredPart, SignalsPart
 from scheduler.document.site_assets import AssetPart
@@ -62,6 +63,18 @@ class WindPart(Part):
     measured: Annotated[MeasuredPart | None, about("A series of AC power.")] = None
 
 
+class WearPart(Part):
+    """What a battery's use costs in life, from a kind of cells and the price of new ones."""
+
+    cell: Annotated[
+        Literal["lfp", "nmc"], about("Kind of cells: lithium iron phosphate, or nickel manganese cobalt (deep cycles wear more).")
+    ]
+    replacement_eur_per_kwh: Annotated[float, about("Price of a new battery per kWh of capacity.", gt=0), Unit("EUR/kWh")]
+    end_of_life: Annotated[
+        float, about("Share of the capacity that is left when it is replaced.", ge=0, le=0.95), Unit("share")
+    ] = 0.7
+
+
 class BatteryPart(Part):
     """A battery; its state of charge is the energy in its cells."""
 
@@ -79,6 +92,7 @@ class BatteryPart(Part):
     wear_eur_per_kwh: Annotated[
         float, about("Price of wear per kWh through the terminal, half on charge, half on discharge.", ge=0), Unit("EUR/kWh")
     ] = 0.0
+    wear: Annotated[WearPart | None, about("Wear by depth of cycles and by charge held, instead of wear_eur_per_kwh.")] = None
 
 
 class WindowPart(Part):
@@ -122,6 +136,7 @@ class SitePart(Part):
     bus: Annotated[Text | None, about("Bus of the network that the site is connected to.")] = None
     nodes: Annotated[tuple[NodesPart, ...], about("Groups of nodes.")] = ()
     pue: Annotated[float, about("Facility power per IT power (cooling and conversion).", ge=1, le=10)] = 1.0
+    cooling: Annotated[CoolingPart | None, about("Cooling from which the PUE of each moment follows; in place of pue.")] = None
     overhead_kw: Annotated[
         float, about("Facility power that is always there and is not IT (pue does not count).", ge=0), Unit("kW")
     ] = 0.0
@@ -132,6 +147,11 @@ class SitePart(Part):
     connection: Annotated[ConnectionPart, about("The grid connection.")]
     tariff: Annotated[TariffPart, about("Fees and the peak charge.")] = TariffPart()
     signals: Annotated[SignalsPart | None, about("Signals of this site where they differ from those of the scenario.")] = None
+
+    @property
+    def sizing_pue(self) -> float:
+        """PUE for which power is sized: ``pue``, or that of the hottest weather that the cooling is made for."""
+        return self.pue if self.cooling is None else self.cooling.hottest_pue
 
 
 class FeederSitePart(Part):

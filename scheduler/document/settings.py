@@ -100,7 +100,7 @@ class PlanningPart(Part):
     chance_level: Annotated[
         float | None,
         about(
-            "Probability with which net import keeps each limit of connections and feeders in each slot: margins from the"
+            "Probability with which net import keeps each limit of connections, contracts and feeders in a slot: margins from the"
             " forecasts' quantiles, in place of limit_margin; null: limit_margin.",
             ge=0.5,
             le=0.999,
@@ -124,6 +124,11 @@ class ErrorsPart(Part):
         about("Standard deviation of the relative error of fixed load.", ge=0, le=10),
         Unit("share"),
     ] = _ERRORS.load_sigma
+    temperature_sigma_k: Annotated[
+        float,
+        about("Standard deviation of the error of the outdoor temperature where a site has cooling.", ge=0, le=50),
+        Unit("K"),
+    ] = _ERRORS.temperature_sigma_k
     error_correlation_h: Annotated[float, about("Time constant of these errors.", gt=0), Unit("h")] = _ERRORS.error_correlation_h
     duration_low: Annotated[
         float, about("Shortest true run time as a share of the one asked for.", gt=0, le=100), Unit("share")
@@ -172,7 +177,10 @@ class NetworkPart(Part):
     simbench: Annotated[Text | None, about("SimBench code, for example 1-LV-semiurb4--0-sw.", min_length=1)] = None
     json_: Annotated[
         Text | None,
-        about("Instead: JSON file that pandapower.to_json wrote; its loads and generators are the same in every slot."),
+        about(
+            "Instead: JSON file that pandapower.to_json wrote; its loads and generators are the same in every slot. With "
+            "single-phase loads and zero-sequence data in it, a rehearsal judges each phase."
+        ),
         Field(alias="json"),
     ] = None
     profile_start: Annotated[

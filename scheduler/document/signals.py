@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, ClassVar, Literal
 
-from pydantic import model_validator
+from pydantic import AfterValidator, model_validator
 
 from scheduler.document.fields import Part, Text, Unit, about, custom
 
@@ -64,6 +64,44 @@ class MeasuredPart(SourcePart):
             f"{PATH_WORDS} of a forecast as quantiles: CSV or Parquet with a column 'time' and columns p10, p50, p90 or others;"
             " p50 is the forecast, and the quantiles are its error in place of errors.solar_sigma or wind_sigma."
         ),
+    ] = None
+
+
+HOURS = 24
+
+
+def _every_hour(values: tuple[float, ...] | None) -> tuple[float, ...] | None:
+    """One number for each hour of the local day."""
+    if values is not None and len(values) != HOURS:
+        raise custom(f"{HOURS} numbers, one for each hour of the local day from 00:00 on", found=f"{len(values)} numbers")
+    return values
+
+
+class TemperaturePart(SourcePart):
+    """Outdoor temperature."""
+
+    KINDS: ClassVar[tuple[str, ...]] = ("constant_c", "by_hour_c", "csv", "parquet")
+    UNIT: ClassVar[str] = "degC"
+
+    constant_c: Annotated[float | None, about("The same temperature all the time.", ge=-60, le=60), Unit("degC")] = None
+    by_hour_c: Annotated[
+        tuple[Annotated[float, about("Temperature.", ge=-60, le=60), Unit("degC")], ...] | None,
+        AfterValidator(_every_hour),
+        about("Temperature in each hour of every local day: 24 numbers."),
+    ] = None
+
+
+class HeatDemandPart(SourcePart):
+    """Heat that somebody needs, in kW."""
+
+    KINDS: ClassVar[tuple[str, ...]] = ("constant_kw", "by_hour_kw", "csv", "parquet")
+    UNIT: ClassVar[str] = "kW"
+
+    constant_kw: Annotated[float | None, about("The same demand all the time.", ge=0), Unit("kW")] = None
+    by_hour_kw: Annotated[
+        tuple[Annotated[float, about("Demand.", ge=0), Unit("kW")], ...] | None,
+        AfterValidator(_every_hour),
+        about("Demand in each hour of every local day: 24 numbers."),
     ] = None
 
 

@@ -21,13 +21,27 @@ from grid.quantile_series import QuantileSeries
 from grid.series import Series
 from scheduler.document.checks_feeds import feed_content
 from scheduler.document.context import Context
-from scheduler.document.signals import CarbonPart, MeasuredPart, PricePart, SourcePart, WeatherPart
+from scheduler.document.contracts_imbalance import ImbalancePart
+from scheduler.document.hourly import by_local_hour
+from scheduler.document.places import SitePart
+from scheduler.document.signals import (
+    CarbonPart,
+    HeatDemandPart,
+    MeasuredPart,
+    PricePart,
+    SourcePart,
+    TemperaturePart,
+    WeatherPart,
+)
+from scheduler.document.site_assets import asset_series
 from scheduler.document.tree import Place, shown
 from scheduler.document.units import UnitError, convert, nearest, units_like
 
 if TYPE_CHECKING:
     from grid.feeds.open_meteo import Weather
     from grid.feeds.reading import Fault, Reading
+
+SeriesPart = MeasuredPart | PricePart | CarbonPart | TemperaturePart | HeatDemandPart
 
 SHOWN_FAULTS = 4
 _VARIABLE = re.compile(r"\$\{?([A-Za-z_][A-Za-z0-9_]*)\}?")
@@ -57,18 +71,38 @@ def read_sources(context: Context) -> Sources:
     document = context.document
     _read_signals(context, sources, ("signals",))
     for index, site in enumerate(document.sites):
-        place = context.place("sites", index)
-        if site.signals is not None:
-            _read_signals(context, sources, (*place, "signals"), index)
-        for name in ("solar", "wind"):
-            part = getattr(site, name)
-            if part is not None and part.measured is not None:
-                _read_series(context, sources, part.measured, (*place, name, "measured"))
+        _read_site(context, sources, site, index)
+    for index, contract in enumerate(document.contracts):
+        if isinstance(contract, ImbalancePart):
+            _read_imbalance(context, sources, contract, context.place("contracts", index))
     for name, kind in (("trace", "opendc"), ("generator", "model")):
         part = getattr(document.workload, name)
         if part is not None:
             find_file(context, sources, getattr(part, kind), ("workload", name, kind))
     return sources
+
+
+def _read_site(context: Context, sources: Sources, site: SitePart, index: int) -> None:
+    """Series that a site names for itself: signals, measured sun and wind, outdoor temperature, what its assets need."""
+    place = context.place("sites", index)
+    if site.signals is not None:
+        _read_signals(context, sources, (*place, "signals"), index)
+    for name in ("solar", "wind"):
+        part = getattr(site, name)
+        if part is not None and part.measured is not None:
+            _read_series(context, sources, part.measured, (*place, name, "measured"))
+    if site.cooling is not None and site.cooling.outdoor is not None:
+        _read_series(context, sources, site.cooling.outdoor, (*place, "cooling", "outdoor"))
+    for number, name, series in asset_series(site):
+        _read_series(context, sources, series, (*context.place(*place, "assets", number), name))
+
+
+def _read_imbalance(context: Context, sources: Sources, contract: ImbalancePart, place: Place) -> None:
+    """Prices of imbalance that stand in files."""
+    for name in ("short", "long"):
+        price = getattr(contract, name)
+        if price is not None and price.kind != "feed":
+            _read_series(context, sources, price, (*place, name))
 
 
 def _read_signals(context: Context, sources: Sources, place: Place, site: int | None = None) -> None:
@@ -151,13 +185,16 @@ def _weather_of(context: Context, sources: Sources, part: WeatherPart, where: Pl
         return None
 
 
-def _read_series(context: Context, sources: Sources, part: MeasuredPart | PricePart | CarbonPart, place: Place) -> None:
+def _read_series(context: Context, sources: Sources, part: SeriesPart, place: Place) -> None:
     """Read one source into ``sources.series``."""
     horizon = context.horizon
     if horizon is None or part in sources.series or not context.checked.trusts(place):
         return
     kind = part.kind
     where = (*place, kind)
+    if kind.startswith("by_hour"):
+        sources.series[part] = by_local_hour(getattr(part, kind), horizon, context.zone, part.UNIT)
+        return
     if kind not in _FILES:
         value = float(getattr(part, kind))
         sources.series[part] = Series.constant(value, horizon, part.UNIT, f"constant {value:g} {part.UNIT}")
@@ -176,7 +213,7 @@ def _read_series(context: Context, sources: Sources, part: MeasuredPart | PriceP
         context.report((*place, "time_zone"), shown(clock), "an IANA time zone such as Europe/Amsterdam")
         return
     try:
-        if kind == "table" and not isinstance(part, MeasuredPart):
+        if kind == "table" and isinstance(part, PricePart | CarbonPart):
             series = _table(context, path, part, horizon, where)
         elif kind == "quantiles":
             series = _quantiles(context, path, part, zone, where)
@@ -189,7 +226,7 @@ def _read_series(context: Context, sources: Sources, part: MeasuredPart | PriceP
         sources.series[part] = series if factor == 1.0 else series.scaled(factor, part.UNIT)
 
 
-def _read_feed(context: Context, sources: Sources, part: MeasuredPart | PricePart | CarbonPart, where: Place) -> None:
+def _read_feed(context: Context, sources: Sources, part: SeriesPart, where: Place) -> None:
     """The series of a live feed into ``sources.series``."""
     from grid.feeds.reading import Reading
 
@@ -255,7 +292,7 @@ def _table(context: Context, path: Path, part: PricePart | CarbonPart, horizon: 
     return series
 
 
-def _factor(context: Context, part: MeasuredPart | PricePart | CarbonPart, place: Place) -> float | None:
+def _factor(context: Context, part: SeriesPart, place: Place) -> float | None:
     """What one of the file's units is in the signal's own."""
     if part.unit is None:
         return 1.0

@@ -8,6 +8,7 @@ from scheduler.last_resort import last_resorts
 from scheduler.optimiser.asset_rows.forms import row_of
 from scheduler.optimiser.job_rows import variables_of
 from scheduler.optimiser.model import ModelParts, Row
+from scheduler.optimiser.wear_rows import held_before, layer_prices
 
 
 def add_objective(parts: ModelParts) -> None:
@@ -21,7 +22,7 @@ def add_objective(parts: ModelParts) -> None:
         setattr(parts.model, f"cost_{name}", pyo.Expression(expr=parts.linear(row)))
         total[0].extend(row[0])
         total[1].extend(row[1])
-    parts.model.cost = pyo.Objective(expr=parts.linear(total, parts.impossible_eur + constant))
+    parts.model.cost = pyo.Objective(expr=parts.linear(total, parts.impossible_eur + constant + held_before(parts)))
 
 
 def _add_assets(parts: ModelParts, rows: dict[str, Row]) -> float:
@@ -55,8 +56,13 @@ def _energy_parts(parts: ModelParts) -> dict[str, Row]:
         "energy_import": _row((step_h * problem.import_eur_per_kwh[cell], imported[cell]) for cell in imported),
         "energy_export": _row((-step_h * problem.export_eur_per_kwh[cell], exported[cell]) for cell in exported),
         "carbon": _row((carbon * problem.carbon_g_per_kwh[cell], imported[cell]) for cell in imported),
-        "peak": _row((problem.peak_eur_per_kw[s], model.peak_excess_kw[s]) for s in model.peak_excess_kw),
-        "battery_wear": _row((wear[s], flow[s, t]) for flow in (model.charge_kw, model.discharge_kw) for s, t in flow),
+        "peak": _row(
+            [(problem.peak_eur_per_kw[s], model.peak_excess_kw[s]) for s in model.peak_excess_kw]
+            + [(peak.eur_per_kw, model.window_peak_kw[n]) for n, peak in enumerate(problem.window_peaks)]
+        ),
+        "battery_wear": _row(
+            [*((wear[s], flow[s, t]) for flow in (model.charge_kw, model.discharge_kw) for s, t in flow), *layer_prices(parts)]
+        ),
         "event_penalty": _row(
             (step_h * problem.events[v].penalty_eur_per_kwh, model.overshoot_kw[v, t]) for v, t in model.overshoot_kw
         ),

@@ -23,7 +23,12 @@ from sim.report.sections import (
     summary_section,
 )
 from sim.report.sections_assets import assets_section
+from sim.report.sections_batteries import batteries_section
+from sim.report.sections_business import business_section
+from sim.report.sections_charging import charging_section
+from sim.report.sections_contracts import contracts_section
 from sim.report.sections_grid import grid_section
+from sim.report.sections_kpis import kpi_section
 from sim.report.sections_why import (
     commanding_section,
     dropped_section,
@@ -36,10 +41,15 @@ from sim.report.sections_why import (
 
 SECTIONS = (
     summary_section,
+    kpi_section,
+    business_section,
     balance_section,
     limits_section,
     charge_section,
+    batteries_section,
     assets_section,
+    charging_section,
+    contracts_section,
     jobs_section,
     events_section,
     network_section,

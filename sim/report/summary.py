@@ -14,12 +14,17 @@ from scheduler.network_json import network_to_dict
 from scheduler.outcome import EventDelivery, Outcome, Totals, Violation
 from scheduler.plan import Plan
 from sim.record import Commanding, RunRecord
+from sim.report.battery_figures import battery_entries
+from sim.report.business_case import business_case
+from sim.report.charging import CHARGING_MEANING, charging_figures
+from sim.report.contract_figures import contract_figures
 from sim.report.extremes import extremes
 from sim.report.grid_capacity import grid_capacity
+from sim.report.kpis import kpis
 
 TOTAL_KEYS: dict[str, str] = {
-    "cost_eur": "EUR; energy cost: import minus export revenue, plus peak charge, battery wear, event penalties and "
-    "refilling what a battery lacks at the end",
+    "cost_eur": "EUR; energy cost: import minus export revenue, plus peak charge, battery wear, penalties of events "
+    "and contracts, and refilling what a battery lacks at the end",
     "carbon_kg": "kg; import times average carbon intensity",
     "import_kwh": "kWh; imported, sum over sites",
     "export_kwh": "kWh; exported, sum over sites",
@@ -43,7 +48,10 @@ POLICY_KEYS: dict[str, str] = {
     "no plan without the event is known), baseline_method, actual_kw, worst_kw, shortfall_kwh",
     "network": "worst value, element and time (UTC) for voltage_low_pu, voltage_high_pu, line_loading_pct, "
     "transformer_loading_pct; null without a power flow",
+    "heat": "heat reused: delivered_mwh, gas_avoided_m3 and co2_avoided_kg (what gas boilers would have burnt and emitted for "
+    "it; never taken off carbon_kg), electricity_kwh (heat pumps), cooling_saved_kwh (chillers); null when no site reuses heat",
     "solve_s": "s; wall time of building and solving, all plans of that policy together",
+    "kpis": "key figures, as below; null without an execution",
 }
 BASELINE_KEYS: dict[str, str] = TOTAL_KEYS | POLICY_KEYS
 """Keys of each entry of ``baselines``."""
@@ -68,14 +76,23 @@ KEYS: dict[str, str] = (
         "seeds": "seeds of the rehearsal of the first plan, nominal first",
         "baselines": "by policy name: the same figures of each baseline on the same input and seed",
         "better_than": "by policy name: eur and percent by which objective_eur is below that baseline's (negative: above); "
-        "percent is null when the baseline's objective is 0; event_penalty_eur is how much of eur is event penalty that the "
-        "baseline pays and the plan does not",
+        "percent is null when the baseline's objective is 0; event_penalty_eur and contracts_eur: how much of it is event "
+        "penalty and contract penalty that the baseline pays and the plan does not",
+        "contracts": "list, one for each line of the bill: contract, site, charge, quantity, unit (kWh, or kW of a peak), eur "
+        "(positive when the site pays) and planned_eur (first plan); rewards are in no total",
         "grid_capacity": "elements: kind, element, before_pct and after_pct (highest flow in percent of its rating, run at once "
         "and as realised); overloaded_before and overloaded_after: by kind (feeders: by what stands before the first hyphen of "
         "their names) the share above the rating, 0 to 1; null without a network or feeders",
         "network_plan": "what AC says of the plan in force at the end: rounds, cuts, voltage_error_max_pu, voltage_error_p99_pu, "
         "loading_error_max_pct, loading_error_p99_pct (linear model against AC), headroom (rating, peak and released of each "
         "element, kVA; feeders kW), left (what the network does not carry); null when the plan was not held to a network",
+        "charging": CHARGING_MEANING,
+        "batteries": "list, one for each battery: site, full_cycles (energy out of the cells over capacity), deepest, mean_soc "
+        "(shares of capacity), cycles (number by depth up to 0.1, 0.2, 0.4, 0.6, 0.8, 1, by rainflow), wear_eur, "
+        "wear_by_rainflow_eur (null where wear has no price by depth)",
+        "business_case": "case, title, published (list of set, hubs, capex_meur, avoided_reinforcement_low_meur and _high_meur, "
+        "avoided_cost_meur_per_year, payback_years, source), arithmetic (list of words and the same figures, scaled), before and "
+        "after (what ozzo simulated: run at once, and this run), notes; null when the scenario names no case",
         "commanding": "what commanding the nodes came to (transport, nodes, commands, accepted, applied, failed, late, jobs_run, "
         "jobs_failed, silent_nodes, worst_ack_s, speed, note); null when nothing was commanded",
         "phases_s": "s; wall time of each phase before the report was written",
@@ -124,7 +141,20 @@ def _network(outcome: Outcome | None) -> dict[str, Any] | None:
     return {name: {"value": worst.value, "element": worst.element, "when": iso(worst.when)} for name, worst in found.items()}
 
 
-def _policy(plans: list[Plan], outcome: Outcome | None) -> dict[str, Any]:
+def _heat(outcome: Outcome | None) -> dict[str, float] | None:
+    if outcome is None or outcome.heat is None:
+        return None
+    heat = outcome.heat
+    return {
+        "delivered_mwh": heat.delivered_kwh / 1000.0,
+        "gas_avoided_m3": heat.gas_avoided_m3,
+        "co2_avoided_kg": heat.co2_avoided_kg,
+        "electricity_kwh": heat.electricity_kwh,
+        "cooling_saved_kwh": heat.cooling_saved_kwh,
+    }
+
+
+def _policy(record: RunRecord, plans: list[Plan], outcome: Outcome | None) -> dict[str, Any]:
     """Keys of ``POLICY_KEYS`` without verdict and violations."""
     first = plans[0] if plans else None
     return {
@@ -135,13 +165,15 @@ def _policy(plans: list[Plan], outcome: Outcome | None) -> dict[str, Any]:
         "planned_objective_eur": first.objective_eur if first else None,
         "events": [_delivery(delivery) for delivery in outcome.deliveries] if outcome else [],
         "network": _network(outcome),
+        "heat": _heat(outcome),
         "solve_s": sum(plan.build_s + plan.solve_s for plan in plans) if plans else None,
+        "kpis": kpis(record, outcome),
     }
 
 
 def _baseline(name: str, record: RunRecord) -> dict[str, Any]:
     outcome, plan = record.baselines[name], record.baseline_plans.get(name)
-    own = _policy([plan] if plan else [], outcome) | {"policy": name, "verdict": "not_rehearsed"}
+    own = _policy(record, [plan] if plan else [], outcome) | {"policy": name, "verdict": "not_rehearsed"}
     own["violations"] = [violation_entry(violation) for violation in outcome.violations]
     return _totals(outcome.totals) | own
 
@@ -154,24 +186,29 @@ def verdict_of(record: RunRecord) -> str | None:
 
 
 def better_than(record: RunRecord) -> dict[str, dict[str, float | None]]:
-    """By how much the realised objective lies below each baseline's, and how much of that is event penalty.
+    """By how much the realised objective lies below each baseline's, and how much of that is penalty.
 
-    Baselines never react to an event, so a penalty that they pay says little about how they plan. Empty without a realised
-    execution.
+    Baselines never react to an event and know no cap of a group, so a penalty that they pay says little about how they plan.
+    Empty without a realised execution.
     """
     if record.outcome is None:
         return {}
-    mine, paid = record.outcome.totals.objective_eur, _penalty_eur(record.outcome)
+    mine = record.outcome.totals.objective_eur
     gains: dict[str, dict[str, float | None]] = {}
     for name, outcome in record.baselines.items():
         theirs = outcome.totals.objective_eur
         share = 100 * (theirs - mine) / abs(theirs) if theirs else None
-        gains[name] = {"eur": theirs - mine, "percent": share, "event_penalty_eur": _penalty_eur(outcome) - paid}
+        gains[name] = {
+            "eur": theirs - mine,
+            "percent": share,
+            "event_penalty_eur": _part_eur(outcome, "event_penalty") - _part_eur(record.outcome, "event_penalty"),
+            "contracts_eur": _part_eur(outcome, "contracts") - _part_eur(record.outcome, "contracts"),
+        }
     return gains
 
 
-def _penalty_eur(outcome: Outcome) -> float:
-    return outcome.totals.breakdown_eur.get("event_penalty", 0.0)
+def _part_eur(outcome: Outcome, part: str) -> float:
+    return outcome.totals.breakdown_eur.get(part, 0.0)
 
 
 def _commanding(commanding: Commanding | None) -> dict[str, Any] | None:
@@ -213,13 +250,17 @@ def summary(record: RunRecord) -> dict[str, Any]:
         "worst": dict(last.verdict.worst) if last else {},
         "seeds": list(record.plans[0].verdict.seeds) if record.plans else [],
         **_totals(outcome.totals if outcome else None),
-        **_policy([entry.plan for entry in record.plans], outcome),
+        **_policy(record, [entry.plan for entry in record.plans], outcome),
         "verdict": verdict_of(record),
         "violations": [violation_entry(violation) for violation in violations],
         "baselines": {name: _baseline(name, record) for name in record.baselines},
         "better_than": better_than(record),
+        "contracts": contract_figures(record),
         "grid_capacity": grid_capacity(record),
         "network_plan": network_to_dict(last.plan.network) if last and last.plan.network else None,
+        "charging": charging_figures(record),
+        "batteries": battery_entries(record),
+        "business_case": business_case(record),
         "commanding": _commanding(record.commanding),
         "phases_s": dict(record.phases_s),
         "wall_s": record.wall_s,

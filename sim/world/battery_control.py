@@ -172,11 +172,12 @@ def _worth(site: Site, battery: Battery, plan: Plan, s: int) -> tuple[FloatArray
     room = np.minimum(np.maximum(0.0, battery.discharge_kw - energy.discharge_kw[s]), energy.import_kw[s])
     room_kwh = room * horizon.step_h / battery.discharge_efficiency
     both = battery.charge_efficiency * battery.discharge_efficiency
+    wear = 1000.0 * (battery.wear_eur_per_kwh + battery.dearest_wear_eur_per_kwh)
     buys_back, wait = np.zeros(horizon.slots), np.zeros(horizon.slots)
     for t in range(horizon.slots):
         later = slice(t + 1, horizon.slots)
         dearest = float(np.max(price[later], initial=-np.inf, where=importing[later]))
-        buys_back[t] = both * dearest - battery.wear_eur_per_kwh * 1000.0 > export[t]
+        buys_back[t] = both * dearest - wear > export[t]
         wait[t] = float(room_kwh[later][price[later] > price[t]].sum())
     return buys_back, wait
 
@@ -220,6 +221,8 @@ def _follow(intent: Intent, ahead_kwh: float, now: Instant) -> tuple[float, floa
         from_grid, until = 0.0, 0.0
     charge = min(intent.charge_kw, surplus + from_grid)
     discharge = min(intent.discharge_kw, deficit + intent.to_grid_kw)
+    if surplus - charge > now.export_room_kw:
+        discharge = 0.0  # what the grid refuses leaves no room for the battery's export
     if discharge == 0 and surplus > charge:
         left = surplus - charge
         refused = max(0.0, left - now.export_room_kw)

@@ -17,9 +17,12 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from dataclasses import dataclass
+from functools import reduce
 
 import numpy as np
 
+from grid.assets.site_asset import Bill
+from grid.connection import Connection
 from grid.horizon import FloatArray, Horizon
 from grid.response.event import CapacityEvent
 from grid.series import Series
@@ -55,15 +58,18 @@ class _Piece:
     available_kw: float
     net_limit_kw: float
     export_room_kw: float
+    made_kw: float
 
 
 class SiteMeter:
     """Meters one site over ``horizon``.
 
-    Its fixed load (overhead and idle nodes) is the forecast's times ``load_factor``, which is 1 when left out.
+    Its fixed load (overhead and idle nodes) is the forecast's times ``load_factor``, which is 1 when left out; its PUE is
+    ``pue``, the forecast's when left out.
 
-    A site exports what it can, but no more than its plan where that has a negative price, or where it is on a feeder: what its
-    neighbours leave of the feeder's room is known to the plan only.
+    A site exports what it can, but no more than its plan where that has a negative price, or where it is on a feeder (or in a
+    group with a cap on export): what its neighbours leave of the room is known to the plan only. ``connection`` holds the limits
+    that it keeps as far as it can, the site's own when left out; a site without a grid is one whose own imports nothing.
 
     Attributes:
         site: the site; assets: its assets in the world; soc_kwh: state of charge now (0 without a battery).
@@ -80,9 +86,12 @@ class SiteMeter:
         *,
         on_feeder: bool = False,
         load_factor: Series | None = None,
+        pue: Series | None = None,
         assets: tuple[AssetWorld, ...] = (),
+        connection: Connection | None = None,
     ) -> None:
         self.site = site
+        self._connection = connection or site.connection
         self._on_feeder = on_feeder
         self.now_s = 0.0
         self._origin_s = horizon.start_s
@@ -90,6 +99,7 @@ class SiteMeter:
         self._end_s = horizon.end_s - horizon.start_s
         self._sources = sources
         self._load_factor = load_factor or Series.constant(1.0, horizon, "1", "fixed load as forecast")
+        self._pue = pue or site.pue_series() or Series.constant(site.pue, horizon, "1", "PUE of the document")
         self.assets = assets
         self._it_kw = 0.0
         self._idle_kw = idle_it_kw
@@ -97,15 +107,17 @@ class SiteMeter:
         self._edges_s: list[float] = [0.0]
         self._totals: list[tuple[float, ...]] = [tuple(0.0 for _ in FLOWS)]
         self._socs: list[float] = [self.soc_kwh]
+        self._made_kwh: list[float] = [0.0]
         self._events: tuple[CapacityEvent, ...] = ()
         self._plans: list[tuple[float, BatteryControl, tuple[Intent, ...], float]] = []
         self._lookups = [
             ((series.edges_s - self._origin_s).tolist(), series.values.tolist())
             for series in (
-                site.connection.import_limit_kw,
-                site.connection.export_limit_kw,
+                self._connection.import_limit_kw,
+                self._connection.export_limit_kw,
                 site.tariff.export_eur_per_mwh,
                 self._load_factor,
+                self._pue,
                 *sources,
             )
         ]
@@ -155,6 +167,16 @@ class SiteMeter:
         flows = np.stack([np.diff(np.interp(edges, known, totals[:, i])) for i in range(len(FLOWS))])
         return flows, np.interp(edges[1:], known, np.array(self._socs))
 
+    def made_kwh(self, edges_s: FloatArray) -> FloatArray:
+        """What biogas units and generators gave between instants (Unix seconds), ``[n - 1]`` kWh; the load lacks it."""
+        made: FloatArray = np.diff(np.interp(edges_s - self._origin_s, np.array(self._edges_s), np.array(self._made_kwh)))
+        return made
+
+    @property
+    def bill(self) -> Bill:
+        """What its assets have owed by themselves so far."""
+        return reduce(Bill.plus, (asset.bill for asset in self.assets), Bill())
+
     def import_kw(self, period_s: float, periods: int) -> FloatArray:
         """Mean import (kW) in each of the first ``periods`` periods."""
         edges_s: FloatArray = self._origin_s + period_s * np.arange(periods + 1, dtype=np.float64)
@@ -170,10 +192,11 @@ class SiteMeter:
         """Every instant at which something given changes."""
         breaks = set(self._breaks)
         for series in (
-            self.site.connection.import_limit_kw,
-            self.site.connection.export_limit_kw,
+            self._connection.import_limit_kw,
+            self._connection.export_limit_kw,
             self.site.tariff.export_eur_per_mwh,
             self._load_factor,
+            self._pue,
             *self._sources,
         ):
             points = series.change_points_s(self._origin_s, self._origin_s + self._end_s)
@@ -187,6 +210,7 @@ class SiteMeter:
     def _constant(self, until_s: float) -> None:
         """Meter ``[now_s, until_s)``, in which nothing given changes."""
         for asset in self.assets:
+            asset.it_kw = self._idle_kw + self._it_kw
             until_s = max(min(until_s, asset.hold_s(self.now_s, until_s)), self.now_s + TINY_S)
         begin_s, middle = self.now_s, (self.now_s + until_s) / 2
         control, intent, planned_s = self._intent(middle)
@@ -226,20 +250,24 @@ class SiteMeter:
 
     def _piece(self, moment_s: float, intent: Intent | None, planned_s: float) -> _Piece:
         """Constant powers around ``moment_s``; ``intent`` is of a plan that knew what was received until ``planned_s``."""
-        net_limit, export_limit, export_price, factor, *available = (self._value(i, moment_s) for i in range(len(self._lookups)))
+        net_limit, export_limit, export_price, factor, pue, *available = (
+            self._value(i, moment_s) for i in range(len(self._lookups))
+        )
         for event in self._events:
             begin = max(event.start, event.received).timestamp() - self._origin_s
             if begin <= moment_s < event.end.timestamp() - self._origin_s:
                 knew = intent is not None and event.received.timestamp() - self._origin_s <= planned_s
                 wanted = max(event.limit_kw, intent.net_kw) if intent is not None and knew else event.limit_kw
                 net_limit = min(net_limit, wanted)
-        load = self.site.overhead_kw + self.site.pue * (self._idle_kw + self._it_kw)
-        load += (factor - 1.0) * (self.site.overhead_kw + self.site.pue * self._idle_kw)
-        load += sum(asset.draw_kw(moment_s, self._idle_kw + self._it_kw) for asset in self.assets)
+        load = self.site.overhead_kw + pue * (self._idle_kw + self._it_kw)
+        load += (factor - 1.0) * (self.site.overhead_kw + pue * self._idle_kw)
+        draws = [asset.draw_kw(moment_s, self._idle_kw + self._it_kw) for asset in self.assets]
+        load += sum(draws)
+        made = sum(max(0.0, -draw) for asset, draw in zip(self.assets, draws, strict=True) if asset.makes_power)
         room = export_limit
         if export_price < 0 or (self._on_feeder and intent is not None):
             room = min(export_limit, intent.export_kw if intent is not None else 0.0)
-        return _Piece(self._it_kw, load, sum(available), net_limit, room)
+        return _Piece(self._it_kw, load, sum(available), net_limit, room, made)
 
     def _value(self, lookup: int, moment_s: float) -> float:
         edges, values = self._lookups[lookup]
@@ -277,4 +305,5 @@ class SiteMeter:
         self._totals.append(tuple(total + power * hours for total, power in zip(last, powers, strict=True)))
         self._edges_s.append(end_s)
         self._socs.append(self.soc_kwh)
+        self._made_kwh.append(self._made_kwh[-1] + piece.made_kw * hours)
         self.now_s = end_s

@@ -223,14 +223,28 @@ class SimulatedWorld:
         seen_kwh = self.begun_from.soc_kwh if self.begun_from is not None else {}
         soc_kwh = seen_kwh.get(name, site.battery.initial_soc_kwh if site.battery else 0.0)
         on_feeder = any(name in feeder.sites for feeder in self.scenario.feeders)
+        on_feeder |= any(name in group.members and group.export_kw is not None for group in self.scenario.contracts.groups)
+        connection = self.scenario.contracts.connection(name, site.connection, self.scenario.horizon)
         idle_kw, factor = self.pools[name].idle_kw(), self.truth.load_factor.get(name)
         return SiteMeter(
-            site, self.horizon, sources, soc_kwh, idle_kw, on_feeder=on_feeder, load_factor=factor, assets=self._assets(site)
+            site,
+            self.horizon,
+            sources,
+            soc_kwh,
+            idle_kw,
+            on_feeder=on_feeder,
+            load_factor=factor,
+            pue=site.pue_series(self.truth.outdoor_c.get(name)),
+            assets=self._assets(site),
+            connection=connection,
         )
 
     def _assets(self, site: Site) -> tuple[AssetWorld, ...]:
         seen = self.begun_from.assets if self.begun_from is not None else {}
-        return tuple(asset_world(asset.begun(seen.get(f"{site.name}/{asset.name}", {})), self._note_at) for asset in site.assets)
+        return tuple(
+            asset_world(asset.begun(seen.get(f"{site.name}/{asset.name}", {})), self._note_at, self.horizon.start_s)
+            for asset in site.assets
+        )
 
     def _draw_failures(self, plan: Plan, begin_s: float) -> None:
         """Let nodes fail while ``plan`` works on them, except nodes that are out of order already."""

@@ -11,6 +11,7 @@ stream               what it decides
                      exact in continuous time), one value on each of the series' own steps
 ``wind:<site>``      the same for wind
 ``load:<site>``      the same for the site's fixed load, on quarters of an hour
+``temperature:<site>``  outdoor temperature of a site with cooling: forecast + e, in kelvin, the same process
 ``duration:<job>``   true run time / asked run time, uniform
 ``command:<job>``    exponential delays of the commands to the job, in order
 ``failures``         which of the nodes that the plan uses fail, and when (only in stressed worlds)
@@ -22,9 +23,10 @@ from __future__ import annotations
 import math
 
 import numpy as np
+import numpy.typing as npt
 
 from grid.chance import stream
-from grid.horizon import Horizon
+from grid.horizon import FloatArray, Horizon
 from grid.quantile_series import QuantileSeries, possible_peak
 from grid.series import Series
 from scheduler.scenario import PEAK_HEADROOM, Scenario
@@ -53,20 +55,39 @@ def realised_power(
     Returns:
         kW on the forecast's steps, not below 0 and not above ``headroom`` times the highest forecast.
     """
+    deviation = 1.0 if isinstance(forecast, QuantileSeries) else sigma
+    inside, errors = _errors(forecast, horizon, deviation, correlation_h, rng)
+    values, ceiling = forecast.values.copy(), headroom * possible_peak(forecast, inside)
+    if isinstance(forecast, QuantileSeries):
+        values[inside] = np.clip(forecast.at_score(errors, inside), 0.0, ceiling)
+    else:
+        values[inside] = np.minimum(np.maximum(0.0, values[inside] * (1.0 + errors)), ceiling)
+    return forecast.with_values(values, f"{forecast.source} with forecast error")
+
+
+def realised_temperature(
+    forecast: Series, horizon: Horizon, sigma_k: float, correlation_h: float, rng: np.random.Generator
+) -> Series:
+    """Temperature as it really comes, degC: forecast + error (standard deviation ``sigma_k``) inside ``horizon``."""
+    inside, errors = _errors(forecast, horizon, sigma_k, correlation_h, rng)
+    values = forecast.values.copy()
+    values[inside] += errors
+    return forecast.with_values(values, f"{forecast.source} with forecast error")
+
+
+def _errors(
+    forecast: Series, horizon: Horizon, deviation: float, correlation_h: float, rng: np.random.Generator
+) -> tuple[npt.NDArray[np.int64], FloatArray]:
+    """Steps of the forecast that touch ``horizon``, and an error for each: stationary, first-order autoregressive."""
     inside = np.flatnonzero((forecast.edges_s[1:] > horizon.start_s) & (forecast.edges_s[:-1] < horizon.end_s))
     starts_h = forecast.edges_s[inside] / 3600.0
     draws = rng.standard_normal(len(inside))
-    error, values, last_h = 0.0, forecast.values.copy(), 0.0
-    ceiling = headroom * possible_peak(forecast, inside)
-    deviation, scores = 1.0 if isinstance(forecast, QuantileSeries) else sigma, np.zeros(len(inside))
-    for i, (k, hour) in enumerate(zip(inside, starts_h, strict=True)):
+    error, last_h, errors = 0.0, 0.0, np.zeros(len(inside))
+    for i, hour in enumerate(starts_h.tolist()):
         keep = 0.0 if i == 0 or correlation_h <= 0 else math.exp(-(hour - last_h) / correlation_h)
         error = keep * error + deviation * math.sqrt(1.0 - keep * keep) * float(draws[i])
-        values[k] = min(max(0.0, float(values[k]) * (1.0 + error)), ceiling)
-        last_h, scores[i] = float(hour), error
-    if isinstance(forecast, QuantileSeries):
-        values[inside] = np.clip(forecast.at_score(scores, inside), 0.0, ceiling)
-    return forecast.with_values(values, f"{forecast.source} with forecast error")
+        last_h, errors[i] = hour, error
+    return inside, errors
 
 
 class Truth:
@@ -76,6 +97,7 @@ class Truth:
         seed: seed of every draw; stressed: whether nodes fail.
         solar_kw, wind_kw: realised available power by site (sites that have the source).
         load_factor: realised fixed load over its forecast by site; empty when ``errors.load_sigma`` is 0.
+        outdoor_c: realised outdoor temperature by site (sites with cooling).
     """
 
     def __init__(self, scenario: Scenario, seed: int, *, stressed: bool) -> None:
@@ -104,6 +126,17 @@ class Truth:
             )
             for site in scenario.sites
             if errors.load_sigma > 0
+        }
+        self.outdoor_c = {
+            site.name: realised_temperature(
+                site.outdoor_c,
+                horizon,
+                errors.temperature_sigma_k,
+                errors.error_correlation_h,
+                stream(seed, f"temperature:{site.name}"),
+            )
+            for site in scenario.sites
+            if site.outdoor_c is not None
         }
 
     def duration_factor(self, job: str) -> float:

@@ -77,3 +77,19 @@ def test_the_page_tells_of_every_shipped_scenario() -> None:
     for file in sorted((ROOT / "configs").glob("*.yaml")):
         assert f"\n## {file.stem}\n" in text
         assert yaml.safe_load(file.read_text())["title"] in text
+
+
+def test_heat_has_its_rows_where_it_is_reused() -> None:
+    """Delivered heat and avoided gas beside those of running at once; no such rows without heat reuse."""
+    summary: dict[str, Any] = {
+        "jobs": 1,
+        "sites": 1,
+        "gap": None,
+        "violations": [],
+        "heat": {"delivered_mwh": 3.5, "gas_avoided_m3": 442.3},
+    }
+    summary["baselines"] = {"fifo": {"objective_eur": 1.0, "heat": {"delivered_mwh": 3.0, "gas_avoided_m3": 379.1}}}
+    text = page([Told("x", "", {"title": "x"}, summary, "")])
+    assert "| Heat delivered (MWh) | 3.50 | 3.00 |" in text
+    assert "| Gas avoided (m3) | 442 | 379 |" in text
+    assert "Heat delivered" not in page([Told("x", "", {"title": "x"}, {**summary, "heat": None}, "")])

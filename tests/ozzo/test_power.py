@@ -55,7 +55,9 @@ def test_packages_are_found_and_nothing_else(tmp_path: Path) -> None:
 
 
 @given(st.integers(0, RANGE_UJ), st.lists(st.tuples(st.integers(0, RANGE_UJ), st.floats(0.1, 60.0)), min_size=1, max_size=5))
-def test_energy_is_counted_over_the_wrap(tmp_path_factory: pytest.TempPathFactory, start: int, steps: list[tuple[int, float]]) -> None:
+def test_energy_is_counted_over_the_wrap(
+    tmp_path_factory: pytest.TempPathFactory, start: int, steps: list[tuple[int, float]]
+) -> None:
     """Whatever the counter stood at, power is the energy used over the time, also when the counter began again."""
     fake = FakePowercap(tmp_path_factory.mktemp("power") / "powercap", packages=1)
     now, used = [100.0], start

@@ -18,6 +18,7 @@ class BiogasWorld(AssetWorld):
     """
 
     why_short = "its gas store is empty"
+    makes_power = True
 
     def __init__(self, unit: BiogasChp, note: Note) -> None:
         super().__init__(unit.name, note)

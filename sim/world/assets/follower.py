@@ -9,6 +9,7 @@ import copy
 from abc import ABC, abstractmethod
 from bisect import bisect_right
 from collections.abc import Callable, Mapping
+from typing import ClassVar
 
 from grid.assets.site_asset import Bill
 from scheduler.asset_runs import AssetRun
@@ -24,9 +25,13 @@ class AssetWorld(ABC):
         name: of the asset; bill: what it has owed by itself so far.
         short_kwh: energy that plans wanted and it could not give or take; first_short_s: when that began; why_short: in words.
         it_kw: IT power of its site (idle nodes included) when its draw was last asked for.
+        origin_s: Unix second of the start of the world's horizon.
+        makes_power: what it gives is local generation (a store only gives back).
     """
 
     why_short = "it cannot do that"
+    makes_power: ClassVar[bool] = False
+    origin_s = 0.0
 
     def __init__(self, name: str, note: Note) -> None:
         self.name = name

@@ -15,6 +15,7 @@ class GeneratorWorld(AssetWorld):
     """
 
     why_short = "its generators are not that large"
+    makes_power = True
 
     def __init__(self, unit: Generator, note: Note) -> None:
         super().__init__(unit.name, note)

@@ -17,6 +17,7 @@ from scheduler.document import load_scenario
 from scheduler.policies.fifo import fifo_schedule
 from scheduler.scenario import PlanningSettings, Scenario
 from tests.factory import small_scenario
+from tests.sim.test_plan_check_heat import good
 
 ROOT = Path(__file__).parents[3]
 EXACT = PlanningSettings(relative_gap=0.0, limit_margin=0.0)
@@ -145,3 +146,16 @@ def test_a_schedule_is_carried_over_only_where_it_fits() -> None:
         use[:, task.options[place.option].site, list(place.slots)] += np.array(task.resources)[:, None]
     assert (use <= capacity + 1e-9).all()
     assert carried_over(before, schedule, replace(before, migrations=())) is None
+
+
+def test_what_assets_owe_and_emit_is_in_both_plans() -> None:
+    """With heat reuse the plan as it is costs what `ozzo plan` says, earnings included; better paid heat makes it cheaper."""
+    scenario, plan = good()
+    problem = build_problem(scenario)
+    heat = problem.assets[0].asset
+    dearer = replace(problem, assets=(replace(problem.assets[0], asset=replace(heat, heat_eur_per_kwh=0.2)),))  # type: ignore[type-var]
+    found = what_if(problem, dearer)
+    assert found.base.objective_eur == pytest.approx(plan.objective_eur, rel=1e-3)
+    assert found.base.breakdown_eur["assets"] < 0
+    assert found.changed_figures["objective_eur"] < found.base_figures["objective_eur"] - 0.1
+    assert found.proven

@@ -10,6 +10,8 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
+from grid.heat_account import HeatAccount
+from sim.report.kpis import KPI_KEYS
 from sim.report.summary import BASELINE_KEYS, KEYS, TOTAL_KEYS, summary
 from sim.report.tables import print_tables
 from tests.records import example_record
@@ -30,6 +32,15 @@ def test_docs_list_every_key() -> None:
     """docs/output.md has a row for every key, with the words of the code."""
     words = DOCS.read_text(encoding="utf-8")
     assert [key for key, meaning in (KEYS | BASELINE_KEYS).items() if f"| `{key}` | {meaning} |" not in words] == []
+
+
+def test_docs_list_every_key_figure() -> None:
+    """docs/output.md has a row for every key figure with the words of the code, and a run has exactly those."""
+    words = DOCS.read_text(encoding="utf-8")
+    assert [key for key, meaning in KPI_KEYS.items() if f"| `{key}` | {meaning} |" not in words] == []
+    figures = summary(example_record())
+    for entry in (figures, *figures["baselines"].values()):
+        assert set(entry["kpis"]) == set(KPI_KEYS)
 
 
 def test_totals_are_those_of_the_outcome() -> None:
@@ -107,3 +118,22 @@ def test_a_worse_plan_is_called_worse() -> None:
     console = Console(width=140, record=True, file=StringIO())
     print_tables(replace(record, outcome=dear), console)
     assert "WORSE than run at once" in console.export_text()
+
+
+def test_heat_is_told_beside_the_carbon_of_the_site() -> None:
+    """Nothing without heat reuse; 7,912.5 kWh delivered are 1,000 m3 of gas and 1,680 kg, and the site's own carbon stays."""
+    record = example_record()
+    assert summary(record)["heat"] is None
+    assert record.outcome is not None
+    heated = replace(record, outcome=replace(record.outcome, heat=HeatAccount(7912.5, 2000.0, 100.0)))
+    figures = summary(heated)
+    assert figures["heat"] == pytest.approx(
+        {
+            "delivered_mwh": 7.9125,
+            "gas_avoided_m3": 1000.0,
+            "co2_avoided_kg": 1680.0,
+            "electricity_kwh": 2000.0,
+            "cooling_saved_kwh": 100.0,
+        }
+    )
+    assert figures["carbon_kg"] == summary(record)["carbon_kg"]

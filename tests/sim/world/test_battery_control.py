@@ -58,6 +58,8 @@ def intent(**changes: float) -> Intent:
         # discharging by plan
         (FOLLOW, 2.0, 0.0, 5.0, FAR, FAR, {"discharge_kw": 1.5}, -1.5),
         (FOLLOW, 1.0, 0.0, 5.0, FAR, FAR, {"discharge_kw": 1.5}, -1.0),  # less load than planned: does not export it
+        (FOLLOW, 1.0, 2.5, 5.0, FAR, 2.0, {"discharge_kw": 0.5, "to_grid_kw": 0.5}, -0.5),  # exports beside the sun
+        (FOLLOW, 1.0, 5.0, 5.0, FAR, 2.0, {"discharge_kw": 0.5, "to_grid_kw": 0.5}, 2.0),  # more sun than goes out: takes it in
         (FOLLOW, 1.0, 0.0, 5.0, FAR, FAR, {"discharge_kw": 1.5, "to_grid_kw": 0.5}, -1.5),  # unless the plan meant to
         (FOLLOW, 1.0, 0.0, 5.0, FAR, 0.0, {"discharge_kw": 1.5, "to_grid_kw": 0.5}, -1.0),  # and the grid takes it
         (FOLLOW, 2.0, 0.0, 4.0, FAR, FAR, {"discharge_kw": 1.5, "floor_kwh": 4.0}, 0.0),  # fell behind: keeps what must be left
