@@ -9,6 +9,8 @@ from typing import Annotated
 
 import typer
 
+from grid.errors import Finding, InputError
+
 ScenarioFile = Annotated[Path, typer.Argument(metavar="SCENARIO", help="Scenario document (YAML).", show_default=False)]
 Folder = Annotated[
     Path | None,
@@ -61,10 +63,22 @@ def enrol(
 
 def agent(
     config: Annotated[
-        Path, typer.Argument(metavar="CONFIG", help="Folder that 'ozzo enrol' wrote, or a settings file.", show_default=False)
-    ],
+        Path | None,
+        typer.Argument(metavar="CONFIG", help="Folder that 'ozzo enrol' wrote, or a settings file.", show_default=False),
+    ] = None,
+    probe: Annotated[bool, typer.Option("--probe", help="Tell what this machine offers to an agent, and leave.")] = False,
+    as_json: AsJson = False,
 ) -> None:
     """Run the agent of this node until SIGTERM: it obeys its controller, keeps its jobs, and its cap when nobody speaks."""
+    if probe:
+        from ozzo.agent.power import probe as look
+
+        rows = look()
+        sys.stdout.write(json.dumps(dict(rows)) + "\n" if as_json else "".join(f"{name}: {text}\n" for name, text in rows))
+        return
+    if config is None:
+        expected = "the folder that 'ozzo enrol' wrote, or --probe"
+        raise InputError([Finding("(command line)", None, "CONFIG", "nothing", expected)])
     from ozzo.agent.__main__ import run_agent
     from ozzo.agent.config import read_config
 

@@ -220,6 +220,7 @@ class NodeState(Wire):
         cap_kw: cap in force, or None when there is none.
         failsafe: the cap is the failsafe one.
         lease_left_s: lease left; 0 when it is lost or was never given.
+        power_kw: mean IT power since its state before, None when nothing measures it; power_source: ``rapl`` or ``model``.
         malformed: messages that could not be read.
         at: wall clock UTC.
     """
@@ -236,6 +237,8 @@ class NodeState(Wire):
     cap_kw: float | None = None
     failsafe: bool = False
     lease_left_s: float = 0.0
+    power_kw: float | None = None
+    power_source: Annotated[str, Field(max_length=20)] = ""
     malformed: int = 0
     at: AwareDatetime
 

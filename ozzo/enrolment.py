@@ -66,6 +66,7 @@ def agent_settings(scenario: str, spec: NodeSpec, endpoint: Endpoint) -> AgentCo
         programs={},
         idle_kw=spec.idle_kw,
         failsafe_kw=spec.failsafe_kw,
+        peak_kw=spec.peak_kw or None,
     )
 
 

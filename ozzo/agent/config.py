@@ -67,6 +67,9 @@ class AgentConfig(Wire):
         checkpoint_grace_s: time between that signal and SIGTERM.
         run_as: user that kept jobs run as (the agent must be root); the agent's own when empty.
         limits: resource limits of kept jobs.
+        power: ``auto`` measures with RAPL, else with the model; ``rapl``, ``model``, ``none``.
+        peak_kw: IT power with all processors busy, for the model.
+        rest_kw: IT power of the node beside its processors, added to what RAPL counts.
         output_bytes: most bytes of output kept of a kept job (twice that on disk).
     """
 
@@ -97,6 +100,9 @@ class AgentConfig(Wire):
     checkpoint_grace_s: Annotated[float, Field(ge=0)] = 10.0
     run_as: str = ""
     limits: Limits = Limits()
+    power: Literal["auto", "rapl", "model", "none"] = "auto"
+    peak_kw: Annotated[float, Field(gt=0)] | None = None
+    rest_kw: Annotated[float, Field(ge=0)] = 0.0
     output_bytes: Annotated[int, Field(ge=1000, le=10**9)] = 1_000_000
 
     @field_validator("programs")
@@ -121,6 +127,8 @@ class AgentConfig(Wire):
         unknown = sorted(self.checkpoint.keys() - self.allowed().keys())
         if unknown:
             raise ValueError(f"checkpoint names {', '.join(unknown)}, which programs does not allow")
+        if self.peak_kw is not None and self.peak_kw < self.idle_kw:
+            raise ValueError("peak_kw is below idle_kw")
         if not self.keep_jobs and (self.run_as or self.limits != Limits()):
             raise ValueError("run_as and limits need keep_jobs")
         return self

@@ -21,6 +21,7 @@ from ozzo.agent.config import AgentConfig
 from ozzo.agent.jobs import JobTable
 from ozzo.agent.journal import NodeJournal
 from ozzo.agent.keeping import Keeping
+from ozzo.agent.power import meter_for
 from ozzo.commands import (
     ENDED_TOLD,
     Acknowledgement,
@@ -69,6 +70,7 @@ class NodeAgent:
         self._rules = CapRules(config.failsafe_kw, timedelta(seconds=config.failsafe_hold_s))
         self._lease = Lease()
         self._jobs = JobTable(config, self._selector, self._say_and_keep)
+        self._meter = meter_for(config.power, config.idle_kw, config.peak_kw, config.rest_kw)
         self._last_word = self._next_beat = time.monotonic()
 
     def stop(self) -> None:
@@ -259,6 +261,8 @@ class NodeAgent:
             cap_kw=self._lease.cap_kw(self._rules),
             failsafe=self._lease.mode is CapMode.FAILSAFE,
             lease_left_s=self._lease.left_s(now),
+            power_kw=None if self._meter is None else self._meter.power_kw(),
+            power_source="" if self._meter is None else self._meter.source,
             malformed=self._malformed,
             at=now,
         )

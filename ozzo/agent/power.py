@@ -1,9 +1,8 @@
-"""What a node draws: by the counters of its processors (RAPL), else by a model of the node; and a cap that RAPL enforces.
+"""What a node draws: by the counters of its processors (RAPL), else by a model of the node.
 
-RAPL is read and set through Linux' powercap folder (kernel documentation, Documentation/power/powercap/powercap.rst): ``energy_uj``
-counts microjoules up to ``max_energy_range_uj`` and begins again at 0; ``constraint_N_power_limit_uw`` with the name ``long_term`` is
-the limit of a package in microwatts. It sees packages (processors, and with them their memory controllers), not the whole node: fans,
-disks and power supplies are not in it, so a node's figure is that plus what the settings say of the rest.
+RAPL is read through Linux' powercap folder (kernel documentation, Documentation/power/powercap/powercap.rst): ``energy_uj`` counts
+microjoules up to ``max_energy_range_uj`` and begins again at 0. It sees packages (processors, and with them their memory
+controllers), not the whole node: fans, disks and power supplies are not in it, so ``rest_kw`` of the settings is added.
 """
 
 from __future__ import annotations
@@ -14,6 +13,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
+
+from ozzo.agent.cgroup import jobs_folder
 
 POWERCAP = Path("/sys/class/powercap")
 STAT = Path("/proc/stat")
@@ -47,15 +48,6 @@ class Zone:
             return int((self.path / file).read_text(encoding="ascii"))
         except (OSError, ValueError):
             return None
-
-    def limit_file(self) -> Path | None:
-        """File of the long-term limit, or None when this package has none."""
-        for name in sorted(self.path.glob("constraint_*_name")):
-            with contextlib.suppress(OSError):
-                if name.read_text(encoding="ascii").strip() == "long_term":
-                    file = name.with_name(name.name.replace("_name", "_power_limit_uw"))
-                    return file if file.exists() else None
-        return None
 
 
 def zones(root: Path = POWERCAP) -> tuple[Zone, ...]:
@@ -126,7 +118,8 @@ class ModelMeter:
         """Begin.
 
         Args:
-            idle_kw, peak_kw: power with all processors idle and busy, kW.
+            idle_kw: power with all processors idle, kW.
+            peak_kw: power with all of them busy, kW.
             stat: ``/proc/stat``.
         """
         self._idle_kw, self._peak_kw, self._stat = idle_kw, peak_kw, stat
@@ -146,56 +139,41 @@ class ModelMeter:
         return self._idle_kw + share * (self._peak_kw - self._idle_kw)
 
 
-class RaplCap:
-    """The long-term limits of all packages, set for a cap of the node and given back as they were."""
-
-    def __init__(self, packages: tuple[Zone, ...], rest_kw: float) -> None:
-        """Remember the limits that are there.
-
-        Args:
-            packages: packages with a limit that may be written.
-            rest_kw: what the node draws beside its packages, kW.
-        """
-        self._rest_kw = rest_kw
-        self._files = [file for zone in packages if (file := zone.limit_file()) is not None]
-        self._first: dict[Path, str] = {}
-
-    def hold(self, cap_kw: float | None) -> float | None:
-        """Set the limits so that the node stays under ``cap_kw`` (None: the limits as they were before).
-
-        Every package gets the same share of what the rest of the node leaves, and never more than it had.
-
-        Returns:
-            Sum of the limits now, kW, as read back; None when nothing was set.
-
-        Raises:
-            OSError: a limit cannot be written.
-        """
-        if not self._files or (cap_kw is None and not self._first):
-            return None
-        share_uw = None if cap_kw is None else round(max(0.0, cap_kw - self._rest_kw) / len(self._files) * 1e9)
-        total_uw = 0
-        for file in self._files:
-            first = self._first.setdefault(file, file.read_text(encoding="ascii").strip())
-            value = first if share_uw is None else str(min(share_uw, int(first)))
-            file.write_text(value, encoding="ascii")
-            total_uw += int(file.read_text(encoding="ascii"))
-        if cap_kw is None:
-            self._first.clear()
-        return total_uw * 1e-9
-
-
-def meter_for(setting: str, idle_kw: float, peak_kw: float | None, root: Path = POWERCAP) -> Meter | None:
+def meter_for(setting: str, idle_kw: float, peak_kw: float | None, rest_kw: float = 0.0, root: Path = POWERCAP) -> Meter | None:
     """The meter of a node.
 
     Args:
         setting: ``auto`` (RAPL, else the model), ``rapl``, ``model`` or ``none``.
-        idle_kw, peak_kw: of the node; without a peak there is no model.
+        idle_kw: of the node.
+        peak_kw: of the node; without it there is no model.
+        rest_kw: what the node draws beside its packages.
         root: the powercap folder.
     """
     packages = tuple(zone for zone in zones(root) if zone.number("energy_uj") is not None)
     if setting in {"auto", "rapl"} and packages:
-        return RaplMeter(packages, 0.0)
+        return RaplMeter(packages, rest_kw)
     if setting in {"auto", "model"} and peak_kw is not None:
         return ModelMeter(idle_kw, peak_kw)
     return None
+
+
+def probe(root: Path = POWERCAP, cgroup: str = "auto") -> list[tuple[str, str]]:
+    """What this machine offers to an agent: name of the driver, and what was found.
+
+    Args:
+        root: the powercap folder.
+        cgroup: as in the agent's settings.
+    """
+    folder, why = jobs_folder(cgroup, "ozzo-probe")
+    if folder is not None:
+        folder.rmdir()
+    found = zones(root)
+    readable = [zone.name for zone in found if zone.number("energy_uj") is not None]
+    rapl = f"none in {root}"
+    if found:
+        rapl = f"{', '.join(readable)}: energy counters" if readable else "packages, but their counters need more rights"
+    return [
+        ("cgroup v2", f"jobs can be frozen and killed as one, below {folder.parent}" if folder else f"no ({why})"),
+        ("rapl", rapl),
+        ("model", "always, from idle_kw and peak_kw of the settings"),
+    ]

@@ -46,9 +46,9 @@ def main(credentials: Path, folder: Path, node: str, phase: str) -> None:
         sender = Sender(agents.scenario, agents.transport, journal, ledger, {node: 1.0}, agents.next_epoch(journal, 0))
         sender.needs_cap.add(node)
         if phase == PHASES[0]:
-            journal.record_command = die  # type: ignore[method-assign]
+            journal.record_command = die  # type: ignore[method-assign, assignment]
         elif phase == PHASES[1]:
-            ledger.add = die  # type: ignore[method-assign]
+            ledger.add = die  # type: ignore[method-assign, assignment]
         elif phase == PHASES[2]:
             real = sender._publish
 
@@ -57,7 +57,7 @@ def main(credentials: Path, folder: Path, node: str, phase: str) -> None:
                 time.sleep(1.0)  # paho's thread puts it on the wire
                 die()
 
-            sender._publish = publish  # type: ignore[method-assign]
+            sender._publish = publish  # type: ignore[method-assign, assignment]
         print(json.dumps({"epoch": sender.epoch}), flush=True)
         if phase != PHASES[2]:
             sender.begin_heartbeats()

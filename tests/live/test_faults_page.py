@@ -5,6 +5,8 @@ from __future__ import annotations
 import inspect
 from collections import Counter
 
+import pytest
+
 from tests.live import test_faults
 from tests.live.agent_process import PHASES as AGENT_PHASES
 from tests.live.controller_process import PHASES as CONTROLLER_PHASES
@@ -38,10 +40,6 @@ def test_a_fault_that_came_out_otherwise_fails_its_test() -> None:
     """The comparison is what the test asserts, and its line says what was seen."""
     item = Fault("test_x")
     item("a broken thing", "1 start")
-    try:
+    with pytest.raises(AssertionError, match="observed 2 starts"):
         item.saw("2 starts")
-    except AssertionError as error:
-        assert "observed 2 starts" in str(error)
-    else:
-        raise RuntimeError("it did not fail")
     assert page([item]).endswith("| a broken thing | 1 start | 2 starts | `test_x` |\n")

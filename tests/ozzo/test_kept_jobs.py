@@ -341,6 +341,14 @@ def accept(home: Node, *commands: Any) -> None:
     journal.close()
 
 
+def test_a_node_tells_its_power(node: Callable[..., Node]) -> None:
+    """By the model, from the second state on: between idle and peak, and it says that it is the model."""
+    home = node(power="model", idle_kw=0.1, peak_kw=0.5)
+    state = home.rig.state(NODE, lambda state: state.power_kw is not None, "a figure")
+    assert state.power_source == "model"
+    assert 0.1 <= (state.power_kw or 0.0) <= 0.5
+
+
 def test_a_program_that_cannot_start_leaves_nothing(node: Callable[..., Node]) -> None:
     """The answer says why; no run is remembered, and the name can be used again."""
     home = node()

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ozzo.agent.power import ModelMeter, RaplCap, RaplMeter, meter_for, zones
+from ozzo.agent.power import ModelMeter, RaplMeter, meter_for, probe, zones
 
 RANGE_UJ = 262_143_328_850
 
@@ -16,7 +16,7 @@ RANGE_UJ = 262_143_328_850
 class FakePowercap:
     """A tree like ``/sys/class/powercap`` of a machine with two packages. No hardware is behind it, and it says so."""
 
-    def __init__(self, root: Path, packages: int = 2, limit_uw: int = 125_000_000) -> None:
+    def __init__(self, root: Path, packages: int = 2) -> None:
         self.root = root
         root.mkdir()
         (root / "README").write_text("A fake of tests/ozzo/test_power.py: no hardware is behind these files.\n")
@@ -24,11 +24,7 @@ class FakePowercap:
         for number in range(packages):
             zone = root / f"intel-rapl:{number}"
             zone.mkdir()
-            values = {
-                "name": f"package-{number}", "energy_uj": 0, "max_energy_range_uj": RANGE_UJ,
-                "constraint_0_name": "long_term", "constraint_0_power_limit_uw": limit_uw,
-                "constraint_1_name": "short_term", "constraint_1_power_limit_uw": 2 * limit_uw,
-            }  # fmt: skip
+            values = {"name": f"package-{number}", "energy_uj": 0, "max_energy_range_uj": RANGE_UJ}
             for name, value in values.items():
                 (zone / name).write_text(f"{value}\n")
             inner = root / f"intel-rapl:{number}:0"
@@ -41,10 +37,6 @@ class FakePowercap:
     def set(self, package: int, energy_uj: int) -> None:
         """The counter of a package."""
         (self.root / f"intel-rapl:{package}" / "energy_uj").write_text(f"{energy_uj % (RANGE_UJ + 1)}\n")
-
-    def limits(self) -> list[int]:
-        """Long-term limits of the packages, microwatts."""
-        return [int(path.read_text()) for path in sorted(self.root.glob("*/constraint_0_power_limit_uw"))]
 
 
 def test_packages_are_found_and_nothing_else(tmp_path: Path) -> None:
@@ -91,35 +83,6 @@ def test_a_counter_that_fails_is_no_zero(tmp_path: Path) -> None:
     assert meter.power_kw() == pytest.approx(0.120)
 
 
-def test_a_cap_is_shared_and_given_back(tmp_path: Path) -> None:
-    """Packages get what the rest of the node leaves, in equal parts, never more than they had; without a cap what they had."""
-    fake = FakePowercap(tmp_path / "powercap")
-    cap = RaplCap(zones(fake.root), rest_kw=0.05)
-    assert cap.hold(None) is None
-    assert cap.hold(0.21) == pytest.approx(0.16)
-    assert fake.limits() == [80_000_000, 80_000_000]
-    assert cap.hold(0.03) == 0.0
-    assert fake.limits() == [0, 0]
-    assert cap.hold(5.0) == pytest.approx(0.25)
-    assert fake.limits() == [125_000_000, 125_000_000]
-    cap.hold(0.1)
-    assert cap.hold(None) == pytest.approx(0.25)
-    assert fake.limits() == [125_000_000, 125_000_000]
-    short = [int(path.read_text()) for path in fake.root.glob("*/constraint_1_power_limit_uw")]
-    assert short == [250_000_000, 250_000_000]  # only the long-term limit is ours
-
-
-def test_a_limit_that_cannot_be_written_is_an_error(tmp_path: Path) -> None:
-    """Nobody may believe that a cap holds which was never set."""
-    fake = FakePowercap(tmp_path / "powercap", packages=1)
-    cap = RaplCap(zones(fake.root), 0.0)
-    file = fake.root / "intel-rapl:0" / "constraint_0_power_limit_uw"
-    file.unlink()
-    file.mkdir()
-    with pytest.raises(OSError, match="directory"):
-        cap.hold(0.1)
-
-
 def stat(path: Path, busy: int, idle: int) -> None:
     """A fake of ``/proc/stat``: user, nice, system, idle, iowait, irq, softirq, steal."""
     path.write_text(f"cpu  {busy} 0 0 {idle} 0 0 0 0 0 0\ncpu0 0 0 0 0 0 0 0 0 0 0\nintr 0\n")
@@ -158,12 +121,24 @@ def test_the_best_meter_is_taken(tmp_path: Path) -> None:
     sources = [
         None if meter is None else meter.source
         for meter in (
-            meter_for("auto", 0.1, 0.5, fake.root),
-            meter_for("auto", 0.1, 0.5, tmp_path / "none"),
-            meter_for("auto", 0.1, None, tmp_path / "none"),
-            meter_for("rapl", 0.1, 0.5, tmp_path / "none"),
-            meter_for("model", 0.1, 0.5, fake.root),
-            meter_for("none", 0.1, 0.5, fake.root),
+            meter_for("auto", 0.1, 0.5, root=fake.root),
+            meter_for("auto", 0.1, 0.5, root=tmp_path / "none"),
+            meter_for("auto", 0.1, None, root=tmp_path / "none"),
+            meter_for("rapl", 0.1, 0.5, root=tmp_path / "none"),
+            meter_for("model", 0.1, 0.5, root=fake.root),
+            meter_for("none", 0.1, 0.5, root=fake.root),
         )
     ]
     assert sources == ["rapl", "model", None, None, "model", None]
+
+
+def test_the_probe_tells_what_is_there(tmp_path: Path) -> None:
+    """Packages by name on the fake, none without it, counters that need rights; and why there are no cgroups."""
+    fake = FakePowercap(tmp_path / "powercap")
+    told = dict(probe(fake.root, "none"))
+    assert told["rapl"] == "package-0, package-1: energy counters"
+    assert told["cgroup v2"] == "no (as the settings say)"
+    assert "none in" in dict(probe(tmp_path / "none", "none"))["rapl"]
+    for number in range(2):
+        (fake.root / f"intel-rapl:{number}" / "energy_uj").unlink()
+    assert "need more rights" in dict(probe(fake.root, str(tmp_path)))["rapl"]

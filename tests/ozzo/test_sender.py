@@ -33,7 +33,7 @@ def order() -> Order:
 
 def test_a_retired_controller_is_silent(tmp_path: Path) -> None:
     """After somebody took over nothing is sent, repeated or written down, and every try says why."""
-    hub, got = MemoryHub(), []
+    hub, got = MemoryHub(), list[Delivery]()
     hub.connect().subscribe(topic("s", NODE, Channel.COMMAND), got.append)
     with Journal.open(tmp_path / "journal.sqlite") as journal:
         voice = Sender("s", hub.connect(), journal, Ledger(), {NODE: 1.0}, 4)
@@ -50,7 +50,7 @@ def test_a_retired_controller_is_silent(tmp_path: Path) -> None:
 def test_heartbeats_end_when_the_carrier_is_lost(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """They come by themselves and renew a cap where needed; a carrier that refuses ends them, and the next sender hears why."""
     monkeypatch.setattr(module, "LEASE_S", 0.3)
-    hub, got = MemoryHub(), []
+    hub, got = MemoryHub(), list[Command]()
     listener = hub.connect()
 
     def hear(delivery: Delivery) -> None:
