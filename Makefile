@@ -17,7 +17,7 @@ unexport OZZO_INSTANCES
 endif
 
 .DEFAULT_GOAL := help
-.PHONY: help run test check bench servers docs clean
+.PHONY: help run test check bench servers docs faults clean
 
 help: ## what can be made
 	@sed -n 's/^\([a-z]*\):.*## /make \1\t/p' Makefile | expand -t 16
@@ -60,6 +60,9 @@ docs: .venv/.ozzo-dev ## write again what is generated: reference, JSON Schema, 
 	.venv/bin/ozzo schema --out docs/scenario.schema.json
 	.venv/bin/ozzo dashboards --out dashboards
 	.venv/bin/ozzo scenarios --out docs/scenarios.md
+
+faults: .venv/.ozzo-dev servers ## break the live plane in every way that is tested, and write docs/faults.md from it
+	OZZO_FAULTS=docs/faults.md .venv/bin/python -m pytest tests/live/test_faults.py
 
 clean: ## remove the environment and caches (runs/ stays)
 	rm -rf .venv .mypy_cache .ruff_cache .hypothesis .coverage .coverage.*

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 
@@ -27,11 +27,13 @@ class JobBook:
         given: last order of each job on each node.
         exits: exit codes of processes that ended, -1 of those that could not be started.
         untold: jobs of a plan that name no node, so nobody could be told.
+        sequences: sequence of the last command about each job on each node.
     """
 
     given: dict[Key, Order] = field(default_factory=dict)
     exits: dict[Key, int] = field(default_factory=dict)
     untold: set[str] = field(default_factory=set)
+    sequences: dict[Key, int] = field(default_factory=dict)
 
     def give(self, order: Order) -> None:
         """An order is about to be sent."""
@@ -42,6 +44,13 @@ class JobBook:
     def ended(self, key: Key, code: int) -> None:
         """A process ended."""
         self.exits[key] = code
+
+    def heard(self, node: str, ends: Mapping[str, int], sequence: int) -> None:
+        """A node tells what has ended there, having seen our commands up to ``sequence``: an end that got lost is booked."""
+        for job, code in ends.items():
+            key = (job, node)
+            if key in self.given and key not in self.exits and self.sequences.get(key, sequence + 1) <= sequence:
+                self.exits[key] = code
 
     def refused(self, key: Key) -> None:
         """A node did not start it; an end that was told before stands."""

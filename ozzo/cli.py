@@ -6,7 +6,6 @@ world (broker, disk); 2 the input is wrong (every finding printed at once); 130 
 
 from __future__ import annotations
 
-import csv
 import json
 import sys
 from collections.abc import Iterable
@@ -19,7 +18,9 @@ import typer
 from grid.errors import InputError, Interrupted, OzzoError
 from ozzo.cli_bench import bench_app
 from ozzo.cli_feed import feed_app
+from ozzo.cli_fit import fit_app
 from ozzo.cli_forecast import forecast_app
+from ozzo.cli_live import add_live_commands
 from ozzo.cli_replay import replay
 from ozzo.cli_reproduce import reproduce_app
 from ozzo.cli_slurm import slurm_app
@@ -34,11 +35,11 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-fit_app = typer.Typer(help="Fit the small tables in configs/data from real data.", no_args_is_help=True)
 app.add_typer(fit_app, name="fit")
 app.add_typer(bench_app, name="bench")
 app.add_typer(reproduce_app, name="reproduce")
 app.add_typer(feed_app, name="feed")
+add_live_commands(app)
 app.add_typer(forecast_app, name="forecast")
 app.add_typer(slurm_app, name="slurm")
 app.command()(sweep)
@@ -240,12 +241,17 @@ def run(
         bool, typer.Option("--nodes/--no-nodes", help="Command node agents (real processes), or stop after the rehearsal.")
     ] = True,
     port: Annotated[int, typer.Option(help="Loopback port of the event endpoint; 0 takes a free one.", min=0, max=65535)] = 0,
+    broker: Annotated[
+        str | None, typer.Option(help="Command agents that are there already: folder of the controller's credentials, or URL.")
+    ] = None,
+    password_file: Annotated[Path | None, typer.Option(help="With a URL: file of mode 600 with the password.")] = None,
+    ca: Annotated[Path | None, typer.Option(help="With a URL: root that signed the broker's certificate (PEM).")] = None,
     as_json: AsJson = False,
 ) -> None:
     """Plan, rehearse, command nodes and report: one scenario from end to end."""
     from ozzo.run import RunOptions, run_scenario
 
-    options = RunOptions(scenario, tuple(event or ()), runs, seed, day_seconds, nodes, port)
+    options = RunOptions(scenario, tuple(event or ()), runs, seed, day_seconds, nodes, port, broker, password_file, ca)
     result = run_scenario(options, quiet=as_json)
     if as_json:
         _emit(result.json, None)
@@ -290,36 +296,6 @@ def dashboards(
     from ozzo.dashboards import write_dashboards
 
     _wrote(write_dashboards(out), as_json=as_json)
-
-
-@fit_app.command("jobs")
-def fit_jobs(
-    tasks: Annotated[Path, typer.Argument(help="OpenDC task table (Parquet), for example the SURF trace.")],
-    out: Out = None,
-    as_json: AsJson = False,  # noqa: ARG001 - it is JSON either way
-) -> None:
-    """Fit the job generator's distributions to a real trace; JSON with or without --json."""
-    from ozzo.fit import fit_jobs_text
-
-    _emit(fit_jobs_text(tasks), out)
-
-
-@fit_app.command("table")
-def fit_table(
-    prices: Annotated[Path, typer.Option(help="Day-ahead market prices of one year (CSV, local clock).")],
-    carbon: Annotated[Path, typer.Option(help="Average carbon intensity (Parquet, UTC).")],
-    year: Annotated[int, typer.Option(help="Year to take.")] = 2023,
-    out: Out = None,
-    as_json: AsJson = False,
-) -> None:
-    """Make the hour-by-month table of prices and carbon intensity (CSV with its source in comments, or rows as JSON)."""
-    from ozzo.fit import hour_by_month_text
-
-    text = hour_by_month_text(prices, carbon, year)
-    if as_json:
-        rows = csv.DictReader(line for line in text.splitlines() if not line.startswith("#"))
-        text = json.dumps({"rows": list(rows)}, indent=1)
-    _emit(text, out)
 
 
 def main() -> None:

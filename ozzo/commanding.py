@@ -19,7 +19,10 @@ from grid.response.event import CapacityEvent
 from grid.response.openadr import parse_event
 from ozzo.book import few
 from ozzo.clock import AcceleratedClock
+from ozzo.credentials import Credentials
+from ozzo.fleet import specs_of
 from ozzo.live import NodeFleet
+from ozzo.remote import RemoteAgents
 from ozzo.store import Journal
 from ozzo.web.events import EventServer
 from scheduler.controller import Controller
@@ -47,6 +50,7 @@ class Order:
         policy: makes the plans after events; network: for the rehearsals, or None.
         later: groups of events with their arrival inside the horizon, in order.
         folder: run folder; day_seconds: wall seconds a day; nodes: real agents too; port: of the event endpoint.
+        credentials: of a broker with agents that are there already; None: broker and agents of this run's own.
     """
 
     scenario: Scenario
@@ -61,6 +65,7 @@ class Order:
     day_seconds: float
     nodes: bool
     port: int
+    credentials: Credentials | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,7 +133,7 @@ def carry_out(order: Order, journal: Journal, say: Callable[[str], None]) -> Car
         if order.nodes:
             clock = AcceleratedClock(scenario.horizon.start, 86400.0 / order.day_seconds)
             clock.pause()
-            fleet = NodeFleet.local(scenario, journal, order.folder / "agents", clock, progress=say)
+            fleet = _fleet(order, journal, clock, say)
             stack.enter_context(fleet)
             server = stack.enter_context(EventServer(order.folder, port=order.port, check=partial(_check, scenario, clock)))
             say(f"POST OpenADR events to {server.url}/events (bearer token in {server.token_file})")
@@ -167,6 +172,15 @@ def carry_out(order: Order, journal: Journal, say: Callable[[str], None]) -> Car
                 say(note)
     outcome = with_power_flow(controller.scenario, twin.outcome(baseline=order.expected), order.network)
     return Carried(tuple(plans), outcome, controller.scenario, commanding, tuple(notes))
+
+
+def _fleet(order: Order, journal: Journal, clock: AcceleratedClock, say: Callable[[str], None]) -> NodeFleet:
+    """Agents of this run's own, or those behind the broker that was named."""
+    if order.credentials is None:
+        return NodeFleet.local(order.scenario, journal, order.folder / "agents", clock, progress=say)
+    run = f"{order.folder.name}/"
+    agents = RemoteAgents(order.credentials, specs_of(order.scenario))
+    return NodeFleet(order.scenario, journal, agents, clock, progress=say, run=run)
 
 
 def _trouble(commanding: Commanding) -> list[str]:

@@ -30,6 +30,8 @@ VERSION = 1
 """Version of the protocol; part of every topic."""
 MAX_BYTES = 16_384
 """Largest message that either side reads."""
+ENDED_TOLD = 50
+"""Ends of jobs that a node tells in each of its states."""
 CLOCK_SKEW = timedelta(seconds=5)
 """How far in the future a command may have been issued before the node distrusts the clocks."""
 
@@ -213,10 +215,12 @@ class NodeState(Wire):
         epoch, sequence: the fence: highest seen.
         position: number of commands in its journal.
         jobs: wish by job for the jobs that are not gone; at most 500 are listed.
+        ended: exit code by job for the jobs that ended last, so that an end which nobody heard is heard of later.
         held: jobs that the cap keeps stopped although they should run.
         cap_kw: cap in force, or None when there is none.
         failsafe: the cap is the failsafe one.
         lease_left_s: lease left; 0 when it is lost or was never given.
+        power_kw: mean IT power since its state before, None when nothing measures it; power_source: ``rapl`` or ``model``.
         malformed: messages that could not be read.
         at: wall clock UTC.
     """
@@ -228,10 +232,13 @@ class NodeState(Wire):
     sequence: int = 0
     position: int = 0
     jobs: Annotated[dict[str, JobWish], Field(max_length=500)] = Field(default_factory=dict)
+    ended: Annotated[dict[str, int], Field(max_length=ENDED_TOLD)] = Field(default_factory=dict)
     held: Annotated[tuple[str, ...], Field(max_length=500)] = ()
     cap_kw: float | None = None
     failsafe: bool = False
     lease_left_s: float = 0.0
+    power_kw: float | None = None
+    power_source: Annotated[str, Field(max_length=20)] = ""
     malformed: int = 0
     at: AwareDatetime
 

@@ -15,14 +15,17 @@ import threading
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Protocol
 
 from grid.errors import TransportError
 from ozzo.agent.config import AgentConfig, builtin_programs, write_config
 from ozzo.agent.node import NodeAgent
 from ozzo.book import few
-from ozzo.broker import CONTROLLER, Broker, find_mosquitto
+from ozzo.broker import Broker, find_mosquitto
+from ozzo.broker_files import CONTROLLER
 from ozzo.commands import label
 from ozzo.environment import child_environment
+from ozzo.store import Journal
 from ozzo.transport import MemoryHub, Transport
 from scheduler.scenario import Scenario
 
@@ -43,6 +46,49 @@ class NodeSpec:
     idle_kw: float = 0.0
     failsafe_kw: float = 0.0
     peak_kw: float = 0.0
+
+
+class Agents(Protocol):
+    """Broker and agents as the fleet needs them: ``LocalAgents`` here, or ``ozzo.remote.RemoteAgents``.
+
+    Attributes:
+        scenario, nodes: name in the topics, nodes to command.
+        transport: the controller's end.
+        description, note: for reports.
+        stays: agents and jobs outlive the controller.
+    """
+
+    scenario: str
+    nodes: tuple[NodeSpec, ...]
+    transport: Transport
+    description: str
+    note: str
+    stays: bool
+
+    @property
+    def broker(self) -> Broker | None:
+        """The broker that was started for them, if one was."""
+
+    def start(self) -> None:
+        """Make the connection (and the broker)."""
+
+    def next_epoch(self, journal: Journal, above: int) -> int:
+        """A new epoch of the controller, above ``above``."""
+
+    def launch(self) -> None:
+        """Start the agents, if that is for us."""
+
+    def watch(self, pid: int) -> None:
+        """An agent has told its process id."""
+
+    def ended(self) -> bool:
+        """True when the agents' program is gone although nobody asked it to."""
+
+    def trouble(self) -> str:
+        """What a person should know when a node stays silent."""
+
+    def stop(self) -> None:
+        """End what was started; twice does no harm."""
 
 
 def specs_of(scenario: Scenario, only: Iterable[str] | None = None) -> tuple[NodeSpec, ...]:
@@ -67,6 +113,7 @@ class LocalAgents:
     """
 
     transport: Transport
+    stays = False
 
     def __init__(
         self,
@@ -119,6 +166,10 @@ class LocalAgents:
             self.stop()
             raise
 
+    def next_epoch(self, journal: Journal, above: int) -> int:
+        """The epoch of this run, from its journal; ``above`` that of every node."""
+        return journal.next_epoch(above)
+
     def _config(self, spec: NodeSpec, broker: Broker | None) -> AgentConfig:
         endpoint = broker.endpoint(spec.name) if broker is not None else None
         return AgentConfig(
@@ -127,7 +178,7 @@ class LocalAgents:
             port=endpoint.port if endpoint else 0,
             user=endpoint.user if endpoint else "",
             password=endpoint.password if endpoint else "",
-            journal=str(self.folder / f"{label(spec.name)}.sqlite"),
+            journal=str(self.folder.resolve() / f"{label(spec.name)}.sqlite"),
             programs=self._programs,
             idle_kw=spec.idle_kw,
             failsafe_kw=spec.failsafe_kw,
@@ -179,7 +230,7 @@ class LocalAgents:
         self._broker.watch(self._process.pid)
 
     def watch(self, pid: int) -> None:
-        """An agent has told its process id: whatever is left of its session at the end is killed."""
+        """An agent has told its process id: whatever is left of its session at the end is killed (a thread has none)."""
         if self._broker is not None:
             self._broker.watch(pid)
 

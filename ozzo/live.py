@@ -15,13 +15,14 @@ from __future__ import annotations
 import queue
 import time
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from types import TracebackType
 from typing import Self
 
 from grid.errors import TransportError
-from ozzo.book import JobBook, few
+from ozzo.book import JobBook
 from ozzo.clock import AcceleratedClock
 from ozzo.commands import (
     Acknowledgement,
@@ -36,11 +37,12 @@ from ozzo.commands import (
     node_of,
     topic,
 )
-from ozzo.fleet import LocalAgents, missing, specs_of
+from ozzo.fleet import Agents, LocalAgents, missing, specs_of
 from ozzo.ledger import Ledger
-from ozzo.orders import Brief, Order, orders_of, transition, without_nodes
+from ozzo.orders import Brief, Order, orders_of, stopped, transition, without_nodes
 from ozzo.sender import Sender
 from ozzo.store import Journal
+from ozzo.tally import tally
 from ozzo.transport import Delivery
 from scheduler.plan import Plan
 from scheduler.scenario import Scenario
@@ -54,10 +56,11 @@ class NodeFleet:
         self,
         scenario: Scenario,
         journal: Journal,
-        agents: LocalAgents,
+        agents: Agents,
         clock: AcceleratedClock,
         *,
         progress: Callable[[str], None] = lambda _: None,
+        run: str = "",
     ) -> None:
         """Prepare; ``start`` (or entering the context) starts everything.
 
@@ -67,6 +70,7 @@ class NodeFleet:
             agents: broker and agents.
             clock: scenario time.
             progress: takes a line whenever there is something to tell.
+            run: goes before the names of jobs on nodes that outlive this run.
         """
         core_kw = {
             f"{site.name}.{group.name}-{i}": group.core_kw
@@ -74,7 +78,7 @@ class NodeFleet:
             for group in site.nodes
             for i in range(group.count)
         }
-        self._brief = Brief({job.name: job for job in scenario.jobs}, core_kw, clock.speed)
+        self._brief = Brief({job.name: job for job in scenario.jobs}, core_kw, clock.speed, run)
         self._journal, self._agents, self._clock, self._progress = journal, agents, clock, progress
         self._peak_kw = {spec.name: spec.peak_kw for spec in agents.nodes}
         self._inbox: queue.SimpleQueue[Delivery] = queue.SimpleQueue()
@@ -82,6 +86,8 @@ class NodeFleet:
         self._pending: list[Order] = []
         self._book = JobBook()
         self._silent: set[str] = set()
+        self._unsure: set[str] = set()
+        self._connections = 0
         self._ledger = Ledger()
         self._notes: list[str] = []
         self.states: dict[str, NodeState] = {}
@@ -122,11 +128,14 @@ class NodeFleet:
         try:
             self._agents.start()
             scenario = self._agents.scenario
-            self._sender = Sender(scenario, self._agents.transport, self._journal, self._ledger, self._peak_kw)
             for channel in (Channel.ACK, Channel.STATE):
                 self._agents.transport.subscribe(topic(scenario, "+", channel), self._inbox.put)
             self._agents.launch()
             self._await_births(timeout_s)
+            epoch = self._agents.next_epoch(self._journal, max((state.epoch for state in self.states.values()), default=0))
+            self._sender = Sender(scenario, self._agents.transport, self._journal, self._ledger, self._peak_kw, epoch)
+            self._sender.needs_cap |= {node for node, state in self.states.items() if state.failsafe}
+            self._connections = self._agents.transport.connections
             self._sender.begin_heartbeats()
         except BaseException:
             self.close()
@@ -145,7 +154,7 @@ class NodeFleet:
         mute = without_nodes(plan)
         if mute:
             self._notes.append(f"{len(mute)} runs of plan {plan.id} name no node, so nobody was told to run them.")
-            self._book.untold |= {run.job for run in mute}
+            self._book.untold |= {self._brief.run + run.job for run in mute}
         if self._book.given or self._pending:
             orders = transition(plan, self._brief, from_slot, self._book.alive(), self._pending)
         else:
@@ -181,7 +190,7 @@ class NodeFleet:
                 return now
             target = min(until, self._pending[0].due) if self._pending else until
             self._take(min(0.05, self._clock.wall_s_until(target)))
-            self._voice.repeat()
+            self._repeat()
 
     def settle(self, timeout_s: float = 10.0) -> None:
         """Wait (wall time) until all commands are answered and all processes that should end have ended.
@@ -193,8 +202,16 @@ class NodeFleet:
             if not self._book.ending(self._silent) and not self._ledger.is_open(self._silent):
                 return
             self._take(0.05)
-            self._voice.repeat()
+            self._repeat()
         self._notes.append(f"Not everything was answered {timeout_s:.0f} s after the end.")
+
+    def _repeat(self) -> None:
+        """Repeat what is not answered; remember which nodes may not know what they should do."""
+        self._unsure |= self._voice.repeat()
+        if self._agents.transport.connections != self._connections:
+            self._connections = self._agents.transport.connections
+            self._unsure |= self.states.keys()
+            self._journal.append("reconnected", datetime.now(UTC), {"connections": self._connections})
 
     def carry_out(self, plan: Plan, from_slot: int = 0, *, wake: Callable[[], bool] = lambda: False) -> Commanding:
         """``replace``, ``advance`` to the end of the plan's horizon (or until ``wake()``), and ``settle`` at that end."""
@@ -205,32 +222,19 @@ class NodeFleet:
 
     def commanding(self) -> Commanding:
         """What commanding has come to so far (heartbeats are not counted)."""
-        counts = self._ledger.counts()
         run, failed = self._book.outcome(self._clock.now())
+        ends = run, tuple(name.removeprefix(self._brief.run) for name in failed)
         notes = [self._agents.note, *self._notes]
-        if counts.silent:
-            notes.append(f"{counts.silent} commands were not answered before their not-after.")
-        if failed:
-            notes.append(f"Jobs that did not end well: {few(failed)}.")
-        return Commanding(
-            transport=self.description,
-            nodes=len(self.states),
-            commands=counts.commands,
-            accepted=counts.accepted,
-            applied=counts.applied,
-            failed=counts.failed,
-            late=counts.late,
-            jobs_run=len(run),
-            worst_ack_s=counts.worst_ack_s,
-            speed=self._clock.speed,
-            note=" ".join(note for note in notes if note),
-            jobs_failed=len(failed),
-            silent_nodes=tuple(sorted(self._silent)),
-        )
+        about = (self.description, len(self.states), self._clock.speed)
+        return tally(self._ledger.counts(), ends, notes, about, tuple(sorted(self._silent)))
 
     def close(self) -> None:
-        """Stop heartbeats, agents and broker; twice does no harm."""
+        """Stop heartbeats, agents and broker, and jobs on nodes that outlive us; twice does no harm."""
         if self._sender is not None:
+            left = self._book.alive().values() if self._agents.stays else ()
+            for order in [order for order in left if order.desired.state is not JobWish.STOPPED]:
+                with suppress(TransportError):
+                    self._give(stopped(order, "the run has ended"))
             self._sender.close()
         self._agents.stop()
 
@@ -243,7 +247,7 @@ class NodeFleet:
 
     def _give(self, order: Order) -> None:
         self._book.give(order)
-        self._voice.send(order.node, order.desired, order, order.reason)
+        self._book.sequences[order.key] = self._voice.send(order.node, order.desired, order, order.reason).sequence
 
     def _take(self, timeout_s: float) -> None:
         """Take all messages that are there, waiting at most ``timeout_s`` for the first."""
@@ -280,19 +284,33 @@ class NodeFleet:
         if node in self._silent:
             self._silent.discard(node)
             self._notes.append(f"Node {node} went silent and came back.")
-        if state.failsafe:
-            self._voice.needs_cap.add(node)
+            self._unsure.add(node)
         if before is None or before.pid != state.pid:
             self._journal.append("node", datetime.now(UTC), {"node": node, "pid": state.pid, "epoch": state.epoch})
-            if self._agents.broker is not None:
-                self._agents.watch(state.pid)
+            self._agents.watch(state.pid)
             if before is not None:
-                for order in self._book.lost(node):  # its jobs went with its process: state again what it should do now
-                    self._give(order)
+                self._unsure.add(node)
+        if self._sender is not None:
+            self._reconcile(self._sender, state)
+
+    def _reconcile(self, voice: Sender, state: NodeState) -> None:
+        """Book what a node says has ended, and state again what it should do when something may have got lost on the way."""
+        if state.epoch > voice.epoch:
+            voice.retire(f"another controller, of epoch {state.epoch}, has taken over; this one had {voice.epoch}")
+        if state.failsafe:
+            voice.needs_cap.add(state.node)
+        if state.epoch == voice.epoch:
+            self._book.heard(state.node, state.ended, state.sequence)
+        if state.node in self._unsure:
+            self._unsure.discard(state.node)
+            for order in () if voice.retired else self._book.lost(state.node):
+                self._give(order)
 
     def _answered(self, acknowledgement: Acknowledgement, node: str) -> None:
         if acknowledgement.node != node:
             raise ValueError(f"node {acknowledgement.node!r} answers on the topic of {node!r}")
+        if acknowledgement.code is RefusalCode.STALE_EPOCH and acknowledgement.epoch == self._voice.epoch:
+            self._voice.retire(f"another controller has taken over: node {node} says that {acknowledgement.text}")
         entry = self._ledger.answered(acknowledgement)
         if entry is None:
             if acknowledgement.stage is not Stage.REFUSED:  # heartbeats are not in the ledger; only refusals answer them
@@ -301,7 +319,9 @@ class NodeFleet:
         self._journal.record_acknowledgement(acknowledgement)
         desired = entry.command.desired
         if isinstance(desired, JobState):
-            if acknowledgement.stage is Stage.ENDED:
+            told = acknowledgement.measured
+            gone = acknowledgement.stage is Stage.APPLIED and "exit_code" in told and not told.get("running")
+            if acknowledgement.stage is Stage.ENDED or gone:
                 self._book.ended((desired.job, node), int(acknowledgement.measured.get("exit_code", -1)))
             elif acknowledgement.stage in {Stage.FAILED, Stage.REFUSED}:
                 self._failed(entry.command, acknowledgement, desired)

@@ -8,7 +8,9 @@ in a log line, an error or an argument list.
 from __future__ import annotations
 
 import math
+import ssl
 import threading
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -22,6 +24,9 @@ from paho.mqtt.subscribeoptions import SubscribeOptions
 from grid.errors import TransportError
 from ozzo.transport import Delivery, Handler, matches
 
+TAKEN_OVER = 142
+"""Reason code "Session taken over" of a DISCONNECT (MQTT 5.0, section 3.14.2.1)."""
+
 
 @dataclass(frozen=True, slots=True)
 class Endpoint:
@@ -32,6 +37,8 @@ class Endpoint:
         user: user name, also the client id.
         password: secret; not part of ``repr``.
         keepalive_s: after one and a half of it in silence the broker sends the will.
+        tls: speak TLS (1.2 or later) and check the broker's certificate and name.
+        ca_file: root that must have signed it; those of the system when empty.
     """
 
     host: str
@@ -39,6 +46,8 @@ class Endpoint:
     user: str
     password: str = field(repr=False)
     keepalive_s: int = 10
+    tls: bool = False
+    ca_file: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,8 +58,26 @@ class Will:
     payload: bytes
 
 
+class _ClosingSocket(ssl.SSLSocket):
+    """Closes itself when the handshake fails, which paho leaves to the garbage collector."""
+
+    def do_handshake(self, block: bool = False) -> None:
+        """See ``ssl.SSLSocket``."""
+        try:
+            super().do_handshake(block)
+        except (ssl.SSLWantReadError, ssl.SSLWantWriteError):
+            raise
+        except OSError:
+            self.close()
+            raise
+
+
 class MqttTransport:
-    """One connection to a broker; its network thread is a daemon."""
+    """One connection to a broker; its network thread is a daemon.
+
+    Attributes:
+        connections: how often the broker has accepted us; above 1 there was a reconnect, before which messages may be lost.
+    """
 
     def __init__(
         self,
@@ -61,6 +88,8 @@ class MqttTransport:
         session_s: int = 0,
         timeout_s: float = 10.0,
         broker: str = "",
+        patient: bool = False,
+        on_trouble: Callable[[str], None] = lambda _: None,
     ) -> None:
         """Connect and wait until the broker has accepted.
 
@@ -71,16 +100,20 @@ class MqttTransport:
             session_s: for how long the broker keeps messages for this client while it is away.
             timeout_s: how long to wait for an answer of the broker.
             broker: name and version of the broker, for reports.
+            patient: do not wait; go on trying for ever, and obey nobody until then.
+            on_trouble: takes a line when a patient one is refused or its broker is away (once for each reason).
 
         Raises:
-            TransportError: no broker there, or it refused us.
+            TransportError: no broker there, or it refused us (a patient one: only when its root certificate is no good).
         """
         self._endpoint, self._timeout_s, self._broker = endpoint, timeout_s, broker
         self._manual_ack, self._closed = manual_ack, False
+        self._patient, self._on_trouble, self._told = patient, on_trouble, ""
         self._handlers: dict[str, Handler] = {}
         self._early: list[Delivery] = []
         self._hand_over = threading.RLock()
         self._answered, self._refusal = threading.Event(), ""
+        self.connections, self._lost = 0, ""
         self._granted: dict[int, list[ReasonCode]] = {}
         self._grant = threading.Condition()
         self._client = paho.Client(
@@ -91,19 +124,45 @@ class MqttTransport:
         self._client.max_inflight_messages_set(100)
         if will is not None:
             self._client.will_set(will.topic, will.payload, qos=1, retain=True)
+        if endpoint.tls:
+            self._secure(endpoint)
         self._client.on_connect = self._on_connect
+        self._client.on_connect_fail = lambda *_: self._trouble("no broker there")
+        self._client.on_disconnect = self._on_disconnect
         self._client.on_message = self._on_message
         self._client.on_subscribe = self._on_subscribe
         self._connect(session_s)
 
+    def _secure(self, endpoint: Endpoint) -> None:
+        """TLS 1.2 or later, the broker's certificate and name checked."""
+        try:
+            context = ssl.create_default_context(cafile=endpoint.ca_file or None)
+        except OSError as error:  # also ssl.SSLError: the file holds no certificate
+            raise TransportError(f"root certificate {endpoint.ca_file}: {error}") from error
+        context.minimum_version = ssl.TLSVersion.TLSv1_2
+        context.sslsocket_class = _ClosingSocket
+        self._client.tls_set_context(context)
+
+    @property
+    def _place(self) -> str:
+        return f"{self._endpoint.host}:{self._endpoint.port}"
+
+    def _trouble(self, what: str) -> None:
+        """Tell a new trouble once."""
+        if self._patient and what != self._told:
+            self._told = what
+            self._on_trouble(f"broker at {self._place}: {what}")
+
     def _connect(self, session_s: int) -> None:
         properties = Properties(PacketTypes.CONNECT)  # type: ignore[no-untyped-call]
         properties.SessionExpiryInterval = session_s
-        place = f"{self._endpoint.host}:{self._endpoint.port}"
+        place, about = self._place, (self._endpoint.host, self._endpoint.port, self._endpoint.keepalive_s)
+        if self._patient:
+            self._client.connect_async(*about, clean_start=False, properties=properties)
+            self._client.loop_start()  # it tries the first connection again and again too
+            return
         try:
-            self._client.connect(
-                self._endpoint.host, self._endpoint.port, self._endpoint.keepalive_s, clean_start=False, properties=properties
-            )
+            self._client.connect(*about, clean_start=False, properties=properties)
         except OSError as error:
             raise TransportError(f"no broker at {place}: {error}") from error
         self._client.loop_start()
@@ -118,11 +177,20 @@ class MqttTransport:
     def _on_connect(self, client: paho.Client, _data: Any, _flags: Any, reason: ReasonCode, _properties: Any) -> None:
         if reason.is_failure:
             self._refusal = str(reason)
+            self._trouble(f"refused user {self._endpoint.user}: {reason}")
         else:
-            self._refusal = ""
+            self._refusal, self._told = "", ""
+            self.connections += 1
             for pattern in list(self._handlers):
                 client.subscribe(pattern, options=SubscribeOptions(qos=1))
         self._answered.set()
+
+    def _on_disconnect(self, _client: paho.Client, _data: Any, _flags: Any, reason: ReasonCode, _properties: Any) -> None:
+        if reason.value == TAKEN_OVER and not self._patient:  # two controllers on one session would throw each other out for ever
+            self._lost = "another client with our user has taken our session over"
+            self._client.disconnect()
+        if not self._closed and not self._refusal:
+            self._trouble(f"connection lost ({reason})")
 
     def _on_subscribe(self, _client: paho.Client, _data: Any, mid: int, reasons: list[ReasonCode], _properties: Any) -> None:
         with self._grant:
@@ -158,6 +226,8 @@ class MqttTransport:
         """See ``Transport``; while the broker is away, messages wait here for the reconnect."""
         if self._closed:
             raise TransportError(f"publish on {topic} after close")
+        if self._lost:
+            raise TransportError(f"broker at {self._place}: {self._lost}")
         properties = Properties(PacketTypes.PUBLISH)  # type: ignore[no-untyped-call]
         if expiry_s is not None:
             properties.MessageExpiryInterval = max(1, math.ceil(expiry_s))
@@ -176,6 +246,8 @@ class MqttTransport:
             for delivery in waiting:
                 handler(delivery)
         result, mid = self._client.subscribe(pattern, options=SubscribeOptions(qos=1))
+        if self._patient and result == paho.MQTT_ERR_NO_CONN:
+            return  # it is asked for at every connection
         if result != paho.MQTT_ERR_SUCCESS or mid is None:
             raise TransportError(f"subscribe to {pattern}: {paho.error_string(result)}")
         with self._grant:

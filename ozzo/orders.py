@@ -64,11 +64,13 @@ class Brief:
         jobs: the workload by name.
         core_kw: IT power that one busy core adds, by node name.
         speed: scenario seconds per wall second.
+        run: goes before the name of each job on the nodes, so that they never take it for the job of another run.
     """
 
     jobs: Mapping[str, Job]
     core_kw: Mapping[str, float]
     speed: float
+    run: str = ""
 
 
 def _pieces(plan: Plan, from_slot: int) -> dict[tuple[str, str], list[tuple[int, int]]]:
@@ -104,7 +106,7 @@ def orders_of(plan: Plan, brief: Brief, from_slot: int = 0) -> list[Order]:
         slots = sum(end - start for start, end in pieces)
         seconds = max(SHORTEST_S, slots * plan.horizon.step_s / brief.speed)
         running = JobState(
-            job=name,
+            job=brief.run + name,
             state=JobWish.RUNNING,
             argv=tuple(part.replace("{seconds}", f"{seconds:.3f}") for part in job.command),
             seconds=seconds,
@@ -146,13 +148,18 @@ def transition(
         fresh.setdefault(order.key, []).append(order)
     orders = list(kept)
     for key, order in current.items():
-        orders += _continued(order, fresh.pop(key, []), moment, plan)
+        orders += _continued(order, fresh.pop(key, []), moment, plan, brief.run)
     for mine in fresh.values():
         orders += mine
     return in_order(orders)
 
 
-def _continued(before: Order, mine: list[Order], moment: datetime, plan: Plan) -> list[Order]:
+def stopped(order: Order, reason: str) -> Order:
+    """The order that the job of another one should be gone."""
+    return replace(order, desired=order.desired.model_copy(update={"state": JobWish.STOPPED}), reason=reason)
+
+
+def _continued(before: Order, mine: list[Order], moment: datetime, plan: Plan, run: str) -> list[Order]:
     """Orders for a job that has a process (or is about to), when ``moment`` takes over with ``mine``."""
     wish = before.desired.state
     if wish is JobWish.STOPPED:
@@ -161,7 +168,7 @@ def _continued(before: Order, mine: list[Order], moment: datetime, plan: Plan) -
         if before.until <= moment:
             return []
         dropped = {entry.name: entry.reason.text for entry in plan.dropped}
-        reason = dropped.get(before.desired.job, "the new plan does not run it here")
+        reason = dropped.get(before.desired.job.removeprefix(run), "the new plan does not run it here")
         stopped = before.desired.model_copy(update={"state": JobWish.STOPPED})
         return [Order(moment, before.node, stopped, reason, plan.id, moment)]
     same = [  # the process keeps the run time and the limit that it was started with

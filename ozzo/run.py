@@ -247,12 +247,23 @@ def _work(state: RunState, arrivals: list[tuple[CapacityEvent, ...]], journal: J
             day_seconds=state.options.day_seconds,
             nodes=state.options.nodes,
             port=state.options.port,
+            credentials=_credentials(state),
         )
         carried = carry_out(order, journal, console.line)
         state.plans = list(carried.plans)
         state.outcome, state.scenario, state.commanding = carried.outcome, carried.scenario, carried.commanding
         state.notes += carried.notes
         baselines_with_events(state, network, console)
+
+
+def _credentials(state: RunState) -> Any:
+    """Of the broker that was named, or None."""
+    options = state.options
+    if options.broker is None:
+        return None
+    from ozzo.remote import controller_credentials
+
+    return controller_credentials(options.broker, state.scenario.name, options.password_file, options.ca_file)
 
 
 def _network(scenario: Scenario, console: Console, timed: Timed) -> Any:

@@ -34,6 +34,7 @@ class RunOptions:
         runs: folder that the run folder is made in; seed: another seed than the scenario's.
         day_seconds: wall seconds that 24 hours take while nodes are commanded.
         nodes: command node agents; port: loopback port of the event endpoint (0: a free one).
+        broker: folder of credentials or URL of a broker with agents that are there already; password_file, ca_file: with a URL.
     """
 
     scenario: Path
@@ -43,6 +44,9 @@ class RunOptions:
     day_seconds: float
     nodes: bool
     port: int
+    broker: str | None = None
+    password_file: Path | None = None
+    ca_file: Path | None = None
 
 
 @dataclass

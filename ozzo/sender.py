@@ -6,6 +6,7 @@ import threading
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 
+from grid.errors import TransportError
 from ozzo.commands import CapState, Channel, Command, Hello, JobState, topic, uuid7
 from ozzo.ledger import Ledger
 from ozzo.orders import Order
@@ -22,28 +23,32 @@ class Sender:
     """Sends commands of one epoch; may be used while its heartbeat thread runs.
 
     Attributes:
+        epoch: number of this controller's life.
+        retired: why it may not speak any more, or empty.
         needs_cap: nodes that came out of failsafe; each heartbeat renews their cap. Add to it, any time.
     """
 
     def __init__(
-        self, scenario: str, transport: Transport, journal: Journal, ledger: Ledger, peak_kw: Mapping[str, float]
+        self, scenario: str, transport: Transport, journal: Journal, ledger: Ledger, peak_kw: Mapping[str, float], epoch: int
     ) -> None:
         """Begin an epoch.
 
         Args:
             scenario: name in the topics.
             transport: the controller's end.
-            journal: gives the epoch, keeps every command before it is sent.
+            journal: keeps every command before it is sent.
+            epoch: number of this controller's life, above all before.
             ledger: waits for answers.
             peak_kw: highest IT power by node; all these nodes get heartbeats.
         """
         self._scenario, self._transport, self._journal, self._ledger = scenario, transport, journal, ledger
         self._peak_kw = peak_kw
-        self._epoch, self._sequence = journal.next_epoch(), 0
+        self.epoch, self._sequence = epoch, 0
         self._lock = threading.Lock()
         self._quiet = threading.Event()
         self._heart: threading.Thread | None = None
         self.needs_cap: set[str] = set()
+        self.retired = ""
 
     def begin_heartbeats(self) -> None:
         """Start the thread."""
@@ -56,17 +61,38 @@ class Sender:
         if self._heart is not None:
             self._heart.join()
 
-    def send(self, node: str, desired: JobState | CapState, order: Order | None, reason: str) -> None:
-        """Journal first, then send; the ledger waits for the answer."""
+    def retire(self, why: str) -> None:
+        """Another controller has taken over: nothing is sent from now on, and who tries gets a ``TransportError``."""
+        self.retired = self.retired or why
+        self._quiet.set()
+
+    def send(self, node: str, desired: JobState | CapState, order: Order | None, reason: str) -> Command:
+        """Journal first, then send; the ledger waits for the answer.
+
+        Returns:
+            What was sent.
+
+        Raises:
+            TransportError: another controller has taken over, or the carrier refused it.
+        """
         with self._lock:
+            if self.retired:
+                raise TransportError(self.retired)
             command = self._command(node, desired, order, reason)
             payload = command.encode()
             self._journal.record_command(command)
             self._ledger.add(command, payload)
             self._publish(node, payload)
+        return command
 
-    def repeat(self) -> None:
-        """Send unanswered commands again, with the same id, until their not-after."""
+    def repeat(self) -> set[str]:
+        """Send unanswered commands again, with the same id, until their not-after; nodes that let one pass.
+
+        Raises:
+            TransportError: another controller has taken over, or the carrier refused it.
+        """
+        if self.retired:
+            raise TransportError(self.retired)
         again, lost = self._ledger.due()
         for entry in again:
             with self._lock:
@@ -74,6 +100,7 @@ class Sender:
         for entry in lost:
             facts = {"command": str(entry.command.id), "node": entry.command.node}
             self._journal.append("unanswered", datetime.now(UTC), facts)
+        return {entry.command.node for entry in lost}
 
     def _command(self, node: str, desired: JobState | CapState | Hello, order: Order | None, reason: str) -> Command:
         """The next command of this epoch; call it with the lock held, so that sequences leave in order."""
@@ -81,7 +108,7 @@ class Sender:
         now = datetime.now(UTC)
         return Command(
             id=uuid7(),
-            epoch=self._epoch,
+            epoch=self.epoch,
             sequence=self._sequence,
             issued_at=now,
             not_after=now + timedelta(seconds=NOT_AFTER_S),
@@ -99,10 +126,16 @@ class Sender:
     def _beat(self) -> None:
         """The heartbeat thread: renew every node's lease, and the cap of those that came out of failsafe."""
         while not self._quiet.wait(LEASE_S / 3):
-            for node in self._peak_kw:
-                with self._lock:
-                    if self._quiet.is_set():
-                        return
-                    self._publish(node, self._command(node, Hello(), None, "").encode())
-                if node in self.needs_cap:
-                    self.send(node, CapState(cap_kw=self._peak_kw[node]), None, "the node may use its full power again")
+            try:
+                self._greet()
+            except TransportError as error:  # the next one who sends is told
+                self.retire(str(error))
+
+    def _greet(self) -> None:
+        for node in self._peak_kw:
+            with self._lock:
+                if self._quiet.is_set():
+                    return
+                self._publish(node, self._command(node, Hello(), None, "").encode())
+            if node in self.needs_cap:
+                self.send(node, CapState(cap_kw=self._peak_kw[node]), None, "the node may use its full power again")

@@ -89,13 +89,16 @@ class Journal:
                 raise
             self._connection.execute("COMMIT")
 
-    def next_epoch(self) -> int:
-        """A new epoch, one above all before; it is on disk when this returns."""
+    def next_epoch(self, above: int = 0) -> int:
+        """A new epoch, above all before and above ``above``; it is on disk when this returns."""
         with self._lock:
             self._connection.execute("PRAGMA synchronous = FULL")
             try:
                 with self._transaction() as connection:
-                    connection.execute("INSERT INTO meta VALUES ('epoch', 1) ON CONFLICT (key) DO UPDATE SET value = value + 1")
+                    connection.execute(
+                        "INSERT INTO meta VALUES ('epoch', :low) ON CONFLICT (key) DO UPDATE SET value = max(value + 1, :low)",
+                        {"low": above + 1},
+                    )
                     (epoch,) = connection.execute("SELECT value FROM meta WHERE key = 'epoch'").fetchone()
             finally:
                 self._connection.execute("PRAGMA synchronous = NORMAL")

@@ -40,6 +40,9 @@ Handler = Callable[[Delivery], None]
 class Transport(Protocol):
     """Publishes and receives."""
 
+    connections: int
+    """How often the carrier has taken us on; when it grows there was a reconnect, and what was sent before it may be lost."""
+
     @property
     def description(self) -> str:
         """Name in words for reports, for example ``mqtt (mosquitto 2.0.11)``."""
@@ -109,6 +112,7 @@ class MemoryTransport:
     def __init__(self, hub: MemoryHub) -> None:
         self._hub = hub
         self._closed = False
+        self.connections = 1
 
     @property
     def description(self) -> str:

@@ -18,18 +18,35 @@ from pathlib import Path
 from grid.errors import OzzoError
 from ozzo.agent.config import AgentConfig, read_config
 from ozzo.agent.node import NodeAgent, death_of
-from ozzo.mqtt import Endpoint, MqttTransport, Will
+from ozzo.mqtt import MqttTransport, Will
 
 SESSION_S = 60
 """For how long the broker keeps commands for a node that lost its connection (they expire by themselves too)."""
 
 
-def run_agent(config: AgentConfig, watch_fd: int | None) -> int:
-    """Run one agent until it ends; the exit code."""
+def complain(line: str) -> None:
+    """One line for whoever keeps the node."""
+    print(line, file=sys.stderr, flush=True)
+
+
+def run_agent(config: AgentConfig, watch_fd: int | None, *, patient: bool = False) -> int:
+    """Run one agent until it ends; the exit code.
+
+    Args:
+        config: its settings.
+        watch_fd: it leaves when this ends.
+        patient: it does not need the broker to begin, and goes on without it (it keeps its jobs, under the failsafe cap).
+    """
     will_topic, will_payload = death_of(config)
-    endpoint = Endpoint(config.host, config.port, config.user, config.password)
-    transport = MqttTransport(endpoint, will=Will(will_topic, will_payload), manual_ack=True, session_s=SESSION_S)
-    agent = NodeAgent(config, transport, watch_fd=watch_fd)
+    transport = MqttTransport(
+        config.endpoint(),
+        will=Will(will_topic, will_payload),
+        manual_ack=True,
+        session_s=SESSION_S,
+        patient=patient,
+        on_trouble=complain,
+    )
+    agent = NodeAgent(config, transport, watch_fd=watch_fd, note=complain if patient else lambda _: None)
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: agent.stop())
     try:

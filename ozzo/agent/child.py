@@ -103,10 +103,14 @@ class Child:
             time.sleep(0.001)
         return True  # it has ended meanwhile, which its pidfd will tell
 
-    def terminate(self) -> None:
-        """Ask the group to end (a frozen one is woken for it)."""
-        self._signal(signal.SIGTERM)
+    def tell(self, number: signal.Signals) -> None:
+        """A signal to the group; a frozen one is woken for it."""
+        self._signal(number)
         self.thaw()
+
+    def terminate(self) -> None:
+        """Ask the group to end."""
+        self.tell(signal.SIGTERM)
 
     def kill(self) -> None:
         """End the group."""

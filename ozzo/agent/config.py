@@ -1,18 +1,43 @@
-"""Settings of one node agent, from a JSON file that only its owner may read (it holds the broker password)."""
+"""Settings of one node agent, from a JSON file that only its owner may read (it may hold the broker password)."""
 
 from __future__ import annotations
 
-import stat
+import difflib
+import json
+import pwd
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
-from pydantic import Field, ValidationError, field_validator
+from pydantic import Field, ValidationError, field_validator, model_validator
 
 from grid.errors import Finding, InputError
 from ozzo.commands import Name, Wire
+from ozzo.mqtt import Endpoint
+from ozzo.private import read_private
 
 HERE = Path(__file__).parent
+Checkpoint = Literal["SIGUSR1", "SIGUSR2", "SIGHUP", "SIGINT"]
+PATHS = ("journal", "password_file", "ca_file", "work_folder")
+"""Settings that name files; relative ones are meant from the folder of the settings file."""
+
+
+class Limits(Wire):
+    """Resource limits of every process of a job (setrlimit(2)); None leaves what the agent has.
+
+    Attributes:
+        cpu_s: computing time, whole seconds; SIGKILL follows.
+        memory_mb: address space of one process, MB (10^6 bytes).
+        file_mb: largest file that it may write, MB.
+        files: open files at once.
+        processes: processes of the user at once; nothing for root.
+    """
+
+    cpu_s: Annotated[int, Field(ge=1)] | None = None
+    memory_mb: Annotated[int, Field(ge=1)] | None = None
+    file_mb: Annotated[int, Field(ge=0)] | None = None
+    files: Annotated[int, Field(ge=8)] | None = None
+    processes: Annotated[int, Field(ge=1)] | None = None
 
 
 class AgentConfig(Wire):
@@ -21,8 +46,11 @@ class AgentConfig(Wire):
     Attributes:
         scenario, node: names, part of the topics.
         host, port, user, password: the broker.
-        journal: file of the node's journal.
+        password_file: file of mode 600 with the password, instead of ``password``.
+        tls, ca_file: speak TLS; root that signed the broker's certificate (those of the system when empty).
+        journal: file of the node's journal; with ``keep_jobs`` the folders of jobs are beside it.
         programs: programs that jobs may run: name in the job's argument list -> absolute path and fixed first arguments.
+        builtin: also allow ``sleep`` and ``work``, which ship with the system and with ozzo.
         idle_kw: IT power of the node without jobs.
         failsafe_kw: IT power cap without a controller.
         failsafe_hold_s: shortest stay in failsafe.
@@ -30,7 +58,19 @@ class AgentConfig(Wire):
         orphan_s: without a word of the controller for this long, it stops its jobs and leaves; None: it stays.
         max_jobs: most jobs at once.
         stop_grace_s: time between SIGTERM and SIGKILL.
-        work_folder: working directory of the jobs.
+        work_folder: working directory of the jobs; when empty each job has one of its own.
+        keep_jobs: jobs live on when the agent dies or leaves, and the next agent takes them over. Without it they die with it.
+        alone_s: a kept job is paused once no agent has been there for this long.
+        cgroup: ``auto`` puts each kept job into a cgroup of its own where that is allowed, ``none`` never does, else the folder
+            of a cgroup v2 to make them in.
+        checkpoint: program -> signal that tells it to save its work before it is asked to end.
+        checkpoint_grace_s: time between that signal and SIGTERM.
+        run_as: user that kept jobs run as (the agent must be root); the agent's own when empty.
+        limits: resource limits of kept jobs.
+        power: ``auto`` measures with RAPL, else with the model; ``rapl``, ``model``, ``none``.
+        peak_kw: IT power with all processors busy, for the model.
+        rest_kw: IT power of the node beside its processors, added to what RAPL counts.
+        output_bytes: most bytes of output kept of a kept job (twice that on disk).
     """
 
     scenario: Name
@@ -39,8 +79,12 @@ class AgentConfig(Wire):
     port: Annotated[int, Field(ge=0, le=65535)] = 0
     user: str = ""
     password: Annotated[str, Field(repr=False)] = ""
+    password_file: str = ""
+    tls: bool = False
+    ca_file: str = ""
     journal: str
     programs: dict[str, tuple[str, ...]]
+    builtin: bool = False
     idle_kw: Annotated[float, Field(ge=0)] = 0.0
     failsafe_kw: Annotated[float, Field(ge=0)] = 0.0
     failsafe_hold_s: Annotated[float, Field(ge=0)] = 10.0
@@ -48,7 +92,18 @@ class AgentConfig(Wire):
     orphan_s: Annotated[float, Field(gt=0)] | None = None
     max_jobs: Annotated[int, Field(ge=1, le=500)] = 256
     stop_grace_s: Annotated[float, Field(ge=0)] = 1.0
-    work_folder: str = "/"
+    work_folder: str = ""
+    keep_jobs: bool = False
+    alone_s: Annotated[float, Field(gt=0)] = 60.0
+    cgroup: str = "auto"
+    checkpoint: dict[str, Checkpoint] = Field(default_factory=dict)
+    checkpoint_grace_s: Annotated[float, Field(ge=0)] = 10.0
+    run_as: str = ""
+    limits: Limits = Limits()
+    power: Literal["auto", "rapl", "model", "none"] = "auto"
+    peak_kw: Annotated[float, Field(gt=0)] | None = None
+    rest_kw: Annotated[float, Field(ge=0)] = 0.0
+    output_bytes: Annotated[int, Field(ge=1000, le=10**9)] = 1_000_000
 
     @field_validator("programs")
     @classmethod
@@ -57,6 +112,41 @@ class AgentConfig(Wire):
             if not argv or not Path(argv[0]).is_absolute():
                 raise ValueError(f"program {name!r} needs an absolute path")
         return value
+
+    @field_validator("run_as")
+    @classmethod
+    def _known_user(cls, value: str) -> str:
+        if value and not any(entry.pw_name == value for entry in pwd.getpwall()):
+            raise ValueError(f"no user {value!r} on this machine")
+        return value
+
+    @model_validator(mode="after")
+    def _belong_together(self) -> AgentConfig:
+        if self.password and self.password_file:
+            raise ValueError("password and password_file: one of them")
+        unknown = sorted(self.checkpoint.keys() - self.allowed().keys())
+        if unknown:
+            raise ValueError(f"checkpoint names {', '.join(unknown)}, which programs does not allow")
+        if self.peak_kw is not None and self.peak_kw < self.idle_kw:
+            raise ValueError("peak_kw is below idle_kw")
+        if not self.keep_jobs and (self.run_as or self.limits != Limits()):
+            raise ValueError("run_as and limits need keep_jobs")
+        return self
+
+    def allowed(self) -> dict[str, tuple[str, ...]]:
+        """Programs that jobs may run."""
+        return (builtin_programs() if self.builtin else {}) | self.programs
+
+    def endpoint(self) -> Endpoint:
+        """Where the broker is and as whom to speak to it.
+
+        Raises:
+            InputError: the password file is missing, or others may read it.
+        """
+        password = self.password
+        if self.password_file:
+            password = read_private(Path(self.password_file), "the password of the broker's user").partition("\n")[0].strip()
+        return Endpoint(self.host, self.port, self.user, password, tls=self.tls, ca_file=self.ca_file)
 
 
 def builtin_programs() -> dict[str, tuple[str, ...]]:
@@ -69,28 +159,35 @@ def builtin_programs() -> dict[str, tuple[str, ...]]:
 
 
 def read_config(path: Path) -> AgentConfig:
-    """Read the settings.
+    """Read the settings; ``path`` may be the folder that ``agent.json`` lies in.
 
     Raises:
-        InputError: the file is missing, readable by others, or wrong.
+        InputError: the file is missing, readable by others, or wrong: everything at once.
     """
+    path = path / "agent.json" if path.is_dir() else path
+    text = read_private(path, "settings of an agent, maybe with a password")
     try:
-        mode = path.stat().st_mode
-        text = path.read_text(encoding="utf-8")
-    except OSError as error:
-        raise InputError([Finding(str(path), None, "", str(error), "a readable settings file")]) from error
-    if mode & (stat.S_IRWXG | stat.S_IRWXO):
-        raise InputError(
-            [Finding(str(path), None, "", f"mode {stat.S_IMODE(mode):o}", "mode 600: it holds a password (chmod 600)")]
-        )
-    try:
-        return AgentConfig.model_validate_json(text)
+        config = AgentConfig.model_validate_json(text)
     except ValidationError as error:
-        findings = [
-            Finding(str(path), None, ".".join(map(str, item["loc"])), item["type"], item["msg"])
-            for item in error.errors(include_input=False, include_url=False)
-        ]
-        raise InputError(findings) from None
+        raise InputError([_finding(str(path), text, dict(item)) for item in error.errors(include_url=False)]) from None
+    here = path.parent.resolve()
+    whole = {name: str(here / value) for name in PATHS if (value := getattr(config, name))}
+    return config.model_copy(update=whole)
+
+
+def _finding(file: str, text: str, item: dict[str, object]) -> Finding:
+    """One error of pydantic as a finding; the value is told unless it may be a secret."""
+    place = item["loc"] if isinstance(item["loc"], tuple) else ()
+    field = ".".join(map(str, place))
+    kind, value = str(item["type"]), item.get("input")
+    name = next((str(part) for part in reversed(place) if isinstance(part, str)), "")
+    line = next((number for number, row in enumerate(text.splitlines(), 1) if name and json.dumps(name) in row), None)
+    if kind == "extra_forbidden":
+        known = Limits.model_fields if len(place) > 1 and place[0] == "limits" else AgentConfig.model_fields
+        nearest = difflib.get_close_matches(name, known, n=1, cutoff=0.5)
+        return Finding(file, line, field, "an unknown field", "a field of the agent's settings", nearest[0] if nearest else None)
+    found = "nothing" if kind == "missing" else "a wrong value" if "password" in field or not place else repr(value)[:80]
+    return Finding(file, line, field, found, str(item["msg"]))
 
 
 def write_config(config: AgentConfig, path: Path) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import selectors
+import signal
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -11,9 +12,13 @@ from datetime import UTC, datetime
 
 from ozzo.agent.child import Child
 from ozzo.agent.config import AgentConfig
+from ozzo.agent.keeping import Gone, Keeping
+from ozzo.agent.kept import KeptChild
 from ozzo.commands import Acknowledgement, Command, JobState, JobWish, RefusalCode, Stage, answer
 from ozzo.lease import held_back
 
+DEATH_S = 10.0
+"""How long a job may take to die of SIGKILL before an agent that leaves goes without it."""
 REMEMBER = 5_000
 """Ended jobs that are remembered, so that a job that ended well is not run twice."""
 
@@ -27,6 +32,7 @@ class Entry:
         child: its process, or None before it may start and after its end.
         exit_code: after its end.
         stops: commands that wait for its end.
+        term_at: monotonic instant of SIGTERM, once it was told to save its work.
         kill_at: monotonic instant of SIGKILL, once it was asked to end.
         over_limit: it was stopped for running too long.
     """
@@ -34,22 +40,56 @@ class Entry:
     command: Command
     desired: JobState
     wish: JobWish
-    child: Child | None = None
+    child: Child | KeptChild | None = None
     exit_code: int | None = None
     stops: list[Command] = field(default_factory=list)
+    term_at: float | None = None
     kill_at: float | None = None
     over_limit: bool = False
 
 
 class JobTable:
-    """All jobs of one node; ``say`` takes answers that come later than the command."""
+    """All jobs of one node; ``say`` takes answers that come later than the command.
+
+    Attributes:
+        cap_kw: cap in force; held: jobs that it keeps still.
+        keeping: keeps jobs over the agent's deaths; None: they die with it.
+    """
 
     def __init__(self, config: AgentConfig, selector: selectors.BaseSelector, say: Callable[[Acknowledgement], None]) -> None:
         self._config, self._selector, self._say = config, selector, say
+        self._programs = config.allowed()
         self._alive: dict[str, Entry] = {}
         self._ended: dict[str, int] = {}
         self.cap_kw: float | None = None
         self.held: frozenset[str] = frozenset()
+        self.keeping: Keeping | None = None
+
+    def adopt(self) -> None:
+        """Take over what an earlier agent has left: jobs that run go on, ends that nobody has told are told."""
+        if self.keeping is None:
+            return
+        self._ended = {job: code for job, (_, code) in self.keeping.exits().items()}
+        for record, child in self.keeping.found():
+            entry = Entry(record.command, record.desired, record.wish)
+            name = record.desired.job
+            self._ended.pop(name, None)
+            if isinstance(child, Gone):
+                self._over(entry, child, child.exit_code)
+                continue
+            entry.child, self._alive[name] = child, entry
+            self._watch(entry)
+            if entry.wish is JobWish.STOPPED:
+                self._ask_to_end(entry)
+
+    def began(self, command: Command) -> int | None:
+        """Exit code of the run that a command started and that has ended, or None."""
+        known = {} if self.keeping is None else self.keeping.exits()
+        return next((code for run, code in known.values() if run == str(command.id)), None)
+
+    def exits(self, most: int) -> dict[str, int]:
+        """Exit codes of the jobs that ended last."""
+        return dict(list(self._ended.items())[-most:])
 
     def wishes(self) -> dict[str, JobWish]:
         """Wish by job that is not gone, oldest first."""
@@ -81,12 +121,13 @@ class JobTable:
             return answer(
                 command, Stage.APPLIED, _now(), text="had ended well before", measured={"running": 0.0, "exit_code": 0.0}
             )
-        if desired.argv[0] not in self._config.programs:
+        if desired.argv[0] not in self._programs:
             return _failed(command, RefusalCode.PROGRAM_NOT_ALLOWED, f"this node does not allow {desired.argv[0]!r}")
         if entry is None and len(self._alive) >= self._config.max_jobs:
             return _failed(command, RefusalCode.TOO_MANY_JOBS, f"{len(self._alive)} jobs are here already")
         if entry is None:
             entry = self._alive[desired.job] = Entry(command, desired, JobWish.RUNNING)
+            self._ended.pop(desired.job, None)
         elif entry.wish is JobWish.STOPPED:
             return _failed(command, RefusalCode.NOT_CONFIRMED, "the job is being stopped")
         entry.wish, entry.desired = JobWish.RUNNING, desired
@@ -115,12 +156,31 @@ class JobTable:
             return answer(command, Stage.APPLIED, _now(), text="it had not started", measured={"running": 0.0})
         entry.stops.append(command)
         self._ask_to_end(entry)
+        self._keep()
         return None
 
     def _ask_to_end(self, entry: Entry) -> None:
-        if entry.child is not None and entry.kill_at is None:
+        """Let it save its work first when its program knows how; then, or else at once, SIGTERM."""
+        if entry.child is None or entry.kill_at is not None or entry.term_at is not None:
+            return
+        number = self._config.checkpoint.get(entry.desired.argv[0])
+        if number is None:
+            self._terminate(entry)
+        else:
+            entry.child.tell(signal.Signals[number])
+            entry.term_at = time.monotonic() + self._config.checkpoint_grace_s
+
+    def _terminate(self, entry: Entry) -> None:
+        if entry.child is not None:
             entry.child.terminate()
-            entry.kill_at = time.monotonic() + self._config.stop_grace_s
+            entry.term_at, entry.kill_at = None, time.monotonic() + self._config.stop_grace_s
+
+    def _keep(self) -> None:
+        """Write down what has changed about kept jobs."""
+        if self.keeping is not None:
+            for entry in self._alive.values():
+                if isinstance(entry.child, KeptChild):
+                    self.keeping.save(entry.command, entry.desired, entry.wish, entry.child)
 
     def enforce(self, cap_kw: float | None) -> dict[str, str]:
         """Freeze, thaw and start jobs so that wishes and cap hold; returns why jobs could not start, by name."""
@@ -143,15 +203,25 @@ class JobTable:
                     del self._alive[name]
             elif entry.child.frozen:
                 entry.child.thaw()
+        self._keep()
         return failures
 
     def _start(self, entry: Entry) -> None:
         name, arguments = entry.desired.argv[0], entry.desired.argv[1:]
         env = {"PATH": os.defpath, "LANG": "C.UTF-8", "OZZO_NODE": self._config.node, "OZZO_JOB": entry.desired.job}
-        child = Child((*self._config.programs[name], *arguments), self._config.work_folder, env)
-        entry.child = child
-        self._selector.register(child.pidfd, selectors.EVENT_READ, (self.on_end, entry))
-        self._selector.register(child.output, selectors.EVENT_READ, (self.on_output, entry))
+        argv = (*self._programs[name], *arguments)
+        if self.keeping is not None:
+            entry.child = self.keeping.start(entry.command, entry.desired, argv, env)
+        else:
+            entry.child = Child(argv, self._config.work_folder or "/", env)
+        self._watch(entry)
+
+    def _watch(self, entry: Entry) -> None:
+        """Wake up for what a child says (a kept one says it to its keeper) and for its end."""
+        if entry.child is not None:
+            self._selector.register(entry.child.pidfd, selectors.EVENT_READ, (self.on_end, entry))
+            if entry.child.output >= 0:
+                self._selector.register(entry.child.output, selectors.EVENT_READ, (self.on_output, entry))
 
     def on_output(self, entry: Entry) -> None:
         """A job said something."""
@@ -164,28 +234,34 @@ class JobTable:
         if child is None:
             return
         self._selector.unregister(child.pidfd)
-        if child.output in self._selector.get_map():
+        if child.output >= 0 and child.output in self._selector.get_map():
             self._selector.unregister(child.output)
         code = child.reap()
-        entry.child, entry.exit_code = None, code
-        name = entry.desired.job
-        del self._alive[name]
-        self._ended[name] = code
-        if len(self._ended) > REMEMBER:
-            del self._ended[next(iter(self._ended))]
-        self._report(entry, child, code)
+        entry.child = None
+        del self._alive[entry.desired.job]
+        self._over(entry, child, code)
         self.enforce(self.cap_kw)
 
-    def _report(self, entry: Entry, child: Child, code: int) -> None:
+    def _over(self, entry: Entry, child: Child | KeptChild | Gone, code: int) -> None:
+        """Remember and report an end."""
+        entry.exit_code = code
+        self._ended[entry.desired.job] = code
+        if len(self._ended) > REMEMBER:
+            del self._ended[next(iter(self._ended))]
+        if self.keeping is not None:
+            self.keeping.ended(entry.command, entry.desired, code)
+        self._report(entry, child, code)
+
+    def _report(self, entry: Entry, child: Child | KeptChild | Gone, code: int) -> None:
         measured = {"pid": float(child.pid), "exit_code": float(code), "ran_s": child.ran_s, "cpu_s": child.cpu_s}
-        stopped = float(entry.kill_at is not None)
+        stopped = float(entry.kill_at is not None or entry.term_at is not None)
         self._say(
             answer(
                 entry.command,
                 Stage.ENDED,
                 _now(),
                 code=RefusalCode.TIME_LIMIT if entry.over_limit else None,
-                text=child.tail if code else "",
+                text=child.tail[-1000:] if code else "",
                 measured=measured | {"stopped": stopped},
             )
         )
@@ -194,23 +270,32 @@ class JobTable:
 
     def deadline(self) -> float | None:
         """Monotonic instant at which ``tick`` has something to do, or None."""
-        moments = [entry.kill_at for entry in self._alive.values() if entry.kill_at is not None]
+        known = (moment for entry in self._alive.values() for moment in (entry.term_at, entry.kill_at))
+        moments = [moment for moment in known if moment is not None]
         for entry in self._alive.values():
             limit_s = entry.desired.limit_s
-            if entry.child is not None and not entry.child.frozen and limit_s is not None and entry.kill_at is None:
+            if (
+                entry.child is not None
+                and not entry.child.frozen
+                and limit_s is not None
+                and entry.kill_at is entry.term_at is None
+            ):
                 moments.append(time.monotonic() + max(0.0, limit_s - entry.child.ran_s))
         return min(moments, default=None)
 
     def tick(self) -> None:
-        """End jobs that ran too long, kill those that did not end when asked."""
+        """End jobs that ran too long, ask those that had time to save their work, kill those that did not end when asked."""
         now = time.monotonic()
         for entry in self._alive.values():
             if entry.child is None:
                 continue
             limit_s = entry.desired.limit_s
-            if entry.kill_at is None and limit_s is not None and entry.child.ran_s >= limit_s:
+            asked = entry.kill_at is not None or entry.term_at is not None
+            if not asked and limit_s is not None and entry.child.ran_s >= limit_s:
                 entry.over_limit, entry.wish = True, JobWish.STOPPED
                 self._ask_to_end(entry)
+            elif entry.term_at is not None and now >= entry.term_at:
+                self._terminate(entry)
             elif entry.kill_at is not None and now >= entry.kill_at:
                 entry.child.kill()
                 entry.kill_at = now + self._config.stop_grace_s + 1.0  # once more if it is slow to die
@@ -220,15 +305,27 @@ class JobTable:
         for entry in self._alive.values():
             entry.wish = JobWish.STOPPED
             self._ask_to_end(entry)
-        until = time.monotonic() + self._config.stop_grace_s
-        running = [entry for entry in self._alive.values() if entry.child is not None]
-        for entry in running:
-            if entry.child is not None:
-                with selectors.DefaultSelector() as waiting:
-                    waiting.register(entry.child.pidfd, selectors.EVENT_READ)
-                    if not waiting.select(max(0.0, until - time.monotonic())):
-                        entry.child.kill()
-                self.on_end(entry)
+        grace_s = self._config.stop_grace_s + (self._config.checkpoint_grace_s if self._config.checkpoint else 0.0)
+        until = time.monotonic() + grace_s + DEATH_S
+        while (running := [entry for entry in self._alive.values() if entry.child is not None]) and time.monotonic() < until:
+            with selectors.DefaultSelector() as waiting:
+                for entry in running:
+                    if entry.child is not None:
+                        waiting.register(entry.child.pidfd, selectors.EVENT_READ, entry)
+                due = self.deadline() or until
+                ready = waiting.select(max(0.001, min(due, until) - time.monotonic()))
+            for key, _ in ready:
+                self.on_end(key.data)
+            self.tick()
+        self._alive.clear()
+
+    def leave(self) -> None:
+        """Leave kept jobs to their keepers and to the next agent."""
+        self._keep()
+        for entry in self._alive.values():
+            if isinstance(entry.child, KeptChild):
+                self._selector.unregister(entry.child.pidfd)
+                entry.child.release()
         self._alive.clear()
 
 

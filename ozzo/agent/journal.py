@@ -44,6 +44,13 @@ class NodeJournal:
         row = self._connection.execute("SELECT answer FROM commands WHERE id = ?", (str(command),)).fetchone()
         return Acknowledgement.model_validate_json(row[0]) if row else None
 
+    def unfinished(self) -> tuple[Command, ...]:
+        """Commands that were accepted and have no further answer, in the order in which they were accepted."""
+        rows = self._connection.execute(
+            "SELECT json FROM commands WHERE json_extract(answer, '$.stage') = 'accepted' ORDER BY position"
+        ).fetchall()
+        return tuple(Command.model_validate_json(row[0]) for row in rows)
+
     def raise_fence(self, fence: Fence) -> None:
         """Keep a higher fence."""
         self._connection.execute("INSERT OR REPLACE INTO fence VALUES (1, ?, ?)", (fence.epoch, fence.sequence))

@@ -12,6 +12,7 @@ import os
 import selectors
 import time
 from collections import deque
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Literal
@@ -19,7 +20,10 @@ from typing import Literal
 from ozzo.agent.config import AgentConfig
 from ozzo.agent.jobs import JobTable
 from ozzo.agent.journal import NodeJournal
+from ozzo.agent.keeping import Keeping
+from ozzo.agent.power import meter_for
 from ozzo.commands import (
+    ENDED_TOLD,
     Acknowledgement,
     CapState,
     Channel,
@@ -27,6 +31,7 @@ from ozzo.commands import (
     Hello,
     JobState,
     NodeState,
+    RefusalCode,
     Stage,
     answer,
     decode,
@@ -46,18 +51,26 @@ def death_of(config: AgentConfig) -> tuple[str, bytes]:
 class NodeAgent:
     """An agent; ``run`` returns after ``stop``, when it is orphaned, or when ``watch_fd`` ends."""
 
-    def __init__(self, config: AgentConfig, transport: Transport, *, watch_fd: int | None = None) -> None:
-        self.config, self._transport, self._watch_fd = config, transport, watch_fd
+    def __init__(
+        self,
+        config: AgentConfig,
+        transport: Transport,
+        *,
+        watch_fd: int | None = None,
+        note: Callable[[str], None] = lambda _: None,
+    ) -> None:
+        self.config, self._transport, self._watch_fd, self._note = config, transport, watch_fd, note
         self._selector = selectors.DefaultSelector()
         self._wake_read, self._wake_write = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
         self._inbox: deque[Delivery] = deque()
-        self._stopping = False
+        self._stopping = self._orphaned = False
         self._malformed = 0
         self._fence = Fence()
         self._topics = {channel: topic(config.scenario, config.node, channel) for channel in Channel}
         self._rules = CapRules(config.failsafe_kw, timedelta(seconds=config.failsafe_hold_s))
         self._lease = Lease()
         self._jobs = JobTable(config, self._selector, self._say_and_keep)
+        self._meter = meter_for(config.power, config.idle_kw, config.peak_kw, config.rest_kw)
         self._last_word = self._next_beat = time.monotonic()
 
     def stop(self) -> None:
@@ -75,9 +88,16 @@ class NodeAgent:
         self._wake()
 
     def run(self) -> None:
-        """Obey until the end; then end all jobs and say goodbye."""
+        """Obey until the end; then end all jobs (kept ones: leave them, unless the controller is gone) and say goodbye.
+
+        Raises:
+            TransportError: another agent keeps jobs with this journal.
+        """
         self._journal = NodeJournal(Path(self.config.journal))
         try:
+            if self.config.keep_jobs:
+                self._jobs.keeping = Keeping(self.config)
+                self._note(self._jobs.keeping.note)
             self._begin()
             while not self._stopping:
                 for key, _ in self._selector.select(self._patience()):
@@ -87,8 +107,13 @@ class NodeAgent:
                 self._jobs.tick()
                 self._keep_time()
         finally:
-            self._jobs.end_all()
+            if self._jobs.keeping is not None and not self._orphaned:
+                self._jobs.leave()
+            else:
+                self._jobs.end_all()
             self._say_state("death")
+            if self._jobs.keeping is not None:
+                self._jobs.keeping.close()
             self._journal.close()
             self._selector.close()
             os.close(self._wake_read)
@@ -96,14 +121,39 @@ class NodeAgent:
 
     def _begin(self) -> None:
         self._fence = self._journal.fence()
+        self._jobs.adopt()
         if self._fence.epoch:  # an earlier life obeyed somebody: not free before a controller speaks again
             self._lease = Lease(mode=CapMode.FAILSAFE, failsafe_since=datetime.now(UTC))
             self._jobs.enforce(self._lease.cap_kw(self._rules))
         self._selector.register(self._wake_read, selectors.EVENT_READ, (self._drain, None))
         if self._watch_fd is not None:
             self._selector.register(self._watch_fd, selectors.EVENT_READ, (self._input_ended, None))
+        self._finish()
         self._transport.subscribe(self._topics[Channel.COMMAND], self._deliver)
         self._say_state("birth")
+
+    def _finish(self) -> None:
+        """What an earlier life accepted and did not answer: the last word on each job is carried out if it still counts."""
+        now, last = datetime.now(UTC), {}
+        unfinished = self._journal.unfinished()
+        for command in unfinished:
+            if isinstance(command.desired, JobState):
+                last[command.desired.job] = command
+        for command in unfinished:
+            desired = command.desired
+            code = self._jobs.began(command)
+            if code is not None:
+                self._say_and_keep(answer(command, Stage.ENDED, now, measured={"exit_code": float(code)}))
+            elif not isinstance(desired, JobState) or last[desired.job] is not command or command.epoch < self._fence.epoch:
+                text = "the agent was started again before it was carried out"
+                self._say_and_keep(answer(command, Stage.FAILED, now, code=RefusalCode.NOT_CONFIRMED, text=text))
+            elif now >= command.not_after:
+                text = "accepted in time, but the agent was gone until after its not-after"
+                self._say_and_keep(answer(command, Stage.FAILED, now, code=RefusalCode.EXPIRED, text=text))
+            else:
+                applied = self._jobs.apply(command, desired)
+                if applied is not None:
+                    self._say_and_keep(applied)
 
     def _drain(self, _: None) -> None:
         with contextlib.suppress(BlockingIOError):
@@ -136,7 +186,7 @@ class NodeAgent:
             self._next_beat = 0.0  # tell at once
         now = time.monotonic()
         if self.config.orphan_s is not None and now >= self._last_word + self.config.orphan_s:
-            self._stopping = True
+            self._stopping = self._orphaned = True
         if now >= self._next_beat:
             self._say_state("heartbeat")
 
@@ -206,10 +256,13 @@ class NodeAgent:
             sequence=self._fence.sequence,
             position=self._journal.position(),
             jobs=self._jobs.wishes(),
+            ended=self._jobs.exits(ENDED_TOLD),
             held=tuple(sorted(self._jobs.held)),
             cap_kw=self._lease.cap_kw(self._rules),
             failsafe=self._lease.mode is CapMode.FAILSAFE,
             lease_left_s=self._lease.left_s(now),
+            power_kw=None if self._meter is None else self._meter.power_kw(),
+            power_source="" if self._meter is None else self._meter.source,
             malformed=self._malformed,
             at=now,
         )

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from ozzo.broker import CONTROLLER, Broker, find_mosquitto
+from ozzo.broker import Broker, find_mosquitto
+from ozzo.broker_files import CONTROLLER
 from ozzo.fleet import LocalAgents, NodeSpec
+from tests.live.faults import FAULTS, Fault, page
 from tests.ozzo.rig import Rig
 
 NODES = ("hall.rack-0", "hall.rack-1")
@@ -45,6 +48,21 @@ def agents(mosquitto: str, tmp_path: Path) -> Iterator[tuple[LocalAgents, Rig]]:
         yield local, rig
     finally:
         local.stop()
+
+
+@pytest.fixture
+def fault(request: pytest.FixtureRequest) -> Fault:
+    """A line of the table of faults."""
+    found = Fault(request.node.originalname)
+    FAULTS.append(found)
+    return found
+
+
+def pytest_sessionfinish(exitstatus: int) -> None:
+    """With OZZO_FAULTS=FILE the table is written, when every test has passed."""
+    file = os.environ.get("OZZO_FAULTS")
+    if file and FAULTS and exitstatus == 0:
+        Path(file).write_text(page(FAULTS), encoding="utf-8")
 
 
 __all__ = ["CONTROLLER", "NODES"]

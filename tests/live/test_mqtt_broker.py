@@ -13,12 +13,14 @@ from pathlib import Path
 import paho.mqtt.client as paho
 import pytest
 from paho.mqtt.enums import CallbackAPIVersion
+from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.reasoncodes import ReasonCode
 
 from grid.errors import TransportError
-from ozzo.broker import CONTROLLER, Broker
+from ozzo.broker import Broker
+from ozzo.broker_files import CONTROLLER
 from ozzo.commands import Channel, topic
-from ozzo.mqtt import MqttTransport, Will
+from ozzo.mqtt import TAKEN_OVER, MqttTransport, Will
 from ozzo.transport import Delivery
 from tests.live.conftest import NODES
 from tests.ozzo.rig import alive, eventually
@@ -223,4 +225,14 @@ def test_a_node_cannot_take_over_the_controller(broker: Broker) -> None:
     assert lost == []
     thief.disconnect()
     thief.loop_stop()
+    controller.close()
+
+
+def test_a_session_that_was_taken_over_is_given_up(broker: Broker) -> None:
+    """ "Session taken over" (MQTT 5, reason 142) ends the connection for good (Mosquitto 2.0.11 never says it)."""
+    controller = MqttTransport(broker.endpoint(CONTROLLER))
+    reason = ReasonCode(PacketTypes.DISCONNECT, identifier=TAKEN_OVER)
+    controller._on_disconnect(controller._client, None, None, reason, None)
+    with pytest.raises(TransportError, match="taken our session over"):
+        controller.publish(topic("test", NODES[0], Channel.COMMAND), b"x")
     controller.close()

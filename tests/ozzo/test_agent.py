@@ -244,7 +244,8 @@ def test_too_many_jobs_are_refused(start: Start) -> None:
 def test_settings_must_be_private(tmp_path: Path) -> None:
     """A settings file that others may read, a missing one, and a wrong one are input errors that show no password."""
     path = tmp_path / "agent.json"
-    config = AgentConfig(scenario="s", node="n", journal="j", programs={"sleep": ("/bin/sleep",)}, password="s3cret")
+    journal = str(tmp_path / "j")
+    config = AgentConfig(scenario="s", node="n", journal=journal, programs={"sleep": ("/bin/sleep",)}, password="s3cret")
     write_config(config, path)
     assert read_config(path) == config
     assert "s3cret" not in repr(config)

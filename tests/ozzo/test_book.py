@@ -55,6 +55,23 @@ def test_a_job_is_judged_where_the_plan_left_it() -> None:
     assert book.outcome(NOON) == (("moved",), ())
 
 
+def test_an_end_that_got_lost_is_booked_from_a_state() -> None:
+    """Only for jobs that were given, only when the node had seen the last command about them, and never over a known end."""
+    book = JobBook()
+    for name in ("heard", "newer", "known"):
+        book.give(order(name, "a"))
+        book.sequences[(name, "a")] = 5
+    book.sequences["newer", "a"] = 9
+    book.ended(("known", "a"), 0)
+    book.heard("a", {"heard": 3, "newer": 3, "known": 3, "stranger": 3}, 7)
+    book.heard("b", {"heard": 4}, 7)
+    assert book.exits == {("known", "a"): 0, ("heard", "a"): 3}
+    book.give(order("heard", "a"))  # it is to run again: the old end counts no more
+    book.sequences["heard", "a"] = 10
+    book.heard("a", {"heard": 3}, 7)
+    assert ("heard", "a") not in book.exits
+
+
 def test_a_process_that_starts_again_is_alive_again() -> None:
     """A new order to run takes back a bad end, not a good one; nobody waits for a silent node; what it lost can be told."""
     book = JobBook()

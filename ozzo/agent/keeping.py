@@ -1,0 +1,139 @@
+"""How a node keeps its jobs over its agent's deaths: folders, locks, cgroups, limits and the book of runs, in one hand."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from grid.errors import TransportError
+from ozzo.agent.cgroup import jobs_folder
+from ozzo.agent.config import AgentConfig, Limits
+from ozzo.agent.kept import KeptChild, Surroundings, find, never_started, over, prepare, short
+from ozzo.agent.runs import RunBook, RunRecord
+from ozzo.commands import Command, JobState, JobWish
+
+MB = 1_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class Gone:
+    """A job that ended while no agent was there; the face of a child after its end.
+
+    Attributes:
+        exit_code: negative for a signal.
+        pid: unknown, so 0.
+        ran_s, cpu_s: own seconds (up to when the last agent left), computing time.
+        tail: end of its output.
+    """
+
+    exit_code: int
+    ran_s: float
+    cpu_s: float
+    tail: str
+    pid: int = 0
+
+
+def resource_limits(limits: Limits) -> dict[str, int]:
+    """Limits by the name of their resource in setrlimit(2); no job leaves a core file."""
+    values = {
+        "RLIMIT_CPU": limits.cpu_s,
+        "RLIMIT_AS": None if limits.memory_mb is None else limits.memory_mb * MB,
+        "RLIMIT_FSIZE": None if limits.file_mb is None else limits.file_mb * MB,
+        "RLIMIT_NOFILE": limits.files,
+        "RLIMIT_NPROC": limits.processes,
+        "RLIMIT_CORE": 0,
+    }
+    return {name: value for name, value in values.items() if value is not None}
+
+
+class Keeping:
+    """Opens the book and takes the lock of a node; one agent at a time.
+
+    Attributes:
+        note: in words, how jobs are held.
+    """
+
+    def __init__(self, config: AgentConfig) -> None:
+        """Open everything.
+
+        Raises:
+            TransportError: another agent runs with this journal.
+        """
+        journal = Path(config.journal)
+        folder = journal.parent / f"{journal.stem}-jobs"
+        folder.mkdir(mode=0o711 if config.run_as else 0o700, parents=True, exist_ok=True)
+        lock = folder / "agent.lock"
+        self._lock = os.open(lock, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        try:  # a lock of the process (POSIX), which its keepers can ask about and which ends with it, however it dies
+            fcntl.lockf(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            os.close(self._lock)
+            raise TransportError(f"another agent runs with the journal {journal}") from error
+        cgroups, why = jobs_folder(config.cgroup, f"ozzo-{short(config.scenario)}-{short(config.node)}")
+        self.note = f"jobs are in cgroups below {cgroups}" if cgroups else f"jobs are process trees, without cgroups ({why})"
+        self._around = Surroundings(
+            folder,
+            lock,
+            cgroups,
+            alone_s=config.alone_s,
+            output_bytes=config.output_bytes,
+            user=config.run_as,
+            limits=resource_limits(config.limits),
+            work_folder=config.work_folder,
+        )
+        self._book = RunBook(journal)
+        self._saved: dict[str, RunRecord] = {}
+
+    def start(self, command: Command, desired: JobState, argv: tuple[str, ...], env: dict[str, str]) -> KeptChild:
+        """Write down that the job starts, then start it.
+
+        Raises:
+            OSError: it could not be started; nothing of it is left.
+        """
+        job, run = desired.job, str(command.id)
+        lock = prepare(self._around, job, run)
+        try:
+            self._book.save(RunRecord(command, desired, JobWish.RUNNING))
+            return KeptChild.start(argv, job, run, self._around, env, lock)
+        except OSError:
+            self._book.forget(job)
+            raise
+        finally:
+            os.close(lock)  # the keeper has it too, and holds it from now on
+
+    def save(self, command: Command, desired: JobState, wish: JobWish, child: KeptChild) -> None:
+        """Keep wish and time of a run when they have changed."""
+        record = RunRecord(command, desired, wish, *child.clock)
+        if self._saved.get(desired.job) != record:
+            self._saved[desired.job] = record
+            self._book.save(record, durable=False)
+
+    def ended(self, command: Command, desired: JobState, exit_code: int) -> None:
+        """A run is over."""
+        self._saved.pop(desired.job, None)
+        self._book.end(RunRecord(command, desired, JobWish.STOPPED), exit_code)
+
+    def exits(self) -> dict[str, tuple[str, int]]:
+        """Id of the starting command and exit code by job that has ended."""
+        return self._book.ended()
+
+    def found(self) -> Iterator[tuple[RunRecord, KeptChild | Gone]]:
+        """What an earlier agent has left: jobs that run, and jobs that ended since; what never started is forgotten."""
+        for record, this_boot in self._book.runs():
+            job, run = record.desired.job, str(record.command.id)
+            child = find(self._around, job, run, record.ran_s, record.since) if this_boot else None
+            if child is not None:
+                yield record, child
+            elif this_boot and never_started(self._around, job, run):
+                self._book.forget(job)
+            else:
+                code, cpu_s, tail = over(self._around.place(job), run, self._around.cgroup(job))
+                yield record, Gone(code, record.ran_s, cpu_s, tail)
+
+    def close(self) -> None:
+        """Close the book and let another agent in; jobs and keepers go on."""
+        self._book.close()
+        os.close(self._lock)

@@ -1,0 +1,55 @@
+"""``ozzo fit``: its commands and options. Like ``ozzo.cli`` it imports heavy rooms inside the commands only."""
+
+from __future__ import annotations
+
+import csv
+import json
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+fit_app = typer.Typer(help="Fit the small tables in configs/data from real data.", no_args_is_help=True)
+
+AsJson = Annotated[bool, typer.Option("--json", help="Print machine-readable JSON on standard output.")]
+Out = Annotated[Path | None, typer.Option("--out", help="Write to this file instead of standard output.")]
+
+
+def _emit(text: str, out: Path | None) -> None:
+    text = text if text.endswith("\n") else text + "\n"
+    if out is None:
+        sys.stdout.write(text)
+    else:
+        out.parent.mkdir(parents=True, exist_ok=True)
+        out.write_text(text, encoding="utf-8")
+
+
+@fit_app.command("jobs")
+def fit_jobs(
+    tasks: Annotated[Path, typer.Argument(help="OpenDC task table (Parquet), for example the SURF trace.")],
+    out: Out = None,
+    as_json: AsJson = False,  # noqa: ARG001 - it is JSON either way
+) -> None:
+    """Fit the job generator's distributions to a real trace; JSON with or without --json."""
+    from ozzo.fit import fit_jobs_text
+
+    _emit(fit_jobs_text(tasks), out)
+
+
+@fit_app.command("table")
+def fit_table(
+    prices: Annotated[Path, typer.Option(help="Day-ahead market prices of one year (CSV, local clock).")],
+    carbon: Annotated[Path, typer.Option(help="Average carbon intensity (Parquet, UTC).")],
+    year: Annotated[int, typer.Option(help="Year to take.")] = 2023,
+    out: Out = None,
+    as_json: AsJson = False,
+) -> None:
+    """Make the hour-by-month table of prices and carbon intensity (CSV with its source in comments, or rows as JSON)."""
+    from ozzo.fit import hour_by_month_text
+
+    text = hour_by_month_text(prices, carbon, year)
+    if as_json:
+        rows = csv.DictReader(line for line in text.splitlines() if not line.startswith("#"))
+        text = json.dumps({"rows": list(rows)}, indent=1)
+    _emit(text, out)

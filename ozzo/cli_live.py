@@ -1,0 +1,96 @@
+"""``ozzo broker``, ``ozzo enrol``, ``ozzo agent``: real nodes. Heavy rooms are imported inside the commands only."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from grid.errors import Finding, InputError
+
+ScenarioFile = Annotated[Path, typer.Argument(metavar="SCENARIO", help="Scenario document (YAML).", show_default=False)]
+Folder = Annotated[
+    Path | None,
+    typer.Option("--dir", help="Private folder of the broker.", show_default="broker/NAME, after the scenario"),
+]
+AsJson = Annotated[bool, typer.Option("--json", help="Print machine-readable JSON on standard output.")]
+
+
+def broker(
+    scenario: ScenarioFile,
+    folder: Folder = None,
+    listen: Annotated[
+        str, typer.Option(help="Address, or address:port. Beyond loopback there is TLS always, and port 8883 unless given.")
+    ] = "127.0.0.1",
+    name: Annotated[
+        list[str] | None,
+        typer.Option(help="Host name or address under which nodes reach it (in its certificate); may be repeated."),
+    ] = None,
+    tls: Annotated[bool, typer.Option("--tls", help="TLS on loopback too.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Start Mosquitto for a scenario's nodes and watch over it: own users, access list, certificates; until SIGTERM or Ctrl-C."""
+    from ozzo.commands_broker import BrokerOptions, serve_broker
+
+    def ready(about: dict[str, object]) -> None:
+        if as_json:
+            sys.stdout.write(json.dumps(about) + "\n")
+            sys.stdout.flush()
+
+    serve_broker(BrokerOptions(scenario, folder, listen, tuple(name or ()), tls), ready, _say)
+
+
+def enrol(
+    scenario: ScenarioFile,
+    node: Annotated[str, typer.Argument(metavar="NODE", help="Name of a node, such as hall.rack-0.", show_default=False)],
+    folder: Folder = None,
+    out: Annotated[
+        Path | None, typer.Option("--out", help="Folder to write.", show_default="nodes/NODE in the broker's folder")
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Give a node a new password and write the folder that its agent needs: password, root certificate, address, settings."""
+    from ozzo.commands_broker import enrol_node
+
+    target = enrol_node(scenario, node, folder, out)
+    if as_json:
+        sys.stdout.write(json.dumps({"node": node, "folder": str(target)}) + "\n")
+    _say(f"wrote {target}: carry it to the node (it holds a password) and start 'ozzo agent' with it; older passwords are void")
+
+
+def agent(
+    config: Annotated[
+        Path | None,
+        typer.Argument(metavar="CONFIG", help="Folder that 'ozzo enrol' wrote, or a settings file.", show_default=False),
+    ] = None,
+    probe: Annotated[bool, typer.Option("--probe", help="Tell what this machine offers to an agent, and leave.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Run the agent of this node until SIGTERM: it obeys its controller, keeps its jobs, and its cap when nobody speaks."""
+    if probe:
+        from ozzo.agent.power import probe as look
+
+        rows = look()
+        sys.stdout.write(json.dumps(dict(rows)) + "\n" if as_json else "".join(f"{name}: {text}\n" for name, text in rows))
+        return
+    if config is None:
+        expected = "the folder that 'ozzo enrol' wrote, or --probe"
+        raise InputError([Finding("(command line)", None, "CONFIG", "nothing", expected)])
+    from ozzo.agent.__main__ import run_agent
+    from ozzo.agent.config import read_config
+
+    raise typer.Exit(run_agent(read_config(config), None, patient=True))
+
+
+def _say(line: str) -> None:
+    sys.stderr.write(line + "\n")
+    sys.stderr.flush()
+
+
+def add_live_commands(app: typer.Typer) -> None:
+    """Add the commands of this room to the command line."""
+    for command in (broker, enrol, agent):
+        app.command()(command)
