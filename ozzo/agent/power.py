@@ -1,7 +1,7 @@
 """What a node draws: by the counters of its processors (RAPL), else by a model of the node.
 
-RAPL is read through Linux' powercap folder (kernel documentation, Documentation/power/powercap/powercap.rst): ``energy_uj`` counts
-microjoules up to ``max_energy_range_uj`` and begins again at 0. It sees packages (processors, and with them their memory
+RAPL is read through Linux' powercap folder (kernel documentation, Documentation/power/powercap/powercap.rst): ``energy_uj``
+counts microjoules up to ``max_energy_range_uj`` and begins again at 0. It sees packages (processors, and with them their memory
 controllers), not the whole node: fans, disks and power supplies are not in it, so ``rest_kw`` of the settings is added.
 """
 

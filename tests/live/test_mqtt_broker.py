@@ -229,7 +229,7 @@ def test_a_node_cannot_take_over_the_controller(broker: Broker) -> None:
 
 
 def test_a_session_that_was_taken_over_is_given_up(broker: Broker) -> None:
-    """ "Session taken over" (MQTT 5, reason 142) ends the connection for good (Mosquitto 2.0.11 never says it)."""
+    """The reason "session taken over" (MQTT 5: 142) ends the connection for good (Mosquitto 2.0.11 never says it)."""
     controller = MqttTransport(broker.endpoint(CONTROLLER))
     reason = ReasonCode(PacketTypes.DISCONNECT, identifier=TAKEN_OVER)
     controller._on_disconnect(controller._client, None, None, reason, None)

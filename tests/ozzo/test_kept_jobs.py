@@ -166,10 +166,10 @@ def test_an_end_that_nobody_saw_is_told(node: Callable[..., Node]) -> None:
     eventually(lambda: not any(map(alive, pids)), "the end of both")
     eventually(lambda: all((home.jobs(name) / "exit.json").exists() for name in ("good", "bad")), "what the keepers wrote")
     home.start()
-    ends = {answer.command: answer for answer in home.rig.answers if answer.stage is Stage.ENDED}
-    assert ends[good.id].measured["exit_code"] == 0.0
-    assert (ends[bad.id].measured["exit_code"], ends[bad.id].text) == (3.0, "done so far")
-    assert home.rig.states[-1].ended == {"good": 0, "bad": 3}
+    assert home.rig.answer(good, Stage.ENDED).measured["exit_code"] == 0.0
+    failed = home.rig.answer(bad, Stage.ENDED)
+    assert (failed.measured["exit_code"], failed.text) == (3.0, "done so far")
+    home.rig.state(NODE, lambda state: state.ended == {"good": 0, "bad": 3}, "both ends in a state")
     again = home.rig.ask(NODE, run("good", "python", code, "0"))
     assert again.measured == {"running": 0.0, "exit_code": 0.0}
     home.leave()
