@@ -17,8 +17,8 @@ from numba import njit
 TINY_S, TINY_KWH, BEHIND_KWH = 1e-7, 1e-9, 1e-6
 """As in the world: no shorter pieces; no smaller differences of charge; a battery no further behind its plan is on it."""
 
-IMPORT_LIMIT, EXPORT_LIMIT, EXPORT_PRICE, FACTOR, IT, IDLE, SUN, WIND = range(8)
-ROLES = 8
+IMPORT_LIMIT, EXPORT_LIMIT, EXPORT_PRICE, FACTOR, IT, IDLE, SUN, WIND, PUE = range(9)
+ROLES = 9
 """What a series of a site is."""
 
 ENERGY, CHARGE, DISCHARGE, CHARGE_EFFICIENCY, DISCHARGE_EFFICIENCY, RESERVE, INITIAL = range(7)
@@ -150,7 +150,7 @@ def meter(
     Args:
         end: length of the horizon, s.
         edges, values: all series; edge_first, edge_count, value_first: ``[sites, ROLES]``, where a site's series of a role is (a count of 0:
-            it has none, and its factor is 1, its import and export unlimited, everything else 0).
+            it has none, and its factor is 1, its import and export unlimited, its PUE that of ``fixed``, everything else 0).
         fixed: ``[sites, 2]``, overhead in kW and PUE.
         battery: ``[sites, 7]``; islanded, on_feeder: ``[sites]``.
         event_first: ``[sites + 1]``; events: ``[n, 4]``, start, end, received (s), limit (kW).
@@ -181,7 +181,7 @@ def meter(
             for r in range(ROLES):
                 n = edge_count[s, r]
                 if n == 0:
-                    level[r] = np.inf if r <= EXPORT_LIMIT else (1.0 if r == FACTOR else 0.0)
+                    level[r] = np.inf if r <= EXPORT_LIMIT else (1.0 if r == FACTOR else (fixed[s, 1] if r == PUE else 0.0))
                     continue
                 k = pointer[r]
                 while k < n and edges[edge_first[s, r] + k] <= middle:
@@ -200,8 +200,8 @@ def meter(
                     if follow and events[e, 2] <= knows_until:
                         wanted = max(wanted, intents[row, I_NET])
                     limit = min(limit, wanted)
-            always = fixed[s, 0] + fixed[s, 1] * level[IDLE]
-            load = fixed[s, 0] + fixed[s, 1] * (level[IDLE] + level[IT]) + (level[FACTOR] - 1.0) * always
+            always = fixed[s, 0] + level[PUE] * level[IDLE]
+            load = fixed[s, 0] + level[PUE] * (level[IDLE] + level[IT]) + (level[FACTOR] - 1.0) * always
             available = level[SUN] + level[WIND]
             room = level[EXPORT_LIMIT]
             if level[EXPORT_PRICE] < 0.0 or (on_feeder[s] and follow):

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from grid.connection import Connection
 from grid.horizon import FloatArray, Horizon
 from grid.response.event import CapacityEvent
 from grid.series import Series
@@ -18,6 +19,8 @@ from sim.energy_core import kernel
 from sim.world.battery_control import intents
 
 IntArray = npt.NDArray[np.int64]
+ROLES = ("import limit", "export limit", "export price", "load factor", "IT power", "idle power", "sun", "wind", "PUE")
+"""Series of a site in words, by their role in ``kernel``."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -32,6 +35,9 @@ class MeteredSite:
         soc_kwh: state of charge at the start; the battery's own when None.
         on_feeder: the site exports no more than its plan, where it follows one.
         load_factor: realised fixed load over its forecast, or None for 1.
+        pue: realised PUE; by default the site's, with ``cooling`` that of the forecast.
+        connection: limits that are kept, where they are not the site's own (contracts); a site without a grid is one whose own
+            imports nothing.
         plans: the moments from which plans may be in force (seconds after the horizon's start), with the plans, by command.
         events: demand-response events of any site; those of this one count.
     """
@@ -44,6 +50,8 @@ class MeteredSite:
     soc_kwh: float | None = None
     on_feeder: bool = False
     load_factor: Series | None = None
+    pue: Series | None = None
+    connection: Connection | None = None
     plans: tuple[tuple[float, Plan], ...] = ()
     events: tuple[CapacityEvent, ...] = ()
 
@@ -142,7 +150,7 @@ def _refuse(sites: Sequence[MeteredSite], horizon: Horizon) -> None:
             wrong.append(f"{name} has assets ({assets}), which only the simulated world carries")
         for role, series in _roles(metered, horizon):
             if not series.covers(horizon):
-                wrong.append(f"{name}: series {role} ({series.source or series.unit}) does not cover the horizon")
+                wrong.append(f"{name}: {ROLES[role]} ({series.source or series.unit}) does not cover the horizon")
     if wrong:
         raise ValueError("; ".join(wrong))
 
@@ -150,19 +158,21 @@ def _refuse(sites: Sequence[MeteredSite], horizon: Horizon) -> None:
 def _roles(metered: MeteredSite, horizon: Horizon) -> list[tuple[int, Series]]:
     """The series that the site has, with their roles."""
     site, idle = metered.site, metered.idle_it_kw
+    connection = metered.connection or site.connection
     if idle is None and site.nodes:
-        idle = Series.constant(sum(group.count * group.idle_kw for group in site.nodes), horizon, "kW", "idle nodes")
+        idle = Series.constant(site.idle_it_kw, horizon, "kW", "idle nodes")
     return [
         (role, series)
         for role, series in (
-            (kernel.IMPORT_LIMIT, site.connection.import_limit_kw),
-            (kernel.EXPORT_LIMIT, site.connection.export_limit_kw),
+            (kernel.IMPORT_LIMIT, connection.import_limit_kw),
+            (kernel.EXPORT_LIMIT, connection.export_limit_kw),
             (kernel.EXPORT_PRICE, site.tariff.export_eur_per_mwh),
             (kernel.FACTOR, metered.load_factor),
             (kernel.IT, metered.it_kw),
             (kernel.IDLE, idle),
             (kernel.SUN, metered.sun_kw),
             (kernel.WIND, metered.wind_kw),
+            (kernel.PUE, metered.pue or site.pue_series()),
         )
         if series is not None
     ]

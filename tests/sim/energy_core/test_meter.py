@@ -11,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from grid.assets.battery import Battery
+from grid.connection import Connection
 from grid.horizon import Horizon
 from grid.response.event import CapacityEvent
 from grid.series import Series
@@ -72,6 +73,13 @@ def metered_worlds(draw: st.DrawFn) -> Made:
     )
     events = (*scenario.events, late) if draw(st.booleans()) else scenario.events
     feeder = draw(st.booleans())
+    hours = scenario.horizon.with_step(timedelta(minutes=30))
+    pue = draw(st.one_of(st.none(), st.just(Series.on(hours, 1.1 + 0.3 * np.sin(np.arange(48)) ** 2, "1", "weather"))))
+    contract = Connection(
+        Series.on(hours, np.where(np.arange(48) < 24, 2.0, 40.0), "kW"),
+        Series.on(hours, np.where(np.arange(48) < 30, 40.0, 1.0), "kW"),
+    )
+    limits = draw(st.sampled_from([None, contract]))
     loads = [draw(changes()) for _ in scenario.sites]
     sites = [
         MeteredSite(
@@ -82,6 +90,8 @@ def metered_worlds(draw: st.DrawFn) -> Made:
             steps(scenario.horizon, load, 2),
             on_feeder=feeder,
             load_factor=truth.load_factor.get(place.name),
+            pue=pue,
+            connection=limits,
             plans=plans,
             events=events,
         )
@@ -95,7 +105,15 @@ def by_the_world(metered: MeteredSite, horizon: Horizon, load: Load) -> SiteMete
     sources = tuple(series for series in (metered.sun_kw, metered.wind_kw) if series is not None)
     soc_kwh = metered.site.battery.initial_soc_kwh if metered.site.battery else 0.0
     meter = SiteMeter(
-        metered.site, horizon, sources, soc_kwh, load[0][2], on_feeder=metered.on_feeder, load_factor=metered.load_factor
+        metered.site,
+        horizon,
+        sources,
+        soc_kwh,
+        load[0][2],
+        on_feeder=metered.on_feeder,
+        load_factor=metered.load_factor,
+        pue=metered.pue,
+        connection=metered.connection,
     )
     meter.know(metered.events)
     orders: list[tuple[float, Plan | tuple[float, float]]] = [*metered.plans, *((at, (it, idle)) for at, it, idle in load)]
@@ -216,7 +234,7 @@ def test_what_the_core_cannot_meter_is_refused_at_once() -> None:
     scenario = small_scenario()
     short = Series.constant(1.0, Horizon(START, timedelta(hours=1), 2), "kW", "two hours of sun")
     sites = [MeteredSite(place, short) for place in scenario.sites[:2]]
-    with pytest.raises(ValueError, match=r"cabinet: .*two hours of sun.*hall: .*two hours of sun"):
+    with pytest.raises(ValueError, match=r"cabinet: sun \(two hours of sun\) does.*hall: sun \(two hours of sun\)"):
         meter_sites(sites, scenario.horizon)
     with pytest.raises(ValueError, match="no site"):
         meter_sites([], scenario.horizon)
