@@ -113,8 +113,7 @@ def test_never_worse_than_the_rule(price: list[int], demand: list[float], buffer
     """The proven bound is below the plan, and the plan is no dearer than running at once and heating by the plain rule."""
     base = problem_with([float(p) for p in price], buffer_kwh=buffer_kwh, initial_kwh=initial * buffer_kwh, loss_per_h=loss)
     asset = replace(base.assets[0].asset, demand_kw=hourly(base.horizon, demand))  # type: ignore[type-var]
-    settings_ = replace(base.settings, time_limit_s=120.0)
-    problem = replace(base, assets=(PlacedAsset(0, asset),), settings=settings_)
+    problem = replace(base, assets=(PlacedAsset(0, asset),))
     plan, rule = MilpPolicy().plan(problem), Fifo().plan(problem)
     assert plan.objective_eur <= rule.objective_eur + 1e-6
     assert plan.bound_eur is not None
