@@ -45,8 +45,11 @@ from grid.network_result import NetworkResult, gathered, site_import
 AGREEMENT_PU = 1e-6
 """Largest difference in voltage between the fast method and pandapower before the result is refused."""
 
-FORMAT = "2"
+FORMAT = "3"
 """Of the arrays in the cache."""
+
+ALL_PHASES = 3
+"""In ``Network.load_phases``: a load that is spread evenly over the phases 0, 1 and 2."""
 
 CHUNK = 1000
 """Slots solved together: few enough for the cache of a processor, and a year needs no memory to speak of."""
@@ -65,6 +68,7 @@ class Network:
         bus_names, line_names, transformer_names: element names.
         transformer_buses: name of the low-voltage bus of each transformer.
         load_buses, load_p_mw, load_q_mvar: bus index of each load and its year, ``[35136, loads]`` (from a file: one row).
+        load_phases: phase of each load, 0, 1 or 2; 3 is all of them (``grid.phase_flow``).
         sgen_buses, sgen_p_mw: same for static generators (roof-top sun), injection positive.
         bus_nodes: electrical node of each bus (closed switches join buses).
         admittance: for the power flow.
@@ -81,6 +85,7 @@ class Network:
     load_buses: IntArray
     load_p_mw: FloatArray
     load_q_mvar: FloatArray
+    load_phases: IntArray
     sgen_buses: IntArray
     sgen_p_mw: FloatArray
     bus_nodes: IntArray

@@ -21,6 +21,7 @@ from grid.engine_check import check_engines, extreme_states
 from grid.errors import NetworkError, NetworkFault, PowerFlowError
 from grid.feeds.simbench_codes import simbench_codes
 from grid.horizon import FloatArray
+from grid.network import ALL_PHASES
 from grid.network_faults import named, network_faults
 
 # Columns of pandapower's internal tables (pandapower.pypower.idx_brch and idx_bus).
@@ -49,7 +50,7 @@ def build_arrays(code: str) -> Arrays:
 def build_json_arrays(path: Path) -> Arrays:
     """Everything that ``grid.network.Network`` holds of a pandapower JSON file; its loads and generators stay as they are.
 
-    Loads of single phases are taken together here; ``grid.three_phase`` keeps them apart.
+    Loads of single phases count as the rest do; their phases are kept for ``grid.phase_flow``.
 
     Raises:
         NetworkError: with everything that is wrong with the network.
@@ -62,7 +63,8 @@ def build_json_arrays(path: Path) -> Arrays:
     single = [_static(net, "asymmetric_load", f"p_{phase}_mw", f"q_{phase}_mvar") for phase in "abc"]
     parts = [_static(net, "load", "p_mw", "q_mvar"), *single]
     loads = Users(*(np.concatenate([getattr(part, name) for part in parts], axis=-1) for name in ("buses", "p_mw", "q_mvar")))
-    return _arrays(path.name, net, loads, sgens)
+    phases = np.repeat([ALL_PHASES, 0, 1, 2], [len(part.buses) for part in parts])
+    return _arrays(path.name, net, loads, sgens) | {"load_phases": phases}
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -139,6 +141,7 @@ def _arrays(name: str, net: Any, loads: Users, sgens: Users) -> Arrays:
         "load_buses": load_buses,
         "load_p_mw": loads.p_mw,
         "load_q_mvar": loads.q_mvar,
+        "load_phases": np.full(len(loads.buses), ALL_PHASES, dtype=np.int64),
         "sgen_buses": sgen_buses,
         "sgen_p_mw": sgens.p_mw,
         "grid_json": np.array(pp.to_json(bare, filename=None)),

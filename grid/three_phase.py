@@ -88,8 +88,7 @@ class ThreePhaseGrid:
         faults = network_faults(net)
         if faults:
             raise NetworkError(str(net.name or "of three phases"), faults)
-        missing = [name for name in ("r0_ohm_per_km", "x0_ohm_per_km", "c0_nf_per_km") if name not in net.line]
-        missing += [name for name in ("s_sc_max_mva", "rx_max", "x0x_max") if name not in net.ext_grid]
+        missing = zero_sequence_missing(net)
         if missing:
             raise PowerFlowError(f"a flow of three phases needs zero-sequence data: {', '.join(missing)} not given")
         self._names = (_texts(net.bus), _texts(net.line), _texts(net.trafo))
@@ -159,6 +158,12 @@ class ThreePhaseGrid:
             100 * currents / self._converted.line_a,
             100 * np.maximum(*ends),
         )
+
+
+def zero_sequence_missing(net: Any) -> list[str]:
+    """Columns of zero-sequence data that a pandapower net lacks, or in which a value is missing."""
+    wanted = {"line": ("r0_ohm_per_km", "x0_ohm_per_km", "c0_nf_per_km"), "ext_grid": ("s_sc_max_mva", "rx_max", "x0x_max")}
+    return [name for table, names in wanted.items() for name in names if name not in net[table] or net[table][name].isna().any()]
 
 
 def _texts(table: Any) -> tuple[str, ...]:

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from grid.errors import Finding, InputError
+from sim.report.charging_words import charging_sentences
 
 ROWS = (
     ("Weighted objective (EUR)", "objective_eur", 2),
@@ -41,7 +42,7 @@ HEAT_ROWS = (
 )
 """The same of what stands under ``heat``, where a site reuses heat."""
 
-TITLES = {"fifo": "run at once", "wait_for_sun": "wait for sun"}
+TITLES = {"fifo": "run at once", "wait_for_sun": "wait for sun", "shift_only": "cars give nothing back"}
 NETWORK = {
     "transformer_loading_pct": ("highest transformer loading", "%", 1),
     "line_loading_pct": ("highest line loading", "%", 1),
@@ -187,6 +188,8 @@ def _section(one: Told) -> str:
         return "\n".join([*lines, f"Not run when this page was written: {one.trouble}", ""])
     lines += _figures(one.summary)
     lines += _worst_of_network(one.summary)
+    lines += _charging(one.summary)
+    lines += _contracts(one.summary)
     lines += [f"- broken rule: {fault['kind']} at {fault['subject']}: {fault['advice']}" for fault in one.summary["violations"]]
     assumed = (one.document.get("provenance") or {}).get("assumed") or []
     if assumed:
@@ -209,6 +212,22 @@ def _row(words: str, values: Sequence[float | None], digits: int) -> str:
     return f"| {words} | " + " | ".join("" if value is None else f"{value:.{digits}f}" for value in values) + " |"
 
 
+def _contracts(summary: dict[str, Any]) -> list[str]:
+    """Sentences about what contracts cost and bring, lines of 0 left out."""
+    from scheduler.contract_bill import Charge
+    from sim.report.contract_figures import WORDS
+
+    lines = []
+    for line in summary.get("contracts", []):
+        if abs(line["quantity"]) >= 0.005:
+            planned = "" if line["planned_eur"] is None else f" (planned {line['planned_eur']:.2f} EUR)"
+            lines.append(
+                f"- contract {line['contract']} of {line['site']}: {WORDS[Charge(line['charge'])]}, {line['quantity']:.2f} "
+                f"{line['unit']}: {line['eur']:.2f} EUR{planned}"
+            )
+    return [*lines, ""] if lines else []
+
+
 def _worst_of_network(summary: dict[str, Any]) -> list[str]:
     """Sentences about the electrical network, plan beside running at once."""
     network = summary.get("network")
@@ -222,3 +241,9 @@ def _worst_of_network(summary: dict[str, Any]) -> list[str]:
             than = f"; run at once: {other['value']:.{digits}f} {unit}" if other else ""
             lines.append(f"- {words}: {worst['value']:.{digits}f} {unit} at {worst['element']}{than}")
     return [*lines, ""]
+
+
+def _charging(summary: dict[str, Any]) -> list[str]:
+    """Sentences about charging points, plan beside charging at once."""
+    charging = summary.get("charging")
+    return [f"- {sentence}" for sentence in charging_sentences(charging)] + [""] if charging else []

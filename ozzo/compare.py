@@ -6,7 +6,7 @@ from typing import Any
 
 from grid.errors import Interrupted
 from ozzo.console import Console
-from ozzo.run_state import BASELINES, OPTIMISER, RunState
+from ozzo.run_state import OPTIMISER, RunState, baselines_of
 from scheduler.build import build_problem
 from scheduler.on_grid import on_grid
 from scheduler.outcome import Outcome
@@ -24,7 +24,7 @@ def before_events(state: RunState, network: Any, console: Console) -> dict[str, 
     calm = without_events(state.scenario)
     problem = build_problem(calm)
     found = {}
-    for name in (OPTIMISER, *BASELINES):
+    for name in (OPTIMISER, *baselines_of(state.scenario)):
         console.line(f"{name} without the events, for the proof of delivery")
         maker = POLICIES[name]()
         plan = (on_grid(maker, calm, network) if name == OPTIMISER else maker).plan(problem, console.line)

@@ -24,7 +24,7 @@ from ozzo.commands_plan import read_json
 from ozzo.compare import baselines_with_events, before_events, prefer_baseline
 from ozzo.console import Console
 from ozzo.influx import InfluxSettings
-from ozzo.run_state import BASELINES, OPTIMISER, RunOptions, RunState
+from ozzo.run_state import OPTIMISER, RunOptions, RunState, baselines_of
 from ozzo.store import Journal
 from ozzo.version import __version__
 from scheduler.build import build_problem
@@ -186,6 +186,7 @@ Timed = Callable[[str], AbstractContextManager[None]]
 
 def _work(state: RunState, arrivals: list[tuple[CapacityEvent, ...]], journal: Journal, console: Console, timed: Timed) -> None:
     """Everything between loading and reporting; leaves what it did in ``state``."""
+    from scheduler.late_calls import late_calls
     from scheduler.on_grid import on_grid
     from sim.rehearsal import Rehearsal, realise, rehearse
 
@@ -194,7 +195,8 @@ def _work(state: RunState, arrivals: list[tuple[CapacityEvent, ...]], journal: J
     if known:
         state.scenario = replace(state.scenario, events=state.scenario.events + known)
     state.known_events = state.scenario.events
-    later = [group for group in arrivals if group[0].received > start]
+    later = [group for group in arrivals if group[0].received > start] + late_calls(state.scenario)
+    later.sort(key=lambda group: group[0].received)
     network = _network(state.scenario, console, timed)
     policy = on_grid(maker, state.scenario, network)
     with timed("plan"):
@@ -204,7 +206,7 @@ def _work(state: RunState, arrivals: list[tuple[CapacityEvent, ...]], journal: J
             state.plans.append(PlanInForce(start, plan, Verdict(False, plan.id, ()), "first plan (interrupted)"))
             raise Interrupted
     with timed("baselines"):
-        for name in BASELINES:
+        for name in baselines_of(state.scenario):
             state.baseline_plans[name] = assign_nodes(state.scenario, POLICIES[name]().plan(state.problem))
     with timed("rehearse"):
         before = before_events(state, network, console)
@@ -213,7 +215,7 @@ def _work(state: RunState, arrivals: list[tuple[CapacityEvent, ...]], journal: J
         )
         state.plans.append(PlanInForce(start, plan, rehearsal.verdict, "first plan"))
         state.outcome, state.stressed = rehearsal.nominal, rehearsal.stressed
-        for name in BASELINES:
+        for name in baselines_of(state.scenario):
             console.line(f"carrying out baseline {name} in the same world")
             state.baselines[name] = realise(
                 state.scenario,

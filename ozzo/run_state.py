@@ -9,6 +9,7 @@ from pathlib import Path
 from grid.response.event import CapacityEvent
 from ozzo.version import __version__
 from scheduler.build import build_problem
+from scheduler.optimiser.shift_only import SHIFT_ONLY, cars_give
 from scheduler.outcome import Outcome
 from scheduler.plan import Plan
 from scheduler.problem import Problem
@@ -17,6 +18,11 @@ from sim.record import Commanding, PlanInForce, RunRecord
 
 BASELINES = ("fifo", "wait_for_sun")
 OPTIMISER = "milp"
+
+
+def baselines_of(scenario: Scenario) -> tuple[str, ...]:
+    """Baselines of a run: where cars may give back, also the plan that only shifts their charging (what discharge is worth)."""
+    return (*BASELINES, SHIFT_ONLY) if cars_give(scenario) else BASELINES
 
 
 @dataclass(frozen=True, slots=True)

@@ -34,16 +34,18 @@ import numpy as np
 from grid.horizon import FloatArray, Horizon
 from grid.response.event import CapacityEvent
 from scheduler.asset_runs import PlacedAsset
-from scheduler.chance import ChanceMargins, chance_margins
+from scheduler.chance import chance_margins
 from scheduler.data_tasks import DataTasks
 from scheduler.facility import NodeGroup, Site
 from scheduler.futures import DrawnFutures
 from scheduler.in_force import sites_in_force
 from scheduler.objective import carbon_g_per_kwh
 from scheduler.plan import Plan
-from scheduler.problem import FULL_SPEED, RESOURCES, EventLimit, Feeder, JobOption, JobTask, Mode, Problem, TenantShare
+from scheduler.planned_limits import feeder_limits, group_limits, site_limits
+from scheduler.problem import FULL_SPEED, RESOURCES, EventLimit, JobOption, JobTask, Mode, Problem, TenantShare
 from scheduler.quantiles import fixed_kw, planned_slots, renewable_kw
 from scheduler.scenario import Scenario
+from scheduler.window_peaks import peak_terms
 from scheduler.workload import Job, JobKind
 from scheduler.world import JobState, Observation
 
@@ -69,11 +71,13 @@ def build_problem(scenario: Scenario, observation: Observation | None = None, be
     jobs = _job_tasks(scenario, horizon, observation, data)
     if before is not None:
         jobs = _kept(scenario, jobs, observation, sites_in_force(before, horizon))
-    fixed = np.stack([fixed_kw(scenario, site, horizon) for site in sites])
+    known = observation.moment if observation is not None else horizon.start
+    fixed = np.stack([fixed_kw(scenario, site, horizon, known) for site in sites])
     renewable = np.stack([renewable_kw(scenario, site, horizon) for site in sites])
     margins = chance_margins(scenario, horizon)
-    import_limit, export_limit = _limits(scenario, horizon, fixed, renewable, margins)
+    import_limit, export_limit = site_limits(scenario, horizon, fixed, renewable, margins, known)
     soc, final, peak = _energy_state(scenario, observation)
+    peak_eur, peak, window_peaks = peak_terms(scenario, horizon, observation, peak)
     weights = scenario.weights
     import_eur = np.stack([site.tariff.import_eur_per_mwh.mean(horizon) for site in sites]) / 1000.0
     carbon = np.stack([carbon_g_per_kwh(site.carbon, weights, horizon) for site in sites])
@@ -92,7 +96,7 @@ def build_problem(scenario: Scenario, observation: Observation | None = None, be
         batteries=tuple(site.battery for site in sites),
         initial_soc_kwh=soc,
         final_soc_kwh=final,
-        peak_eur_per_kw=np.array([site.tariff.peak_eur_per_kw for site in sites]),
+        peak_eur_per_kw=peak_eur,
         peak_reached_kw=peak,
         links=tuple(link.name for link in scenario.links),
         link_mbit_per_s=np.array([link.rate_mbit_per_s for link in scenario.links]),
@@ -102,7 +106,9 @@ def build_problem(scenario: Scenario, observation: Observation | None = None, be
         weights=weights,
         settings=scenario.planning,
         time_zone=scenario.time_zone,
-        feeders=_feeders(scenario, fixed.max(axis=1), margins),
+        feeders=feeder_limits(scenario, fixed.max(axis=1), margins),
+        groups=group_limits(scenario, horizon, fixed, margins),
+        window_peaks=window_peaks,
         tenants=tuple(TenantShare(tenant.name, tenant.share) for tenant in scenario.tenants),
         futures=DrawnFutures(scenario, horizon, import_eur + carbon / 1000.0 * weights.carbon_eur_per_kg),
         assets=placed_assets(scenario, observation),
@@ -127,36 +133,6 @@ def fitting_groups(site: Site, job: Job) -> tuple[NodeGroup, ...]:
 def holds(group: NodeGroup, job: Job) -> bool:
     """True when one empty node of ``group`` can hold one member of the gang of ``job``."""
     return group.cores >= job.cores and group.gpus >= job.gpus and group.memory_gb >= job.memory_gb
-
-
-def _limits(
-    scenario: Scenario, horizon: Horizon, fixed_kw: FloatArray, renewable_kw: FloatArray, margins: ChanceMargins | None
-) -> tuple[FloatArray, FloatArray]:
-    """Limits of import and export with their margins taken off, ``[S, T]`` kW; never so far that fixed load would not fit."""
-    imports = np.stack([site.connection.import_limit_kw.mean(horizon) for site in scenario.sites])
-    exports = np.stack([site.connection.export_limit_kw.mean(horizon) for site in scenario.sites])
-    if margins is None:
-        margin = 1.0 - scenario.planning.limit_margin
-        return np.maximum(imports * margin, np.minimum(imports, fixed_kw)), exports * margin
-    needed = np.maximum(0.0, fixed_kw - renewable_kw)
-    return np.maximum(imports - margins.import_kw, np.minimum(imports, needed)), np.maximum(0.0, exports - margins.export_kw)
-
-
-def _feeders(scenario: Scenario, fixed_kw: FloatArray, margins: ChanceMargins | None) -> tuple[Feeder, ...]:
-    """Feeders with the margin taken off; ``fixed_kw`` is the load of each site that is always there, ``[S]``."""
-    index = {site.name: s for s, site in enumerate(scenario.sites)}
-    share = scenario.planning.limit_margin
-    feeders = []
-    for f, line in enumerate(scenario.feeders):
-        sites = tuple(index[name] for name in line.sites)
-        flow = np.cumsum(fixed_kw[list(sites)][::-1])[::-1]
-        drop = float(np.array(line.drop_pu_per_kw) @ flow)
-        free_kw = line.limit_kw * share if margins is None else float(margins.feeder_kw[f])
-        free_pu = line.drop_limit_pu * share if margins is None else float(margins.feeder_pu[f])
-        limit_kw = max(line.limit_kw - free_kw, min(line.limit_kw, float(flow[0])))
-        limit_pu = max(line.drop_limit_pu - free_pu, min(line.drop_limit_pu, drop))
-        feeders.append(Feeder(line.name, sites, limit_kw, line.drop_pu_per_kw, limit_pu))
-    return tuple(feeders)
 
 
 def _energy_state(scenario: Scenario, observation: Observation | None) -> tuple[FloatArray, FloatArray, FloatArray]:

@@ -24,6 +24,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from grid.contracts.group import GroupCap
 from grid.horizon import FloatArray, Horizon
 from scheduler.draws import draw_site, uncertain
 from scheduler.facility import FeederLine
@@ -40,12 +41,15 @@ class ChanceMargins:
     Attributes:
         import_kw, export_kw: of each site in each slot, ``[S, T]``.
         feeder_kw, feeder_pu: of each feeder: net import or export of all its sites, and voltage drop or rise, ``[F]``.
+        group_import_kw, group_export_kw: of each cap on a group of sites in each slot, ``[G, T]``.
     """
 
     import_kw: FloatArray
     export_kw: FloatArray
     feeder_kw: FloatArray
     feeder_pu: FloatArray
+    group_import_kw: FloatArray
+    group_export_kw: FloatArray
 
 
 def chance_margins(scenario: Scenario, horizon: Horizon) -> ChanceMargins | None:
@@ -54,9 +58,10 @@ def chance_margins(scenario: Scenario, horizon: Horizon) -> ChanceMargins | None
     if level is None:
         return None
     shape = (len(scenario.sites), horizon.slots)
-    feeders = scenario.feeders
+    feeders, groups = scenario.feeders, scenario.contracts.groups
     if not uncertain(scenario):
-        return ChanceMargins(np.zeros(shape), np.zeros(shape), np.zeros(len(feeders)), np.zeros(len(feeders)))
+        none, alone = np.zeros((len(groups), horizon.slots)), np.zeros(len(feeders))
+        return ChanceMargins(np.zeros(shape), np.zeros(shape), alone, alone, none, none)
     more = {site.name: _differences(scenario, s, horizon) for s, site in enumerate(scenario.sites)}
     head, drop = np.zeros(len(feeders)), np.zeros(len(feeders))
     for f, feeder in enumerate(feeders):
@@ -66,7 +71,24 @@ def chance_margins(scenario: Scenario, horizon: Horizon) -> ChanceMargins | None
         export_kw=np.stack([_worst(sample_quantile(-more[site.name], level), horizon.slots) for site in scenario.sites]),
         feeder_kw=head,
         feeder_pu=drop,
+        group_import_kw=_group_margins(groups, more, 1.0, level, horizon.slots),
+        group_export_kw=_group_margins(groups, more, -1.0, level, horizon.slots),
     )
+
+
+def _group_margins(
+    groups: tuple[GroupCap, ...], more: dict[str, FloatArray], sign: float, level: float, slots: int
+) -> FloatArray:
+    """Margin of each group's cap, ``[G, T]`` kW; ``sign`` is 1 for import and -1 for export.
+
+    Imports are summed and not netted, so a member that needs less does not make room where it already imports nothing: only
+    what members need more is counted, which is on the careful side.
+    """
+    margins = np.zeros((len(groups), slots))
+    for g, group in enumerate(groups):
+        needed = np.sum([np.maximum(0.0, sign * more[name]) for name in group.members], axis=0)
+        margins[g] = _worst(sample_quantile(needed, level), slots)
+    return margins
 
 
 def _differences(scenario: Scenario, s: int, horizon: Horizon) -> FloatArray:

@@ -96,12 +96,21 @@ def last_resorts(problem: Problem) -> tuple[LastResort, ...]:
             weight[s],
             problem.export_eur_per_kwh[s],
             [(event.start, event.end, event.penalty_eur_per_kwh) for event in problem.events if event.site == s],
-            float(problem.peak_eur_per_kw[s]),
+            float(problem.peak_eur_per_kw[s]) + _window_peaks_eur_per_kw(problem, s),
             problem.horizon.step_h,
             problem.weights.unserved_eur_per_kwh,
         )
         for s, battery in enumerate(problem.batteries)
     )
+
+
+def _window_peaks_eur_per_kw(problem: Problem, site: int) -> float:
+    """The most that one kW more in one slot can cost in the peak charges of a site that count in some slots only."""
+    at_once = np.zeros(problem.horizon.slots)
+    for peak in problem.window_peaks:
+        if peak.site == site:
+            at_once[list(peak.slots)] += peak.eur_per_kw
+    return float(at_once.max())
 
 
 def slots_touched(horizon: Horizon, start_s: float, end_s: float) -> tuple[int, int]:

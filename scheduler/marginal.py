@@ -26,6 +26,7 @@ class Meter:
         problem: prices and limits.
         demand_kw: facility load plus charge minus discharge, ``[S, T]``; changed by ``add``.
         peak_kw: import that is paid for anyway, ``[S]``.
+        window_kw: the same for each peak charge of its own (``Problem.window_peaks``).
         unserved_eur_per_kwh: price of last resort of unserved load, ``[S]``.
     """
 
@@ -33,13 +34,19 @@ class Meter:
     demand_kw: FloatArray
     peak_kw: FloatArray
     unserved_eur_per_kwh: FloatArray
+    window_kw: tuple[float, ...] = ()
 
     @classmethod
     def of(cls, problem: Problem, energy: EnergySchedule) -> Meter:
         """The meter around a planned energy schedule."""
         demand = energy.load_kw + energy.charge_kw - energy.discharge_kw
         peak = np.maximum(problem.peak_reached_kw, energy.import_kw.max(axis=1))
-        return cls(problem, demand, peak, np.array([price.unserved_eur_per_kwh for price in last_resorts(problem)]))
+        unserved = np.array([price.unserved_eur_per_kwh for price in last_resorts(problem)])
+        windows = (
+            max(charge.reached_kw, float(energy.import_kw[charge.site, list(charge.slots)].max()))
+            for charge in problem.window_peaks
+        )
+        return cls(problem, demand, peak, unserved, tuple(windows))
 
     def add(self, site: int, slots: list[int], it_kw: float | FloatArray) -> None:
         """Add IT power (kW, may be negative; one number, or one a slot) in some slots."""
@@ -67,6 +74,10 @@ class Meter:
                 over = np.maximum(0.0, (imported - exported)[event.start : event.end] - event.limit_kw)
                 rate[event.start : event.end] += event.penalty_eur_per_kwh * over
         peak = problem.peak_eur_per_kw[site] * np.maximum(0.0, imported - self.peak_kw[site])
+        for charge, paid_kw in zip(problem.window_peaks, self.window_kw, strict=False):
+            if charge.site == site:
+                slots = list(charge.slots)
+                peak[slots] += charge.eur_per_kw * np.maximum(0.0, imported[slots] - paid_kw)
         cost: FloatArray = problem.horizon.step_h * rate + peak
         return cost
 

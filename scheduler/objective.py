@@ -21,6 +21,8 @@ part                    meaning
 ``lateness``            work after soft deadlines; as realised also hours after the hard deadline (plans keep that one)
 ``fixed``               fixed costs of the chosen places and targets, of copies of data, of pieces after a job's first
 ``assets``              what assets of sites owe by themselves: fuel, starts, upkeep, less what their heat earns
+``contracts``           energy above what contracts with the grid operator allow, and off the nomination, at their prices; 0 in
+                        a plan, which keeps them and is the nomination
 ======================  ==================================================================================
 """
 
@@ -32,9 +34,11 @@ import numpy as np
 
 from grid.assets.site_asset import Bill
 from grid.assets.wear import wear_eur
+from grid.contracts.capacity_tariff import dearest_at_once
 from grid.horizon import FloatArray, Horizon
 from grid.response.event import CapacityEvent
 from grid.tariff import Carbon
+from scheduler.contract_bill import contract_lines, penalties_eur
 from scheduler.data import Dataset
 from scheduler.facility import Site
 from scheduler.last_resort import LastResort, last_resort, last_resorts, slots_touched
@@ -56,6 +60,7 @@ PARTS: tuple[str, ...] = (
     "lateness",
     "fixed",
     "assets",
+    "contracts",
 )
 
 NO_BILL = Bill()
@@ -120,7 +125,7 @@ def breakdown_eur(
             "energy_export": -step_h * (energy.export_kw * problem.export_eur_per_kwh).sum(),
             "carbon": step_h * problem.weights.carbon_eur_per_kg * (energy.import_kw * problem.carbon_g_per_kwh).sum() / 1000.0
             + problem.weights.carbon_eur_per_kg * assets.carbon_g / 1000.0,
-            "peak": (problem.peak_eur_per_kw * peak_kw).sum(),
+            "peak": (problem.peak_eur_per_kw * peak_kw).sum() + _window_peaks_eur(problem, energy.import_kw),
             "battery_wear": sum(wear),
             "event_penalty": penalty,
             "unserved": step_h * (unserved[:, None] * energy.unserved_kw).sum(),
@@ -129,6 +134,7 @@ def breakdown_eur(
             "lateness": lateness_eur,
             "fixed": fixed_eur,
             "assets": assets.cost_eur,
+            "contracts": 0.0,
         }
     )
 
@@ -140,6 +146,7 @@ def realised_breakdown_eur(
     jobs: Sequence[JobOutcome],
     dropped_migrations: Iterable[str] = (),
     assets: Bill = NO_BILL,
+    nominated_kw: FloatArray | None = None,
 ) -> dict[str, float]:
     """Objective parts of metered energy.
 
@@ -152,6 +159,7 @@ def realised_breakdown_eur(
             the hard deadline as after the soft one; restarts and moves cost what they cost.
         dropped_migrations: datasets whose required migration was not finished.
         assets: what the assets owed by themselves.
+        nominated_kw: net import that was nominated, ``[S, settlement slots]``; None: exactly what was metered.
 
     An event is settled by ``overshoot_kwh``, as its proof of delivery is.
     """
@@ -166,7 +174,10 @@ def realised_breakdown_eur(
         parts["carbon"] += float(imported @ carbon)
         peak_kw = float(imported.max()) / step_h
         parts["peak"] += site.tariff.peak_eur_per_kw * max(0.0, peak_kw - site.tariff.peak_reached_kw)
-        prices = _site_prices(scenario, site, scenario.events, site.tariff.peak_eur_per_kw)
+        charges = [charge for _, charge in scenario.contracts.peak_charges(site.name, settlement)]
+        parts["peak"] += sum(charge.eur_per_kw * charge.paid_kw(imported / step_h, settlement) for charge in charges)
+        peak_eur = site.tariff.peak_eur_per_kw + dearest_at_once(charges, scenario.horizon)
+        prices = _site_prices(scenario, site, scenario.events, peak_eur)
         refill = _site_prices(scenario, site, (), 0.0)  # a refill after the day meets no event of it and need not raise a peak
         parts["unserved"] += prices.unserved_eur_per_kwh * float(energy.unserved_kwh[s].sum())
         if site.battery is not None:
@@ -191,8 +202,18 @@ def realised_breakdown_eur(
         parts["fixed"] += (asked[outcome.job].move_eur or 0.0) * outcome.moves
     parts["dropped"] += sum(migration_drop_eur(datasets[name]) for name in dropped_migrations)
     parts["assets"] = assets.cost_eur
+    lines = contract_lines(scenario, settlement, energy.import_kwh / step_h, energy.export_kwh / step_h, nominated_kw)
+    parts["contracts"] = penalties_eur(lines)
     parts["carbon"] += weights.carbon_eur_per_kg * assets.carbon_g / 1000.0
     return _checked(parts)
+
+
+def _window_peaks_eur(problem: Problem, import_kw: FloatArray) -> float:
+    """Peak charges that count in some slots only, of planned imports ``[S, T]``."""
+    return sum(
+        peak.eur_per_kw * max(0.0, float(import_kw[peak.site, list(peak.slots)].max()) - peak.reached_kw)
+        for peak in problem.window_peaks
+    )
 
 
 def overshoot_kwh(settlement: Horizon, event: CapacityEvent, net_kw: FloatArray) -> FloatArray:

@@ -9,6 +9,7 @@ from enum import StrEnum
 from grid.heat_account import HeatAccount
 from grid.horizon import FloatArray, Horizon
 from grid.network_result import NetworkResult
+from scheduler.contract_bill import ContractLine
 from scheduler.key_figures import KeyFigures
 
 
@@ -47,6 +48,12 @@ class ViolationKind(StrEnum):
     EXPORT_LIMIT = "export_limit"
     FEEDER = "feeder"
     """the sites of a feeder together exceed its rating or its voltage limit"""
+    TRANSPORT_RIGHT = "transport_right"
+    """a site takes or gives more than its transport right allows"""
+    CAPACITY_LIMITATION = "capacity_limitation"
+    """a site takes or gives more than a capacity limitation leaves it"""
+    GROUP_CAP = "group_cap"
+    """the members of a group together take or give more than their common right"""
     EVENT_LIMIT = "event_limit"
     ASSET_POWER = "asset_power"
     """an asset of a site draws or gives what it cannot"""
@@ -60,6 +67,12 @@ class ViolationKind(StrEnum):
     VOLTAGE_BAND = "voltage_band"
     LINE_LOADING = "line_loading"
     TRANSFORMER_LOADING = "transformer_loading"
+    PHASE_VOLTAGE = "phase_voltage"
+    """the voltage of a single phase breaks a rule of EN 50160"""
+    UNBALANCE = "unbalance"
+    """the phases of a bus differ too much"""
+    PHASE_LOADING = "phase_loading"
+    """a single phase of a line or transformer carries too much"""
     POWER_FLOW = "power_flow"
     """the AC power flow has no solution: the grid cannot carry this"""
 
@@ -154,6 +167,22 @@ class MeteredEnergy:
 
 
 @dataclass(frozen=True, slots=True)
+class CarDeparture:
+    """How a car left its charging point.
+
+    Attributes:
+        site, asset, session: names of the site, its charging points and the stay.
+        gained_kwh: in its battery since arrival; missing_kwh: less than it was to gain.
+    """
+
+    site: str
+    asset: str
+    session: str
+    gained_kwh: float
+    missing_kwh: float
+
+
+@dataclass(frozen=True, slots=True)
 class EventDelivery:
     """Proof of delivery of one demand-response event at one site.
 
@@ -190,8 +219,8 @@ class Totals:
     """Totals of an outcome; the keys of ``ozzo run --json``.
 
     Attributes:
-        cost_eur: energy cost: import, minus export revenue, plus peak charge, battery wear, event penalties and
-            refilling what a battery lacks at the end.
+        cost_eur: energy cost: import, minus export revenue, plus peak charge, battery wear, penalties of events and
+            contracts (imbalance included), and refilling what a battery lacks at the end.
         carbon_kg: import times average carbon intensity.
         import_kwh, export_kwh, curtailed_kwh: sums over sites.
         self_used_kwh: sun and wind used at the sites (used minus exported, not below 0 in any site and slot).
@@ -232,7 +261,10 @@ class Outcome:
         log: notable happenings in order of time, ``(instant UTC, text)``.
         settlement: slots of 15 minutes on which peaks, events and the network are judged, or None when not known.
         net_import_kw: mean import minus export on them, ``[S, settlement slots]``.
+        phases: worst values of single phases by name, unit in the name; None where the network does not describe them.
         heat: heat reused at all sites, or None when no site reuses heat.
+        departures: every car that left a charging point.
+        contracts: what contracts with the grid operator cost and bring, line by line.
         key_figures: energies, powers and money of each site, or None when not known.
     """
 
@@ -251,7 +283,10 @@ class Outcome:
     log: tuple[tuple[datetime, str], ...] = ()
     settlement: Horizon | None = None
     net_import_kw: FloatArray | None = None
+    phases: dict[str, float] | None = None
     heat: HeatAccount | None = None
+    departures: tuple[CarDeparture, ...] = ()
+    contracts: tuple[ContractLine, ...] = ()
     key_figures: KeyFigures | None = None
 
 

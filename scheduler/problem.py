@@ -216,6 +216,41 @@ class Feeder:
     drop_limit_pu: float
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class GroupLimit:
+    """What several sites may take from and give to the grid together; imports and exports are summed, not netted.
+
+    Attributes:
+        name: name of the contract.
+        sites: indices of the members.
+        import_kw, export_kw: largest sum in each slot, ``[T]`` kW, the planning margin already taken off; infinite: no limit.
+    """
+
+    name: str
+    sites: tuple[int, ...]
+    import_kw: FloatArray
+    export_kw: FloatArray
+
+
+@dataclass(frozen=True, slots=True)
+class WindowPeak:
+    """A peak charge of one site that counts in some slots only.
+
+    Attributes:
+        name: ``<tariff>: <key>``.
+        site: index of the site.
+        slots: slots that count, ascending, at least one.
+        eur_per_kw: price of each kW of the highest import in them above ``reached_kw``.
+        reached_kw: peak that is paid for already.
+    """
+
+    name: str
+    site: int
+    slots: tuple[int, ...]
+    eur_per_kw: float
+    reached_kw: float
+
+
 @dataclass(frozen=True, slots=True)
 class TenantShare:
     """The most that the jobs of one tenant may use together.
@@ -240,7 +275,8 @@ class Problem:
         fixed_kw: facility power without any job.
         pue: facility kW per kW of IT.
         renewable_kw: sun and wind available (forecast), can be curtailed.
-        import_limit_kw, export_limit_kw: connection limits, the planning margin already taken off.
+        import_limit_kw, export_limit_kw: limits of connections and of sites' own contracts, the planning margin already taken
+            off.
         import_eur_per_kwh, export_eur_per_kwh: prices at the meter, export counted as revenue.
         carbon_g_per_kwh: intensity of import used in the objective.
         batteries: per site, or None, ``[S]``.
@@ -253,6 +289,8 @@ class Problem:
         time_zone: IANA name of the zone in which reasons tell times.
         copies, copy_limit_gb: copies that can be bought, and the volume of them that each site can take, ``[S]``.
         feeders: electrical limits that sites share.
+        groups: limits of contracts that sites share.
+        window_peaks: peak charges of capacity tariffs that do not simply count all slots.
         tenants: tenants with a share of their own.
         cuts: linear limits of the electrical network.
         assets: other assets behind the meters (only the reference solver knows them).
@@ -290,6 +328,8 @@ class Problem:
     futures: Sequence[Future] = ()
     cuts: tuple[NetworkCut, ...] = ()
     assets: tuple[PlacedAsset, ...] = ()
+    groups: tuple[GroupLimit, ...] = ()
+    window_peaks: tuple[WindowPeak, ...] = ()
 
     @property
     def import_weight_eur_per_kwh(self) -> FloatArray:

@@ -22,13 +22,16 @@ after its quantile; ``planning.limit_margin`` is taken off the limits whatever t
 
 from __future__ import annotations
 
+from datetime import datetime
 from statistics import NormalDist
 
 import numpy as np
 
+from grid.contracts.limits import Direction
 from grid.horizon import FloatArray, Horizon
 from grid.quantile_series import QuantileSeries, possible_peak
 from grid.series import Series
+from scheduler.allowed import allowed_kw
 from scheduler.facility import Site
 from scheduler.scenario import PEAK_HEADROOM, Scenario
 from scheduler.workload import Job
@@ -64,14 +67,17 @@ def renewable_kw(scenario: Scenario, site: Site, horizon: Horizon) -> FloatArray
     return total
 
 
-def fixed_kw(scenario: Scenario, site: Site, horizon: Horizon) -> FloatArray:
-    """Fixed load that a plan reserves, ``[T]`` kW: the quantile, but not what the connection could never import."""
+def fixed_kw(scenario: Scenario, site: Site, horizon: Horizon, known: datetime | None = None) -> FloatArray:
+    """Fixed load that a plan reserves, ``[T]`` kW: the quantile, but not what the site may never import.
+
+    ``known`` is the moment of planning (``scheduler.allowed``).
+    """
     factor = max(0.0, 1.0 + relative_error(scenario.errors.load_sigma, scenario.planning.load_quantile))
     forecast = site.idle_on(horizon)
     wanted: FloatArray = forecast * factor
     if factor <= 1.0:
         return wanted
-    kept: FloatArray = np.maximum(forecast, np.minimum(wanted, site.connection.import_limit_kw.mean(horizon)))
+    kept: FloatArray = np.maximum(forecast, np.minimum(wanted, allowed_kw(scenario, site, Direction.IMPORT, horizon, known)))
     return kept
 
 

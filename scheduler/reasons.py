@@ -161,11 +161,15 @@ class _Teller:
         return ReasonKind.CHEAPEST, "where energy and carbon cost least"
 
     def _raises_peak(self, task: JobTask, place: JobPlace) -> bool:
-        option = task.options[place.option]
-        if self.problem.peak_eur_per_kw[option.site] <= 0:
-            return False
-        imported = self.meter.import_kw(option.site, option.power_kw)[list(place.slots)]
-        return bool(imported.max() > self.meter.peak_kw[option.site] + 1e-6)
+        option, slots = task.options[place.option], list(place.slots)
+        imported = self.meter.import_kw(option.site, option.power_kw)
+        if self.problem.peak_eur_per_kw[option.site] > 0 and imported[slots].max() > self.meter.peak_kw[option.site] + 1e-6:
+            return True
+        for charge, paid_kw in zip(self.problem.window_peaks, self.meter.window_kw, strict=True):
+            inside = sorted(set(slots).intersection(charge.slots)) if charge.site == option.site else []
+            if inside and imported[inside].max() > paid_kw + 1e-6:
+                return True
+        return False
 
     def _price(self, task: JobTask, place: JobPlace, name: str) -> dict[str, float]:
         """Cost and carbon of the job at a place."""

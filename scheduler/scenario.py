@@ -10,6 +10,7 @@ from datetime import timedelta
 from enum import StrEnum
 from pathlib import Path
 
+from grid.contracts.book import ContractBook
 from grid.horizon import Horizon
 from grid.response.event import CapacityEvent
 from scheduler.data import Dataset
@@ -179,6 +180,7 @@ class Scenario:
         sites, links, datasets, jobs, events: the world.
         tenants: those who share it; jobs without one have no limit of their own.
         feeders: electrical limits that several sites share, each site in at most one.
+        contracts: contracts of sites with their grid operator.
         weights, planning, errors, rehearsal: settings by name.
         network: electrical network, or None for sites that share none.
         time_zone: IANA name for display at the edges.
@@ -206,6 +208,7 @@ class Scenario:
     beyond_horizon: tuple[str, ...] = ()
     tenants: tuple[Tenant, ...] = ()
     feeders: tuple[FeederLine, ...] = ()
+    contracts: ContractBook = field(default_factory=ContractBook)
     business_case: BusinessCase | None = None
 
     def site(self, name: str) -> Site:

@@ -11,7 +11,9 @@ from dataclasses import replace
 import numpy as np
 
 from grid.assets.site_asset import Bill
+from grid.contracts.book import ContractBook
 from grid.horizon import FloatArray, Horizon
+from scheduler.contract_bill import ContractLine, penalties_eur
 from scheduler.key_figures import KeyFigures, SiteFigures
 from scheduler.objective import NO_BILL, realised_breakdown_eur
 from scheduler.outcome import MeteredEnergy
@@ -25,6 +27,7 @@ def key_figures(
     energy: MeteredEnergy,
     made_kwh: FloatArray | None = None,
     bills: Sequence[Bill] | None = None,
+    contracts: Sequence[ContractLine] = (),
 ) -> KeyFigures:
     """Key figures of metered energy.
 
@@ -34,20 +37,29 @@ def key_figures(
         energy: kWh on the slots of ``settlement``, ``[S, slots]`` each.
         made_kwh: what biogas units and generators gave, ``[S, slots]``; None: nothing.
         bills: what the assets of each site owed by themselves; None: nothing.
+        contracts: lines of the bill of contracts, of all sites.
     """
     made = made_kwh if made_kwh is not None else np.zeros_like(energy.load_kwh)
     owed = bills if bills is not None else [NO_BILL] * len(scenario.sites)
     net_kw: FloatArray = (energy.import_kwh - energy.export_kwh) / settlement.step_h
     group_kw = net_kw.sum(axis=0)
     return KeyFigures(
-        sites=tuple(_site(scenario, settlement, energy, s, made[s], owed[s]) for s in range(len(scenario.sites))),
+        sites=tuple(_site(scenario, settlement, energy, s, made[s], owed[s], contracts) for s in range(len(scenario.sites))),
         group_peak_kw=float(group_kw.max(initial=0.0)),
         group_export_peak_kw=float((-group_kw).max(initial=0.0)),
         feeders_released_kw=_feeders_released_kw(scenario, net_kw),
     )
 
 
-def _site(scenario: Scenario, settlement: Horizon, energy: MeteredEnergy, s: int, made: FloatArray, bill: Bill) -> SiteFigures:
+def _site(
+    scenario: Scenario,
+    settlement: Horizon,
+    energy: MeteredEnergy,
+    s: int,
+    made: FloatArray,
+    bill: Bill,
+    contracts: Sequence[ContractLine],
+) -> SiteFigures:
     """Figures of one site."""
     site = scenario.sites[s]
     load, available = (energy.load_kwh[s] + made).clip(min=0.0), energy.renewable_kwh[s]
@@ -66,13 +78,18 @@ def _site(scenario: Scenario, settlement: Horizon, energy: MeteredEnergy, s: int
         peak_kw=peak_kw,
         rated_kw=rated_kw,
         released_kw=max(0.0, rated_kw - peak_kw),
-        cost_eur=_cost_eur(scenario, settlement, energy, s, bill),
+        cost_eur=_cost_eur(scenario, settlement, energy, s, bill)
+        + penalties_eur(tuple(line for line in contracts if line.site == site.name)),
     )
 
 
 def _cost_eur(scenario: Scenario, settlement: Horizon, energy: MeteredEnergy, s: int, bill: Bill) -> float:
-    """Energy cost of one site by the one definition of the objective, so that the sites sum to the total."""
-    alone = replace(scenario, sites=(scenario.sites[s],), jobs=(), datasets=())
+    """Energy cost of one site by the one definition of the objective, so that the sites sum to the total.
+
+    What contracts cost it is in their lines (a cap of a group has no meaning for one site alone), but for peaks.
+    """
+    peaks = ContractBook(tariffs=scenario.contracts.tariffs)
+    alone = replace(scenario, sites=(scenario.sites[s],), jobs=(), datasets=(), contracts=peaks)
     own = MeteredEnergy(**{name: getattr(energy, name)[s : s + 1] for name in MeteredEnergy.names()})
     parts = realised_breakdown_eur(alone, settlement, own, (), (), bill)
     return sum(parts[part] for part in COST_PARTS)

@@ -1,5 +1,7 @@
 """What a rehearsal asks of the electrical network: AC power flow on realised injections, and advice when it is overloaded.
 
+Where the network describes single phases, ``sim.phase_check`` judges them as well.
+
 Advice is found by trying: the power flow of the worst slot is solved again without any site (is it the households alone?) and
 without each site in turn (whose power matters?), and the change that is needed is read off in proportion.
 """
@@ -19,6 +21,7 @@ from grid.horizon import FloatArray, Horizon
 from grid.network_result import NetworkResult
 from scheduler.outcome import Outcome, Violation, ViolationKind
 from scheduler.scenario import NetworkSpec, Scenario
+from sim.phase_check import PhaseTask, check_phases
 
 if TYPE_CHECKING:
     from grid.network import Network
@@ -94,6 +97,18 @@ class NetworkCheck:
         yield from self._worst(result, ViolationKind.LINE_LOADING, result.line_names, over, "%", loading)
         over = result.transformer_loading_pct - loading
         yield from self._worst(result, ViolationKind.TRANSFORMER_LOADING, result.transformer_names, over, "%", loading)
+
+    def phase_task(self) -> PhaseTask:
+        """The same powers for the check of single phases."""
+        return PhaseTask(
+            horizon=self._horizon,
+            profile_start=self._profile_start,
+            net_kw=self._net_kw,
+            site_bus=self._bus,
+            household_scale=self._spec.household_scale,
+            loading_limit_pct=self._scenario.rehearsal.loading_limit_pct,
+            seed=self._outcome.seed,
+        )
 
     def _worst(
         self, result: NetworkResult, kind: ViolationKind, names: tuple[str, ...], over: FloatArray, unit: str, limit: float
@@ -176,13 +191,23 @@ def with_power_flow(scenario: Scenario, outcome: Outcome, network: PowerFlow | N
     """
     if scenario.network is None or all(site.connection.bus is None for site in scenario.sites):
         return outcome
-    check = NetworkCheck(scenario, scenario.network, network or load(scenario.network), outcome)
+    used = network or load(scenario.network)
+    check = NetworkCheck(scenario, scenario.network, used, outcome)
     try:
         result = check.solve(confirm=confirm)
         found = tuple(check.violations(result))
+        phases = _phases(used, check)
     except PowerFlowError as error:
         return replace(outcome, violations=(*outcome.violations, _no_solution(scenario.network, outcome, error)))
-    return replace(outcome, network=result, violations=(*outcome.violations, *found))
+    worst, more = phases or (None, ())
+    return replace(outcome, network=result, phases=worst, violations=(*outcome.violations, *found, *more))
+
+
+def _phases(network: PowerFlow, check: NetworkCheck) -> tuple[dict[str, float], tuple[Violation, ...]] | None:
+    """The check of single phases where the network is one that may describe them."""
+    from grid.network import Network
+
+    return check_phases(network, check.phase_task()) if isinstance(network, Network) else None
 
 
 def _no_solution(spec: NetworkSpec, outcome: Outcome, error: PowerFlowError) -> Violation:

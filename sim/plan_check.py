@@ -3,7 +3,7 @@
 It shares nothing with the optimiser or its problem: every rule is read from the scenario again and stated here a second
 time, so that a fault in the planner is found and not repeated. ``sim.plan_check_work`` checks jobs and nodes,
 ``sim.plan_check_terms`` what was agreed on jobs, ``sim.plan_check_data`` datasets and links, ``sim.plan_check_energy`` batteries,
-balance and limits, ``sim.plan_check_assets`` other assets of sites.
+balance and limits, ``sim.plan_check_assets`` other assets of sites, ``sim.plan_check_contracts`` contracts.
 
 A demand-response event is soft: exceeding its limit costs its penalty. It is a violation only when the plan does not count it.
 """
@@ -23,6 +23,7 @@ from scheduler.scenario import Scenario
 from scheduler.workload import Job
 from scheduler.world import JobState, Observation
 from sim.plan_check_assets import asset_shapes, check_assets
+from sim.plan_check_contracts import check_contracts
 from sim.plan_check_data import check_data
 from sim.plan_check_energy import check_energy
 from sim.plan_check_terms import check_terms
@@ -86,6 +87,7 @@ def check_plan(scenario: Scenario, plan: Plan, observation: Observation | None =
         *check_data(checked),
         *check_energy(checked),
         *check_assets(checked),
+        *check_contracts(checked),
     )
 
 

@@ -15,14 +15,14 @@ from grid.assets.generator import Generator
 from grid.horizon import FloatArray, Horizon
 from scheduler.asset_runs import AssetRun
 from scheduler.outcome import Violation, ViolationKind
-from sim.plan_check_heat import Over, check_heat
+from sim.plan_check_charging import LIMIT_KW, Over, charging_rules
+from sim.plan_check_heat import check_heat
 
 if TYPE_CHECKING:
     from sim.plan_check import Checked
 
-LIMIT_KW = 1e-5
 STORE_KWH = 1e-6
-"""How far a power may exceed its limit, and a store its bounds or its recursion, in any slot."""
+"""How far a store may exceed its bounds or its recursion, in any slot."""
 
 
 def asset_shapes(checked: Checked) -> Iterator[Violation]:
@@ -161,7 +161,11 @@ def _generator(unit: Generator, run: AssetRun, step_h: float) -> Iterator[Over]:
     yield ViolationKind.ASSET_RUN, "test window", outside, 0.5, outside, 0.0, "tests outside", advice
 
 
-CHECKS: dict[str, Callable[[Any, AssetRun, float], Iterator[Over]]] = {"biogas": _biogas, "generator": _generator}
+CHECKS: dict[str, Callable[[Any, AssetRun, float], Iterator[Over]]] = {
+    "biogas": _biogas,
+    "charging": charging_rules,
+    "generator": _generator,
+}
 """Limits of each kind of asset that are the same in every slot."""
 
 TIMED_CHECKS: dict[str, Callable[[Any, AssetRun, Horizon, FloatArray], Iterator[Over]]] = {"heat": check_heat}

@@ -10,15 +10,12 @@ from grid.assets.heat_reuse import HeatReuse
 from grid.horizon import FloatArray, Horizon
 from scheduler.asset_runs import AssetRun
 from scheduler.outcome import ViolationKind
+from sim.plan_check_charging import LIMIT_KW, Over
 
-LIMIT_KW = 1e-5
 STORE_KWH = 1e-6
-"""How far a power may exceed its limit, and the buffer its bounds or its recursion, in any slot."""
+"""How far the buffer may exceed its bounds or its recursion, in any slot."""
 LEFT_SHARE = 2e-9
 """Share of the heat to be left that rounding may take."""
-
-Over = tuple[ViolationKind, str, FloatArray, float, FloatArray, FloatArray | float, str, str]
-"""Rule, name of the limit, excess by slot, tolerance, value, limit, unit, advice."""
 
 
 def check_heat(unit: HeatReuse, run: AssetRun, horizon: Horizon, it_kw: FloatArray) -> Iterator[Over]:

@@ -16,6 +16,8 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from grid.contracts.limits import Direction
+from scheduler.allowed import allowed_kw
 from scheduler.outcome import Outcome, Verdict, Violation, ViolationKind
 from scheduler.plan import Plan
 from scheduler.policies import Progress, silent
@@ -200,6 +202,7 @@ def _worst_values(scenario: Scenario, plan: Plan, runs: tuple[Outcome, ...]) -> 
     }
     networks = [run.network for run in runs if run.network is not None]
     if networks:
+        worst |= _worst_of_phases([run.phases for run in runs if run.phases is not None])
         worst["voltage_low_pu"] = min(float(result.voltage_pu.min()) for result in networks)
         worst["voltage_high_pu"] = max(float(result.voltage_pu.max()) for result in networks)
         worst["line_loading_pct"] = max(float(result.line_loading_pct.max(initial=0.0)) for result in networks)
@@ -207,11 +210,17 @@ def _worst_values(scenario: Scenario, plan: Plan, runs: tuple[Outcome, ...]) -> 
     return worst
 
 
+def _worst_of_phases(found: list[dict[str, float]]) -> dict[str, float]:
+    """Worst values of single phases over runs; empty where the network does not describe them."""
+    names = found[0] if found else {}
+    return {name: (min if name.endswith("low_pu") else max)(values[name] for values in found) for name in names}
+
+
 def _import_share_pct(scenario: Scenario, run: Outcome) -> float:
-    """Highest mean import of a reporting slot as a share of the connection's limit, over all sites that have one."""
+    """Highest mean import of a reporting slot as a share of what connection and contracts allow, over all sites that have one."""
     highest = 0.0
     for s, site in enumerate(scenario.sites):
-        limit = site.connection.import_limit_kw.mean(run.horizon)
+        limit = allowed_kw(scenario, site, Direction.IMPORT, run.horizon)
         power = run.energy.import_kwh[s] / run.horizon.step_h
         open_slots = limit > 0
         highest = max(highest, float((100.0 * power[open_slots] / limit[open_slots]).max(initial=0.0)))

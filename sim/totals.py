@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 from grid.assets.site_asset import Bill
-from grid.horizon import Horizon
+from grid.horizon import FloatArray, Horizon
 from scheduler.objective import NO_BILL, realised_breakdown_eur
 from scheduler.outcome import JobOutcome, MeteredEnergy, Totals
 from scheduler.scenario import Scenario
@@ -21,6 +21,7 @@ COST_PARTS: tuple[str, ...] = (
     "event_penalty",
     "soc_shortfall",
     "assets",
+    "contracts",
 )
 """Parts of the objective that are money that somebody pays for energy; carbon, drops and lateness are priced, not paid.
 
@@ -35,6 +36,7 @@ def totals(
     dropped: Iterable[str] = (),
     dropped_migrations: Iterable[str] = (),
     assets: Bill = NO_BILL,
+    nominated_kw: FloatArray | None = None,
 ) -> Totals:
     """Totals of metered energy.
 
@@ -46,9 +48,10 @@ def totals(
         dropped: jobs that were not done on purpose.
         dropped_migrations: datasets whose required migration was not done.
         assets: what the assets owed by themselves.
+        nominated_kw: net import that was nominated, ``[S, slots]``; None: exactly what was metered.
     """
     on_purpose, not_moved = set(dropped), tuple(dropped_migrations)
-    breakdown = realised_breakdown_eur(scenario, settlement, energy, jobs, not_moved, assets)
+    breakdown = realised_breakdown_eur(scenario, settlement, energy, jobs, not_moved, assets, nominated_kw)
     carbon_g = sum(
         float(energy.import_kwh[s] @ site.carbon.average_g_per_kwh.mean(settlement)) for s, site in enumerate(scenario.sites)
     )

@@ -37,12 +37,16 @@ class SiteAsset(Protocol):
     """An asset of a site; frozen, its parameters only.
 
     Attributes:
-        kind: word of the document for this kind; names: series of its trajectories, in order, decisions first.
+        kind: word of the document for this kind.
+        names: series of its trajectories, in order, decisions first (of some kinds they depend on the asset).
         name: name, unique in its site.
     """
 
     kind: ClassVar[str]
-    names: ClassVar[tuple[str, ...]]
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Series of its trajectories, in order."""
 
     @property
     def name(self) -> str:

@@ -247,6 +247,11 @@ class SiteEnergy:
         if problem.peak_eur_per_kw[s] > 0:
             peak = b.add(1, peak=float(problem.peak_eur_per_kw[s]))
             b.limit(-np.inf, float(problem.peak_reached_kw[s]), (1.0, imported), (-1.0, np.repeat(peak, slots)), count=slots)
+        for charge in problem.window_peaks:
+            if charge.site == s:
+                counted, among = imported[list(charge.slots)], len(charge.slots)
+                peak = b.add(1, peak=charge.eur_per_kw)
+                b.limit(-np.inf, charge.reached_kw, (1.0, counted), (-1.0, np.repeat(peak, among)), count=among)
         for event in problem.events:
             if event.site == s:
                 inside, count = slice(event.start, event.end), event.end - event.start

@@ -16,8 +16,9 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from grid.assets.charging import ChargingFleet
 from scheduler.answers.warm import Planned, plan_from
-from scheduler.asset_runs import bill_of
+from scheduler.asset_runs import PlacedAsset, bill_of, run_of
 from scheduler.objective import breakdown_eur
 from scheduler.optimiser.interrupt import Interruption
 from scheduler.plan import Plan
@@ -138,19 +139,30 @@ def _with_price(problem: Problem, carbon_eur_per_kg: float) -> Problem:
     for task in problem.jobs:
         energy_kwh = task.work * problem.horizon.step_h * max((option.power_kw for option in task.options), default=0.0)
         jobs.append(replace(task, drop_eur=task.drop_eur + carbon_eur_per_kg * LOSSES * worst_kg_per_kwh * energy_kwh))
+    assets = tuple(_missing_dearer(item, carbon_eur_per_kg * LOSSES * worst_kg_per_kwh) for item in problem.assets)
     weights = replace(problem.weights, carbon_eur_per_kg=carbon_eur_per_kg)
-    return replace(problem, jobs=tuple(jobs), weights=weights)
+    return replace(problem, jobs=tuple(jobs), assets=assets, weights=weights)
+
+
+def _missing_dearer(item: PlacedAsset, extra_eur_per_kwh: float) -> PlacedAsset:
+    """Charging points with a price of missing energy that is so much higher at the point; other assets as they are."""
+    fleet = item.asset
+    if not isinstance(fleet, ChargingFleet):
+        return item
+    missing = fleet.missing_eur_per_kwh + extra_eur_per_kwh / fleet.charge_efficiency
+    return replace(item, asset=replace(fleet, missing_eur_per_kwh=missing))
 
 
 def _point(problem: Problem, plan: Plan, schedule: Schedule, price: float) -> Point:
     """Figures of a plan; its cost with the prices of last resort that hold without a carbon price, the same for all points."""
+    owed = bill_of(run_of(problem, item, run.series) for item, run in zip(problem.assets, plan.assets, strict=True))
     parts = breakdown_eur(
         _with_price(problem, 0.0),
         plan.energy,
         dropped_eur=dropped_eur(problem, schedule),
         fixed_eur=fixed_eur(problem, schedule),
-        assets=bill_of(plan.assets),
+        assets=owed,
     )
     carbon = problem.horizon.step_h * float((plan.energy.import_kw * problem.carbon_g_per_kwh).sum()) / 1000.0
-    carbon += bill_of(plan.assets).carbon_g / 1000.0
+    carbon += owed.carbon_g / 1000.0
     return Point(price, sum(parts.values()), carbon, plan.gap, len(plan.dropped), plan.build_s + plan.solve_s)

@@ -105,12 +105,11 @@ def what_if(base: Problem, changed: Problem, progress: Progress = silent) -> Wha
 def figures(problem: Problem, plan: Plan) -> dict[str, float]:
     """``FIGURES`` of a plan: cost is the objective without carbon and dropped work, peak the sum over sites."""
     step_h, energy = problem.horizon.step_h, plan.energy
-    parts = plan.breakdown_eur
+    parts, fuel_kg = plan.breakdown_eur, bill_of(plan.assets).carbon_g / 1000.0
     return {
         "objective_eur": plan.objective_eur,
         "cost_eur": plan.objective_eur - parts["carbon"] - parts["dropped"],
-        "carbon_kg": (step_h * float((energy.import_kw * problem.carbon_g_per_kwh).sum()) + bill_of(plan.assets).carbon_g)
-        / 1000.0,
+        "carbon_kg": step_h * float((energy.import_kw * problem.carbon_g_per_kwh).sum()) / 1000.0 + fuel_kg,
         "peak_kw": float(energy.import_kw.max(axis=1).sum()),
         "import_kwh": step_h * float(energy.import_kw.sum()),
         "export_kwh": step_h * float(energy.export_kw.sum()),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from scheduler.document.checks_feeds import check_feeds, check_marginal
 from scheduler.document.context import Context
+from scheduler.document.contracts import check_contracts
 from scheduler.document.cooling import check_cooling
 from scheduler.document.network import check_network
 from scheduler.document.places import BatteryPart, SitePart, SolarPart, WindPart
@@ -25,6 +26,7 @@ def check_places(context: Context) -> None:
         context.unique(*place, "nodes")
         _site(context, site, place)
     _feeders(context)
+    check_contracts(context)
     for index, link in enumerate(context.document.links):
         place = (*context.place("links", index), "ends")
         for end, name in enumerate(link.ends):

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from datetime import UTC, datetime, time, timedelta
+from datetime import UTC, date, datetime, time, timedelta
 from typing import Annotated, Any
 from zoneinfo import ZoneInfo
 
@@ -20,6 +20,7 @@ from scheduler.document.units import UnitError, convert, units_like
 
 MOMENT_WORDS = "a moment such as 2016-05-19T08:30 (local), 2016-05-19T08:30+02:00 or +20h (after the horizon's start)"
 TIME_WORDS = "a time of day from 00:00 to 24:00 in quotes, such as '17:00'"
+DAY_WORDS = "a local day such as 2023-03-26"
 NAME_WORDS = "a name of letters, digits, '.', '_' and '-' that begins with a letter or a digit (at most 80)"
 
 
@@ -151,6 +152,19 @@ def _minutes(value: object) -> int | None:
     raise custom(TIME_WORDS)
 
 
+def _day(value: object) -> date | None:
+    if value is None or (isinstance(value, date) and not isinstance(value, datetime)):
+        return value
+    if isinstance(value, str) and re.fullmatch(r"\d{4}-\d{2}-\d{2}", value.strip(), re.ASCII):
+        try:
+            day = date.fromisoformat(value.strip())
+        except ValueError:
+            day = None
+        if day is not None and 1970 <= day.year <= 2200:
+            return day
+    raise custom(DAY_WORDS)
+
+
 def _name(value: object) -> str | None:
     if value is None or (isinstance(value, str) and re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]{0,79}", value, re.ASCII)):
         return value
@@ -159,10 +173,12 @@ def _name(value: object) -> str | None:
 
 _NAME_SCHEMA = {"type": "string", "pattern": "^[A-Za-z0-9][A-Za-z0-9._-]{0,79}$"}
 _MOMENT_SCHEMA = {"type": "string", "description": MOMENT_WORDS}
+_DAY_SCHEMA = {"type": "string", "pattern": "^[0-9]{4}-[0-9]{2}-[0-9]{2}$", "description": DAY_WORDS}
 _TIME_SCHEMA = {"type": "string", "pattern": "^([01][0-9]|2[0-3]):[0-5][0-9]$|^24:00$"}
 
 Name = Annotated[str, BeforeValidator(_name), WithJsonSchema(_NAME_SCHEMA)]
 When = Annotated[Moment, BeforeValidator(_moment), WithJsonSchema(_MOMENT_SCHEMA)]
 TimeOfDay = Annotated[int, BeforeValidator(_minutes), WithJsonSchema(_TIME_SCHEMA)]
+Day = Annotated[date, BeforeValidator(_day), WithJsonSchema(_DAY_SCHEMA)]
 Count = Annotated[int, Field(strict=True)]
 Text = Annotated[str, Field(strict=True, max_length=2000)]

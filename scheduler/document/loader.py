@@ -22,10 +22,12 @@ from grid.tariff import Carbon, Tariff
 from scheduler import scenario as inside
 from scheduler.data import Dataset
 from scheduler.document.assets import AssetMaker, build_battery
+from scheduler.document.charging_maker import ChargingMaker
 from scheduler.document.checks import check_places
 from scheduler.document.checks_work import allowed_sites, check_work
 from scheduler.document.connection_series import limit_series
 from scheduler.document.context import Context, open_context
+from scheduler.document.contracts import build_contracts
 from scheduler.document.cooling import build_cooling, outdoor_series
 from scheduler.document.jobs import scenario_jobs
 from scheduler.document.network import read_network
@@ -188,6 +190,7 @@ def _build(context: Context, sources: Sources, horizon: Horizon, progress: Progr
             )
             for part in document.feeders
         ),
+        contracts=build_contracts(context, sources, horizon),
     )
 
 
@@ -209,7 +212,15 @@ def _site(context: Context, sources: Sources, part: SitePart, index: int, horizo
     maker = AssetMaker(context, sources, horizon, (own and own.weather) or signals.weather, profile_start(context))
     solar = maker.solar(part.solar, (*place, "solar"))
     wind = maker.wind(part.wind, (*place, "wind"))
-    market, tariff = sources.series[price], part.tariff
+    market, fees = sources.series[price], part.tariff
+    tariff = Tariff(
+        market.with_values(market.values + fees.import_fee_eur_per_mwh),
+        market.with_values(market.values - fees.export_fee_eur_per_mwh),
+        fees.peak_eur_per_kw,
+        fees.peak_reached_kw,
+    )
+    weighed = marginal if marginal and context.document.weights.carbon_signal == "marginal" else average
+    charging = ChargingMaker(context, horizon, part, tariff, sources.series[weighed])
     outdoor = outdoor_series(context, sources, part.cooling, (*place, "cooling"), (own and own.weather) or signals.weather)
     if part.cooling is not None and outdoor is None:
         return None
@@ -236,18 +247,13 @@ def _site(context: Context, sources: Sources, part: SitePart, index: int, horizo
         solar_kw=solar,
         wind_kw=wind,
         battery=bridged(part, build_battery(part.battery) if part.battery else None),
-        assets=build_assets(part, sources.series, outdoor),
+        assets=build_assets(part, sources.series, outdoor, charging.fleet),
         connection=Connection(
             limit_series(part.connection, "import_limit_kw", horizon, context.zone),
             limit_series(part.connection, "export_limit_kw", horizon, context.zone),
             part.bus,
         ),
-        tariff=Tariff(
-            market.with_values(market.values + tariff.import_fee_eur_per_mwh),
-            market.with_values(market.values - tariff.export_fee_eur_per_mwh),
-            tariff.peak_eur_per_kw,
-            tariff.peak_reached_kw,
-        ),
+        tariff=tariff,
         carbon=Carbon(sources.series[average], sources.series[marginal] if marginal else None),
     )
 

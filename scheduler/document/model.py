@@ -8,6 +8,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError, available_timezones
 
 from pydantic import BeforeValidator, Field
 
+from scheduler.document.contracts import ContractPart
 from scheduler.document.feeds import FeedPart
 from scheduler.document.fields import Count, Name, Part, Text, about, custom
 from scheduler.document.places import FeederPart, LinkPart, SitePart
@@ -59,6 +60,7 @@ class Document(Part):
     ] = Field(default_factory=dict)
     sites: Annotated[tuple[SitePart, ...], about("The sites, at least one.")]
     feeders: Annotated[tuple[FeederPart, ...], about("Electrical limits that sites share; a site is on one feeder at most.")] = ()
+    contracts: Annotated[tuple[ContractPart, ...], about("Contracts of sites with their grid operator, each with its kind.")] = ()
     links: Annotated[tuple[LinkPart, ...], about("Data links between sites.")] = ()
     datasets: Annotated[tuple[DatasetPart, ...], about("Datasets.")] = ()
     tenants: Annotated[tuple[TenantPart, ...], about("Tenants, each with the share of every site that its jobs may use.")] = ()

@@ -9,7 +9,7 @@ from typing import Any
 from pydantic import BaseModel
 
 from scheduler.document.fieldbook import models_in
-from scheduler.document.fields import MOMENT_WORDS, NAME_WORDS, TIME_WORDS, Moment, Unit
+from scheduler.document.fields import DAY_WORDS, MOMENT_WORDS, NAME_WORDS, TIME_WORDS, Moment, Unit
 from scheduler.document.model import Document
 from scheduler.document.units import DIMENSIONS
 
@@ -30,6 +30,7 @@ A document is YAML (UTF-8, at most 4 MB). Its values follow the core schema of Y
 - **Names**: {NAME_WORDS}.
 - **Paths** count from the folder of the document; `$NAME` at any place in them is taken from the environment.
 - **Sign**: import and charging are positive; every source and every load is positive in its own field.
+- **Days**: {DAY_WORDS}.
 - **Templates**: `like: cabinet` in a site takes over every field of `site_templates.cabinet` that the site does not write itself;
   mappings are merged field by field, lists are taken over whole.
 
@@ -37,7 +38,8 @@ A document is YAML (UTF-8, at most 4 MB). Its values follow the core schema of Y
 
 `ozzo check FILE...` prints every finding of every file at once, with line, field, what was found, what was expected and the
 nearest name; exit code 2 when there is one. It checks YAML, fields, units, names, times, windows, widths, tiers, batteries,
-events, and reads every price, carbon, weather and measured series over the horizon (gaps and clock-change faults included).
+contracts, events, and reads every price, carbon, weather and measured series over the horizon (gaps and clock-change faults
+included).
 The network's SimBench code and the buses of a low-voltage code are looked up; a pandapower file is built and solved (seconds
 the first time), so that all of its faults are told. No profile is opened, no job drawn and no sun or wind computed: an unknown
 profile or turbine and a faulty trace or job model are found when the scenario is loaded (`ozzo plan`, `ozzo run`), an unknown

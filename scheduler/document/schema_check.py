@@ -35,6 +35,7 @@ def check_schema(tree: Tree, data: dict[str, Any], origins: Mapping[Place, Place
                 (checked.place(*_clean(error["loc"], data)), error)
                 for error in problem.errors(include_url=False)[: MANY_FAULTS + 1]
             ]
+            faults = [fault for fault in faults if not _only_follows(*fault, faults)]
             for place, error in faults:
                 written = original(place, origins)
                 follows = round_ > 0 and not checked.trusts(place)
@@ -45,6 +46,11 @@ def check_schema(tree: Tree, data: dict[str, Any], origins: Mapping[Place, Place
                 break
     _check_unused_templates(tree)
     return checked
+
+
+def _only_follows(place: Place, error: Any, faults: Sequence[tuple[Place, Any]]) -> bool:
+    """True for a list that is too short only because pydantic leaves out the entries that are wrong themselves."""
+    return error["type"] == "too_short" and any(len(other) > len(place) and other[: len(place)] == place for other, _ in faults)
 
 
 def _clean(loc: Sequence[str | int], data: Any) -> Place:

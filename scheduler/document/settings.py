@@ -100,7 +100,7 @@ class PlanningPart(Part):
     chance_level: Annotated[
         float | None,
         about(
-            "Probability with which net import keeps each limit of connections and feeders in each slot: margins from the"
+            "Probability with which net import keeps each limit of connections, contracts and feeders in a slot: margins from the"
             " forecasts' quantiles, in place of limit_margin; null: limit_margin.",
             ge=0.5,
             le=0.999,
@@ -177,7 +177,10 @@ class NetworkPart(Part):
     simbench: Annotated[Text | None, about("SimBench code, for example 1-LV-semiurb4--0-sw.", min_length=1)] = None
     json_: Annotated[
         Text | None,
-        about("Instead: JSON file that pandapower.to_json wrote; its loads and generators are the same in every slot."),
+        about(
+            "Instead: JSON file that pandapower.to_json wrote; its loads and generators are the same in every slot. With "
+            "single-phase loads and zero-sequence data in it, a rehearsal judges each phase."
+        ),
         Field(alias="json"),
     ] = None
     profile_start: Annotated[

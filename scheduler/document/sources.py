@@ -21,7 +21,9 @@ from grid.quantile_series import QuantileSeries
 from grid.series import Series
 from scheduler.document.checks_feeds import feed_content
 from scheduler.document.context import Context
+from scheduler.document.contracts_imbalance import ImbalancePart
 from scheduler.document.hourly import by_local_hour
+from scheduler.document.places import SitePart
 from scheduler.document.signals import (
     CarbonPart,
     HeatDemandPart,
@@ -69,22 +71,38 @@ def read_sources(context: Context) -> Sources:
     document = context.document
     _read_signals(context, sources, ("signals",))
     for index, site in enumerate(document.sites):
-        place = context.place("sites", index)
-        if site.signals is not None:
-            _read_signals(context, sources, (*place, "signals"), index)
-        for name in ("solar", "wind"):
-            part = getattr(site, name)
-            if part is not None and part.measured is not None:
-                _read_series(context, sources, part.measured, (*place, name, "measured"))
-        if site.cooling is not None and site.cooling.outdoor is not None:
-            _read_series(context, sources, site.cooling.outdoor, (*place, "cooling", "outdoor"))
-        for number, name, series in asset_series(site):
-            _read_series(context, sources, series, (*context.place(*place, "assets", number), name))
+        _read_site(context, sources, site, index)
+    for index, contract in enumerate(document.contracts):
+        if isinstance(contract, ImbalancePart):
+            _read_imbalance(context, sources, contract, context.place("contracts", index))
     for name, kind in (("trace", "opendc"), ("generator", "model")):
         part = getattr(document.workload, name)
         if part is not None:
             find_file(context, sources, getattr(part, kind), ("workload", name, kind))
     return sources
+
+
+def _read_site(context: Context, sources: Sources, site: SitePart, index: int) -> None:
+    """Series that a site names for itself: signals, measured sun and wind, outdoor temperature, what its assets need."""
+    place = context.place("sites", index)
+    if site.signals is not None:
+        _read_signals(context, sources, (*place, "signals"), index)
+    for name in ("solar", "wind"):
+        part = getattr(site, name)
+        if part is not None and part.measured is not None:
+            _read_series(context, sources, part.measured, (*place, name, "measured"))
+    if site.cooling is not None and site.cooling.outdoor is not None:
+        _read_series(context, sources, site.cooling.outdoor, (*place, "cooling", "outdoor"))
+    for number, name, series in asset_series(site):
+        _read_series(context, sources, series, (*context.place(*place, "assets", number), name))
+
+
+def _read_imbalance(context: Context, sources: Sources, contract: ImbalancePart, place: Place) -> None:
+    """Prices of imbalance that stand in files."""
+    for name in ("short", "long"):
+        price = getattr(contract, name)
+        if price is not None and price.kind != "feed":
+            _read_series(context, sources, price, (*place, name))
 
 
 def _read_signals(context: Context, sources: Sources, place: Place, site: int | None = None) -> None:

@@ -22,7 +22,8 @@ from scheduler.optimiser.neighbourhoods import WHOLE
 from scheduler.optimiser.restrict import BoolArray
 
 LEAST_SECONDS = 5.0
-"""One linear programme of energy alone may always take this long, so that there is a plan at all."""
+SECONDS_PER_COLUMN = 2e-4
+"""One linear programme of energy alone may always take this long (and so much more a column): there is a plan at all."""
 
 
 def evaluate(
@@ -37,7 +38,8 @@ def evaluate(
         stop: asked again and again.
         must: an answer is needed even without time, or when somebody asked to stop.
     """
-    asked, quick = (never, Limits(LEAST_SECONDS)) if must else (stop, Limits(max(limits.time_s, 0.0)))
+    least = LEAST_SECONDS + SECONDS_PER_COLUMN * len(model.cost)
+    asked, quick = (never, Limits(least)) if must else (stop, Limits(max(limits.time_s, 0.0)))
     relaxed = solve_linear(model, quick, asked, method="simplex")
     if relaxed.values is None or relaxed.objective is None:
         return None
@@ -55,7 +57,7 @@ def evaluate(
             return best
     heeded = stop
     if best is None and must:
-        limits, heeded = Limits(max(LEAST_SECONDS, limits.time_s), limits.gap), never
+        limits, heeded = Limits(max(least, limits.time_s), limits.gap), never
     if limits.time_s > 0 and not heeded():
         answer = solve_integer(model, limits, rounded.values, heeded)
         if answer.values is not None and answer.objective is not None and (best is None or answer.objective < best[1]):

@@ -23,6 +23,7 @@ Variables (all not negative but ``flow_kw`` and ``drop_pu``):
 ``it_kw[s, t]``           IT power of jobs and transfers
 ``import_kw, export_kw, renewable_used_kw, charge_kw, discharge_kw, soc_kwh, unserved_kw [s, t]``
 ``peak_excess_kw[s]``     highest import above the peak already reached
+``window_peak_kw[n]``     highest import in the slots of a peak charge of its own, above the peak already reached
 ``flow_kw[f, i, t]``      net import of the site at that place of the feeder and of all sites behind it
 ``drop_pu[f, i, t]``      voltage drop from the transformer to that place
 ``overshoot_kw[v, t]``    net import above an event's limit
@@ -93,6 +94,7 @@ def build_model(problem: Problem) -> ModelParts:
     from scheduler.optimiser import (
         asset_rows,
         common_rows,
+        contract_rows,
         data_rows,
         energy_rows,
         job_rows,
@@ -120,6 +122,7 @@ def build_model(problem: Problem) -> ModelParts:
         *wear_rows.FAMILIES,
         *common_rows.FAMILIES,
         *network_rows.FAMILIES,
+        *contract_rows.FAMILIES,
     ):
         family(parts)
     objective_rows.add_objective(parts)
@@ -220,6 +223,7 @@ def _energy_variables(parts: ModelParts, pyo: Any) -> None:
     model.soc_kwh = pyo.Var(stored, bounds=floor)
     model.soc_missing_kwh = pyo.Var([s for s in sites if problem.batteries[s]], domain=pyo.NonNegativeReals)
     model.peak_excess_kw = pyo.Var([s for s in sites if problem.peak_eur_per_kw[s] > 0], domain=pyo.NonNegativeReals)
+    model.window_peak_kw = pyo.Var(range(len(problem.window_peaks)), domain=pyo.NonNegativeReals)
     events = [(v, t) for v, event in enumerate(problem.events) for t in range(event.start, event.end)]
     model.overshoot_kw = pyo.Var(events, domain=pyo.NonNegativeReals)
     chain = [(f, i, t) for f, feeder in enumerate(problem.feeders) for i in range(len(feeder.sites)) for t in slots]

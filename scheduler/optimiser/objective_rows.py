@@ -56,7 +56,10 @@ def _energy_parts(parts: ModelParts) -> dict[str, Row]:
         "energy_import": _row((step_h * problem.import_eur_per_kwh[cell], imported[cell]) for cell in imported),
         "energy_export": _row((-step_h * problem.export_eur_per_kwh[cell], exported[cell]) for cell in exported),
         "carbon": _row((carbon * problem.carbon_g_per_kwh[cell], imported[cell]) for cell in imported),
-        "peak": _row((problem.peak_eur_per_kw[s], model.peak_excess_kw[s]) for s in model.peak_excess_kw),
+        "peak": _row(
+            [(problem.peak_eur_per_kw[s], model.peak_excess_kw[s]) for s in model.peak_excess_kw]
+            + [(peak.eur_per_kw, model.window_peak_kw[n]) for n, peak in enumerate(problem.window_peaks)]
+        ),
         "battery_wear": _row(
             [*((wear[s], flow[s, t]) for flow in (model.charge_kw, model.discharge_kw) for s, t in flow), *layer_prices(parts)]
         ),

@@ -40,7 +40,8 @@ FIRST_STAGE = frozenset((*TASK_FAMILIES, "mode_share", "share", "job_kw", "it_kw
 SECOND_STAGE = frozenset(
     (
         "import_kw", "export_kw", "renewable_used_kw", "unserved_kw", "charge_kw", "discharge_kw", "soc_kwh", "soc_missing_kwh",
-        "peak_excess_kw", "overshoot_kw", "flow_kw", "drop_pu", "importing", "charging", "layer_kwh", "layer_out_kwh",
+        "peak_excess_kw", "window_peak_kw", "overshoot_kw", "flow_kw", "drop_pu", "importing", "charging", "layer_kwh",
+        "layer_out_kwh",
     )
 )  # fmt: skip
 """Families of columns that every future has for itself."""

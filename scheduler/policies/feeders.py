@@ -1,6 +1,8 @@
-"""How far planned energy is from what feeders (linearised DistFlow, ``scheduler.problem.Feeder``) and the network can carry.
+"""How far planned energy is from what feeders, the network and caps of groups allow several sites together.
 
-The baselines know neither, so their plans may exceed one; whoever compares plans asks here first.
+Feeders are linearised DistFlow (``scheduler.problem.Feeder``).
+
+The baselines know none of these, so their plans may exceed one; whoever compares plans asks here first.
 """
 
 from __future__ import annotations
@@ -32,7 +34,10 @@ def drop_pu(feeder: Feeder, flow: FloatArray) -> FloatArray:
 
 
 def overload_kw(problem: Problem, energy: EnergySchedule) -> float:
-    """Largest excess in kW over a feeder's rating, its voltage limit (in kW at its end), or a cut of the network; 0 when none."""
+    """Largest excess in kW over a feeder's rating, its voltage limit (in kW at its end), a cut of the network, or a group's cap.
+
+    0 when there is none.
+    """
     worst = excess_kw(problem.cuts, energy.import_kw - energy.export_kw)
     for feeder in problem.feeders:
         flow = flow_kw(feeder, energy.import_kw - energy.export_kw)
@@ -40,4 +45,8 @@ def overload_kw(problem: Problem, energy: EnergySchedule) -> float:
         steepest = sum(feeder.drop_pu_per_kw)
         if steepest > 0:
             worst = max(worst, (float(np.abs(drop_pu(feeder, flow)).max()) - feeder.drop_limit_pu) / steepest)
+    for group in problem.groups:
+        members = list(group.sites)
+        for power, cap in ((energy.import_kw, group.import_kw), (energy.export_kw, group.export_kw)):
+            worst = max(worst, float((power[members].sum(axis=0) - cap).max()))
     return worst

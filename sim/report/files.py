@@ -8,6 +8,7 @@ file                        holds
 ``verdict.json``            verdict of each plan in force, with violations, worst values and seeds; absent without a plan
 ``timeseries.parquet``      one row a policy, site and slot: planned and realised flows, limits, prices, carbon, voltage
 ``jobs.parquet``            one row a policy and job: where and when, as planned and as realised, and why
+``departures.parquet``      one row a policy and car at a charging point: when, and its battery at departure, planned and realised
 ``network.parquet``         one row a policy and power flow: lowest and highest voltage, highest loadings, element names
 ``report.html``             the page
 ==========================  ==========================================================================================
@@ -23,6 +24,7 @@ from pathlib import Path
 from typing import Any
 
 from sim.record import RunRecord
+from sim.report.charging import departure_rows
 from sim.report.page import report_html
 from sim.report.rows import job_rows, network_rows, timeseries_columns
 from sim.report.summary import iso, summary, violation_entry
@@ -109,9 +111,10 @@ def write_run(record: RunRecord, folder: Path) -> tuple[Path, ...]:
     if record.plans:
         written.append(_write_json(folder / "verdict.json", verdict_to_dict(record)))
     written.append(_write_parquet(folder / "timeseries.parquet", timeseries_columns(record)))
-    for name, rows in (("jobs.parquet", job_rows(record)), ("network.parquet", network_rows(record))):
+    tables = {"jobs": job_rows(record), "network": network_rows(record), "departures": departure_rows(record)}
+    for name, rows in tables.items():
         if rows:
-            written.append(_write_parquet(folder / name, _columns(rows)))
+            written.append(_write_parquet(folder / f"{name}.parquet", _columns(rows)))
     page = report_html(record)
     written.append(write_whole(folder / "report.html", lambda part: part.write_text(page, encoding="utf-8")))
     return tuple(written)

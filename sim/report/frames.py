@@ -12,8 +12,10 @@ from datetime import datetime
 
 import numpy as np
 
+from grid.contracts.limits import Direction
 from grid.horizon import FloatArray, Horizon
 from grid.response.event import CapacityEvent
+from scheduler.allowed import allowed_kw
 from scheduler.outcome import MeteredEnergy, Outcome
 from scheduler.plan import EnergySchedule, Plan, Transfer
 from sim.record import RunRecord
@@ -134,8 +136,8 @@ def signals(record: RunRecord) -> Flows:
     return {
         "solar_kw": np.stack([site.solar_kw.mean(horizon) if site.solar_kw else nothing for site in sites]),
         "wind_kw": np.stack([site.wind_kw.mean(horizon) if site.wind_kw else nothing for site in sites]),
-        "import_limit_kw": np.stack([site.connection.import_limit_kw.mean(horizon) for site in sites]),
-        "export_limit_kw": np.stack([site.connection.export_limit_kw.mean(horizon) for site in sites]),
+        "import_limit_kw": np.stack([allowed_kw(record.scenario, site, Direction.IMPORT, horizon) for site in sites]),
+        "export_limit_kw": np.stack([allowed_kw(record.scenario, site, Direction.EXPORT, horizon) for site in sites]),
         "import_eur_per_mwh": np.stack([site.tariff.import_eur_per_mwh.mean(horizon) for site in sites]),
         "export_eur_per_mwh": np.stack([site.tariff.export_eur_per_mwh.mean(horizon) for site in sites]),
         "average_g_per_kwh": np.stack([site.carbon.average_g_per_kwh.mean(horizon) for site in sites]),

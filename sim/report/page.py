@@ -25,6 +25,8 @@ from sim.report.sections import (
 from sim.report.sections_assets import assets_section
 from sim.report.sections_batteries import batteries_section
 from sim.report.sections_business import business_section
+from sim.report.sections_charging import charging_section
+from sim.report.sections_contracts import contracts_section
 from sim.report.sections_grid import grid_section
 from sim.report.sections_kpis import kpi_section
 from sim.report.sections_why import (
@@ -46,6 +48,8 @@ SECTIONS = (
     charge_section,
     batteries_section,
     assets_section,
+    charging_section,
+    contracts_section,
     jobs_section,
     events_section,
     network_section,

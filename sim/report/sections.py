@@ -15,8 +15,8 @@ from sim.report.frames import event_limit_kw, events, site_names
 from sim.report.markup import figure, note, section, table, tabs, text
 from sim.report.network_figures import loading_figure, voltage_figure
 from sim.report.summary import summary
-from sim.report.tables import ROWS, gain_word, number, policy_words, without_penalty
-from sim.report.words import PARTS, part_words
+from sim.report.tables import ROWS, gain_word, number, penalty_kinds, policy_words, without_penalty
+from sim.report.words import PARTS, part_words, worst_number, worst_words
 
 EVENTS_DRAWN = 6
 """At most so many events get a picture of their own; all are in the table."""
@@ -52,7 +52,7 @@ class Page:
 def gain_words(figures: dict[str, Any]) -> str:
     """What the plan gained against the baselines, in words; a share only of a baseline that costs something.
 
-    What is event penalty is named, because a baseline cannot react to an event.
+    What is penalty is named, because a baseline does not react to an event and does not plan for a contract.
     """
     parts = []
     for name, gain in figures["better_than"].items():
@@ -61,15 +61,15 @@ def gain_words(figures: dict[str, Any]) -> str:
         words = f"EUR\u00a0{number(abs(gain['eur']), 2)}{share} {gain_word(gain['eur'])} than {policy_words(name)}"
         rest = without_penalty(gain)
         if rest is not None and 0 <= rest < gain["eur"]:
-            words += f" (EUR\u00a0{number(gain['event_penalty_eur'], 2)} of it event penalty)"
+            words += f" (EUR\u00a0{number(gain['eur'] - rest, 2)} of it {penalty_kinds(gain).removesuffix('ies')}y)"
         elif rest is not None:
-            words += f" (without event penalties EUR\u00a0{number(abs(rest), 2)} {gain_word(rest)})"
+            words += f" (without {penalty_kinds(gain)} EUR\u00a0{number(abs(rest), 2)} {gain_word(rest)})"
         parts.append(words)
     return " and ".join(parts)
 
 
 def penalty_words(figures: dict[str, Any]) -> str:
-    """The gains without event penalty, in a sentence; empty when there is no penalty in them."""
+    """The gains without penalties, in a sentence; empty when there is no penalty in them."""
     rests = {name: without_penalty(gain) for name, gain in figures["better_than"].items()}
     found = [
         f"EUR\u00a0{number(abs(rest), 2)} {gain_word(rest)} than {policy_words(name)}"
@@ -78,7 +78,10 @@ def penalty_words(figures: dict[str, Any]) -> str:
     ]
     if not found:
         return ""
-    return f"The baselines do not react to events and so pay their penalties; without them the plan is {' and '.join(found)}."
+    contracts = any(abs(gain["contracts_eur"]) >= 0.005 for gain in figures["better_than"].values())
+    why = "do not react to events and do not plan for contracts" if contracts else "do not react to events"
+    so = "their penalties differ" if contracts else "pay their penalties"
+    return f"The baselines {why} and so {so}; without them the plan is {' and '.join(found)}."
 
 
 def headline_words(figures: dict[str, Any]) -> str:
@@ -242,6 +245,9 @@ def network_section(page: Page) -> str:
         f"{len(outcome.network.line_names)} lines. Limits: {rules.voltage_low_pu:g} to {rules.voltage_high_pu:g} pu "
         f"and {rules.loading_limit_pct:g} % of rated current."
     )
+    if outcome.phases is not None:
+        named = ", ".join(f"{worst_words(name)} {worst_number(name, value)}" for name, value in outcome.phases.items())
+        body += note(f"Single phases, judged by EN 50160: {named}.")
     body += "<h3>Voltage</h3>\n" + page.picture(
         "voltage", voltage_figure(record, clock), "lowest and highest voltage over the day", "; ".join(filter(None, volts)) + "."
     )

@@ -16,13 +16,15 @@ from scheduler.plan import Plan
 from sim.record import Commanding, RunRecord
 from sim.report.battery_figures import battery_entries
 from sim.report.business_case import business_case
+from sim.report.charging import CHARGING_MEANING, charging_figures
+from sim.report.contract_figures import contract_figures
 from sim.report.extremes import extremes
 from sim.report.grid_capacity import grid_capacity
 from sim.report.kpis import kpis
 
 TOTAL_KEYS: dict[str, str] = {
-    "cost_eur": "EUR; energy cost: import minus export revenue, plus peak charge, battery wear, event penalties and "
-    "refilling what a battery lacks at the end",
+    "cost_eur": "EUR; energy cost: import minus export revenue, plus peak charge, battery wear, penalties of events "
+    "and contracts, and refilling what a battery lacks at the end",
     "carbon_kg": "kg; import times average carbon intensity",
     "import_kwh": "kWh; imported, sum over sites",
     "export_kwh": "kWh; exported, sum over sites",
@@ -74,14 +76,17 @@ KEYS: dict[str, str] = (
         "seeds": "seeds of the rehearsal of the first plan, nominal first",
         "baselines": "by policy name: the same figures of each baseline on the same input and seed",
         "better_than": "by policy name: eur and percent by which objective_eur is below that baseline's (negative: above); "
-        "percent is null when the baseline's objective is 0; event_penalty_eur is how much of eur is event penalty that the "
-        "baseline pays and the plan does not",
+        "percent is null when the baseline's objective is 0; event_penalty_eur and contracts_eur: how much of it is event "
+        "penalty and contract penalty that the baseline pays and the plan does not",
+        "contracts": "list, one for each line of the bill: contract, site, charge, quantity, unit (kWh, or kW of a peak), eur "
+        "(positive when the site pays) and planned_eur (first plan); rewards are in no total",
         "grid_capacity": "elements: kind, element, before_pct and after_pct (highest flow in percent of its rating, run at once "
         "and as realised); overloaded_before and overloaded_after: by kind (feeders: by what stands before the first hyphen of "
         "their names) the share above the rating, 0 to 1; null without a network or feeders",
         "network_plan": "what AC says of the plan in force at the end: rounds, cuts, voltage_error_max_pu, voltage_error_p99_pu, "
         "loading_error_max_pct, loading_error_p99_pct (linear model against AC), headroom (rating, peak and released of each "
         "element, kVA; feeders kW), left (what the network does not carry); null when the plan was not held to a network",
+        "charging": CHARGING_MEANING,
         "batteries": "list, one for each battery: site, full_cycles (energy out of the cells over capacity), deepest, mean_soc "
         "(shares of capacity), cycles (number by depth up to 0.1, 0.2, 0.4, 0.6, 0.8, 1, by rainflow), wear_eur, "
         "wear_by_rainflow_eur (null where wear has no price by depth)",
@@ -181,24 +186,29 @@ def verdict_of(record: RunRecord) -> str | None:
 
 
 def better_than(record: RunRecord) -> dict[str, dict[str, float | None]]:
-    """By how much the realised objective lies below each baseline's, and how much of that is event penalty.
+    """By how much the realised objective lies below each baseline's, and how much of that is penalty.
 
-    Baselines never react to an event, so a penalty that they pay says little about how they plan. Empty without a realised
-    execution.
+    Baselines never react to an event and know no cap of a group, so a penalty that they pay says little about how they plan.
+    Empty without a realised execution.
     """
     if record.outcome is None:
         return {}
-    mine, paid = record.outcome.totals.objective_eur, _penalty_eur(record.outcome)
+    mine = record.outcome.totals.objective_eur
     gains: dict[str, dict[str, float | None]] = {}
     for name, outcome in record.baselines.items():
         theirs = outcome.totals.objective_eur
         share = 100 * (theirs - mine) / abs(theirs) if theirs else None
-        gains[name] = {"eur": theirs - mine, "percent": share, "event_penalty_eur": _penalty_eur(outcome) - paid}
+        gains[name] = {
+            "eur": theirs - mine,
+            "percent": share,
+            "event_penalty_eur": _part_eur(outcome, "event_penalty") - _part_eur(record.outcome, "event_penalty"),
+            "contracts_eur": _part_eur(outcome, "contracts") - _part_eur(record.outcome, "contracts"),
+        }
     return gains
 
 
-def _penalty_eur(outcome: Outcome) -> float:
-    return outcome.totals.breakdown_eur.get("event_penalty", 0.0)
+def _part_eur(outcome: Outcome, part: str) -> float:
+    return outcome.totals.breakdown_eur.get(part, 0.0)
 
 
 def _commanding(commanding: Commanding | None) -> dict[str, Any] | None:
@@ -245,8 +255,10 @@ def summary(record: RunRecord) -> dict[str, Any]:
         "violations": [violation_entry(violation) for violation in violations],
         "baselines": {name: _baseline(name, record) for name in record.baselines},
         "better_than": better_than(record),
+        "contracts": contract_figures(record),
         "grid_capacity": grid_capacity(record),
         "network_plan": network_to_dict(last.plan.network) if last and last.plan.network else None,
+        "charging": charging_figures(record),
         "batteries": battery_entries(record),
         "business_case": business_case(record),
         "commanding": _commanding(record.commanding),

@@ -5,7 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
+from scheduler.contract_bill import Charge
 from sim.record import RunRecord
+from sim.report.charging_words import charging_sentences
+from sim.report.contract_figures import WORDS as CHARGES
 from sim.report.grid_capacity import overloaded_words
 from sim.report.summary import summary
 
@@ -27,7 +30,12 @@ ROWS: tuple[tuple[str, str, str, int], ...] = (
 )
 """Key, label, unit and decimals of the rows that every report shows."""
 
-POLICY_WORDS = {"milp": "optimised plan", "fifo": "run at once", "wait_for_sun": "wait for sun"}
+POLICY_WORDS = {
+    "milp": "optimised plan",
+    "fifo": "run at once",
+    "wait_for_sun": "wait for sun",
+    "shift_only": "cars that give nothing back",
+}
 
 
 def policy_words(name: str | None) -> str:
@@ -44,9 +52,15 @@ def number(value: float | None, decimals: int) -> str:
 
 
 def without_penalty(gain: dict[str, Any]) -> float | None:
-    """EUR of a gain that is not event penalty, or None when no cent of it is."""
-    penalty: float = gain["event_penalty_eur"]
+    """EUR of a gain that is no penalty of an event or a contract, or None when no cent of it is."""
+    penalty: float = gain["event_penalty_eur"] + gain["contracts_eur"]
     return None if abs(penalty) < 0.005 else gain["eur"] - penalty
+
+
+def penalty_kinds(gain: dict[str, Any]) -> str:
+    """Of what kinds the penalties in a gain are."""
+    kinds = [word for key, word in (("event_penalty_eur", "event"), ("contracts_eur", "contract")) if abs(gain[key]) >= 0.005]
+    return f"{' and '.join(kinds)} penalties"
 
 
 def gain_word(eur: float, bad: str = "worse") -> str:
@@ -79,9 +93,9 @@ def _lines(figures: dict[str, Any]) -> Iterable[str]:
         yield f"{number(abs(gain['eur']), 2)} EUR{share} {word} than {policy_words(name)} on the weighted objective"
         if rest is not None:
             yield (
-                f"  without event penalties {number(abs(rest), 2)} EUR {gain_word(rest, 'WORSE')}: the baseline pays "
-                f"{number(abs(gain['event_penalty_eur']), 2)} EUR {'more' if gain['event_penalty_eur'] > 0 else 'less'} of them, "
-                "for it does not react to events"
+                f"  without {penalty_kinds(gain)} {number(abs(rest), 2)} EUR {gain_word(rest, 'WORSE')}: the baseline pays "
+                f"{number(abs(gain['eur'] - rest), 2)} EUR {'more' if gain['eur'] > rest else 'less'} of them"
+                + (", for it does not plan for them" if gain["eur"] > rest else "")
             )
     if figures["gap"] is not None:
         yield f"Proven within {100 * figures['gap']:.2f} % of the best possible plan; solver: {figures['status']}"
@@ -96,12 +110,17 @@ def _lines(figures: dict[str, Any]) -> Iterable[str]:
             f"{violation['kind']}: {violation['subject']} {violation['value']:.4g} {violation['unit']}, "
             f"limit {violation['limit']:.4g}. {violation['advice']}"
         )
+    for line in figures["contracts"]:
+        if abs(line["eur"]) >= 0.005:
+            words = CHARGES[Charge(line["charge"])]
+            yield f"Contract {line['contract']} of {line['site']}: {words}, {number(line['eur'], 2)} EUR"
     if figures["grid_capacity"]:
         yield f"Above their rating: {overloaded_words(figures['grid_capacity'])}"
     if figures["business_case"]:
         yield f"Beside it stands a published business case, {figures['business_case']['title']}: see the report"
     if figures["interrupted"]:
         yield f"Interrupted in phase '{figures['interrupted']}'"
+    yield from charging_sentences(figures["charging"]) if figures["charging"] else ()
     if figures["verdict"]:
         yield f"Verdict of the rehearsal: {figures['verdict']}"
 

@@ -17,6 +17,7 @@ PARTS: dict[str, str] = {
     "lateness": "lateness of jobs",
     "fixed": "fixed costs of places",
     "assets": "assets of sites: fuel, starts, upkeep, less what heat earns",
+    "contracts": "contracts: energy above what they allow, and imbalance",
 }
 """Parts of the objective (``scheduler.objective.PARTS``)."""
 
@@ -25,11 +26,14 @@ WORST: dict[str, tuple[str, str, int]] = {
     "deadline_miss_share_pct": ("deadlines missed, share of the planned jobs", "%", 1),
     "balance_error_kwh": ("largest error of the energy balance in any slot", "kWh", 6),
     "unserved_kwh": ("load that no source served", "kWh", 3),
-    "import_of_limit_pct": ("highest import, share of the connection's limit", "%", 1),
+    "import_of_limit_pct": ("highest import, share of what is allowed", "%", 1),
     "event_shortfall_kwh": ("import above an event's limit", "kWh", 3),
     "job_restarts": ("restarts of jobs after node failures", "restarts", 0),
     "voltage_low_pu": ("lowest voltage of all buses", "per unit", 4),
     "voltage_high_pu": ("highest voltage of all buses", "per unit", 4),
+    "phase_voltage_low_pu": ("lowest voltage of a single phase", "per unit", 4),
+    "phase_voltage_high_pu": ("highest voltage of a single phase", "per unit", 4),
+    "unbalance_pct": ("highest unbalance of a bus, negative over positive sequence", "%", 2),
     "line_loading_pct": ("highest loading of a line, share of rated current", "%", 1),
     "transformer_loading_pct": ("highest loading of a transformer, share of rated current", "%", 1),
 }

@@ -17,6 +17,7 @@ from scheduler.workload import Job, JobKind
 from scheduler.world import JobState, Observation
 from sim.world.migrations import MBIT_PER_TB
 from sim.world.nodes import SLACK
+from sim.world.window_peaks import window_peaks_kw
 
 if TYPE_CHECKING:
     from sim.world.simulated import SimulatedWorld
@@ -62,6 +63,7 @@ def foresee(world: SimulatedWorld, slot: int) -> Observation:
             for name, meter in world.meters.items()
             for asset in meter.assets
         },
+        peaks=window_peaks_kw(world, then_s),
     )
 
 

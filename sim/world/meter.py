@@ -22,6 +22,7 @@ from functools import reduce
 import numpy as np
 
 from grid.assets.site_asset import Bill
+from grid.connection import Connection
 from grid.horizon import FloatArray, Horizon
 from grid.response.event import CapacityEvent
 from grid.series import Series
@@ -66,8 +67,9 @@ class SiteMeter:
     Its fixed load (overhead and idle nodes) is the forecast's times ``load_factor``, which is 1 when left out; its PUE is
     ``pue``, the forecast's when left out.
 
-    A site exports what it can, but no more than its plan where that has a negative price, or where it is on a feeder: what its
-    neighbours leave of the feeder's room is known to the plan only.
+    A site exports what it can, but no more than its plan where that has a negative price, or where it is on a feeder (or in a
+    group with a cap on export): what its neighbours leave of the room is known to the plan only. ``connection`` holds the limits
+    that it keeps as far as it can, the site's own when left out; a site without a grid is one whose own imports nothing.
 
     Attributes:
         site: the site; assets: its assets in the world; soc_kwh: state of charge now (0 without a battery).
@@ -86,8 +88,10 @@ class SiteMeter:
         load_factor: Series | None = None,
         pue: Series | None = None,
         assets: tuple[AssetWorld, ...] = (),
+        connection: Connection | None = None,
     ) -> None:
         self.site = site
+        self._connection = connection or site.connection
         self._on_feeder = on_feeder
         self.now_s = 0.0
         self._origin_s = horizon.start_s
@@ -109,8 +113,8 @@ class SiteMeter:
         self._lookups = [
             ((series.edges_s - self._origin_s).tolist(), series.values.tolist())
             for series in (
-                site.connection.import_limit_kw,
-                site.connection.export_limit_kw,
+                self._connection.import_limit_kw,
+                self._connection.export_limit_kw,
                 site.tariff.export_eur_per_mwh,
                 self._load_factor,
                 self._pue,
@@ -188,8 +192,8 @@ class SiteMeter:
         """Every instant at which something given changes."""
         breaks = set(self._breaks)
         for series in (
-            self.site.connection.import_limit_kw,
-            self.site.connection.export_limit_kw,
+            self._connection.import_limit_kw,
+            self._connection.export_limit_kw,
             self.site.tariff.export_eur_per_mwh,
             self._load_factor,
             self._pue,

@@ -18,13 +18,16 @@ from grid.heat_account import HeatAccount
 from grid.horizon import FloatArray, Horizon
 from grid.response.event import CapacityEvent
 from grid.series import Series
+from scheduler.contract_bill import contract_lines
 from scheduler.facility import Site
 from scheduler.objective import overlap_h
-from scheduler.outcome import EventDelivery, JobOutcome, MeteredEnergy, Outcome, Violation, ViolationKind
+from scheduler.outcome import CarDeparture, EventDelivery, JobOutcome, MeteredEnergy, Outcome, Violation, ViolationKind
 from scheduler.scenario import Scenario
 from sim.key_figures import key_figures
 from sim.totals import totals
+from sim.world.assets.charging import ChargingWorld
 from sim.world.assets.heat import HeatWorld
+from sim.world.contracts import contract_violations, nominated_kw
 from sim.world.feeders import feeder_violations
 from sim.world.meter import FLOWS
 from sim.world.migrations import required_moves
@@ -60,11 +63,16 @@ def settle(world: SimulatedWorld, reporting: Horizon, baseline: Outcome | None) 
     if baseline is not None and baseline.seed != world.truth.seed:
         raise ValueError(f"a baseline of seed {baseline.seed} proves nothing about a world of seed {world.truth.seed}")
     scenario = replace(world.scenario, horizon=world.horizon, events=world.events, sites=_with_reached_peaks(world))
+    if world.begun_from is not None:
+        scenario = replace(scenario, contracts=scenario.contracts.begun(world.begun_from.peaks))
     settlement = world.horizon.with_step(world.scenario.settlement)
     energy = metered(world, settlement)
     meters = [world.meters[site.name] for site in scenario.sites]
     bills = [meter.bill for meter in meters]
     net_kw = (energy.import_kwh - energy.export_kwh) / settlement.step_h
+    nominated = nominated_kw(world, settlement)
+    means_kw = (energy.import_kwh / settlement.step_h, energy.export_kwh / settlement.step_h)
+    lines = contract_lines(scenario, settlement, *means_kw, nominated)
     index = {site.name: s for s, site in enumerate(scenario.sites)}
     jobs = tuple(_job_outcome(world, job) for job in world.jobs.values())
     dropped = _dropped(world)
@@ -74,6 +82,7 @@ def settle(world: SimulatedWorld, reporting: Horizon, baseline: Outcome | None) 
     violations = (
         *_energy_violations(world, settlement, energy),
         *feeder_violations(world, settlement, energy),
+        *contract_violations(world, settlement, energy),
         *_assets_not_followed(world),
         *(_late(world, outcome) for outcome in jobs if outcome.missed and outcome.job not in dropped),
         *_data_violations(world, scenario, not_moved, dropped),
@@ -92,14 +101,16 @@ def settle(world: SimulatedWorld, reporting: Horizon, baseline: Outcome | None) 
             for event in world.events
             if _touches(event, world.horizon)
         ),
-        totals=totals(scenario, settlement, energy, jobs, dropped, not_moved, reduce(Bill.plus, bills, Bill())),
+        totals=totals(scenario, settlement, energy, jobs, dropped, not_moved, reduce(Bill.plus, bills, Bill()), nominated),
         violations=violations,
         network=None,
         log=tuple((_instant(world, moment_s), text) for moment_s, text in world.log),
         settlement=settlement,
         net_import_kw=net_kw,
+        departures=_departures(world),
+        contracts=lines,
         key_figures=key_figures(
-            scenario, settlement, energy, np.stack([meter.made_kwh(settlement.edges_s) for meter in meters]), bills
+            scenario, settlement, energy, np.stack([meter.made_kwh(settlement.edges_s) for meter in meters]), bills, lines
         ),
         heat=_heat(world),
     )
@@ -109,6 +120,17 @@ def _heat(world: SimulatedWorld) -> HeatAccount | None:
     """Heat reused at all sites; None when no site reuses heat."""
     found = [asset.account for meter in world.meters.values() for asset in meter.assets if isinstance(asset, HeatWorld)]
     return reduce(HeatAccount.plus, found) if found else None
+
+
+def _departures(world: SimulatedWorld) -> tuple[CarDeparture, ...]:
+    """Every car that left a charging point, by site and asset."""
+    return tuple(
+        CarDeparture(name, asset.name, session, gained, missing)
+        for name, meter in world.meters.items()
+        for asset in meter.assets
+        if isinstance(asset, ChargingWorld)
+        for session, gained, missing in asset.departed()
+    )
 
 
 def _assets_not_followed(world: SimulatedWorld) -> list[Violation]:

@@ -223,6 +223,8 @@ class SimulatedWorld:
         seen_kwh = self.begun_from.soc_kwh if self.begun_from is not None else {}
         soc_kwh = seen_kwh.get(name, site.battery.initial_soc_kwh if site.battery else 0.0)
         on_feeder = any(name in feeder.sites for feeder in self.scenario.feeders)
+        on_feeder |= any(name in group.members and group.export_kw is not None for group in self.scenario.contracts.groups)
+        connection = self.scenario.contracts.connection(name, site.connection, self.scenario.horizon)
         idle_kw, factor = self.pools[name].idle_kw(), self.truth.load_factor.get(name)
         return SiteMeter(
             site,
@@ -234,6 +236,7 @@ class SimulatedWorld:
             load_factor=factor,
             pue=site.pue_series(self.truth.outdoor_c.get(name)),
             assets=self._assets(site),
+            connection=connection,
         )
 
     def _assets(self, site: Site) -> tuple[AssetWorld, ...]:

@@ -8,13 +8,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from scheduler.optimiser.asset_rows import biogas, generator, heat
+from scheduler.optimiser.asset_rows import biogas, charging, generator, heat
 from scheduler.optimiser.asset_rows.forms import AddRows, AssetRows
 
 if TYPE_CHECKING:
     from scheduler.optimiser.model import ModelParts
 
-KINDS: dict[str, AddRows] = {"biogas": biogas.add, "generator": generator.add, "heat": heat.add}
+KINDS: dict[str, AddRows] = {"biogas": biogas.add, "charging": charging.add, "generator": generator.add, "heat": heat.add}
 """Rows of each kind of asset."""
 
 

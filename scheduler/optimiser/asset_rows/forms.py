@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -17,6 +17,9 @@ if TYPE_CHECKING:
 
 Term = tuple[float, str, Any]
 """Coefficient, family and index of a variable."""
+
+Bound = float | Mapping[Any, float]
+"""A bound of all variables of a family, or that of each index."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,14 +67,18 @@ class Builder:
         self._parts, self._prefix = parts, f"asset{number}_"
 
     def variable(
-        self, name: str, index: Sequence[Any], lower: float = 0.0, upper: float | None = None, *, whole: bool = False
+        self, name: str, index: Sequence[Any], lower: Bound = 0.0, upper: Bound | None = None, *, whole: bool = False
     ) -> str:
-        """Add a family of variables (``whole``: binary); returns its name."""
+        """Add a family of variables (``whole``: binary) within bounds, one for all or one an index; returns its name."""
         import pyomo.environ as pyo
+
+        def bounds(_: Any, *key: Any) -> tuple[float | None, ...]:
+            at = key if len(key) > 1 else key[0]
+            return tuple(bound[at] if isinstance(bound, Mapping) else bound for bound in (lower, upper))
 
         family = self._prefix + name
         domain = pyo.Binary if whole else pyo.Reals
-        setattr(self._parts.model, family, pyo.Var(list(index), domain=domain, bounds=(lower, upper)))
+        setattr(self._parts.model, family, pyo.Var(list(index), domain=domain, bounds=bounds))
         if whole:
             self._parts.whole.add(family)
         return family

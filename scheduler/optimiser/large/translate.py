@@ -13,7 +13,7 @@ from scheduler.last_resort import last_resorts
 from scheduler.optimiser.classes import has_pieces
 from scheduler.optimiser.large.case import INTERRUPTIBLE, MALLEABLE, RIGID, Case, IntArray, Solution
 from scheduler.policies.schedule import JobPlace, Schedule
-from scheduler.problem import FULL_SPEED, JobTask, Problem
+from scheduler.problem import FULL_SPEED, Feeder, GroupLimit, JobTask, Problem
 from scheduler.workload import JobKind
 
 KINDS = {JobKind.RIGID: RIGID, JobKind.INTERRUPTIBLE: INTERRUPTIBLE, JobKind.MALLEABLE: MALLEABLE}
@@ -49,7 +49,34 @@ def obstacles_to_scale(problem: Problem) -> list[str]:
         found.append("feeders that share sites or whose chain is not in the order of the sites")
     if problem.cuts:
         found.append("limits of the electrical network")
+    return [*found, *_contract_obstacles(problem, sites)]
+
+
+def _contract_obstacles(problem: Problem, on_feeders: list[int]) -> list[str]:
+    """What of the contracts only the reference model can say; ``on_feeders`` are the sites that feeders have."""
+    found = []
+    members = on_feeders + [site for group in problem.groups for site in group.sites]
+    twice = bool(problem.groups) and len(members) != len(set(members))
+    if twice or not all(_like_a_feeder(problem, group) for group in problem.groups):
+        found.append("caps of groups that change in time, whose members may export, or that share members")
+    if problem.window_peaks:
+        found.append("peak charges that count in some slots only")
     return found
+
+
+def _like_a_feeder(problem: Problem, group: GroupLimit) -> bool:
+    """True when a cap is what the rating of a feeder without voltage drop would be: constant, and nobody exports."""
+    caps = group.import_kw
+    return bool(np.isfinite(caps).all() and (caps == caps[0]).all() and not problem.export_limit_kw[list(group.sites)].any())
+
+
+def chains_of(problem: Problem) -> tuple[Feeder, ...]:
+    """The feeders of a problem that has no obstacle, caps of groups among them."""
+    caps = tuple(
+        Feeder(group.name, tuple(sorted(group.sites)), float(group.import_kw[0]), (0.0,) * len(group.sites), 1.0)
+        for group in problem.groups
+    )
+    return (*problem.feeders, *caps)
 
 
 def _two_modes(task: JobTask) -> bool:
@@ -181,10 +208,11 @@ def _resources(problem: Problem) -> tuple[FloatArray, FloatArray]:
 def _feeders(problem: Problem) -> tuple[IntArray, FloatArray, FloatArray]:
     """Feeder of each site or -1, limits, and voltage drop per kW as a share of what is allowed."""
     feeder, drop = np.full(len(problem.sites), -1, dtype=np.int64), np.zeros(len(problem.sites))
-    for f, chain in enumerate(problem.feeders):
+    chains = chains_of(problem)
+    for f, chain in enumerate(chains):
         for site, per_kw in zip(chain.sites, chain.drop_pu_per_kw, strict=True):
             feeder[site], drop[site] = f, per_kw / chain.drop_limit_pu
-    return feeder, np.array([chain.limit_kw for chain in problem.feeders], dtype=np.float64), drop
+    return feeder, np.array([chain.limit_kw for chain in chains], dtype=np.float64), drop
 
 
 def _datasets_of(problem: Problem) -> IntArray:

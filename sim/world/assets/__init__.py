@@ -10,11 +10,17 @@ from typing import Any
 
 from grid.assets.site_asset import SiteAsset
 from sim.world.assets.biogas import BiogasWorld
+from sim.world.assets.charging import ChargingWorld
 from sim.world.assets.follower import AssetWorld, Note
 from sim.world.assets.generator import GeneratorWorld
 from sim.world.assets.heat import HeatWorld
 
-KINDS: dict[str, Callable[[Any, Note], AssetWorld]] = {"biogas": BiogasWorld, "generator": GeneratorWorld, "heat": HeatWorld}
+KINDS: dict[str, Callable[[Any, Note], AssetWorld]] = {
+    "biogas": BiogasWorld,
+    "charging": ChargingWorld,
+    "generator": GeneratorWorld,
+    "heat": HeatWorld,
+}
 """World of each kind of asset."""
 
 

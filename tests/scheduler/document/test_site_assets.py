@@ -48,6 +48,6 @@ def test_the_reserve_raises_a_start_that_nobody_wrote(tmp_path: Path) -> None:
 def test_every_kind_is_on_the_reference_page_and_offers_its_fields() -> None:
     """Kinds and fields of all of them are known where a typing error is to be mended, and in the reference."""
     place = ("sites", 0, "assets", 0)
-    assert kinds_at(place) == ["biogas", "generator", "heat"]
+    assert kinds_at(place) == ["biogas", "charging", "generator", "heat"]
     assert {"store_kwh", "start_s", "buffer_kwh", "kind"} <= set(fields_at(place))
     assert {"store_kwh", "fuel_eur_per_kwh", "to_hours", "by_hour_kw", "loss_per_h"} <= {row["field"] for row in field_rows()}

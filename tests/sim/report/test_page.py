@@ -287,3 +287,16 @@ def test_axes_name_their_zone(start: datetime, words: str, changes: bool) -> Non
     clock = Clock.of(Horizon(start, timedelta(minutes=15), 92), "Europe/Amsterdam")
     assert (clock.title, clock.changes) == (words, changes)
     assert clock.words(datetime(2022, 3, 27, 2, tzinfo=UTC)) == "Sun 27 Mar 04:00"
+
+
+def test_single_phases_are_told_where_the_network_describes_them() -> None:
+    """The section on the network states the worst phase and the unbalance with their units; without figures it is silent."""
+    record = example_record()
+    assert record.outcome is not None
+    assert "Single phases" not in report_html(record)
+    phases = {"phase_voltage_low_pu": 0.9312, "phase_voltage_high_pu": 1.0521, "unbalance_pct": 1.237}
+    page = report_html(replace(record, outcome=replace(record.outcome, phases=phases)))
+    words = page.split("Single phases, judged by EN 50160", 1)[1].split("</p>", 1)[0]
+    assert "lowest voltage of a single phase (per unit) 0.9312" in words
+    assert "1.0521" in words
+    assert "(%) 1.24" in words

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from scheduler.objective import PARTS as OBJECTIVE_PARTS
@@ -17,18 +19,28 @@ def test_every_part_of_the_objective_has_words() -> None:
 
 
 def test_every_worst_value_of_a_rehearsal_has_words() -> None:
-    """A real rehearsal with a power flow names no value that the page would show raw."""
+    """A real rehearsal with a power flow, single phases included, names no value that the page would show raw."""
     from sim.rehearsal import _worst_values
     from tests.records import example_outcome, example_plan
 
     scenario = example_scenario()
-    worst = _worst_values(scenario, example_plan(scenario, "milp"), (example_outcome(scenario, "milp"),))
+    runs = tuple(
+        replace(
+            example_outcome(scenario, "milp"),
+            phases={"phase_voltage_low_pu": low, "phase_voltage_high_pu": 1.0, "unbalance_pct": u},
+        )
+        for low, u in ((0.95, 1.5), (0.97, 0.5))
+    )
+    worst = _worst_values(scenario, example_plan(scenario, "milp"), runs)
     assert set(worst) == set(WORST)
+    assert (worst["phase_voltage_low_pu"], worst["unbalance_pct"]) == (0.95, 1.5)
+    plain = _worst_values(scenario, example_plan(scenario, "milp"), (example_outcome(scenario, "milp"),))
+    assert "unbalance_pct" not in plain
 
 
 def test_words_carry_their_unit() -> None:
     """Known names have their own words; others end with the unit that their name ends with."""
-    assert worst_words("import_of_limit_pct") == "highest import, share of the connection's limit (%)"
+    assert worst_words("import_of_limit_pct") == "highest import, share of what is allowed (%)"
     assert worst_words("other_kw") == unit_words("other_kw") == "other (kW)"
     assert unit_words("plain_name") == "plain name"
 

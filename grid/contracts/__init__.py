@@ -1,0 +1,1 @@
+"""Contracts of sites with their grid operator: rights, limitations, group caps, tariffs; pure, no file is read here."""

@@ -1,0 +1,82 @@
+"""``ozzo slurm``: its commands and options. Like ``ozzo.cli`` it imports heavy rooms inside the commands only."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+slurm_app = typer.Typer(help="Drive an existing Slurm cluster: its queue as jobs of a plan.", no_args_is_help=True)
+
+ScenarioFile = Annotated[Path, typer.Argument(metavar="SCENARIO", help="Scenario document (YAML).", show_default=False)]
+Partition = Annotated[str, typer.Option(help="Partition that ozzo drives.")]
+Conf = Annotated[Path | None, typer.Option(help="slurm.conf, when it is not where Slurm looks.", show_default=False)]
+SiteName = Annotated[str, typer.Option(help="Site of the scenario that the cluster is.", show_default=False)]
+Book = Annotated[Path, typer.Option(help="File that remembers what was shed.")]
+AsJson = Annotated[bool, typer.Option("--json", help="Print machine-readable JSON on standard output.")]
+BOOK = Path("ozzo-slurm-shed.json")
+
+
+@slurm_app.callback()
+def slurm() -> None:
+    """Drive an existing Slurm cluster: its queue as jobs of a plan."""
+
+
+@slurm_app.command("queue")
+def queue(partition: Partition = "main", conf: Conf = None, as_json: AsJson = False) -> None:
+    """Show the queue: which jobs are ozzo's to move, by when, and which comments cannot be read."""
+    from ozzo.commands_slurm import queue_text
+
+    text, readable = queue_text(partition, conf, as_json=as_json)
+    sys.stdout.write(text + "\n")
+    raise typer.Exit(0 if readable else 1)
+
+
+@slurm_app.command("plan")
+def plan(
+    scenario: ScenarioFile,
+    site: SiteName,
+    partition: Partition = "main",
+    conf: Conf = None,
+    apply: Annotated[bool, typer.Option("--apply", help="Carry the actions out, when the plan passes its rehearsal.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Plan the queue into the rest of the scenario, rehearse the plan, and show (or apply) what it means for each job."""
+    from ozzo.commands_slurm import plan_text
+
+    text, good = plan_text(scenario, site, partition, conf, apply=apply, as_json=as_json, say=_say)
+    sys.stdout.write(text + "\n")
+    raise typer.Exit(0 if good else 1)
+
+
+@slurm_app.command("shed")
+def shed(
+    scenario: ScenarioFile,
+    site: SiteName,
+    kw: Annotated[float, typer.Option(min=0.0, help="IT power to free, kW.")],
+    reason: Annotated[str, typer.Option(help="Why, for the record.")],
+    partition: Partition = "main",
+    conf: Conf = None,
+    book: Book = BOOK,
+    as_json: AsJson = False,
+) -> None:
+    """Close the partition and suspend pausable jobs at once; the exit code is 1 when less than asked could be freed."""
+    from ozzo.commands_slurm import shed_text
+
+    text, enough = shed_text(scenario, site, kw, reason, partition, conf, book, as_json=as_json)
+    sys.stdout.write(text + "\n")
+    raise typer.Exit(0 if enough else 1)
+
+
+@slurm_app.command("restore")
+def restore(partition: Partition = "main", conf: Conf = None, book: Book = BOOK, as_json: AsJson = False) -> None:
+    """Give back what was shed: resume the jobs, open the partition."""
+    from ozzo.commands_slurm import restore_text
+
+    sys.stdout.write(restore_text(partition, conf, book, as_json=as_json) + "\n")
+
+
+def _say(line: str) -> None:
+    sys.stderr.write(line + "\n")

@@ -1,0 +1,216 @@
+"""Queue entries, users' words and actions, without a cluster (tests/live/test_slurm.py has a real one)."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from grid.errors import InputError
+from ozzo.engines.slurm import QueuedJob, Slurm, SlurmError, queued
+from ozzo.engines.slurm_plan import Do, actions, wish_of, with_queue
+from ozzo.engines.slurm_shed import Rung, climb, ladder, restore
+from scheduler.build import build_problem
+from scheduler.optimiser.policy import MilpPolicy
+from scheduler.scenario import Scenario
+from scheduler.workload import JobKind
+from tests.factory import START, small_scenario
+
+NOW = START + timedelta(minutes=10)
+ENTRY: dict[str, Any] = {
+    "job_id": 7, "name": "wrap", "user_name": "ada", "partition": "main", "job_state": "PENDING", "priority": 0, "node_count": 2,
+    "cpus": 4, "submit_time": 1_800_000_000, "start_time": 0, "time_limit": 90, "deadline": 0, "comment": "ozzo",
+    "pre_sus_time": 0, "suspend_time": 0,
+}  # fmt: skip
+
+
+def job(number: int = 1, **changes: Any) -> QueuedJob:
+    """A held job of one node and an hour."""
+    plain = QueuedJob(number, "wrap", "ada", "main", "PENDING", True, 1, 16, START, None, 3600.0, 0.0, None, "ozzo")
+    return replace(plain, **changes)
+
+
+def hall() -> Scenario:
+    """A day with the site that the cluster is."""
+    return small_scenario(jobs=(), datasets=(), links=())
+
+
+def test_both_formats_of_numbers() -> None:
+    """22.05 tells bare numbers, later versions say whether they are set."""
+
+    def wrapped(value: int, *, known: bool = True) -> dict[str, Any]:
+        return {"set": known, "infinite": False, "number": value}
+
+    later = ENTRY | {name: wrapped(ENTRY[name]) for name in ("priority", "cpus", "node_count", "time_limit", "submit_time")}
+    later |= {"deadline": wrapped(0, known=False), "start_time": wrapped(0), "job_state": ["PENDING"], "hold": True}
+    assert queued(later) == queued(ENTRY)
+    assert queued(ENTRY).limit_s == 5400
+    assert queued(ENTRY).held
+    assert queued(ENTRY | {"time_limit": {"set": True, "infinite": True, "number": 0}}).limit_s is None
+
+
+def test_run_time_counts_pauses_out() -> None:
+    """Time before a pause counts; the pause does not."""
+    begun = datetime.now(UTC).timestamp() - 100
+    entry = ENTRY | {"job_state": "RUNNING", "start_time": begun, "suspend_time": begun + 90, "pre_sus_time": 30}
+    assert queued(entry).ran_s == pytest.approx(40, abs=2)
+    assert queued(entry | {"job_state": "SUSPENDED"}).ran_s == 30
+
+
+@pytest.mark.parametrize(
+    ("comment", "hours", "pausable"),
+    [("ozzo", 24, False), ("ozzo: pausable", 24, True), ("ozzo:deadline=+1.5h , pausable", 1.5, True)],
+)
+def test_words_of_users(comment: str, hours: float, pausable: bool) -> None:
+    """The tag, a deadline, a permission."""
+    wish = wish_of(job(comment=comment))
+    assert wish is not None
+    assert (wish.deadline - START, wish.pausable) == (timedelta(hours=hours), pausable)
+
+
+def test_deadlines() -> None:
+    """Slurm's own deadline makes a job deferrable; of two deadlines the earlier one holds; without either it is not ours."""
+    late = START + timedelta(hours=5)
+    assert wish_of(job(comment="", deadline=late)) is not None
+    assert wish_of(job(comment="anything")) is None
+    wish = wish_of(job(comment="ozzo: deadline=+3h", deadline=late))
+    assert wish is not None
+    assert wish.deadline == START + timedelta(hours=3)
+
+
+@pytest.mark.parametrize("text", ["soon", "deadline=tomorrow", "deadline=+2d", "deadline=2026-12-01T18:00", "deadline=+1e99h"])
+def test_words_that_are_not_known(text: str) -> None:
+    """A typing error is told and never guessed at."""
+    with pytest.raises(ValueError, match="expected"):
+        wish_of(job(comment=f"ozzo: {text}"))
+
+
+@given(st.text(max_size=40))
+def test_any_comment_is_read_or_told(text: str) -> None:
+    """No comment crashes the reader: it is read, it is nobody's, or the error says what was expected."""
+    said = ""
+    try:
+        wish_of(job(comment=text))
+        wish_of(job(comment=f"ozzo: {text}"))
+    except ValueError as error:
+        said = str(error)
+    assert not said or "expected" in said
+
+
+def test_queue_in_a_plan() -> None:
+    """What may move is a job until its deadline; what runs holds its node; what has no limit or does not fit is told."""
+    running = job(2, state="RUNNING", held=False, comment="", ran_s=1800.0)
+    endless, wide, late = job(3, limit_s=None), job(4, cores=999), job(5, comment="ozzo: deadline=+0.5h")
+    waiting = job(6, comment="", held=False)
+    found = with_queue(hall(), "hall", [job(1), running, endless, wide, late, waiting], NOW, (50, 999))
+    assert set(found.ours) == {"slurm-1"}
+    assert found.others == 1
+    assert [finding.field for finding in found.findings] == ["slurm-3", "slurm-4", "slurm-5"]
+    assert found.scenario.horizon.start == START + timedelta(hours=1)
+    planned = {each.name: each for each in found.scenario.jobs}
+    assert planned["slurm-2"].deadline - planned["slurm-2"].release == timedelta(hours=1)
+    plan = MilpPolicy().plan(build_problem(found.scenario))
+    todo = actions(found, plan)
+    assert [action.job for action in todo] == [1]
+    assert todo[0].do in {Do.START_AT, Do.START_NOW}
+
+
+def test_actions_of_pauses() -> None:
+    """What is planned later is suspended, what is planned now is resumed; pauses come before resumes and starts."""
+    going = job(1, state="RUNNING", held=False, comment="ozzo: pausable")
+    still = job(2, state="SUSPENDED", held=False, comment="ozzo: pausable")
+    found = with_queue(hall(), "hall", [going, still, job(3), job(4, held=False)], NOW, (50, 999))
+    assert found.scenario.jobs[0].kind is JobKind.INTERRUPTIBLE
+    plan = MilpPolicy().plan(build_problem(found.scenario))
+    run = plan.runs[0]
+    runs = (
+        replace(run, job="slurm-1", start=3, end=4),
+        replace(run, job="slurm-2", start=0, end=1),
+        replace(run, job="slurm-3", start=0, end=1),
+    )
+    todo = actions(found, replace(plan, runs=runs))
+    assert [(action.job, action.do) for action in todo] == [
+        (4, Do.HOLD),
+        (1, Do.SUSPEND),
+        (2, Do.RESUME),
+        (3, Do.START_NOW),
+    ]
+
+
+def test_what_does_not_fit_is_refused() -> None:
+    """Another time, another site, a smaller cluster."""
+    with pytest.raises(SlurmError, match="the scenario is of"):
+        with_queue(hall(), "hall", [], START - timedelta(hours=1), (50, 99))
+    with pytest.raises(SlurmError, match="no slot of the scenario is left"):
+        with_queue(hall(), "hall", [], hall().horizon.end - timedelta(minutes=1), (50, 99))
+    with pytest.raises(SlurmError, match="no site 'attic'"):
+        with_queue(hall(), "attic", [], NOW, (50, 99))
+    with pytest.raises(SlurmError, match="the partition has 1"):
+        with_queue(hall(), "hall", [], NOW, (1, 99))
+
+
+@given(st.lists(st.tuples(st.floats(0.1, 5), st.floats(-5, 50)), max_size=12), st.floats(0, 20))
+def test_a_ladder_frees_enough_with_no_rung_too_many(rungs: list[tuple[float, float]], kw: float) -> None:
+    """Enough is freed where it can be; without its last rung it would not be enough."""
+    ordered = [Rung(number, power, slack) for number, (power, slack) in enumerate(rungs)]
+    taken = climb(ordered, kw)
+    freed = sum(rung.kw for rung in taken)
+    assert freed >= kw - 1e-9 or len(taken) == len(ordered)
+    assert not taken or freed - taken[-1].kw < kw
+
+
+def test_the_ladder_takes_those_first_that_can_wait_longest() -> None:
+    """Rigid jobs and those whose comment cannot be read are not on it."""
+    common = {"state": "RUNNING", "held": False}
+    queue = [
+        job(1, comment="ozzo: pausable, deadline=+5h", **common),
+        job(2, comment="ozzo: pausable, deadline=+9h", **common),
+        job(3, comment="ozzo", **common),
+        job(4, comment="ozzo: whenever", **common),
+    ]
+    rungs = ladder(next(site for site in hall().sites if site.name == "hall"), queue, START)
+    assert [rung.job for rung in rungs] == [2, 1]
+    assert rungs[0].slack_h == pytest.approx(8.0)
+
+
+def test_restore_of_nothing_and_of_a_broken_book(tmp_path: Path) -> None:
+    """Both are told; a book of another partition too."""
+    with pytest.raises(SlurmError, match="nothing was shed"):
+        restore(Slurm("main"), tmp_path / "none.json")
+    book = tmp_path / "book.json"
+    book.write_text("{}")
+    with pytest.raises(InputError, match="a book of shed load"):
+        restore(Slurm("main"), book)
+    entry = {"partition": "other", "jobs": [1], "kw": 1, "asked_kw": 1, "reason": "", "since": "", "was_open": True}
+    book.write_text(json.dumps(entry))
+    with pytest.raises(SlurmError, match="on partition other"):
+        restore(Slurm("main"), book)
+
+
+def test_slurm_that_is_not_there_hangs_or_talks_nonsense(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """No program, no answer in time, an answer in no known format: each in plain words."""
+
+    def program(text: str) -> None:
+        file = tmp_path / "squeue"
+        file.write_text(f"#!/bin/sh\n{text}\n")
+        file.chmod(0o755)
+
+    monkeypatch.setattr("ozzo.engines.slurm.shutil.which", lambda _name, **_: None)
+    with pytest.raises(SlurmError, match="squeue is not on this machine"):
+        Slurm("main").queue()
+    monkeypatch.setattr("ozzo.engines.slurm.shutil.which", lambda name, **_: str(tmp_path / name))
+    program("exec sleep 5")
+    with pytest.raises(SlurmError, match=r"no answer in 0\.2 s"):
+        Slurm("main", timeout_s=0.2).queue()
+    program('echo \'{"jobs": [{"partition": "main"}]}\'')
+    with pytest.raises(SlurmError, match="not in a format that is known"):
+        Slurm("main").queue()
+    program("echo 'slurm_load_jobs error' >&2; exit 1")
+    with pytest.raises(SlurmError, match="slurm_load_jobs error"):
+        Slurm("main").queue()
