@@ -14,8 +14,8 @@ Open-Meteo            ``/v1/forecast``
 ENTSO-E               ``/api`` (document A44, day-ahead prices)
 ====================  ============================================================================================
 
-``/clock`` tells the simulated moment. It is a mock: every answer carries the header ``X-Ozzo-Mock``. A series of averages does not
-hold WattTime's marginal intensity; the average is served in its place, and its ``meta`` says so.
+``/clock`` tells the simulated moment. It is a mock: every answer carries the header ``X-Ozzo-Mock``. A series of averages does
+not hold WattTime's marginal intensity; the average is served in its place, and its ``meta`` says so.
 """
 
 from __future__ import annotations
@@ -86,17 +86,20 @@ class _Mock:
     # Electricity Maps
 
     def latest(self, request: Request) -> dict[str, Any]:
+        """This hour."""
         self._maps(request)
         index = self.signals.now_index()
         return self._maps_entry(self.signals.carbon.start + index * HOUR, float(self.signals.carbon.values[index]))
 
     def history(self, request: Request) -> dict[str, Any]:
+        """The last 24 hours."""
         self._maps(request)
         now = self.signals.carbon.start + self.signals.now_index() * HOUR
         hours = self.signals.carbon.between(now - 23 * HOUR, now + HOUR)
         return {"zone": self.signals.zone, "history": [self._maps_entry(*hour) for hour in hours]}
 
     def past(self, request: Request) -> dict[str, Any]:
+        """One hour that has begun."""
         self._maps(request)
         moment = _moment(request, "datetime")
         hours = self.signals.carbon.between(moment.replace(minute=0, second=0, microsecond=0), moment + HOUR)
@@ -105,6 +108,7 @@ class _Mock:
         return self._maps_entry(*hours[0])
 
     def past_range(self, request: Request) -> dict[str, Any]:
+        """Hours that have begun, of at most ``RANGE_DAYS`` days."""
         self._maps(request)
         start, end = _moment(request, "start"), _moment(request, "end")
         if not timedelta(0) < end - start <= timedelta(days=RANGE_DAYS):
@@ -114,6 +118,7 @@ class _Mock:
         return {"zone": self.signals.zone, "data": [self._maps_entry(*hour) for hour in hours]}
 
     def maps_forecast(self, request: Request) -> dict[str, Any]:
+        """A day ahead."""
         self._maps(request)
         hours = [{"carbonIntensity": round(value), "datetime": _iso(moment)} for moment, value in self.signals.ahead(FORECAST_H)]
         return {"zone": self.signals.zone, "forecast": hours, "updatedAt": _iso(self.signals.clock.now())}
@@ -134,6 +139,7 @@ class _Mock:
     # WattTime
 
     def login(self, request: Request) -> dict[str, Any]:
+        """A token for any user."""
         scheme, _, given = request.headers.get("authorization", "").partition(" ")
         try:
             user = base64.b64decode(given, validate=True).decode() if scheme.lower() == "basic" else ""
@@ -146,6 +152,7 @@ class _Mock:
         return {"token": token}
 
     def signal_index(self, request: Request) -> dict[str, Any]:
+        """Percentile of this hour among the last 30 days."""
         self._watttime(request)
         index = self.signals.now_index()
         month = self.signals.carbon.values[max(0, index - 30 * 24) : index + 1]
@@ -155,12 +162,14 @@ class _Mock:
         return {"data": [{"point_time": _iso(moment), "value": round(percent)}], "meta": self._meta("percentile")}
 
     def historical(self, request: Request) -> dict[str, Any]:
+        """Hours that have begun, pounds a MWh."""
         self._watttime(request)
         start, end = _moment(request, "start"), _moment(request, "end")
         hours = self.signals.carbon.between(start, min(end, self.signals.clock.now()))
         return {"data": [_pounds(*hour) for hour in hours], "meta": self._meta("lbs_co2_per_mwh")}
 
     def watttime_forecast(self, request: Request) -> dict[str, Any]:
+        """Hours ahead, pounds a MWh."""
         self._watttime(request)
         hours = _whole(request, "horizon_hours", FORECAST_H, 72)
         meta = self._meta("lbs_co2_per_mwh") | {
@@ -188,6 +197,7 @@ class _Mock:
     # Carbon Aware SDK
 
     def by_location(self, request: Request) -> list[dict[str, Any]]:
+        """Ratings of hours that have begun."""
         self._location(request)
         now = self.signals.clock.now()
         start = _moment(request, "time", now.replace(minute=0, second=0, microsecond=0))
@@ -195,11 +205,13 @@ class _Mock:
         return [self._rating(*hour) for hour in hours]
 
     def best(self, request: Request) -> list[dict[str, Any]]:
+        """The lowest of them."""
         found = self.by_location(request)
         least = min((entry["rating"] for entry in found), default=None)
         return [entry for entry in found if entry["rating"] == least]
 
     def current_forecasts(self, request: Request) -> list[dict[str, Any]]:
+        """Means of windows ahead, and the best of them."""
         self._location(request)
         hours = self.signals.ahead(FORECAST_H)
         start, end = _moment(request, "dataStartAt", hours[0][0]), _moment(request, "dataEndAt", hours[-1][0] + HOUR)
@@ -217,6 +229,7 @@ class _Mock:
         return [entry | {"optimalDataPoints": [point for point, mean in zip(points, means, strict=True) if mean == least]}]
 
     def average(self, request: Request) -> dict[str, Any]:
+        """Mean of a period that has begun."""
         self._location(request)
         start, end = _moment(request, "startTime"), _moment(request, "endTime")
         hours = self.signals.carbon.between(start, min(end, self.signals.clock.now()))
@@ -241,6 +254,7 @@ class _Mock:
     # Open-Meteo and ENTSO-E
 
     def open_meteo(self, request: Request) -> dict[str, Any]:
+        """Weather by the hour."""
         from ozzo.web.mock_documents import weather_answer
 
         if self.signals.weather is None:
@@ -251,6 +265,7 @@ class _Mock:
         return weather_answer(self.signals.weather, first, last)
 
     def entsoe(self, request: Request) -> str:
+        """Day-ahead prices, as far as they are published by now."""
         from ozzo.web.mock_documents import no_data, price_document
 
         price = self.signals.price
@@ -264,6 +279,7 @@ class _Mock:
         return price_document(hours) if hours else no_data("No matching data found")
 
     def clock(self, _: Request) -> dict[str, Any]:
+        """The simulated moment."""
         clock = self.signals.clock
         return {"now": _iso(clock.now()), "speed": clock.speed, "series_end": _iso(self.signals.carbon.end)}
 
