@@ -10,6 +10,7 @@
     |   `-- NetworkError      the network itself is faulty; carries every NetworkFault
     |-- SolverError           the solver failed in a way that leaves no plan
     |-- RehearsalRefused      a plan did not pass its rehearsal, so it may not command anything
+    |-- ExperimentError       an experiment cannot go on (its folder cannot be written, its workers do not start)
     |-- TransportError        broker or transport could not be reached or refused us
     `-- Interrupted           a person pressed Ctrl-C; what was done so far is kept
 """
@@ -111,6 +112,10 @@ class SolverError(OzzoError):
 
 class RehearsalRefused(OzzoError):
     """A plan that did not pass its rehearsal was about to command nodes."""
+
+
+class ExperimentError(OzzoError):
+    """An experiment cannot go on: its folder cannot be written or read, or its workers do not start."""
 
 
 class TransportError(OzzoError):

@@ -20,8 +20,10 @@ from grid.errors import InputError, Interrupted, OzzoError
 from ozzo.cli_bench import bench_app
 from ozzo.cli_feed import feed_app
 from ozzo.cli_forecast import forecast_app
+from ozzo.cli_replay import replay
 from ozzo.cli_reproduce import reproduce_app
 from ozzo.cli_slurm import slurm_app
+from ozzo.cli_sweep import report, sweep
 from ozzo.version import __version__
 
 app = typer.Typer(
@@ -39,6 +41,9 @@ app.add_typer(reproduce_app, name="reproduce")
 app.add_typer(feed_app, name="feed")
 app.add_typer(forecast_app, name="forecast")
 app.add_typer(slurm_app, name="slurm")
+app.command()(sweep)
+app.command()(report)
+app.command()(replay)
 
 ScenarioFile = Annotated[Path, typer.Argument(metavar="SCENARIO", help="Scenario document (YAML).", show_default=False)]
 AsJson = Annotated[bool, typer.Option("--json", help="Print machine-readable JSON on standard output.")]

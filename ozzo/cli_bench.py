@@ -10,12 +10,12 @@ import typer
 
 from grid.errors import Finding, InputError
 
-bench_app = typer.Typer(help="Measure the optimiser and the network beside others.", no_args_is_help=True)
+bench_app = typer.Typer(help="Measure the optimiser, the network, the world and sweeps beside others.", no_args_is_help=True)
 
 
 @bench_app.callback()
 def bench() -> None:
-    """Measure the optimiser and the network beside others."""
+    """Measure the optimiser, the network, the world and sweeps beside others."""
 
 
 @bench_app.command("optimiser")
@@ -150,6 +150,54 @@ def network(
         sys.stdout.write(figures_json(figures) + "\n")
     else:
         print_figures(figures, sys.stdout)
+
+
+@bench_app.command("sweep")
+def sweep(
+    runs: Annotated[int, typer.Option(help="Runs of the sweep, at least.", min=1, max=100_000)] = 200,
+    workers: Annotated[int, typer.Option(help="Processes beside one.", min=2, max=1000)] = 2,
+    pairs: Annotated[int, typer.Option(help="How often, one and several in turn.", min=1, max=100)] = 1,
+    as_json: Annotated[bool, typer.Option("--json", help="Print machine-readable JSON on standard output.")] = False,
+) -> None:
+    """A sweep of small runs by one process and by several: times, speed-up, and whether the tables are the same."""
+    from ozzo.bench.sweep import SweepBenchOptions, measure, print_table
+    from ozzo.bench.sweep import as_json as result_as_json
+    from ozzo.console import Console
+
+    found = measure(SweepBenchOptions(runs, workers, pairs), Console(quiet=as_json).line)
+    if as_json:
+        sys.stdout.write(result_as_json(found) + "\n")
+    else:
+        print_table(found, sys.stdout)
+    raise typer.Exit(found.exit_code)
+
+
+@bench_app.command("world")
+def world(
+    vessim_python: Annotated[
+        Path | None,
+        typer.Option(
+            help="A Python that has Vessim; without it this one, if Vessim is installed (extra: bench).", show_default=False
+        ),
+    ] = None,
+    seed: Annotated[int, typer.Option(help="Seed of the sites' load and sun.", min=0)] = 0,
+    as_json: Annotated[bool, typer.Option("--json", help="Print machine-readable JSON on standard output.")] = False,
+) -> None:
+    """The energy core beside Vessim (one site, 1,000 sites), and the whole SURF trace of OZZO_DATA first come, first served."""
+    import os
+
+    from ozzo.bench.world import WorldBenchOptions, figures_json, print_figures, run_world_bench
+    from ozzo.console import Console
+
+    if vessim_python is not None and not os.access(vessim_python, os.X_OK):
+        raise InputError([Finding("--vessim-python", None, "", str(vessim_python), "a Python that can be run")])
+    data = os.environ.get("OZZO_DATA")
+    options = WorldBenchOptions(vessim_python, Path(data) if data else None, seed=seed)
+    found = run_world_bench(options, Console(quiet=as_json).line)
+    if as_json:
+        sys.stdout.write(figures_json(found) + "\n")
+    else:
+        print_figures(found, sys.stdout)
 
 
 def _no_curve_of(options: dict[str, object]) -> None:

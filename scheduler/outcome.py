@@ -219,8 +219,8 @@ class Totals:
     """Totals of an outcome; the keys of ``ozzo run --json``.
 
     Attributes:
-        cost_eur: energy cost: import, minus export revenue, plus peak charge, battery wear, event penalties and
-            refilling what a battery lacks at the end.
+        cost_eur: energy cost: import, minus export revenue, plus peak charge, battery wear, penalties of events and
+            contracts (imbalance included), and refilling what a battery lacks at the end.
         carbon_kg: import times average carbon intensity.
         import_kwh, export_kwh, curtailed_kwh: sums over sites.
         self_used_kwh: sun and wind used at the sites (used minus exported, not below 0 in any site and slot).

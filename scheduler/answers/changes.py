@@ -50,7 +50,7 @@ def changer(changes: Sequence[Change]) -> Callable[[Tree], None]:
 
     def change(tree: Tree) -> None:
         for wanted in changes:
-            place = _resolve(tree, wanted)
+            place = resolve(tree, wanted)
             if place is not None:
                 _put(tree, place, wanted.value)
 
@@ -68,8 +68,8 @@ def _value(text: str) -> Any:
     return float(text) if _NUMBER.fullmatch(text) else text.strip("\"'")
 
 
-def _resolve(tree: Tree, change: Change) -> Place | None:
-    """Place that a path names, or None with a finding."""
+def resolve(tree: Tree, change: Change) -> Place | None:
+    """Place in ``tree`` that the path of ``change`` names, or None with a finding there."""
     place: Place = ()
     for part in _PART.findall(change.path):
         here = tree.value(place)

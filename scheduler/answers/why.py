@@ -233,8 +233,8 @@ class _Teller:
             notes.append("Counted at full speed.")
         if task.min_run > 1 or task.min_gap > 0 or task.restart_eur > 0:
             notes.append("Alternatives are chosen without regard to restarts and least lengths of pieces and pauses.")
-        if self.problem.feeders:
-            notes.append("Limits that sites share (feeders) are not counted.")
+        if self.problem.feeders or self.problem.groups:
+            notes.append("Limits that sites share (feeders, caps of groups) are not counted.")
         if task.pinned:
             notes.append("It is already running, so it is not moved.")
         return tuple(notes)

@@ -100,7 +100,7 @@ class PlanningPart(Part):
     chance_level: Annotated[
         float | None,
         about(
-            "Probability with which net import keeps each limit of connections and feeders in each slot: margins from the"
+            "Probability with which net import keeps each limit of connections, contracts and feeders in a slot: margins from the"
             " forecasts' quantiles, in place of limit_margin; null: limit_margin.",
             ge=0.5,
             le=0.999,

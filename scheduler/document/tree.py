@@ -101,10 +101,15 @@ def shown(value: object, limit: int = 60) -> str:
     return text if len(text) <= limit else text[: limit - 3] + "..."
 
 
-def read_tree(path: str | Path) -> Tree:
-    """Read and compose the YAML file ``path``; what is wrong stands in ``findings`` (then ``data`` may be None)."""
+def read_tree(path: str | Path, what: str = "a scenario") -> Tree:
+    """Read and compose the YAML file ``path``; what is wrong stands in ``findings`` (then ``data`` may be None).
+
+    Args:
+        path: the file.
+        what: what it should hold, for people.
+    """
     tree = Tree(str(path))
-    text = _text(Path(path), tree)
+    text = _text(Path(path), tree, f"{what} in YAML (UTF-8 text)")
     if text is None:
         return tree
     try:
@@ -119,9 +124,8 @@ def _whole(file: str, found: str, expected: str, line: int | None = None) -> Fin
     return Finding(file, line, "", found, expected)
 
 
-def _text(path: Path, tree: Tree) -> str | None:
-    """The file's text, or None with a finding."""
-    expected = "a scenario in YAML (UTF-8 text)"
+def _text(path: Path, tree: Tree, expected: str) -> str | None:
+    """The file's text, or None with a finding that says what was ``expected``."""
     try:
         status = path.stat()
         if not stat.S_ISREG(status.st_mode):

@@ -9,7 +9,7 @@ from scheduler.document.fieldbook import choices_at, describe, fields_at, kinds_
 from scheduler.document.tree import Place, Tree, dotted, shown
 from scheduler.document.units import nearest
 
-_WORDS = {
+WORDS = {
     "greater_than": "a number above {gt:g}",
     "greater_than_equal": "a number not below {ge:g}",
     "less_than_equal": "a number not above {le:g}",
@@ -29,6 +29,7 @@ _WORDS = {
     "finite_number": "a finite number",
     "float_type": "a number",
 }
+"""What was expected, by type of pydantic's error; braces name the error's context."""
 
 
 def finding_of(tree: Tree, place: Place, error: Any) -> Finding:
@@ -65,5 +66,5 @@ def finding_of(tree: Tree, place: Place, error: Any) -> Finding:
         limit = context.get("min_length") or context.get("max_length")
         expected = f"a list of {'at least' if kind == 'too_short' else 'at most'} {limit}"
     else:
-        expected = _WORDS[kind].format(**context) if kind in _WORDS else error["msg"]
+        expected = WORDS[kind].format(**context) if kind in WORDS else error["msg"]
     return Finding(tree.file, tree.line(place), dotted(place), found, expected, near)

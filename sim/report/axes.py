@@ -114,7 +114,8 @@ def time_axis(clock: Clock, horizon: Horizon, **more: Any) -> dict[str, Any]:
     return {
         "type": "date",
         "range": [clock.axis(horizon.start), clock.axis(horizon.end)],
-        "title": {"text": clock.title, "standoff": 8},
+        "title": {"text": clock.title, "standoff": 20},
+        "automargin": True,
         "tickformat": "%H:%M\n%a %-d %b",
         "hoverformat": "%a %-d %b %H:%M",
         "gridcolor": "var(--rule)",
@@ -140,7 +141,7 @@ def layout(height: int, **more: Any) -> dict[str, Any]:
     """Layout that all pictures share."""
     return {
         "height": height,
-        "margin": {"l": 68, "r": 16, "t": 12, "b": 56},
+        "margin": {"l": 68, "r": 16, "t": 12, "b": 66},
         "paper_bgcolor": "var(--paper)",
         "plot_bgcolor": "var(--paper)",
         "font": {

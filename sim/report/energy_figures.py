@@ -76,6 +76,8 @@ def balance_figure(record: RunRecord, flows: Flows, clock: Clock, site: int | No
     for parts, sign in ((SUPPLY, 1), (USE, -1)):
         for name, label, colour in parts:
             values = of(name)
+            if name == "base_kw" and any(place.assets for place in record.scenario.sites):
+                label += ", assets"  # noqa: PLW2901 - what cars and heat pumps draw is in it, less what units give
             if np.nanmax(np.abs(values)) > 1e-9:
                 traces.append(_stack(record, clock, values, label, colour, sign))
     curtailed, supply = of("curtailed_kw"), sum(of(name) for name, _, _ in SUPPLY)

@@ -76,8 +76,8 @@ def _count_words(count: int) -> str:
 
 
 def gantt_figure(record: RunRecord, clock: Clock) -> Figure | None:
-    """Every piece of every job of the plan in force, coloured by site; None without a plan."""
-    if not record.plans:
+    """Every piece of every job of the plan in force, coloured by site; None without a plan or a job."""
+    if not record.plans or not record.scenario.jobs:
         return None
     few = len(record.scenario.jobs) <= ROWS_AT_MOST
     return _rows_figure(record, clock) if few else _lanes_figure(record, clock)

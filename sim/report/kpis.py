@@ -6,6 +6,7 @@ Formulas stand in ``docs/output.md``, "Key figures"; they follow the catalogue o
 from __future__ import annotations
 
 from collections import defaultdict
+from collections.abc import Sequence
 from typing import Any
 
 from scheduler.key_figures import SiteFigures, jain
@@ -30,9 +31,9 @@ KPI_KEYS: dict[str, str] = {
     "released_kw": "kW; sum over connections of rated power minus peak import: what others could use all the time",
     "feeders_released_kw": "kW; sum over feeders of rating minus highest flow (either way); null without feeders",
     "fairness_savings": "0 to 1; Jain index of what each site saves in energy cost against running at once (a loss counts as 0); "
-    "null when no site saves",
+    "null when no site saves or there is one only",
     "fairness_waits": "0 to 1; Jain index of the mean wait (release to first start) of each tenant's jobs, or of each site's "
-    "without tenants; null when nobody waits",
+    "without tenants; null when nobody waits or there is one only",
     "sites": "by name: self_sufficiency_pct, self_consumption_pct, renewable_share_pct, load_factor_pct, peak_kw, rated_kw, "
     "released_kw, import_kwh, curtailed_kwh, curtailed_eur, cost_eur, saved_eur (against running at once)",
 }
@@ -61,13 +62,18 @@ def kpis(record: RunRecord, outcome: Outcome | None) -> dict[str, Any] | None:
         "avoided_curtailed_kwh": base_total.curtailed_kwh - total.curtailed_kwh if base_total else None,
         "released_kw": total.released_kw,
         "feeders_released_kw": found.feeders_released_kw,
-        "fairness_savings": jain(saved) if saved is not None else None,
-        "fairness_waits": jain(waits_h(record, outcome).values()),
+        "fairness_savings": _fair(saved) if saved is not None else None,
+        "fairness_waits": _fair(list(waits_h(record, outcome).values())),
         "sites": {
             name: _of_site(figures, saved[s] if saved is not None else None)
             for s, (name, figures) in enumerate(zip(outcome.sites, found.sites, strict=True))
         },
     }
+
+
+def _fair(values: Sequence[float]) -> float | None:
+    """Jain's index of what members get; alone nobody is treated unfairly, so one member has none."""
+    return jain(values) if len(values) > 1 else None
 
 
 def _of_site(figures: SiteFigures, saved_eur: float | None) -> dict[str, float | None]:

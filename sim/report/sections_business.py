@@ -18,13 +18,12 @@ def business_section(page: Page) -> str:
     found = page.figures["business_case"]
     if found is None:
         return ""
-    published = [
-        [f"set {one['set']}", *_money(one), number(one["payback_years"], 2), one["source"]] for one in found["published"]
-    ]
+    published = [[f"set {one['set']}", *_money(one), number(one["payback_years"], 2)] for one in found["published"]]
     body = note(
         f"Figures as published: {found['title']}. Payback is capex over the cost avoided in a year, without reinforcement."
     )
-    body += table(["published", *MONEY, "payback (years)", "source"], published, numeric=range(1, 6), firm=[0])
+    body += table(["published", *MONEY, "payback (years)"], published, numeric=range(1, 6), firm=[0])
+    body += bullets([f"Set {one['set']}: {one['source']}" for one in found["published"]])
     scaled = [[one["words"], *_money(one)] for one in found["arithmetic"]]
     if scaled:
         body += "<h3>Arithmetic on each set alone</h3>\n"

@@ -23,8 +23,8 @@ from sim.report.grid_capacity import grid_capacity
 from sim.report.kpis import kpis
 
 TOTAL_KEYS: dict[str, str] = {
-    "cost_eur": "EUR; energy cost: import minus export revenue, plus peak charge, battery wear, event penalties and "
-    "refilling what a battery lacks at the end",
+    "cost_eur": "EUR; energy cost: import minus export revenue, plus peak charge, battery wear, penalties of events "
+    "and contracts, and refilling what a battery lacks at the end",
     "carbon_kg": "kg; import times average carbon intensity",
     "import_kwh": "kWh; imported, sum over sites",
     "export_kwh": "kWh; exported, sum over sites",

@@ -40,7 +40,7 @@ def test_help_names_every_command() -> None:
         (("run",), "SCENARIO"),  # argument missing
         (("run", "no/such/file.yaml"), "no/such/file.yaml"),  # file missing
         (("check", "no/such/file.yaml"), "no/such/file.yaml"),
-        (("plan", "configs/minimal.yaml", "--policy", "milpp"), "milp, milp-two-stage, fifo, wait_for_sun"),
+        (("plan", "configs/minimal.yaml", "--policy", "milpp"), "milp, milp-two-stage, shift_only, fifo, wait_for_sun"),
         (("rehearse", "configs/minimal.yaml", "--plan", "no/plan.json"), "no/plan.json"),
         (("run", "configs/minimal.yaml", "--event", "no/event.json"), "no/event.json"),
         (("run", "configs/minimal.yaml", "--day-seconds", "0"), "day-seconds"),

@@ -1,0 +1,185 @@
+"""``ozzo bench sweep``: the same sweep by one process and by several, in turn, and whether their tables are the same.
+
+The sweep is every policy on the smallest shipped scenario with as many seeds as it takes. Times are those of the whole sweep,
+start of the processes, writing and merging included; the speed-up is their ratio. Other work on the machine takes from several
+processes what it leaves to one, so the load average before each sweep stands beside it, and the computing time that each took:
+the speed-up on cores that nobody else uses cannot be more than the number of processes times the ratio of the two.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import resource
+import statistics
+import tempfile
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, TextIO
+
+from ozzo.bench.rows import machine
+from ozzo.examples import shipped
+from ozzo.version import __version__
+from scheduler.policies.registry import POLICIES
+
+TARGET = 1.8
+"""Speed-up that two processes should reach over one."""
+Progress = Callable[[str], None]
+
+
+@dataclass(frozen=True, slots=True)
+class SweepBenchOptions:
+    """What to measure.
+
+    Attributes:
+        runs: at least as many, rounded up to whole seeds. workers: processes beside one. pairs: how often, in turn.
+    """
+
+    runs: int = 200
+    workers: int = 2
+    pairs: int = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Pair:
+    """A sweep by one process and by several.
+
+    Attributes:
+        one_s, many_s: wall times. one_cpu_s, many_cpu_s: computing times of all processes together.
+        one_load, many_load: load average of the last minute before each.
+        same: whether both tables are equal but for times and places.
+    """
+
+    one_s: float
+    many_s: float
+    one_cpu_s: float
+    many_cpu_s: float
+    one_load: float
+    many_load: float
+    same: bool
+
+    @property
+    def speedup(self) -> float:
+        """Times faster."""
+        return self.one_s / self.many_s
+
+
+@dataclass(frozen=True, slots=True)
+class SweepBench:
+    """All pairs.
+
+    Attributes:
+        runs: of each sweep. workers: processes beside one. pairs: measured.
+    """
+
+    runs: int
+    workers: int
+    pairs: tuple[Pair, ...]
+
+    @property
+    def speedup(self) -> float:
+        """Median over pairs."""
+        return statistics.median(pair.speedup for pair in self.pairs)
+
+    @property
+    def exit_code(self) -> int:
+        """1 when the tables differ; a speed-up is told and not judged, because a busy machine decides it."""
+        return 0 if all(pair.same for pair in self.pairs) else 1
+
+
+def sweep_text(runs: int, scenario: Path) -> str:
+    """A sweep file of every policy on ``scenario`` with at least ``runs`` runs."""
+    seeds = -(-runs // len(POLICIES))
+    return (
+        f"ozzo_sweep: 1\nname: bench\nscenarios: ['{scenario}']\npolicies: [{', '.join(POLICIES)}]\n"
+        f"seeds: {{first: 1, count: {seeds}}}\n"
+    )
+
+
+def measure(options: SweepBenchOptions, progress: Progress) -> SweepBench:
+    """Carry out the sweep by one process and by several, ``options.pairs`` times in turn.
+
+    Raises:
+        ExperimentError: a folder of results cannot be written, or workers do not start.
+    """
+    from sim.experiments.sweep_file import load_sweep
+
+    with tempfile.TemporaryDirectory(prefix="ozzo-bench-sweep-") as name:
+        folder = Path(name)
+        (folder / "bench.yaml").write_text(sweep_text(options.runs, shipped() / "minimal.yaml"), encoding="utf-8")
+        sweep = load_sweep(folder / "bench.yaml", version=__version__)
+        pairs = []
+        for k in range(options.pairs):
+            sides: list[_Side] = []
+            for workers in (1, options.workers):
+                progress(f"pair {k + 1}: {sweep.size} runs, {workers} {'process' if workers == 1 else 'processes'}")
+                sides.append(_timed(sweep, folder / f"{k}-{len(sides)}", workers))
+            one, many = sides
+            pairs.append(Pair(one.wall_s, many.wall_s, one.cpu_s, many.cpu_s, one.load, many.load, same=one.rows == many.rows))
+        return SweepBench(sweep.size, options.workers, tuple(pairs))
+
+
+@dataclass(frozen=True, slots=True)
+class _Side:
+    """One sweep: wall and computing time, load average before, and rows without times and places."""
+
+    wall_s: float
+    cpu_s: float
+    load: float
+    rows: list[dict[str, Any]]
+
+
+def _timed(sweep: Any, folder: Path, workers: int) -> _Side:
+    """Carry out the sweep in a fresh folder."""
+    from pyarrow import parquet
+
+    from sim.experiments.columns import OF_THIS_SWEEP
+    from sim.experiments.sweep import run_sweep
+
+    load, cpu_s = os.getloadavg()[0], _cpu_s()
+    result = run_sweep(sweep, folder, workers=workers)
+    cpu_s = _cpu_s() - cpu_s
+    rows = parquet.read_table(result.table).drop_columns(list(OF_THIS_SWEEP)).to_pylist() if result.done else []
+    return _Side(result.wall_s, cpu_s, load, rows)
+
+
+def _cpu_s() -> float:
+    """Computing time of this process and of those that it started and that have ended."""
+    used = [resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
+    return sum(one.ru_utime + one.ru_stime for one in used)
+
+
+def as_json(found: SweepBench) -> str:
+    """Everything, as one JSON object (keys in docs/performance.md)."""
+    pairs = [asdict(pair) | {"speedup": pair.speedup} for pair in found.pairs]
+    told = {"runs": found.runs, "workers": found.workers, "speedup": found.speedup, "target_of_two": TARGET, "pairs": pairs}
+    return json.dumps({"machine": machine(), **told}, indent=2)
+
+
+def print_table(found: SweepBench, out: TextIO) -> None:
+    """The pairs as a table."""
+    from rich.console import Console as Printer
+    from rich.table import Table
+
+    table = Table(box=None, padding=(0, 2, 0, 0), pad_edge=False, header_style="bold")
+    for column in (
+        "1 process (s)",
+        f"{found.workers} processes (s)",
+        "speed-up",
+        "computing (s)",
+        "load before each",
+        "same table",
+    ):
+        table.add_column(column, justify="right")
+    for pair in found.pairs:
+        loads = f"{pair.one_load:.1f}, {pair.many_load:.1f}"
+        computing = f"{pair.one_cpu_s:.1f}, {pair.many_cpu_s:.1f}"
+        same = "yes" if pair.same else "NO"
+        table.add_row(f"{pair.one_s:.1f}", f"{pair.many_s:.1f}", f"{pair.speedup:.2f}", computing, loads, same)
+    printer = Printer(file=out, highlight=False, width=None if out.isatty() else 120)
+    printer.print(f"{found.runs} runs: every policy on the smallest scenario")
+    printer.print(table)
+    printer.print(
+        f"{machine()['cores']} cores; a load above 0 before a sweep is other work, which lowers the speed-up.", style="dim"
+    )

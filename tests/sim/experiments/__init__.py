@@ -1,0 +1,1 @@
+"""Tests of sweeps, their statistics and their pages."""
