@@ -48,10 +48,11 @@ test: .venv/.ozzo-dev servers check ## everything that CI runs: checks, tests wi
 	.venv/bin/coverage combine --quiet
 	.venv/bin/coverage report --fail-under=90
 
-bench: .venv/.ozzo-dev ## speed, as ratios against a baseline run beside it; the optimiser beside HiGHS and CP-SAT, the network beside pandapower; sweeps by two processes beside one
+bench: .venv/.ozzo-dev ## speed, as ratios against a baseline run beside it; the optimiser beside HiGHS and CP-SAT, the network beside pandapower; the world beside Vessim, sweeps by two processes beside one
 	.venv/bin/python -m benchmarks
 	.venv/bin/ozzo bench optimiser $(if $(OZZO_INSTANCES),--instances $(OZZO_INSTANCES)) --size S,M
 	.venv/bin/ozzo bench network
+	.venv/bin/ozzo bench world
 	.venv/bin/ozzo bench sweep
 
 docs: .venv/.ozzo-dev ## write again what is generated: reference, JSON Schema, dashboards, the page of scenarios (runs all of them)

@@ -10,12 +10,12 @@ import typer
 
 from grid.errors import Finding, InputError
 
-bench_app = typer.Typer(help="Measure the optimiser, the network and sweeps beside others.", no_args_is_help=True)
+bench_app = typer.Typer(help="Measure the optimiser, the network, the world and sweeps beside others.", no_args_is_help=True)
 
 
 @bench_app.callback()
 def bench() -> None:
-    """Measure the optimiser, the network and sweeps beside others."""
+    """Measure the optimiser, the network, the world and sweeps beside others."""
 
 
 @bench_app.command("optimiser")
@@ -170,6 +170,34 @@ def sweep(
     else:
         print_table(found, sys.stdout)
     raise typer.Exit(found.exit_code)
+
+
+@bench_app.command("world")
+def world(
+    vessim_python: Annotated[
+        Path | None,
+        typer.Option(
+            help="A Python that has Vessim; without it this one, if Vessim is installed (extra: bench).", show_default=False
+        ),
+    ] = None,
+    seed: Annotated[int, typer.Option(help="Seed of the sites' load and sun.", min=0)] = 0,
+    as_json: Annotated[bool, typer.Option("--json", help="Print machine-readable JSON on standard output.")] = False,
+) -> None:
+    """The energy core beside Vessim (one site, 1,000 sites), and the whole SURF trace of OZZO_DATA first come, first served."""
+    import os
+
+    from ozzo.bench.world import WorldBenchOptions, figures_json, print_figures, run_world_bench
+    from ozzo.console import Console
+
+    if vessim_python is not None and not os.access(vessim_python, os.X_OK):
+        raise InputError([Finding("--vessim-python", None, "", str(vessim_python), "a Python that can be run")])
+    data = os.environ.get("OZZO_DATA")
+    options = WorldBenchOptions(vessim_python, Path(data) if data else None, seed=seed)
+    found = run_world_bench(options, Console(quiet=as_json).line)
+    if as_json:
+        sys.stdout.write(figures_json(found) + "\n")
+    else:
+        print_figures(found, sys.stdout)
 
 
 def _no_curve_of(options: dict[str, object]) -> None:

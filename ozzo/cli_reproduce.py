@@ -30,6 +30,23 @@ def lwa(
     sys.stdout.write(run(series or [], as_json=as_json, say=lambda line: print(line, file=sys.stderr)) + "\n")
 
 
+@reproduce_app.command("greenslot")
+def greenslot(
+    sun: Annotated[
+        Path | None,
+        typer.Option(
+            help="Hourly irradiance (CSV: Year, Month, Day, Hour, GHI); that of OZZO_DATA if not given.", show_default=False
+        ),
+    ] = None,
+    seed: Annotated[int, typer.Option(help="Seed of the run times.")] = 0,
+    as_json: Annotated[bool, typer.Option("--json", help="Print machine-readable JSON on standard output.")] = False,
+) -> None:
+    """GreenSlot (SC 2011) beside EASY backfilling on real weeks of sun: cost, sun used, deadlines; and what was published."""
+    from ozzo.commands_reproduce import greenslot as run
+
+    sys.stdout.write(run(sun, seed, as_json=as_json, say=lambda line: print(line, file=sys.stderr)) + "\n")
+
+
 @reproduce_app.command("steam")
 def steam(
     jobs: Annotated[

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from sim.reproduce.lwa import Saving
 
 LWA_FILES = ("lwa/ger_ci.csv", "lwa/fr_ci.csv")
+SUN_FILE = "weather/solar_radiation.csv"
 
 
 def lwa(series: Sequence[Path], *, as_json: bool, say: Callable[[str], None]) -> str:
@@ -27,7 +28,7 @@ def lwa(series: Sequence[Path], *, as_json: bool, say: Callable[[str], None]) ->
     """
     from sim.reproduce.lwa import savings
 
-    carbons = _read(series or _data_files())
+    carbons = _read(series or _data_files("--series", "a carbon series", LWA_FILES))
     found = [(carbon, savings(carbon, say)) for carbon in carbons]
     rows = [row for carbon, ours in found for row in _rows(carbon, ours)]
     if as_json:
@@ -35,12 +36,43 @@ def lwa(series: Sequence[Path], *, as_json: bool, say: Callable[[str], None]) ->
     return rendered(*(_table(carbon, rows) for carbon in carbons))
 
 
-def _data_files() -> list[Path]:
+def greenslot(sun: Path | None, seed: int, *, as_json: bool, say: Callable[[str], None]) -> str:
+    """GreenSlot against EASY backfilling in five weeks; without a file the irradiance of the data folder.
+
+    Raises:
+        InputError: the file cannot be used, or there is none.
+    """
+    from sim.reproduce.greenslot_weeks import read_weeks, rows
+
+    path = sun or _data_files("--sun", "a file of hourly irradiance", (SUN_FILE,))[0]
+    try:
+        weeks = read_weeks(path)
+    except FeedError as error:
+        expected = "whole weeks of hourly irradiance, columns Year, Month, Day, Hour and GHI"
+        raise InputError([Finding(file=str(path), line=None, field="--sun", found=str(error), expected=expected)]) from error
+    found = rows(weeks, say, seed)
+    content = [{**asdict(row), "difference_points": _apart(row.cost_pct, row.published_cost_pct)} for row in found]
+    if as_json:
+        return json.dumps({"experiment": "greenslot", "seed": seed, "rows": content}, indent=1)
+    columns = ("published (%)", "ours (%)", "difference (points)", "without price (%)", "sun used (%)", "missed (n)")
+    made = table(f"GreenSlot: cost against EASY backfilling, {path.name}, seed {seed}", "case", "Monday", "sun (%)", *columns)
+    for row in content:
+        numbers = ("published_cost_pct", "cost_pct", "difference_points", "cost_without_price_pct", "green_pct")
+        cells = ["" if row[name] is None else f"{row[name]:+.1f}" for name in numbers]
+        made.add_row(row["case"], row["monday"] or "", f"{row['baseline_green_pct']:.1f}", *cells, str(row["missed"]))
+    return rendered(made, "sun: share of the baseline's energy; published for the average week 26 %.")
+
+
+def _apart(ours: float, published: float | None) -> float | None:
+    return None if published is None else ours - published
+
+
+def _data_files(option: str, what: str, names: Sequence[str]) -> list[Path]:
     folder = os.environ.get("OZZO_DATA")
     if not folder:
-        expected = "a carbon series, or the environment variable OZZO_DATA"
-        raise InputError([Finding(file="", line=None, field="--series", found="nothing", expected=expected)])
-    return [Path(folder) / name for name in LWA_FILES]
+        expected = f"{what}, or the environment variable OZZO_DATA"
+        raise InputError([Finding(file="", line=None, field=option, found="nothing", expected=expected)])
+    return [Path(folder) / name for name in names]
 
 
 def _read(paths: Sequence[Path]) -> list[HalfHours]:

@@ -12,12 +12,14 @@ from grid.assets.charging import ChargingFleet
 from grid.assets.charging_draw import Bidirectional, Plug, Town, Wave, draw_sessions
 from grid.assets.charging_sessions import Session
 from grid.chance import stream
+from grid.contracts.capacity_tariff import dearest_at_once
 from grid.contracts.windows import DailyWindow
 from grid.horizon import Horizon
 from grid.series import Series
 from grid.tariff import Tariff
 from scheduler.document.assets_charging import ChargingGeneratorPart, ChargingPart, SessionPart
 from scheduler.document.context import Context
+from scheduler.document.contracts_tariff import CapacityTariffPart, build_tariff
 from scheduler.document.places import SitePart
 from scheduler.last_resort import MARGIN_EUR_PER_KWH, last_resort
 
@@ -104,11 +106,18 @@ class ChargingMaker:
             price / 1000.0 + weights.carbon_eur_per_kg * carbon / 1000.0,
             self.tariff.export_eur_per_mwh.mean(self.horizon) / 1000.0,
             penalties,
-            self.tariff.peak_eur_per_kw,
+            self.tariff.peak_eur_per_kw + self._window_peaks_eur_per_kw(),
             self.horizon.step_h,
             0.0,
         )
         return float(np.ceil(100 * (dear.unserved_eur_per_kwh - MARGIN_EUR_PER_KWH / 2) / part.charge_efficiency) / 100)
+
+    def _window_peaks_eur_per_kw(self) -> float:
+        """The most that one kW more at one time can cost in the capacity tariff of the site."""
+        name = self.site.name
+        tariffs = (part for part in self.context.document.contracts if isinstance(part, CapacityTariffPart))
+        held = [build_tariff(self.context, part, self.horizon) for part in tariffs if name in part.sites]
+        return sum(dearest_at_once(tariff.charges(name, self.horizon), self.horizon) for tariff in held)
 
 
 def _town(part: ChargingGeneratorPart, efficiency: float) -> Town:

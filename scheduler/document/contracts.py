@@ -54,8 +54,7 @@ def check_contracts(context: Context) -> None:
         if isinstance(part, ImbalancePart):
             check_imbalance(context, part, place, settled)
             continue
-        if not context.known((*place, "site"), part.site, "site", context.names("sites")):
-            continue
+        context.known((*place, "site"), part.site, "site", context.names("sites"))
         if isinstance(part, RightPart):
             check_right(context, part, place)
             if part.site in rights:

@@ -6,14 +6,17 @@ runs (scenarios, plans where a seed decides only the truth, networks) is kept un
 
 from __future__ import annotations
 
+import contextlib
 import json
 import math
+import os
 import platform
 import time
 from collections.abc import Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
 from functools import lru_cache
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
@@ -25,10 +28,11 @@ from scheduler.on_grid import on_grid
 from scheduler.outcome import Outcome
 from scheduler.placement import assign_nodes
 from scheduler.plan import Plan
+from scheduler.plan_json import plan_from_dict, plan_to_dict
 from scheduler.policies.registry import BASELINES, POLICIES
 from scheduler.scenario import NetworkSpec, Scenario
 from sim.experiments.columns import FIGURES
-from sim.experiments.design import scenario_digest
+from sim.experiments.design import KEY_LETTERS, scenario_digest
 from sim.network_check import load
 from sim.rehearsal import realise
 from sim.report.extremes import extremes
@@ -38,7 +42,7 @@ def carry_out(task: Mapping[str, Any]) -> dict[str, Any]:
     """Figures and origin of one run (columns of ``FIGURES`` and ``ORIGIN``, without version and attempts).
 
     Args:
-        task: of ``Sweep.task``.
+        task: of ``Sweep.task``; with ``plans``, the folder in which plans for several seeds are kept.
 
     Raises:
         InputError: the scenario refuses the values.
@@ -50,8 +54,8 @@ def carry_out(task: Mapping[str, Any]) -> dict[str, Any]:
     everything = task["redraw"] == "everything"
     digest, power_flow = str(task["digest"]), bool(task["power_flow"])
     scenario = _scenario(file, digest, settings, seed if everything else None, power_flow)
-    policy = task["policy"]
-    plan = _plan(scenario, policy) if everything else _kept_plan(file, digest, settings, power_flow, policy)
+    policy, plans = task["policy"], task.get("plans")
+    plan = _plan(scenario, policy) if everything else _kept_plan(file, digest, settings, power_flow, policy, plans)
     spec = scenario.network
     network = None if spec is None else _network(spec)
     outcome = realise(scenario, plan, seed, network=network, power_flow=spec is not None)
@@ -116,9 +120,37 @@ def _plan(scenario: Scenario, policy: str) -> Plan:
 
 
 @lru_cache(maxsize=16)
-def _kept_plan(file: str, digest: str, settings: str, power_flow: bool, policy: str) -> Plan:
-    """One plan for all truths."""
-    return _plan(_scenario(file, digest, settings, None, power_flow), policy)
+def _kept_plan(file: str, digest: str, settings: str, power_flow: bool, policy: str, plans: str | None) -> Plan:
+    """One plan for all truths: the first that any process finished, kept in the folder ``plans``.
+
+    A solve that ends by its time limit may end elsewhere another time, so processes share the plan, not the way to it.
+
+    Raises:
+        ExperimentError: the folder cannot be written or read.
+    """
+    scenario = _scenario(file, digest, settings, None, power_flow)
+    if plans is None:
+        return _plan(scenario, policy)
+    name = sha256(json.dumps([file, digest, settings, power_flow, policy]).encode()).hexdigest()[:KEY_LETTERS]
+    path = Path(plans) / f"{name}.json"
+    try:
+        if not path.is_file():
+            _keep(path, _plan(scenario, policy))
+        return plan_from_dict(json.loads(path.read_text(encoding="utf-8")), str(path))
+    except OSError as error:
+        raise ExperimentError(f"{path} cannot be written or read: {error.strerror}") from error
+
+
+def _keep(path: Path, plan: Plan) -> None:
+    """Put a plan in place whole, unless another process was first."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    beside = path.with_name(f".{path.name}.{os.getpid()}.part")
+    try:
+        beside.write_text(json.dumps(plan_to_dict(plan)) + "\n", encoding="utf-8")
+        with contextlib.suppress(FileExistsError):
+            path.hardlink_to(beside)
+    finally:
+        beside.unlink(missing_ok=True)
 
 
 @lru_cache(maxsize=4)

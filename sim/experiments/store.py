@@ -5,6 +5,7 @@ file                    holds
 ======================  ==============================================================================================
 ``sweep.yaml``          the sweep file as it was run
 ``parts/<key>.parquet`` one row, of a run that is finished; gone once merged
+``plans/<key>.json``    with ``redraw: truth``: the one plan that every seed meets
 ``sweep.parquet``       all rows in the order of the sweep (``sim.experiments.columns``)
 ``sweep.json``          what was swept, with digests, version, machine; how far it came; runs that failed
 ``report.html``         the page, when ``ozzo report`` was asked for it
@@ -30,7 +31,7 @@ from sim.experiments.columns import FIGURES, ORIGIN, identity, table
 from sim.experiments.design import Run, Sweep
 from sim.report.files import write_whole
 
-PARTS, TABLE, FACTS, COPY, LOCK = "parts", "sweep.parquet", "sweep.json", "sweep.yaml", ".lock"
+PARTS, PLANS, TABLE, FACTS, COPY, LOCK = "parts", "plans", "sweep.parquet", "sweep.json", "sweep.yaml", ".lock"
 
 
 @contextmanager
@@ -93,8 +94,9 @@ class Store:
         Raises:
             InputError: the folder holds runs that this sweep does not have.
         """
-        for left in [*self.folder.glob(".*.part"), *(self.folder / PARTS).glob(".*.part")]:
-            left.unlink()
+        for folder in (self.folder, self.folder / PARTS, self.folder / PLANS):
+            for left in folder.glob(".*.part"):
+                left.unlink()
         self.rows, self.spoilt = finished(self.folder)
         for name in self.spoilt:
             (self.folder / name).unlink()

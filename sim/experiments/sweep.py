@@ -18,7 +18,7 @@ from typing import Any, Protocol
 
 from sim.experiments.design import Sweep
 from sim.experiments.pool import Done, Lost, ProcessPool
-from sim.experiments.store import TABLE, Store
+from sim.experiments.store import PLANS, TABLE, Store
 
 
 class Engine(Protocol):
@@ -110,7 +110,8 @@ def run_sweep(
         if missing:
             try:
                 with engine or ProcessPool(count) as carrying:
-                    for event in carrying.results([sweep.task(run) for run in missing]):
+                    plans = {"plans": str(Path(folder).resolve() / PLANS)}
+                    for event in carrying.results([sweep.task(run) | plans for run in missing]):
                         _keep(event, store, state, tell)
             finally:
                 state.failed.sort()

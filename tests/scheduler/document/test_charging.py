@@ -73,13 +73,28 @@ def test_peak_hours_of_every_day(tmp_path: Path) -> None:
 
 
 def test_missing_energy_is_dearer_than_anything_else(tmp_path: Path) -> None:
-    """0.15 EUR/kWh, 0.03 for carbon, 0.40 for a kW of peak over 15 minutes: 0.58 through 80 % is 0.725, so 0.74 EUR."""
+    """0.15 EUR/kWh, 0.03 for carbon, 0.40 for a kW of peak over 15 minutes: 0.58 through 80 % is 0.725, so 0.74 EUR.
+
+    Calls add their penalty, and of a capacity tariff the dearest window counts.
+    """
     assert fleet_of(tmp_path / "street.yaml").missing_eur_per_kwh == pytest.approx(0.74)
     event = """
 events:
   - {name: call, site: street, start: +2h, end: +4h, limit_kw: 10, penalty_eur_per_kwh: 2}
 """
     assert fleet_of(tmp_path / "called.yaml", TEXT + event).missing_eur_per_kwh == pytest.approx(3.24)
+    contract = """
+contracts:
+  - kind: capacity_tariff
+    name: peaks
+    sites: [street]
+    versions:
+      - windows:
+          - {name: evening, from: "17:00", to: "21:00", eur_per_kw: 2}
+          - {name: rest, from: "21:00", to: "17:00", eur_per_kw: 1}
+"""
+    free = TEXT.replace(", peak_eur_per_kw: 0.1", "")
+    assert fleet_of(tmp_path / "windows.yaml", free + contract).missing_eur_per_kwh == pytest.approx((0.18 + 8.0) / 0.8 + 0.015)
     own = TEXT.replace("discharge: true", "discharge: true\n        missing_eur_per_kwh: 0.3")
     assert fleet_of(tmp_path / "own.yaml", own).missing_eur_per_kwh == 0.3
 

@@ -12,6 +12,7 @@ import yaml
 
 from grid.contracts.limitation import LimitationKind
 from grid.contracts.limits import ContractLimit, Direction, lowest_kw
+from grid.errors import InputError
 from scheduler.allowed import allowed_kw
 from scheduler.build import build_problem
 from scheduler.document import load_scenario
@@ -158,6 +159,36 @@ def test_days_of_any_length(day: str, hours: int, evening: int, night: int, tmp_
     assert np.flatnonzero(planned == 0.0).tolist() == list(range(last - 4, last))
 
 
+def test_all_that_is_wrong_is_told_at_once(tmp_path: Path) -> None:
+    """Seven faults in five contracts: seven findings, each with its field."""
+    window = {"name": "w", "from": "17:00", "to": "21:00", "eur_per_kw": 1}
+    contracts: list[dict[str, Any]] = [
+        {
+            "kind": "transport_right",
+            "name": "ato",
+            "site": "vault",
+            "import_kw": 6,
+            "firm_import_kw": 7,
+            "windows": [{"from": "16:00", "to": "16:00", "import_kw": 1}],
+        },
+        {"kind": "clc_a", "name": "called", "site": "a", "limit_kw": 11},
+        {"kind": "group_cap", "name": "group", "members": ["a", "c"], "import_kw": 9},
+        {"kind": "capacity_tariff", "name": "peaks", "sites": ["b"], "versions": [{"windows": [window, window | {"name": "x"}]}]},
+        {"kind": "imbalance", "name": "peaks", "sites": ["a"], "short": {"constant_eur_per_mwh": 200}},
+    ]
+    with pytest.raises(InputError) as caught:
+        loaded(tmp_path, contracts)
+    assert sorted(finding.field for finding in caught.value.findings) == [
+        "contracts[0].firm_import_kw",
+        "contracts[0].site",
+        "contracts[0].windows[0]",
+        "contracts[1].limit_kw",
+        "contracts[2].members[1]",
+        "contracts[3].versions[0].windows[1]",
+        "contracts[4].name",
+    ]
+
+
 @pytest.mark.parametrize(
     ("name", "kinds"),
     [
@@ -165,6 +196,7 @@ def test_days_of_any_length(day: str, hours: int, evening: int, night: int, tmp_
         ("schiphol_trade_park_group_cap", (0, 0, 1, 0, 0)),
         ("dr_temporary_disconnect", (0, 1, 0, 0, 0)),
         ("dr_dynamic_feed_in", (1, 1, 0, 1, 1)),
+        ("variable_capacity_tariff_500", (0, 0, 0, 1, 0)),
     ],
 )
 def test_shipped_scenarios_hold_their_contracts(name: str, kinds: tuple[int, ...]) -> None:

@@ -11,7 +11,10 @@ from grid.errors import ExperimentError, InputError
 from scheduler.build import build_problem
 from scheduler.document import load_scenario
 from scheduler.placement import assign_nodes
+from scheduler.plan import Plan
 from scheduler.policies.registry import POLICIES
+from scheduler.scenario import Scenario
+from sim.experiments import one_run
 from sim.experiments.columns import FIGURES, IDENTITY, ORIGIN
 from sim.experiments.design import scenario_digest
 from sim.experiments.one_run import carry_out
@@ -45,6 +48,34 @@ def test_a_seed_decides_the_truth_alone_when_asked(tmp_path: Path) -> None:
     rows = [carry_out(sweep.task(run)) for run in sweep.runs() if run.policy == "fifo" and run.values == ("4 kWh",)]
     assert len({row["planned_objective_eur"] for row in rows}) == 1
     assert len({row["objective_eur"] for row in rows}) == 5
+
+
+def test_all_processes_meet_the_plan_that_was_first(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A plan is kept in the folder: another process does not plan again, and one that planned meanwhile takes the first plan."""
+    sweep = load_sweep(sweep_file(tmp_path, SWEEP + "redraw: truth\n"))
+    task = sweep.task(next(sweep.runs())) | {"plans": str(tmp_path / "plans")}
+    alone = carry_out({name: value for name, value in task.items() if name != "plans"})
+    first = carry_out(task)
+    (kept,) = (tmp_path / "plans").iterdir()
+    made = one_run._plan
+    monkeypatch.setattr(one_run, "_plan", lambda *_: pytest.fail("planned again"))
+    one_run._kept_plan.cache_clear()
+    second = carry_out(task)
+    figures = [{name: row[name] for name in FIGURES} for row in (alone, first, second)]
+    assert figures[0] == figures[1] == figures[2]
+    text = kept.read_text(encoding="utf-8")
+    kept.unlink()
+
+    def slower(scenario: Scenario, _: str) -> Plan:
+        """Another plan, while somebody else is done first."""
+        kept.write_text(text, encoding="utf-8")
+        return made(scenario, "wait_for_sun")
+
+    monkeypatch.setattr(one_run, "_plan", slower)
+    one_run._kept_plan.cache_clear()
+    assert carry_out(task)["planned_objective_eur"] == first["planned_objective_eur"]
+    assert [path.name for path in (tmp_path / "plans").iterdir()] == [kept.name]
+    one_run._kept_plan.cache_clear()
 
 
 def test_a_seed_draws_generated_jobs_anew(tmp_path: Path) -> None:

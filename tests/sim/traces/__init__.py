@@ -1,0 +1,1 @@
+"""Traces: their readers and what they refuse."""
