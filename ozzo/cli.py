@@ -17,6 +17,7 @@ import typer
 
 from grid.errors import InputError, Interrupted, OzzoError
 from ozzo.cli_bench import bench_app
+from ozzo.cli_data import data_app
 from ozzo.cli_feed import feed_app
 from ozzo.cli_fit import fit_app
 from ozzo.cli_forecast import forecast_app
@@ -39,6 +40,7 @@ app = typer.Typer(
 app.add_typer(fit_app, name="fit")
 app.add_typer(bench_app, name="bench")
 app.add_typer(reproduce_app, name="reproduce")
+app.add_typer(data_app, name="data")
 app.add_typer(feed_app, name="feed")
 add_live_commands(app)
 app.add_typer(forecast_app, name="forecast")
