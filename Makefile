@@ -44,7 +44,7 @@ servers:
 test: .venv/.ozzo-dev servers check ## everything that CI runs: checks, tests with coverage
 	.venv/bin/coverage erase
 	.venv/bin/coverage run -m pytest --durations=25 --numprocesses $(WORKERS) --dist loadfile -m 'not long and not alone'
-	.venv/bin/coverage run -m pytest --numprocesses $(WORKERS) -m alone
+	.venv/bin/coverage run -m pytest --numprocesses 2 -m alone
 	.venv/bin/coverage combine --quiet
 	.venv/bin/coverage report --fail-under=90
 
