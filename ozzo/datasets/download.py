@@ -195,6 +195,7 @@ def _accepted(job: _Job, answer: httpx.Response, have: int) -> tuple[int, int | 
         FeedError: the server refuses, or has another file than the one meant.
     """
     status, item = answer.status_code, job.item
+    whole: int | None
     if status == 206:
         match = re.fullmatch(r"bytes (\d+)-\d+/(\d+)", answer.headers.get("content-range", ""))
         if match is None or int(match.group(1)) != have:

@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from enum import StrEnum
+from functools import partial
 from pathlib import Path
 
 from grid.errors import FeedError, Finding, InputError
@@ -148,7 +149,7 @@ def get(
             state = _there(item, file, folder, sums)
             if force or state.state is State.MISSING:
                 try:
-                    state = _brought(item, file, folder, sums, lambda have, whole, of=file: tell(of, have, whole), patience)
+                    state = _brought(item, file, folder, sums, partial(tell, file), patience)
                 except FeedError as error:
                     full = isinstance(error, DiskError)
                     state = FileState(item.name, file.path, State.FAILED, str(error), pinned=bool(file.sha256))
