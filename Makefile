@@ -1,7 +1,7 @@
 # ozzo: two commands do all the set-up on a fresh machine: 'make run' and 'make test'.
 SCENARIO ?= configs/almere.yaml
-# processes that share the tests; each may use a second core for a while
-WORKERS ?= 2
+# processes that share the tests: more than two cores, because many tests wait for real processes
+WORKERS ?= 3
 export OZZO_DATA ?= $(if $(wildcard ../shared/data),$(abspath ../shared/data))
 export OZZO_SPEC ?= $(if $(wildcard ../shared/spec),$(abspath ../shared/spec))
 export OZZO_INSTANCES ?= $(if $(wildcard ../shared/instances),$(abspath ../shared/instances))
@@ -44,7 +44,7 @@ servers:
 test: .venv/.ozzo-dev servers check ## everything that CI runs: checks, tests with coverage
 	.venv/bin/coverage erase
 	.venv/bin/coverage run -m pytest --durations=25 --numprocesses $(WORKERS) --dist loadfile -m 'not long and not alone'
-	.venv/bin/coverage run -m pytest --numprocesses $(WORKERS) -m alone
+	.venv/bin/coverage run -m pytest --numprocesses 2 -m alone
 	.venv/bin/coverage combine --quiet
 	.venv/bin/coverage report --fail-under=90
 

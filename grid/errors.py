@@ -43,9 +43,9 @@ class Finding:
 
     def __str__(self) -> str:
         place = self.file if self.line is None else f"{self.file}:{self.line}"
-        field = f" {self.field}:" if self.field else ""
+        where = " ".join(f"{part}:" for part in (place, self.field) if part)
         hint = f" (did you mean {self.nearest!r}?)" if self.nearest else ""
-        return f"{place}:{field} found {self.found}; expected {self.expected}{hint}"
+        return f"{where} found {self.found}; expected {self.expected}{hint}"
 
 
 class OzzoError(Exception):

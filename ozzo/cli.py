@@ -22,6 +22,7 @@ from ozzo.cli_feed import feed_app
 from ozzo.cli_fit import fit_app
 from ozzo.cli_forecast import forecast_app
 from ozzo.cli_live import add_live_commands
+from ozzo.cli_mock import mock_signals
 from ozzo.cli_replay import replay
 from ozzo.cli_reproduce import reproduce_app
 from ozzo.cli_slurm import slurm_app
@@ -46,6 +47,7 @@ app.add_typer(forecast_app, name="forecast")
 app.add_typer(slurm_app, name="slurm")
 app.command()(sweep)
 app.command()(report)
+app.command("mock-signals")(mock_signals)
 app.command()(replay)
 
 ScenarioFile = Annotated[Path, typer.Argument(metavar="SCENARIO", help="Scenario document (YAML).", show_default=False)]

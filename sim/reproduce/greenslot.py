@@ -88,6 +88,8 @@ def greenslot(work: Work, green_kw: FloatArray, *, priced: bool = True) -> IntAr
                 break
             continue
         running = (begin >= 0) & (end > now)
+        if running.sum() >= NODES:
+            continue  # nothing can begin now, and the next slot plans anew
         used = np.zeros(slots + LOOK_SLOTS, dtype=np.int64)
         for busy in np.flatnonzero(running):
             used[slot : max(slot + 1, begin[busy] // SLOT_MIN + reserve[busy])] += 1

@@ -66,10 +66,7 @@ def test_real_series(data: Path) -> None:
     rows = json.loads(score_text(None, None, "SE", "wind", None, as_json=True))["rows"]
     ahead = next(row for row in rows if row["method"] == "day_ahead")
     assert all(ahead["mae"] < row["mae"] for row in rows if row["lead_h"] == 24 and row is not ahead)
-    carbon = json.loads(score_text(None, None, "NL", "carbon", None, as_json=True))
-    assert carbon["unit"] == "g/kWh"
     fit = json.loads(CliRunner().invoke(app, ["forecast", "fit", "--json"]).stdout)["rows"]
     assert (fit[0]["zone"], fit[0]["what"]) == ("SE", "wind")
     for row in fit:
         assert row["std_drawn_pct"] == pytest.approx(row["std_real_pct"], rel=0.05)
-    assert "lasts" in CliRunner().invoke(app, ["forecast", "fit"]).stdout

@@ -41,20 +41,21 @@ def test_surplus_is_absorbed_before_it_is_curtailed(surplus: Ran) -> None:
 
 @pytest.mark.slow
 def test_nothing_is_curtailed_while_something_could_take_it(surplus: Ran) -> None:
-    """All but 1 % of what the run curtails falls into half hours that end with a full battery, with export at its limit.
+    """All but 1 % of what the run curtails falls into half hours that end with a full battery, and most of it beside full export.
 
-    The rest are moments in which a battery that is not full already charges at its limit, because a job began some seconds late.
+    A half hour in which the surplus begins or ends exports less than its limit in the mean, so only most of it is asked for.
     """
     from pyarrow import parquet
 
     _, folder = surplus
     table = parquet.read_table(folder / "timeseries.parquet").to_pandas()
     plan = table[table["policy"] == "plan"]
-    rejected = plan[plan["realised_curtailed_kw"] > 0]
-    assert set(rejected["site"]) == {"sun-hall", "wind-hall"}
-    full = rejected["realised_soc_kwh"] >= 40.0 - 1e-6  # the capacity of both batteries
-    at_limit = rejected["realised_export_kw"] >= 0.95 * rejected["export_limit_kw"]  # less when the surplus begins within it
-    assert rejected["realised_curtailed_kw"][full & at_limit].sum() >= 0.99 * plan["realised_curtailed_kw"].sum()
+    curtailed = plan["realised_curtailed_kw"]
+    assert set(plan["site"][curtailed > 0]) == {"sun-hall", "wind-hall"}
+    full = plan["realised_soc_kwh"] >= 40.0 - 1e-6  # the capacity of both batteries
+    at_limit = plan["realised_export_kw"] >= plan["export_limit_kw"] - 1e-6
+    assert curtailed[full].sum() >= 0.99 * curtailed.sum()
+    assert curtailed[full & at_limit].sum() >= 0.75 * curtailed.sum()
 
 
 @pytest.mark.slow

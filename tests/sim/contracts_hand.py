@@ -36,7 +36,7 @@ def contracted(book: ContractBook, *, slots: int = 48, minutes: int = 15) -> Sce
         for name in ("a", "b")
         for i, kind in enumerate((JobKind.RIGID, JobKind.INTERRUPTIBLE))
     )
-    settings = PlanningSettings(relative_gap=1e-4, time_limit_s=10.0, limit_margin=0.0)
+    settings = PlanningSettings(relative_gap=1e-4, time_limit_s=120.0, limit_margin=0.0)
     bare = replace(small_scenario(), horizon=horizon, sites=halls, links=(), datasets=(), jobs=work, events=(), planning=settings)
     return exact(replace(bare, contracts=book))
 

@@ -110,7 +110,7 @@ def test_the_large_scale_solver_plans_under_changing_weather() -> None:
     plan = assign_nodes(scenario, LargePolicy().plan(replace(problem, settings=replace(problem.settings, time_limit_s=2.0))))
     assert check_plan(scenario, plan) == ()
     assert_comes_true(scenario, plan)
-    best = planned(scenario)
+    best = planned(replace(scenario, planning=replace(scenario.planning, time_limit_s=120.0)))
     assert plan.bound_eur is not None
     assert best.bound_eur is not None
     assert plan.bound_eur <= best.objective_eur + 1e-6

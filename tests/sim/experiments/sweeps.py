@@ -116,12 +116,13 @@ def wait_for(what: Callable[[], bool], patience_s: float = 200.0) -> None:
         time.sleep(0.02)
 
 
-def start(*arguments: str, **more: Any) -> subprocess.Popen[str]:
-    """``ozzo`` with arguments as a process of its own."""
+def start(*arguments: str, measured: bool = True, **more: Any) -> subprocess.Popen[str]:
+    """``ozzo`` with arguments as a process of its own; ``measured`` lets coverage write its own files from it."""
     command = [sys.executable, "-c", "from ozzo.cli import main; main()", *arguments]
     pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
     path = os.pathsep.join(filter(None, (str(ROOT), os.environ.get("PYTHONPATH", ""))))
-    return subprocess.Popen(command, env=os.environ | {"PYTHONPATH": path}, **(pipes | more))
+    environment = {name: value for name, value in os.environ.items() if measured or not name.startswith("COVERAGE_")}
+    return subprocess.Popen(command, env=environment | {"PYTHONPATH": path}, **(pipes | more))
 
 
 def made(folder: Path, figures: Callable[[Run], dict[str, Any]], *, text: str = SWEEP, stop: int | None = None) -> Path:
