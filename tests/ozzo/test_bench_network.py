@@ -45,6 +45,7 @@ def test_the_list_has_the_four_measures() -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.long  # the engines' agreement is asserted in tests/grid/test_power_grid.py
 def test_bench_network_tells_the_figures_of_the_issue() -> None:
     """All figures, and pandapower, power-grid-model and ozzo agree on the year."""
     done = ozzo("bench", "network", "--sample", "20", "--json")

@@ -101,6 +101,7 @@ def test_instances_are_made_by_size_seed_and_shapes(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.long
 def test_rivals_run_on_the_same_instance_with_the_same_time(folder: Path) -> None:
     """HiGHS and CP-SAT find feasible solutions of the little instance; HiGHS' bound is below all objectives; all were judged."""
     (folder / "S.npz").unlink()

@@ -126,6 +126,7 @@ def test_the_bench_tells_ratio_load_and_equality(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.long
 def test_the_bench_runs_the_same_sweep_twice() -> None:
     """A run of each policy by one and by two processes: both finish, and their tables are the same."""
     told: list[str] = []

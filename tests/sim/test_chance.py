@@ -23,6 +23,8 @@ from sim.world.truth import Truth
 from tests.factory import job, site, small_scenario
 
 WORLDS = 300
+FEW = 60
+"""Worlds that show that a plan without margin breaks its limits (far more often than a tenth)."""
 ERRORS = ErrorModel(solar_sigma=0.25, wind_sigma=0.2, load_sigma=0.1, duration_low=1.0, command_delay_s=0.0)
 
 
@@ -70,7 +72,7 @@ def test_import_limits_are_kept_as_often_as_the_level_says(source: str) -> None:
             scenario = replace(scenario, sites=(replace(hall, solar_kw=as_quantiles(hall.solar_kw, 0.6, 1.2)),))
         plan = MilpPolicy().plan(build_problem(scenario))
         assert check_plan(scenario, plan) == ()
-        rates[level] = (net_kw(scenario, plan)[:, 0] > 1.6 + 1e-6).mean(axis=0)
+        rates[level] = (net_kw(scenario, plan, WORLDS if level else FEW)[:, 0] > 1.6 + 1e-6).mean(axis=0)
     assert rates[None].max() > 0.3  # limits bind, and the forecast alone does not keep them
     assert rates[0.9].max() <= 0.1 + 3 * 0.0174
     busy = rates[0.9] > 0
@@ -91,7 +93,7 @@ def test_a_feeder_keeps_its_rating_as_often_as_the_level_says() -> None:
         feeder = FeederLine("street", names, 4.2, (0.001, 0.001), 0.5)
         scenario = replace(scenario, sites=halls, jobs=jobs, feeders=(feeder,))
         plan = MilpPolicy().plan(build_problem(scenario))
-        rates[level] = (net_kw(scenario, plan).sum(axis=1) > 4.2 + 1e-6).mean(axis=0)
+        rates[level] = (net_kw(scenario, plan, WORLDS if level else FEW).sum(axis=1) > 4.2 + 1e-6).mean(axis=0)
     assert rates[None].max() > 0.3
     assert 0 < rates[0.9].max() <= 0.1 + 3 * 0.0174
 
