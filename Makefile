@@ -41,7 +41,10 @@ check: .venv/.ozzo-dev ## ruff, formatting, mypy --strict
 servers:
 	@bash scripts/servers.sh
 
-test: .venv/.ozzo-dev servers check ## everything that CI runs: checks, tests with coverage
+# kernels are compiled while the checks run: several tests at once would each compile them for themselves
+test: .venv/.ozzo-dev servers ## everything that CI runs: checks, tests with coverage
+	@.venv/bin/ozzo bench replan --size S --time 3 --warm-time 3 --json > .venv/kernels.log 2>&1 & \
+	$(MAKE) --no-print-directory check && wait
 	.venv/bin/coverage erase
 	.venv/bin/coverage run -m pytest --durations=25 --numprocesses $(WORKERS) --dist loadfile -m 'not long and not alone'
 	.venv/bin/coverage run -m pytest --numprocesses 2 -m alone

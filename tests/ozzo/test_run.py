@@ -217,14 +217,26 @@ main()
 """
 
 
-@pytest.mark.parametrize("phase", ["load", "plan", "baselines", "network", "rehearse", "command", "report"])
+def eager(folder: Path) -> Path:
+    """Almere in a folder of its own, with a plan that need not be good."""
+    scenario = folder / "configs" / "almere.yaml"
+    shutil.copytree(ROOT / "configs", scenario.parent)
+    scenario.write_text(scenario.read_text().replace("relative_gap: 0.01", "relative_gap: 0.30"))
+    return scenario
+
+
+@pytest.mark.parametrize(
+    "phase",
+    [
+        "plan",
+        "command",
+        "report",
+        *(pytest.param(name, marks=pytest.mark.long) for name in ("load", "baselines", "network", "rehearse")),
+    ],
+)
 def test_ctrl_c_at_the_begin_of_each_phase(phase: str, tmp_path: Path) -> None:
     """A real SIGINT as a phase begins: exit code 130, no traceback; the run folder names the phase and holds what was done."""
-    scenario = tmp_path / "configs" / "almere.yaml"
-    shutil.copytree(ROOT / "configs", scenario.parent)
-    scenario.write_text(
-        scenario.read_text().replace("relative_gap: 0.01", "relative_gap: 0.30")
-    )  # the plan need not be good here
+    scenario = eager(tmp_path)
     command = [sys.executable, "-c", PRESS_CTRL_C, phase, "run", str(scenario), "--runs", str(tmp_path / "runs")]
     command += ["--day-seconds", "2"]
     done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=ROOT, timeout=240)
@@ -242,10 +254,14 @@ def test_ctrl_c_at_the_begin_of_each_phase(phase: str, tmp_path: Path) -> None:
 
 
 @pytest.mark.live
-@pytest.mark.parametrize("moment", ["Planning (MILP)", "Rehearsing", "Commanding", "planning anew"])
+@pytest.mark.parametrize(
+    "moment",
+    ["Planning (MILP)", "Commanding", *(pytest.param(name, marks=pytest.mark.long) for name in ("Rehearsing", "planning anew"))],
+)
 def test_ctrl_c_in_the_middle_leaves_nothing_running(moment: str, tmp_path: Path) -> None:
     """Ctrl-C while the solver, the simulator or the nodes are at work: exit code 130, no agent or broker is left."""
-    command = [*MAIN, "run", "configs/almere.yaml", "--runs", str(tmp_path), "--event", "configs/events/evening_peak.json"]
+    scenario = ROOT / "configs/almere.yaml" if moment == "Planning (MILP)" else eager(tmp_path)
+    command = [*MAIN, "run", str(scenario), "--runs", str(tmp_path / "runs"), "--event", "configs/events/evening_peak.json"]
     with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, cwd=ROOT) as process:
         assert process.stderr is not None
         for line in process.stderr:
@@ -259,7 +275,7 @@ def test_ctrl_c_in_the_middle_leaves_nothing_running(moment: str, tmp_path: Path
         _, err = process.communicate(timeout=60)
     assert process.returncode == 130, err
     assert "Traceback" not in err
-    (folder,) = tmp_path.iterdir()
+    (folder,) = (tmp_path / "runs").iterdir()
     words = {"Planning (MILP)": "plan", "Rehearsing": "rehearse", "Commanding": "command", "planning anew": "command"}
     assert json.loads((folder / "summary.json").read_text())["interrupted"] == words[moment]
     with sqlite3.connect(folder / "journal.sqlite") as journal:

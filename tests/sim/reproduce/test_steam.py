@@ -193,7 +193,7 @@ def read(data: Path) -> Case:
 
 
 @pytest.mark.data
-@pytest.mark.slow
+@pytest.mark.long
 def test_published_figures(data: Path) -> None:
     """Energy, rule and battery near what was published; online above 5.7 % at less delay; import held at the plain peak."""
     case = read(data)
