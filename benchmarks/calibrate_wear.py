@@ -17,7 +17,7 @@ from __future__ import annotations
 import json
 
 import numpy as np
-from blast import models  # type: ignore[import-not-found]
+from blast import models
 from scipy.optimize import nnls
 
 CELLS = {"lfp": models.Lfp_Gr_250AhPrismatic, "nmc": models.Nmc111_Gr_Kokam75Ah_Battery}

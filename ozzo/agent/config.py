@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import json
+import os
 import pwd
 import sys
 from pathlib import Path
@@ -131,6 +132,8 @@ class AgentConfig(Wire):
             raise ValueError("peak_kw is below idle_kw")
         if not self.keep_jobs and (self.run_as or self.limits != Limits()):
             raise ValueError("run_as and limits need keep_jobs")
+        if self.run_as and os.geteuid() != 0 and pwd.getpwnam(self.run_as).pw_uid != os.geteuid():
+            raise ValueError(f"run_as {self.run_as}: only an agent of root can run jobs as another user")
         return self
 
     def allowed(self) -> dict[str, tuple[str, ...]]:

@@ -15,6 +15,7 @@ import sys
 import time
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
 import ozzo.sender
 from ozzo.commands import Acknowledgement, Channel, JobState, RefusalCode, decode, topic
@@ -46,9 +47,9 @@ def main(credentials: Path, folder: Path, node: str, phase: str) -> None:
         sender = Sender(agents.scenario, agents.transport, journal, ledger, {node: 1.0}, agents.next_epoch(journal, 0))
         sender.needs_cap.add(node)
         if phase == PHASES[0]:
-            journal.record_command = die  # type: ignore[method-assign, assignment]
+            mock.patch.object(journal, "record_command", die).start()
         elif phase == PHASES[1]:
-            ledger.add = die  # type: ignore[method-assign, assignment]
+            mock.patch.object(ledger, "add", die).start()
         elif phase == PHASES[2]:
             real = sender._publish
 
@@ -57,7 +58,7 @@ def main(credentials: Path, folder: Path, node: str, phase: str) -> None:
                 time.sleep(1.0)  # paho's thread puts it on the wire
                 die()
 
-            sender._publish = publish  # type: ignore[method-assign, assignment]
+            mock.patch.object(sender, "_publish", publish).start()
         print(json.dumps({"epoch": sender.epoch}), flush=True)
         if phase != PHASES[2]:
             sender.begin_heartbeats()

@@ -7,6 +7,7 @@ import socket
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 from typer.testing import CliRunner
@@ -61,11 +62,11 @@ sites:
     return path
 
 
-def told(*arguments: str, code: int = 0) -> dict[str, object]:
+def told(*arguments: str, code: int = 0) -> dict[str, Any]:
     """JSON answer of a command."""
     answer = CliRunner().invoke(app, [*arguments, "--json"])
     assert answer.exit_code == code, answer.output
-    found: dict[str, object] = json.loads(answer.stdout)
+    found: dict[str, Any] = json.loads(answer.stdout)
     return found
 
 
@@ -86,7 +87,7 @@ def test_queue_tells_whose_jobs_may_move(cluster: SlurmCluster) -> None:
     plain = cluster.submit("--hold", "--time=5")
     odd = cluster.submit("--hold", "--time=5", "--comment=ozzo: soon")
     answer = told("slurm", "queue", "--conf", str(cluster.conf), code=1)
-    rows = {row["job"]: row for row in answer["jobs"]}  # type: ignore[attr-defined]
+    rows = {row["job"]: row for row in answer["jobs"]}
     assert (rows[tagged]["nodes"], rows[tagged]["cores"], rows[tagged]["held"]) == (2, 4, True)
     assert rows[tagged]["pausable"]
     assert datetime.fromisoformat(rows[dated]["deadline"]) > datetime.now(UTC) + timedelta(hours=2)
@@ -108,7 +109,7 @@ def test_a_plan_starts_what_is_due_and_sets_the_time_of_the_rest(cluster: SlurmC
     assert cluster.state(urgent) == "PENDING"
     done = told("slurm", "plan", str(file), "--site", "hall", "--conf", str(cluster.conf), "--apply")
     assert (done["verdict"], done["applied"]) == ("passed", True)
-    wanted = {action["job"]: action for action in done["actions"]}  # type: ignore[attr-defined]
+    wanted = {action["job"]: action for action in done["actions"]}
     assert wanted[patient]["do"] == "start at"
     assert "planned from" in wanted[patient]["why"]
     start = datetime.fromisoformat(wanted[patient]["at"])

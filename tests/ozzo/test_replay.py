@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -38,9 +39,9 @@ def files(tmp_path: Path) -> dict[str, Path]:
     return made
 
 
-def request(files: dict[str, Path], **changes: object) -> Request:
+def request(files: dict[str, Path], **changes: Any) -> Request:
     """Carbon only, GAIA's waits, 1 kW a processor."""
-    values: dict[str, object] = {
+    values: dict[str, Any] = {
         "jobs": str(files["jobs"]),
         "carbon": str(files["carbon"]),
         "price": None,
@@ -55,7 +56,7 @@ def request(files: dict[str, Path], **changes: object) -> Request:
         "time_zone": "Europe/Amsterdam",
         "repair": False,
     }
-    return Request(**(values | changes))  # type: ignore[arg-type]
+    return Request(**(values | changes))
 
 
 def figures(files: dict[str, Path], **changes: object) -> dict[str, object]:

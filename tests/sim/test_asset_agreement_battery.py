@@ -53,7 +53,10 @@ def test_answers_price_the_same_wear(price: float, energy_kwh: float, initial: f
     plan = planned(scenario)
     cost = SiteEnergy(build_problem(scenario), 0, plan.energy.it_kw[0]).cost()
     parts = {name: plan.breakdown_eur[name] for name in cost.parts_eur}
-    left_out = scenario.sites[0].battery.wear.held_eur_per_kwh_h * scenario.horizon.step_h * initial * energy_kwh / 2  # type: ignore[union-attr]
+    battery = scenario.sites[0].battery
+    assert battery is not None
+    assert battery.wear is not None
+    left_out = battery.wear.held_eur_per_kwh_h * scenario.horizon.step_h * initial * energy_kwh / 2
     assert cost.total_eur + left_out == pytest.approx(sum(parts.values()), rel=2e-4, abs=1e-6)
 
 

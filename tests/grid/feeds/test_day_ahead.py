@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -64,10 +64,10 @@ def test_faults_are_left_out_and_counted(tmp_path: Path) -> None:
         (lambda lines: lines.__delitem__(slice(40, None)), "two days are too few"),
     ],
 )
-def test_what_cannot_be_read(tmp_path: Path, change: object, words: str) -> None:
+def test_what_cannot_be_read(tmp_path: Path, change: Callable[[list[list[object]]], object], words: str) -> None:
     """One clear error each."""
     lines = rows()
-    change(lines)  # type: ignore[operator]
+    change(lines)
     with pytest.raises(FeedError, match=words):
         read_day_ahead(write(tmp_path / "a.csv", lines), "wind")
 

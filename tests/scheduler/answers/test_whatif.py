@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from grid.assets.heat_reuse import HeatReuse
 from grid.errors import Finding, InputError
 from scheduler.answers.changes import Change, changer, parse_change
 from scheduler.answers.warm import carried_over
@@ -153,7 +154,8 @@ def test_what_assets_owe_and_emit_is_in_both_plans() -> None:
     scenario, plan = good()
     problem = build_problem(scenario)
     heat = problem.assets[0].asset
-    dearer = replace(problem, assets=(replace(problem.assets[0], asset=replace(heat, heat_eur_per_kwh=0.2)),))  # type: ignore[type-var]
+    assert isinstance(heat, HeatReuse)
+    dearer = replace(problem, assets=(replace(problem.assets[0], asset=replace(heat, heat_eur_per_kwh=0.2)),))
     found = what_if(problem, dearer)
     assert found.base.objective_eur == pytest.approx(plan.objective_eur, rel=1e-3)
     assert found.base.breakdown_eur["assets"] < 0

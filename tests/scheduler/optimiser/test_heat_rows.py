@@ -62,11 +62,18 @@ def test_a_buffer_carries_cheap_heat_into_dear_hours() -> None:
     assert plan.energy.load_kw[0].sum() == pytest.approx(16.0 + 1.0 + 4.0 / COP)
 
 
+def unit_of(problem: Problem) -> HeatReuse:
+    """The one asset of the problem."""
+    unit = problem.assets[0].asset
+    assert isinstance(unit, HeatReuse)
+    return unit
+
+
 def test_no_demand_no_heat() -> None:
     """However dear heat is: without demand nothing is made, and nothing is earned."""
     problem = problem_with([50.0] * 3, heat_eur_per_kwh=9.0, buffer_kwh=5.0)
     demand = hourly(problem.horizon, [0.0] * 3)
-    nobody = replace(problem, assets=(PlacedAsset(0, replace(problem.assets[0].asset, demand_kw=demand)),))  # type: ignore[type-var]
+    nobody = replace(problem, assets=(PlacedAsset(0, replace(unit_of(problem), demand_kw=demand)),))
     plan = MilpPolicy().plan(nobody)
     assert not plan.assets[0].series["made_kw"].any()
     assert plan.breakdown_eur["assets"] == pytest.approx(0.0, abs=1e-12)
@@ -76,7 +83,7 @@ def test_a_job_goes_where_its_heat_is_wanted() -> None:
     """Heat for 3 ct more than the job's electricity costs: with idle nodes that give none, the job runs in the hour of demand."""
     demand = [0.0, 0.0, 0.5, 0.0]
     base = problem_with([60.0, 50.0, 60.0, 60.0])
-    asset = replace(base.assets[0].asset, demand_kw=hourly(base.horizon, demand), idle_it_kw=0.0)  # type: ignore[type-var]
+    asset = replace(unit_of(base), demand_kw=hourly(base.horizon, demand), idle_it_kw=0.0)
     plan = MilpPolicy().plan(replace(base, assets=(PlacedAsset(0, asset),)))
     assert plan.energy.it_kw[0] == pytest.approx([0.0, 0.0, 1.0, 0.0], abs=1e-6)
     assert plan.assets[0].series["delivered_kw"][2] == pytest.approx(0.5, abs=1e-6)
@@ -86,7 +93,7 @@ def test_what_the_chiller_is_spared_counts() -> None:
     """Where taking a kW of heat spares 0.5 kW of chiller, heat is made though its electricity alone costs more than it earns."""
     base = problem_with([400.0] * 3)
     spared = Series.on(base.horizon, [0.0, 0.5, 0.0], "1", "test chiller")
-    asset = replace(base.assets[0].asset, spared=spared)  # type: ignore[type-var]
+    asset = replace(unit_of(base), spared=spared)
     plan = MilpPolicy().plan(replace(base, assets=(PlacedAsset(0, asset),)))
     assert plan.assets[0].series["made_kw"] == pytest.approx([0.0, 1.0, 0.0], abs=1e-6)
     assert plan.assets[0].draw_kw[1] == pytest.approx(1 / COP - 0.5 * (1 - 1 / COP))
@@ -112,7 +119,7 @@ def test_a_call_of_the_grid_stops_the_heat_pump() -> None:
 def test_never_worse_than_the_rule(price: list[int], demand: list[float], buffer_kwh: float, initial: float, loss: float) -> None:
     """The proven bound is below the plan, and the plan is no dearer than running at once and heating by the plain rule."""
     base = problem_with([float(p) for p in price], buffer_kwh=buffer_kwh, initial_kwh=initial * buffer_kwh, loss_per_h=loss)
-    asset = replace(base.assets[0].asset, demand_kw=hourly(base.horizon, demand))  # type: ignore[type-var]
+    asset = replace(unit_of(base), demand_kw=hourly(base.horizon, demand))
     problem = replace(base, assets=(PlacedAsset(0, asset),))
     plan, rule = MilpPolicy().plan(problem), Fifo().plan(problem)
     assert plan.objective_eur <= rule.objective_eur + 1e-6

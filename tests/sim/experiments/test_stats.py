@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from itertools import pairwise
 
 import numpy as np
@@ -155,7 +156,7 @@ def test_holm_never_lowers(p_values: list[float | None]) -> None:
     "wrong", [lambda: t_interval([]), lambda: t_interval([1, 2], 1.5), lambda: summarise([1, float("nan")]),
               lambda: paired([1, 2], [1]), lambda: pareto([1, 2]), lambda: bootstrap_interval([[1], [2]])],
 )  # fmt: skip
-def test_values_that_are_none_are_refused(wrong: object) -> None:
+def test_values_that_are_none_are_refused(wrong: Callable[[], object]) -> None:
     """No values, no numbers, no pairs, no table, no level: an error, not a figure."""
     with pytest.raises(ValueError, match=r"values|level|points"):
-        wrong()  # type: ignore[operator]
+        wrong()
