@@ -9,6 +9,8 @@ from __future__ import annotations
 import heapq
 
 import numpy as np
+
+import scheduler.optimiser.large  # noqa: F401 - says where compiled code is kept; must come before numba
 from numba import njit, prange
 
 
@@ -89,34 +91,13 @@ def occupy(taken, first, count, change):
 
 
 @njit(cache=True)
-def best_free(taken, hosts, cum, wait, earliest, latest, count):
-    """Cheapest start among those where a host is free all along; -1 when there is none.
-
-    ``wait`` is the price of one cell of waiting. Walks backwards, so that the next full cell is always known.
-    """
-    blocked = earliest + 10 * len(taken)
-    for cell in range(latest + count - 1, latest - 1, -1):
-        if taken[cell] >= hosts:
-            blocked = cell
-    best, where = np.inf, -1
-    for cell in range(latest, earliest - 1, -1):
-        if taken[cell] >= hosts:
-            blocked = cell
-        if blocked >= cell + count:
-            cost = cum[cell + count] - cum[cell] + wait * (cell - earliest)
-            if cost <= best:
-                best, where = cost, cell
-    return where
-
-
-@njit(cache=True)
 def place(order, earliest, latest, count, taken, hosts, cum, wait, starts):
     """Put jobs one by one, in ``order``, at their cheapest free start; returns how many found none (these stay at -1)."""
     lost = 0
     for j in order:
         if starts[j] >= 0:
             occupy(taken, starts[j], count[j], -1)
-        found = best_free(taken, hosts, cum, wait, earliest[j], latest[j], count[j])
+        found = best_window(taken, hosts, cum, wait, earliest[j], latest[j], count[j], 0)
         if found < 0:
             found = starts[j]
         starts[j] = found
@@ -197,7 +178,11 @@ def free(taken, hosts, first, count):
 
 @njit(cache=True)
 def best_window(taken, hosts, cum, wait, earliest, latest, count, begin):
-    """``best_free`` with a price known from ``begin`` on; beyond its end the price is as at the end."""
+    """Cheapest start among those where a host is free all along; -1 when there is none.
+
+    ``wait`` is the price of one cell of waiting. The price is known from cell ``begin`` on; beyond its end it is as at the end. Walks
+    backwards, so that the next full cell is always known.
+    """
     span = len(cum) - 1
     tail = cum[span] - cum[span - 1]
     blocked = 1 << 60

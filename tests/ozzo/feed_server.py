@@ -6,14 +6,14 @@ The real services cannot be reached from where tests run. It can also be slow, b
 from __future__ import annotations
 
 import json
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
+
+from tests.ozzo.serving import QuietHandler, serving
 
 
 def entsoe_prices(start: datetime, values: list[float | None], minutes: int = 60, currency: str = "EUR") -> str:
@@ -119,10 +119,10 @@ def service() -> Iterator[Service]:
     """A server on a free port of loopback."""
     held: list[Service] = []
 
-    class Handler(BaseHTTPRequestHandler):
+    class Handler(QuietHandler):
         """Answers from ``Service``."""
 
-        def do_GET(self) -> None:
+        def do_GET(self) -> None:  # noqa: N802 - the name that http.server calls
             parts = urlsplit(self.path)
             here = held[0]
             here.asked.append((parts.path, {k: v[0] for k, v in parse_qs(parts.query).items()}, dict(self.headers.items())))
@@ -138,19 +138,9 @@ def service() -> Iterator[Service]:
             if status in (0, 200):
                 self.wfile.write(body if status else body[: len(body) // 2])
 
-        def log_message(self, *_: object) -> None:
-            """Silence."""
-
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    held.append(Service(f"http://127.0.0.1:{server.server_address[1]}"))
-    thread = threading.Thread(target=server.serve_forever, daemon=True)
-    thread.start()
-    try:
+    with serving(Handler) as url:
+        held.append(Service(url))
         yield held[0]
-    finally:
-        server.shutdown()
-        server.server_close()
-        thread.join()
 
 
 START = datetime(2022, 6, 30, 22, tzinfo=UTC)

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+from tests.ozzo.serving import QuietHandler, serving
 
 
 @dataclass
@@ -41,10 +41,10 @@ def shelf() -> Iterator[Shelf]:
     """A server on a free port of loopback."""
     held: list[Shelf] = []
 
-    class Handler(BaseHTTPRequestHandler):
+    class Handler(QuietHandler):
         """Answers from ``Shelf``."""
 
-        def do_GET(self) -> None:
+        def do_GET(self) -> None:  # noqa: N802 - the name that http.server calls
             here = held[0]
             wanted, condition = self.headers.get("Range"), self.headers.get("If-Range")
             here.asked.append((self.path, wanted, condition))
@@ -76,16 +76,6 @@ def shelf() -> Iterator[Shelf]:
             self.send_header("Content-Length", "0")
             self.end_headers()
 
-        def log_message(self, *_: object) -> None:
-            """Silence."""
-
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    held.append(Shelf(f"http://127.0.0.1:{server.server_address[1]}"))
-    thread = threading.Thread(target=server.serve_forever, daemon=True)
-    thread.start()
-    try:
+    with serving(Handler) as url:
+        held.append(Shelf(url))
         yield held[0]
-    finally:
-        server.shutdown()
-        server.server_close()
-        thread.join()
