@@ -23,6 +23,7 @@ from grid.response.event import CapacityEvent
 from ozzo.commands_plan import read_json
 from ozzo.compare import baselines_with_events, before_events, prefer_baseline
 from ozzo.console import Console
+from ozzo.event_files import file_events
 from ozzo.influx import InfluxSettings
 from ozzo.run_state import OPTIMISER, RunOptions, RunState, baselines_of
 from ozzo.store import Journal
@@ -71,7 +72,7 @@ def run_scenario(options: RunOptions, *, quiet: bool = False) -> RunResult:
         scenario = load_scenario(options.scenario, progress=console.line)
     if options.seed is not None:
         scenario = replace(scenario, seed=options.seed)
-    arrivals = _arrivals(scenario, events)
+    arrivals = sorted(file_events(scenario, events, console.line), key=lambda group: group[0].received)
     from sim.report.files import run_folder
 
     try:
@@ -158,27 +159,6 @@ def _guarded(phases: _Phases, work: Callable[[], None]) -> OzzoError | None:
         journal.append("error", datetime.now(UTC), {"phase": phases.current, "error": str(error)})
         return error
     return None
-
-
-def _arrivals(scenario: Scenario, files: list[tuple[Path, Any]]) -> list[tuple[CapacityEvent, ...]]:
-    """Capacity events of each file, in order of their arrival.
-
-    Raises:
-        InputError: a file holds no valid OpenADR event object, or names a site that is not there.
-    """
-    from grid.response.openadr import parse_event
-
-    sites = tuple(site.name for site in scenario.sites)
-    findings: list[Finding] = []
-    arrivals: list[tuple[CapacityEvent, ...]] = []
-    for path, value in files:
-        try:
-            arrivals.append(parse_event(value, sites=sites, horizon=scenario.horizon, seed=scenario.seed, file=str(path)))
-        except InputError as error:
-            findings += error.findings
-    if findings:
-        raise InputError(findings)
-    return sorted(arrivals, key=lambda group: group[0].received)
 
 
 Timed = Callable[[str], AbstractContextManager[None]]
