@@ -1,4 +1,4 @@
-"""Event files and other JSON files of the command line: what is not heeded is said, what cannot be read is a finding."""
+"""What ``ozzo run`` refuses or says before any work: event files, JSON files, a broker and a seed that cannot be."""
 
 from __future__ import annotations
 
@@ -6,11 +6,16 @@ import json
 from pathlib import Path
 
 import pytest
+from typer.testing import CliRunner
 
 from grid.errors import InputError
+from ozzo.cli import app
 from ozzo.commands_plan import read_json
 from ozzo.event_files import file_events
+from ozzo.run import RunOptions, run_scenario
 from tests.factory import small_scenario
+
+MINIMAL = Path(__file__).parents[2] / "configs" / "minimal.yaml"
 
 
 def event(site: str, **changes: object) -> dict[str, object]:
@@ -58,3 +63,20 @@ def test_a_folder_is_no_json_file(tmp_path: Path) -> None:
     """A path that leads to a folder is a finding, not an error of the machine."""
     with pytest.raises(InputError, match="expected a JSON file that can be read"):
         read_json(tmp_path)
+
+
+@pytest.mark.parametrize("broker", ["http://x", "mqtt://broker.example:1883", "nowhere"])
+def test_a_broker_that_cannot_be_is_told_before_the_work(broker: str, tmp_path: Path) -> None:
+    """Nothing is planned and no run folder is made for credentials that are wrong."""
+    options = RunOptions(MINIMAL, (), tmp_path / "runs", None, 12.0, True, 0, broker)
+    with pytest.raises(InputError):
+        run_scenario(options, quiet=True)
+    assert not (tmp_path / "runs").exists()
+
+
+@pytest.mark.parametrize("command", [["run", str(MINIMAL)], ["reproduce", "greenslot"]])
+def test_a_seed_is_not_below_zero(command: list[str]) -> None:
+    """Refused by the command line, where a generator of random numbers would break in the middle of the work."""
+    answer = CliRunner().invoke(app, [*command, "--seed", "-1"])
+    assert answer.exit_code == 2
+    assert "--seed" in answer.stderr
