@@ -68,6 +68,20 @@ def read_private(path: Path, what: str) -> str:
     return text
 
 
+def closed_to(user: str, path: Path) -> Path | None:
+    """The topmost of ``path`` and the folders above it that ``user`` may not enter; None when it can reach ``path``."""
+    entry = pwd.getpwnam(user)
+    groups = set(os.getgrouplist(user, entry.pw_gid))
+    whole = path.resolve()
+    for folder in [*reversed(whole.parents), whole]:
+        about = folder.stat()
+        owner = stat.S_IXUSR if about.st_uid == entry.pw_uid else 0
+        group = stat.S_IXGRP if about.st_gid in groups else 0
+        if entry.pw_uid != 0 and not about.st_mode & (owner or group or stat.S_IXOTH):
+            return folder
+    return None
+
+
 @contextmanager
 def locked(folder: Path) -> Iterator[None]:
     """Hold the lock of a folder, so that two commands do not write into it at once."""

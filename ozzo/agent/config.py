@@ -71,7 +71,9 @@ class AgentConfig(Wire):
         power: ``auto`` measures with RAPL, else with the model; ``rapl``, ``model``, ``none``.
         peak_kw: IT power with all processors busy, for the model.
         rest_kw: IT power of the node beside its processors, added to what RAPL counts.
-        output_bytes: most bytes of output kept of a kept job (twice that on disk).
+        output_bytes: bytes of output kept of a kept job: at least its last so many, at most twice that.
+        keep_folders: most folders of kept jobs that have ended, with their output and working folder; older ones are removed.
+        keep_days: for how long such a folder stays at most; null: for ever.
     """
 
     scenario: Name
@@ -105,6 +107,8 @@ class AgentConfig(Wire):
     peak_kw: Annotated[float, Field(gt=0)] | None = None
     rest_kw: Annotated[float, Field(ge=0)] = 0.0
     output_bytes: Annotated[int, Field(ge=1000, le=10**9)] = 1_000_000
+    keep_folders: Annotated[int, Field(ge=0)] = 1000
+    keep_days: Annotated[float, Field(gt=0)] | None = 30.0
 
     @field_validator("programs")
     @classmethod

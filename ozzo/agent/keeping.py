@@ -8,12 +8,14 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from grid.errors import TransportError
+from grid.errors import Finding, InputError, TransportError
 from ozzo.agent.cgroup import jobs_folder
 from ozzo.agent.config import AgentConfig, Limits
-from ozzo.agent.kept import KeptChild, Surroundings, find, never_started, over, prepare, short
+from ozzo.agent.folders import Bounds, Surroundings, never_started, prepare, short, sweep
+from ozzo.agent.kept import KeptChild, find, over
 from ozzo.agent.runs import RunBook, RunRecord
 from ozzo.commands import Command, JobState, JobWish
+from ozzo.private import closed_to
 
 MB = 1_000_000
 
@@ -49,6 +51,25 @@ def resource_limits(limits: Limits) -> dict[str, int]:
     return {name: value for name, value in values.items() if value is not None}
 
 
+def _make(folder: Path, config: AgentConfig) -> None:
+    """Make the folder of the jobs; with ``run_as`` its user may pass through it to the working folders.
+
+    Raises:
+        InputError: it cannot be made, or that user cannot reach it (or the working folder of the settings).
+    """
+    mode = 0o711 if config.run_as else 0o700
+    try:
+        folder.mkdir(mode=mode, parents=True, exist_ok=True)
+        folder.chmod(mode)
+    except OSError as error:
+        raise InputError([Finding(str(folder), None, "journal", error.strerror or "", "a folder that can be made")]) from error
+    closed = closed_to(config.run_as, Path(config.work_folder) if config.work_folder else folder) if config.run_as else None
+    if closed is not None:
+        found = f"user {config.run_as}, who cannot enter {closed}"
+        expected = "a user who can reach the jobs' folders: chmod o+x that folder, or name a work_folder elsewhere"
+        raise InputError([Finding(config.journal, None, "run_as", found, expected)])
+
+
 class Keeping:
     """Opens the book and takes the lock of a node; one agent at a time.
 
@@ -60,11 +81,12 @@ class Keeping:
         """Open everything.
 
         Raises:
+            InputError: the folder of the jobs cannot be made, or the user that they run as cannot enter it.
             TransportError: another agent runs with this journal.
         """
         journal = Path(config.journal)
         folder = journal.parent / f"{journal.stem}-jobs"
-        folder.mkdir(mode=0o711 if config.run_as else 0o700, parents=True, exist_ok=True)
+        _make(folder, config)
         lock = folder / "agent.lock"
         self._lock = os.open(lock, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         try:  # a lock of the process (POSIX), which its keepers can ask about and which ends with it, however it dies
@@ -84,6 +106,7 @@ class Keeping:
             limits=resource_limits(config.limits),
             work_folder=config.work_folder,
         )
+        self._bounds = Bounds(config.keep_folders, config.keep_days)
         self._book = RunBook(journal)
         self._saved: dict[str, RunRecord] = {}
 
@@ -115,6 +138,11 @@ class Keeping:
         """A run is over."""
         self._saved.pop(desired.job, None)
         self._book.end(RunRecord(command, desired, JobWish.STOPPED), exit_code)
+        self.sweep()
+
+    def sweep(self) -> list[str]:
+        """Remove folders of jobs that have ended, beyond what the settings keep; their names."""
+        return sweep(self._around.folder, self._bounds, {short(record.desired.job) for record, _ in self._book.runs()})
 
     def exits(self) -> dict[str, tuple[str, int]]:
         """Id of the starting command and exit code by job that has ended."""
@@ -130,7 +158,7 @@ class Keeping:
             elif this_boot and never_started(self._around, job, run):
                 self._book.forget(job)
             else:
-                code, cpu_s, tail = over(self._around.place(job), run, self._around.cgroup(job))
+                code, cpu_s, tail = over(self._around.place(job), run)
                 yield record, Gone(code, record.ran_s, cpu_s, tail)
 
     def close(self) -> None:

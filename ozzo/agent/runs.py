@@ -14,6 +14,12 @@ CREATE TABLE IF NOT EXISTS runs (job TEXT PRIMARY KEY, command TEXT NOT NULL, de
 CREATE TABLE IF NOT EXISTS ended (position INTEGER PRIMARY KEY AUTOINCREMENT, job TEXT NOT NULL UNIQUE, command TEXT NOT NULL,
     exit_code INTEGER NOT NULL);
 """
+SAVE = """
+INSERT INTO runs (job, command, desired, wish, ran_s, since, boot) VALUES (?, ?, ?, ?, ?, ?, ?)
+ON CONFLICT (job) DO UPDATE SET command = excluded.command, desired = excluded.desired, wish = excluded.wish,
+    ran_s = excluded.ran_s, since = excluded.since, boot = excluded.boot
+"""
+"""A run keeps its row, and so its place among the others: the cap holds back the youngest."""
 BOOT = Path("/proc/sys/kernel/random/boot_id")
 
 
@@ -70,7 +76,7 @@ class RunBook:
             self._boot,
         )
         try:
-            self._connection.execute("INSERT OR REPLACE INTO runs VALUES (?, ?, ?, ?, ?, ?, ?)", values)
+            self._connection.execute(SAVE, values)
         finally:
             if not durable:
                 self._connection.execute("PRAGMA synchronous = FULL")

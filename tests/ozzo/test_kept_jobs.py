@@ -25,7 +25,8 @@ from ozzo.agent.cgroup import Cgroup, jobs_folder
 from ozzo.agent.child import process_state
 from ozzo.agent.config import AgentConfig, Limits, builtin_programs, read_config
 from ozzo.agent.journal import NodeJournal
-from ozzo.agent.kept import LOST, short
+from ozzo.agent.folders import short
+from ozzo.agent.kept import LOST
 from ozzo.agent.node import NodeAgent
 from ozzo.commands import CapState, Hello, RefusalCode, Stage, answer
 from ozzo.fence import Fence
