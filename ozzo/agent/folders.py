@@ -32,6 +32,7 @@ GONE = ".gone-"
 """Begin of the name of a folder that is being removed; no job's folder begins with a dot."""
 DAY_S = 86_400.0
 
+
 @dataclass(frozen=True, slots=True)
 class Surroundings:
     """What a kept job gets from its node.
@@ -119,12 +120,6 @@ def read_json_at(path: Path) -> float | None:
         return float(json.loads(path.read_text(encoding="utf-8"))["at"])
     except (OSError, ValueError, KeyError, TypeError):
         return None
-
-
-def never_started(around: Surroundings, job: str, run: str) -> bool:
-    """True when no keeper ever took this run up."""
-    place = around.place(job)
-    return read_json(place / "run.json", run) is None and read_json(place / "exit.json", run) is None
 
 
 def never_started(around: Surroundings, job: str, run: str) -> bool:

@@ -161,7 +161,7 @@ class Output:
 
 
 def become_job(order: dict[str, Any], output: int, may_begin: int) -> None:
-    """In the child: session, cgroup, limits, user, signals, a word of the keeper, then the program; comes back by an error only."""
+    """In the child: session, cgroup, user, signals, a word of the keeper, limits, the program; comes back by an error only."""
     os.setsid()
     if order["cgroup"]:
         put(order["cgroup"] + "/cgroup.procs", "0")

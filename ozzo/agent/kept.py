@@ -135,7 +135,7 @@ class KeptChild:
         told: dict[str, Any] = json.loads(line) if line.endswith("\n") else {"error": "its keeper did not start"}
         if "error" not in told:
             return told
-        process.kill()
+        os.kill(process.pid, signal.SIGKILL)
         os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOWAIT)  # it is dead, and stays a zombie for whoever reaps the job
         begun = read_json(place / "run.json", run)
         if begun is not None:
@@ -175,9 +175,9 @@ class KeptChild:
         """Stop everything that is not ``frozen``; asked again until nothing moves, because it may fork meanwhile."""
         until = time.monotonic() + CONFIRM_S
         while moving := [pid for pid in self._tree() - frozen if process_state(pid) not in STILL]:
+            keeper.signal_all(moving, signal.SIGSTOP)
             if time.monotonic() > until:
                 return False
-            keeper.signal_all(moving, signal.SIGSTOP)
             time.sleep(0.001)
         return True
 

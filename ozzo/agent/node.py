@@ -225,7 +225,7 @@ class NodeAgent:
         if isinstance(desired, CapState):
             self._lease = capped(self._lease, now, desired.cap_kw, command.lease_s, self._rules)
         cap_kw = self._lease.cap_kw(self._rules)
-        if cap_kw != self._jobs.cap_kw:
+        if cap_kw != self._jobs.cap_kw or self._jobs.restless:
             self._jobs.enforce(cap_kw)
         if isinstance(desired, Hello):
             self._say_state("heartbeat")
@@ -237,7 +237,9 @@ class NodeAgent:
             failsafe = self._lease.mode is CapMode.FAILSAFE
             text = "kept for the end of failsafe" if failsafe else ""
             measured = {"cap_kw": cap_kw or 0.0, "failsafe": float(failsafe), "held": float(len(self._jobs.held))}
-            self._say_and_keep(answer(command, Stage.APPLIED, now, text=text, measured=measured))
+            restless = "; ".join(self._jobs.restless.values())
+            stage, code = (Stage.FAILED, RefusalCode.NOT_CONFIRMED) if restless else (Stage.APPLIED, None)
+            self._say_and_keep(answer(command, stage, now, code=code, text=restless or text, measured=measured))
 
     def _say(self, acknowledgement: Acknowledgement) -> None:
         self._transport.publish(self._topics[Channel.ACK], acknowledgement.encode())
