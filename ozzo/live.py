@@ -263,14 +263,14 @@ class NodeFleet:
         try:
             node, channel = node_of(delivery.topic)
             if channel is Channel.STATE:
-                self._hear(decode(NodeState, delivery.payload, limit=4 * 16_384), node)
+                self._hear(decode(NodeState, delivery.payload, limit=4 * 16_384), node, retained=delivery.retained)
             else:
                 self._answered(decode(Acknowledgement, delivery.payload), node)
         except ValueError as error:
             self._journal.append("unreadable", datetime.now(UTC), {"topic": delivery.topic, "error": str(error)[:500]})
 
-    def _hear(self, state: NodeState, node: str) -> None:
-        """A node speaks about itself."""
+    def _hear(self, state: NodeState, node: str, *, retained: bool) -> None:
+        """A node speaks about itself; what the broker retained proves a death, and no life: it is of any age."""
         if state.node != node:
             raise ValueError(f"node {state.node!r} speaks on the topic of {node!r}")
         before = self.states.get(node)
@@ -279,6 +279,8 @@ class NodeFleet:
                 self._silent.add(node)
                 self._progress(f"node {node} went silent")
                 self._journal.append("node_gone", datetime.now(UTC), {"node": node, "pid": state.pid})
+            return
+        if retained:
             return
         self.states[node] = state
         if node in self._silent:

@@ -13,6 +13,8 @@ from typing import Annotated, Literal
 from pydantic import Field, ValidationError, field_validator, model_validator
 
 from grid.errors import Finding, InputError
+from ozzo.address import is_loopback
+from ozzo.broker_files import is_default
 from ozzo.commands import Name, Wire
 from ozzo.mqtt import Endpoint
 from ozzo.private import read_private
@@ -48,7 +50,8 @@ class AgentConfig(Wire):
         scenario, node: names, part of the topics.
         host, port, user, password: the broker.
         password_file: file of mode 600 with the password, instead of ``password``.
-        tls, ca_file: speak TLS; root that signed the broker's certificate (those of the system when empty).
+        tls, ca_file: speak TLS (it must be on unless ``host`` is on loopback); root that signed the broker's certificate (those
+            of the system when empty).
         journal: file of the node's journal; with ``keep_jobs`` the folders of jobs are beside it.
         programs: programs that jobs may run: name in the job's argument list -> absolute path and fixed first arguments.
         builtin: also allow ``sleep`` and ``work``, which ship with the system and with ozzo.
@@ -91,7 +94,7 @@ class AgentConfig(Wire):
     idle_kw: Annotated[float, Field(ge=0)] = 0.0
     failsafe_kw: Annotated[float, Field(ge=0)] = 0.0
     failsafe_hold_s: Annotated[float, Field(ge=0)] = 10.0
-    heartbeat_s: Annotated[float, Field(gt=0)] = 5.0
+    heartbeat_s: Annotated[float, Field(gt=0, le=15)] = 5.0
     orphan_s: Annotated[float, Field(gt=0)] | None = None
     max_jobs: Annotated[int, Field(ge=1, le=500)] = 256
     stop_grace_s: Annotated[float, Field(ge=0)] = 1.0
@@ -129,6 +132,8 @@ class AgentConfig(Wire):
     def _belong_together(self) -> AgentConfig:
         if self.password and self.password_file:
             raise ValueError("password and password_file: one of them")
+        if not self.tls and not is_loopback(self.host):
+            raise ValueError(f"host {self.host} is beyond loopback and tls is off: password and commands would go in the clear")
         unknown = sorted(self.checkpoint.keys() - self.allowed().keys())
         if unknown:
             raise ValueError(f"checkpoint names {', '.join(unknown)}, which programs does not allow")
@@ -148,11 +153,15 @@ class AgentConfig(Wire):
         """Where the broker is and as whom to speak to it.
 
         Raises:
-            InputError: the password file is missing, or others may read it.
+            InputError: the password file is missing, or others may read it; or, beyond loopback, it is a default password.
         """
         password = self.password
         if self.password_file:
             password = read_private(Path(self.password_file), "the password of the broker's user").partition("\n")[0].strip()
+        if is_default(self.user, password) and not is_loopback(self.host):
+            place, field = (self.password_file, "") if self.password_file else ("agent.json", "password")
+            expected = f"one that was made for user {self.user!r}: {self.host} is beyond loopback"
+            raise InputError([Finding(place, None, field, "a default password, or none", expected)])
         return Endpoint(self.host, self.port, self.user, password, tls=self.tls, ca_file=self.ca_file)
 
 

@@ -6,6 +6,9 @@ import sqlite3
 from pathlib import Path
 from uuid import UUID
 
+from pydantic import ValidationError
+
+from grid.errors import Finding, InputError
 from ozzo.commands import Acknowledgement, Command
 from ozzo.fence import Fence
 
@@ -19,15 +22,37 @@ CREATE TABLE IF NOT EXISTS commands (position INTEGER PRIMARY KEY AUTOINCREMENT,
 """
 
 
+def open_store(path: Path, schema: str) -> sqlite3.Connection:
+    """Open or make an SQLite file of a node: write-ahead log, flushed to disk at every commit.
+
+    Raises:
+        InputError: the file cannot be opened, or is something else.
+    """
+    connection = None
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        connection = sqlite3.connect(path, isolation_level=None)
+        connection.execute("PRAGMA journal_mode = WAL")
+        connection.execute("PRAGMA synchronous = FULL")
+        connection.executescript(schema)
+    except (sqlite3.Error, OSError) as error:
+        if connection is not None:
+            connection.close()
+        raise InputError([Finding(str(path), None, "journal", f"{error}", "a journal of a node, or a place for one")]) from error
+    return connection
+
+
 class NodeJournal:
-    """SQLite with a write-ahead log, flushed to disk at every commit: a fence that is lost in a power cut protects nobody."""
+    """SQLite, flushed to disk at every commit: a fence that is lost in a power cut protects nobody."""
 
     def __init__(self, path: Path) -> None:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        self._connection = sqlite3.connect(path, isolation_level=None)
-        self._connection.execute("PRAGMA journal_mode = WAL")
-        self._connection.execute("PRAGMA synchronous = FULL")
-        self._connection.executescript(SCHEMA)
+        """Open it.
+
+        Raises:
+            InputError: the file cannot be opened, or is no journal.
+        """
+        self._path = path
+        self._connection = open_store(path, SCHEMA)
 
     def fence(self) -> Fence:
         """Highest epoch and sequence seen; ``(0, 0)`` when none was."""
@@ -40,16 +65,32 @@ class NodeJournal:
         return int(position)
 
     def answer(self, command: UUID) -> Acknowledgement | None:
-        """The last answer to a command, or None when its id was never seen."""
+        """The last answer to a command, or None when its id was never seen.
+
+        Raises:
+            InputError: it cannot be read (written by another version, or damaged).
+        """
         row = self._connection.execute("SELECT answer FROM commands WHERE id = ?", (str(command),)).fetchone()
-        return Acknowledgement.model_validate_json(row[0]) if row else None
+        try:
+            return Acknowledgement.model_validate_json(row[0]) if row else None
+        except ValidationError:
+            raise self._unreadable(f"an answer to command {command}") from None
+
+    def _unreadable(self, what: str) -> InputError:
+        expected = "a journal that this version wrote and nobody changed"
+        return InputError([Finding(str(self._path), None, "journal", f"{what} that cannot be read", expected)])
 
     def unfinished(self) -> tuple[Command, ...]:
-        """Commands that were accepted and have no further answer, in the order in which they were accepted."""
-        rows = self._connection.execute(
-            "SELECT json FROM commands WHERE json_extract(answer, '$.stage') = 'accepted' ORDER BY position"
-        ).fetchall()
-        return tuple(Command.model_validate_json(row[0]) for row in rows)
+        """Commands that were accepted and have no further answer, in the order in which they were accepted.
+
+        Raises:
+            InputError: one of them cannot be read (written by another version, or damaged).
+        """
+        query = "SELECT json FROM commands WHERE json_extract(answer, '$.stage') = 'accepted' ORDER BY position"
+        try:
+            return tuple(Command.model_validate_json(row[0]) for row in self._connection.execute(query).fetchall())
+        except (ValidationError, sqlite3.OperationalError):  # the latter: no JSON at all
+            raise self._unreadable("a command that was accepted, or an answer,") from None
 
     def raise_fence(self, fence: Fence) -> None:
         """Keep a higher fence."""

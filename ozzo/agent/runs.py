@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import sqlite3
 from dataclasses import dataclass
 from pathlib import Path
 
+from grid.errors import Finding, InputError
+from ozzo.agent.journal import open_store
 from ozzo.commands import Command, JobState, JobWish
 
 SCHEMA = """
@@ -52,10 +53,7 @@ class RunBook:
             keep: ended jobs to remember.
         """
         self._keep, self._boot = keep, BOOT.read_text(encoding="ascii").strip()
-        self._connection = sqlite3.connect(path, isolation_level=None)
-        self._connection.execute("PRAGMA journal_mode = WAL")
-        self._connection.execute("PRAGMA synchronous = FULL")
-        self._connection.executescript(SCHEMA)
+        self._path, self._connection = path, open_store(path, SCHEMA)
 
     def save(self, record: RunRecord, *, durable: bool = True) -> None:
         """Keep a record.
@@ -82,11 +80,19 @@ class RunBook:
                 self._connection.execute("PRAGMA synchronous = FULL")
 
     def runs(self) -> list[tuple[RunRecord, bool]]:
-        """Runs that were not told to have ended, oldest first, and whether they are of this boot (else they cannot live)."""
+        """Runs that were not told to have ended, oldest first, and whether they are of this boot (else they cannot live).
+
+        Raises:
+            InputError: one of them cannot be read (written by another version, or damaged).
+        """
         rows = self._connection.execute("SELECT command, desired, wish, ran_s, since, boot FROM runs ORDER BY rowid").fetchall()
         found = []
         for command, desired, wish, ran_s, since, boot in rows:
-            told = Command.model_validate_json(command), JobState.model_validate_json(desired), JobWish(wish)
+            try:
+                told = Command.model_validate_json(command), JobState.model_validate_json(desired), JobWish(wish)
+            except ValueError:
+                found_there = "a run that cannot be read"
+                raise InputError([Finding(str(self._path), None, "journal", found_there, "a journal of this version")]) from None
             found.append((RunRecord(*told, ran_s, since), boot == self._boot))
         return found
 
