@@ -40,7 +40,8 @@ from ozzo.commands import (
 from ozzo.fleet import Agents, LocalAgents, missing, specs_of
 from ozzo.ledger import Ledger
 from ozzo.orders import Brief, Order, orders_of, stopped, transition, without_nodes
-from ozzo.sender import Sender
+from ozzo.node_power import PowerLog
+from ozzo.sender import NOT_AFTER_S, Sender
 from ozzo.store import Journal
 from ozzo.tally import tally
 from ozzo.transport import Delivery
@@ -50,7 +51,11 @@ from sim.record import Commanding
 
 
 class NodeFleet:
-    """Node agents under one controller; use it as a context manager."""
+    """Node agents under one controller; use it as a context manager.
+
+    Attributes:
+        states: last word of each node; power: what the nodes said that they draw.
+    """
 
     def __init__(
         self,
@@ -88,7 +93,7 @@ class NodeFleet:
         self._silent: set[str] = set()
         self._unsure: set[str] = set()
         self._connections = 0
-        self._ledger = Ledger()
+        self._ledger, self.power = Ledger(), PowerLog(scenario.horizon)
         self._notes: list[str] = []
         self.states: dict[str, NodeState] = {}
 
@@ -193,10 +198,7 @@ class NodeFleet:
             self._repeat()
 
     def settle(self, timeout_s: float = 10.0) -> None:
-        """Wait (wall time) until all commands are answered and all processes that should end have ended.
-
-        Nobody waits for a node that is silent: what was to happen there counts as not done.
-        """
+        """Wait (wall time) until all commands are answered and all that should end has ended; for silent nodes nobody waits."""
         end = time.monotonic() + timeout_s
         while time.monotonic() < end:
             if not self._book.ending(self._silent) and not self._ledger.is_open(self._silent):
@@ -231,12 +233,21 @@ class NodeFleet:
     def close(self) -> None:
         """Stop heartbeats, agents and broker, and jobs on nodes that outlive us; twice does no harm."""
         if self._sender is not None:
-            left = self._book.alive().values() if self._agents.stays else ()
-            for order in [order for order in left if order.desired.state is not JobWish.STOPPED]:
+            if self._agents.stays:
                 with suppress(TransportError):
-                    self._give(stopped(order, "the run has ended"))
+                    self._part()
             self._sender.close()
         self._agents.stop()
+
+    def _part(self) -> None:
+        """Stop what runs on nodes that outlive us, and wait until each node has taken its stops: nobody repeats them later."""
+        for order in [order for order in self._book.alive().values() if order.desired.state is not JobWish.STOPPED]:
+            self._give(stopped(order, "the run has ended"))
+        until = time.monotonic() + NOT_AFTER_S
+        while self._ledger.unheard(self._silent) and time.monotonic() < until:
+            self._take(0.05)
+            self._repeat()
+        self._journal.append("parted", datetime.now(UTC), {"unanswered": self._ledger.unheard()})
 
     def __enter__(self) -> Self:
         self.start()
@@ -283,6 +294,7 @@ class NodeFleet:
         if retained:
             return
         self.states[node] = state
+        self.power.take(state, self._clock.now())
         if node in self._silent:
             self._silent.discard(node)
             self._notes.append(f"Node {node} went silent and came back.")
