@@ -39,8 +39,8 @@ from ozzo.commands import (
 )
 from ozzo.fleet import Agents, LocalAgents, missing, specs_of
 from ozzo.ledger import Ledger
-from ozzo.orders import Brief, Order, orders_of, stopped, transition, without_nodes
 from ozzo.node_power import PowerLog
+from ozzo.orders import Brief, Order, orders_of, stopped, transition, without_nodes
 from ozzo.sender import NOT_AFTER_S, Sender
 from ozzo.store import Journal
 from ozzo.tally import tally
@@ -51,11 +51,7 @@ from sim.record import Commanding
 
 
 class NodeFleet:
-    """Node agents under one controller; use it as a context manager.
-
-    Attributes:
-        states: last word of each node; power: what the nodes said that they draw.
-    """
+    """Node agents under one controller, a context manager; ``states``: last word of each node, ``power``: what they drew."""
 
     def __init__(
         self,
@@ -226,9 +222,8 @@ class NodeFleet:
         """What commanding has come to so far (heartbeats are not counted)."""
         run, failed = self._book.outcome(self._clock.now())
         ends = run, tuple(name.removeprefix(self._brief.run) for name in failed)
-        notes = [self._agents.note, *self._notes]
         about = (self.description, len(self.states), self._clock.speed)
-        return tally(self._ledger.counts(), ends, notes, about, tuple(sorted(self._silent)))
+        return tally(self._ledger.counts(), ends, [self._agents.note, *self._notes], about, tuple(sorted(self._silent)))
 
     def close(self) -> None:
         """Stop heartbeats, agents and broker, and jobs on nodes that outlive us; twice does no harm."""

@@ -82,10 +82,13 @@ def own_text(path: Path) -> str:
         return ""
     except OSError as error:
         raise InputError([Finding(str(path), None, "", error.strerror or "", "a plain file, no link")]) from error
-    with os.fdopen(descriptor, "rb") as file:
-        if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+    try:
+        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
             raise InputError([Finding(str(path), None, "", "no plain file", "a plain file, no link")])
-        return file.read().decode("utf-8", "replace")
+        with os.fdopen(descriptor, "rb", closefd=False) as file:
+            return file.read().decode("utf-8", "replace")
+    finally:
+        os.close(descriptor)
 
 
 def hand_over(owner: str, *paths: Path) -> None:
