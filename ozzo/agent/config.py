@@ -9,11 +9,13 @@ import pwd
 import sys
 from pathlib import Path
 from typing import Annotated, Literal
+from urllib.parse import urlsplit
 
 from pydantic import Field, ValidationError, field_validator, model_validator
 
 from grid.errors import Finding, InputError
 from ozzo.address import is_loopback
+from ozzo.agent.redfish import Login
 from ozzo.broker_files import is_default
 from ozzo.commands import Name, Wire
 from ozzo.mqtt import Endpoint
@@ -41,6 +43,36 @@ class Limits(Wire):
     file_mb: Annotated[int, Field(ge=0)] | None = None
     files: Annotated[int, Field(ge=8)] | None = None
     processes: Annotated[int, Field(ge=1)] | None = None
+
+
+class RedfishPlace(Wire):
+    """The management controller of the machine.
+
+    Attributes:
+        url: ``https://HOST``; ``http`` only on loopback.
+        credentials_file: file of mode 600 with ``{"user": ..., "password": ...}``.
+        ca_file: root that signed its certificate (those of the system when empty).
+        chassis: path of the chassis, such as ``/redfish/v1/Chassis/1``; the first one that tells power when empty.
+    """
+
+    url: str
+    credentials_file: str
+    ca_file: str = ""
+    chassis: Annotated[str, Field(pattern=r"^(/[^?#]*)?$")] = ""
+
+    @field_validator("url")
+    @classmethod
+    def _safe(cls, value: str) -> str:
+        try:
+            parts = urlsplit(value)
+            host, port = parts.hostname or "", parts.port
+        except ValueError:
+            host, port = "", None
+        if not host or parts.path not in {"", "/"} or parts.query or parts.username is not None or port == 0:
+            raise ValueError("https://HOST or https://HOST:PORT expected, without user, password and path")
+        if parts.scheme != "https" and not (parts.scheme == "http" and is_loopback(host)):
+            raise ValueError("https expected (http on loopback only): the password would go in the clear")
+        return value.rstrip("/")
 
 
 class AgentConfig(Wire):
@@ -71,9 +103,13 @@ class AgentConfig(Wire):
         checkpoint_grace_s: time between that signal and SIGTERM.
         run_as: user that kept jobs run as (the agent must be root); the agent's own when empty.
         limits: resource limits of kept jobs.
-        power: ``auto`` measures with RAPL, else with the model; ``rapl``, ``model``, ``none``.
+        power: what measures: ``rapl`` (processors), ``nvml`` (GPUs), ``rapl+nvml``, ``redfish`` or ``dcmi`` (the machine by its
+            management controller), ``model``, ``none``; ``auto``: processors and GPUs as far as they are there, else the model.
+        cap_by: what holds a cap: ``rapl``, ``nvml`` or ``redfish`` set a limit and read it back, and freezing jobs is the
+            fallback; ``none`` freezes jobs only.
+        redfish: the management controller.
         peak_kw: IT power with all processors busy, for the model.
-        rest_kw: IT power of the node beside its processors, added to what RAPL counts.
+        rest_kw: IT power of the node beside what ``rapl`` and ``nvml`` measure or limit; for ``cap_by`` the most that it can be.
         output_bytes: bytes of output kept of a kept job: at least its last so many, at most twice that.
         keep_folders: most folders of kept jobs that have ended, with their output and working folder; older ones are removed.
         keep_days: for how long such a folder stays at most; null: for ever.
@@ -106,7 +142,9 @@ class AgentConfig(Wire):
     checkpoint_grace_s: Annotated[float, Field(ge=0)] = 10.0
     run_as: str = ""
     limits: Limits = Limits()
-    power: Literal["auto", "rapl", "model", "none"] = "auto"
+    power: Literal["auto", "rapl", "nvml", "rapl+nvml", "redfish", "dcmi", "model", "none"] = "auto"
+    cap_by: Literal["none", "rapl", "nvml", "redfish"] = "none"
+    redfish: RedfishPlace | None = None
     peak_kw: Annotated[float, Field(gt=0)] | None = None
     rest_kw: Annotated[float, Field(ge=0)] = 0.0
     output_bytes: Annotated[int, Field(ge=1000, le=10**9)] = 1_000_000
@@ -134,6 +172,8 @@ class AgentConfig(Wire):
             raise ValueError("password and password_file: one of them")
         if not self.tls and not is_loopback(self.host):
             raise ValueError(f"host {self.host} is beyond loopback and tls is off: password and commands would go in the clear")
+        if self.redfish is None and "redfish" in {self.power, self.cap_by}:
+            raise ValueError("power or cap_by names redfish, and redfish (url, credentials_file) is missing")
         unknown = sorted(self.checkpoint.keys() - self.allowed().keys())
         if unknown:
             raise ValueError(f"checkpoint names {', '.join(unknown)}, which programs does not allow")
@@ -164,6 +204,28 @@ class AgentConfig(Wire):
             raise InputError([Finding(place, None, field, "a default password, or none", expected)])
         return Endpoint(self.host, self.port, self.user, password, tls=self.tls, ca_file=self.ca_file)
 
+    def redfish_login(self) -> Login:
+        """The management controller, with its credentials.
+
+        Raises:
+            InputError: none is named, or the file of credentials is missing, open to others, or wrong.
+        """
+        if self.redfish is None:
+            raise InputError([Finding("agent.json", None, "redfish", "nothing", "url and credentials_file of the controller")])
+        file = self.redfish.credentials_file
+        text = read_private(Path(file), "user and password of the management controller")
+        try:
+            told = json.loads(text)
+        except ValueError:
+            told = None
+        if (
+            not isinstance(told, dict)
+            or told.keys() != {"user", "password"}
+            or not all(isinstance(v, str) for v in told.values())
+        ):
+            raise InputError([Finding(file, None, "", "something else", 'JSON: {"user": "...", "password": "..."}')])
+        return Login(self.redfish.url, told["user"], told["password"], self.redfish.ca_file, self.redfish.chassis)
+
 
 def builtin_programs() -> dict[str, tuple[str, ...]]:
     """``sleep`` of the system, and ``work``, which burns CPU and keeps its own time (so that a pause is a pause)."""
@@ -188,6 +250,9 @@ def read_config(path: Path) -> AgentConfig:
         raise InputError([_finding(str(path), text, dict(item)) for item in error.errors(include_url=False)]) from None
     here = path.parent.resolve()
     whole = {name: str(here / value) for name in PATHS if (value := getattr(config, name))}
+    if config.redfish is not None:
+        files = {name: str(here / value) for name in ("credentials_file", "ca_file") if (value := getattr(config.redfish, name))}
+        return config.model_copy(update={**whole, "redfish": config.redfish.model_copy(update=files)})
     return config.model_copy(update=whole)
 
 
@@ -199,7 +264,8 @@ def _finding(file: str, text: str, item: dict[str, object]) -> Finding:
     name = next((str(part) for part in reversed(place) if isinstance(part, str)), "")
     line = next((number for number, row in enumerate(text.splitlines(), 1) if name and json.dumps(name) in row), None)
     if kind == "extra_forbidden":
-        known = Limits.model_fields if len(place) > 1 and place[0] == "limits" else AgentConfig.model_fields
+        inner = {"limits": Limits, "redfish": RedfishPlace}
+        known = inner.get(str(place[0]), AgentConfig).model_fields if len(place) > 1 else AgentConfig.model_fields
         nearest = difflib.get_close_matches(name, known, n=1, cutoff=0.5)
         return Finding(file, line, field, "an unknown field", "a field of the agent's settings", nearest[0] if nearest else None)
     found = "nothing" if kind == "missing" else "a wrong value" if "password" in field or not place else repr(value)[:80]
