@@ -1,7 +1,7 @@
 """Power of a whole machine by its management controller: IPMI DCMI, asked with ``ipmitool`` (Debian package ``ipmitool``).
 
-``ipmitool dcmi power reading`` is the command "Get Power Reading" of the DCMI 1.5 specification, section 6.6.1. It takes a second,
-so it is asked from a thread (``ozzo.agent.power.SlowMeter``).
+``ipmitool dcmi power reading`` is the command "Get Power Reading" of the DCMI 1.5 specification, section 6.6.1. It may take a
+second, so it is asked from a thread (``ozzo.agent.power.SlowMeter``).
 """
 
 from __future__ import annotations

@@ -74,6 +74,7 @@ class HardwareCap:
         self._limiter, self._changed, self._note = limiter, changed, note
         self._wanted_kw: float | None = None
         self._held_kw: float | None = None
+        self._done_kw: float | None = None
         self._over, self._told, self._closed = 0, "", False
         self._turn = threading.Condition()
         self._thread: threading.Thread | None = None
@@ -110,21 +111,20 @@ class HardwareCap:
         self._changed()
 
     def _go_on(self) -> None:
-        done_kw: float | None = None
         while True:
             with self._turn:
-                self._turn.wait_for(lambda: self._closed or self._wanted_kw != done_kw)
+                self._turn.wait_for(lambda: self._closed or self._wanted_kw != self._done_kw)
                 if self._closed or self._wanted_kw is None:
                     return
                 wanted_kw = self._wanted_kw
             try:
                 self._set(wanted_kw)
             except HardwareError as error:
-                done_kw = None
+                self._done_kw = None
                 self._tell(f"{error}; jobs are frozen instead")
                 self._pause(wanted_kw)
             else:
-                done_kw, self._told = wanted_kw, ""
+                self._done_kw, self._told = wanted_kw, ""
                 self._changed()
 
     def _set(self, wanted_kw: float) -> None:

@@ -2,8 +2,8 @@
 
 Two places, in this order (DMTF DSP0268, data model): ``EnvironmentMetrics`` of a chassis with ``PowerWatts.Reading`` and
 ``PowerLimitWatts`` (``SetPoint``, ``ControlMode``, ``AllowableMin``, ``AllowableMax``), and the older ``Power`` with
-``PowerControl[0]`` (``PowerConsumedWatts``, ``PowerLimit.LimitInWatts``). Changes are PATCHes with the ETag of what was read (DSP0266,
-"PATCH (update)"), and are read again afterwards. A controller takes a second for each answer, so all of this runs in threads.
+``PowerControl[0]`` (``PowerConsumedWatts``, ``PowerLimit.LimitInWatts``). Changes are PATCHes with the ETag of what was read
+(DSP0266, "PATCH (update)"), and are read again afterwards. A controller may take a second to answer, so this runs in threads.
 """
 
 from __future__ import annotations
