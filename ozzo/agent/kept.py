@@ -153,10 +153,10 @@ class KeptChild:
         """Own seconds up to an instant, and that instant; None while it is frozen."""
         return self._ran_s, self._since
 
-    def _tree(self) -> set[int]:
+    def members(self) -> set[int]:
         """The job's processes, wherever they have forked or moved to."""
-        members = [] if self._cgroup is None else self._cgroup.members()
-        return {*members, *(keeper.descendants(self._keeper) if self._kept else ())}
+        inside = [] if self._cgroup is None else self._cgroup.members()
+        return {*inside, *(keeper.descendants(self._keeper) if self._kept else ())}
 
     def freeze(self) -> bool:
         """Pause the whole tree; True when the operating system confirms it for every process (or the job is over).
@@ -173,8 +173,10 @@ class KeptChild:
 
     def _halt(self, frozen: set[int]) -> bool:
         """Stop everything that is not ``frozen``; asked again until nothing moves, because it may fork meanwhile."""
+        if self.pid not in frozen:
+            self._signal_group(signal.SIGSTOP)
         until = time.monotonic() + CONFIRM_S
-        while moving := [pid for pid in self._tree() - frozen if process_state(pid) not in STILL]:
+        while moving := [pid for pid in self.members() - frozen if process_state(pid) not in STILL]:
             keeper.signal_all(moving, signal.SIGSTOP)
             if time.monotonic() > until:
                 return False
@@ -183,12 +185,19 @@ class KeptChild:
 
     def thaw(self) -> bool:
         """Go on; True when confirmed."""
+        keeper.signal_all(list(self.members()), signal.SIGCONT)  # while all stands still, so nobody takes our time
+        self._signal_group(signal.SIGCONT)
         confirmed = self._cgroup is None or self._cgroup.freeze(still=False)
-        keeper.signal_all(list(self._tree()), signal.SIGCONT)
         if self.frozen:
             self.frozen, self._since = False, time.monotonic()
         (self._place / "alone.json").unlink(missing_ok=True)
         return confirmed and self._goes()
+
+    def _signal_group(self, number: signal.Signals) -> None:
+        """A signal to the job's first process and its group at once: one call, however many compete for the processor."""
+        if keeper.start_time(self.pid) == self._start:
+            with contextlib.suppress(ProcessLookupError, PermissionError):  # it left its group, or has other rights: see members
+                os.killpg(self.pid, number)
 
     def _goes(self) -> bool:
         """True once the first process is not stopped, or is over (which its keeper will tell)."""
@@ -201,7 +210,7 @@ class KeptChild:
 
     def tell(self, number: signal.Signals) -> None:
         """A signal to the whole tree; a frozen one is woken for it."""
-        keeper.signal_all(list(self._tree()), number)
+        keeper.signal_all(list(self.members()), number)
         self.thaw()
 
     def terminate(self) -> None:
@@ -212,7 +221,7 @@ class KeptChild:
         """End the tree."""
         if self._cgroup is not None:
             self._cgroup.kill()
-        keeper.signal_all(list(self._tree()), signal.SIGKILL)
+        keeper.signal_all(list(self.members()), signal.SIGKILL)
 
     def release(self) -> None:
         """Leave the job to its keeper: this agent ends."""

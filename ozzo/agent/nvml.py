@@ -8,10 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 from grid.errors import HardwareError
 
+DEVICE = Path("/dev/nvidiactl")
+"""It is there when NVIDIA's driver is loaded."""
 MISSING = "nvidia-ml-py is not installed (pip install 'ozzo[nvml]')"
 
 
@@ -30,6 +33,11 @@ def _told(what: str) -> Iterator[Any]:
         yield pynvml
     except pynvml.NVMLError as error:
         raise HardwareError(f"{what}: {error}") from error
+
+
+def driver_loaded() -> bool:
+    """True when it is worth asking for GPUs (loading the library costs every agent time and memory)."""
+    return DEVICE.exists()
 
 
 class Gpus:

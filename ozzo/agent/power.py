@@ -16,7 +16,7 @@ from grid.errors import HardwareError
 from ozzo.agent.cgroup import jobs_folder
 from ozzo.agent.config import AgentConfig
 from ozzo.agent.dcmi import Dcmi, find_ipmitool
-from ozzo.agent.nvml import Gpus
+from ozzo.agent.nvml import Gpus, driver_loaded
 from ozzo.agent.rapl import POWERCAP, RaplMeter, zones
 from ozzo.agent.redfish import Redfish
 
@@ -163,7 +163,7 @@ def _fast(config: AgentConfig, note: Callable[[str], None], root: Path) -> Meter
     asked = ("rapl", "nvml") if config.power == "auto" else tuple(config.power.split("+"))
     rapl = RaplMeter(packages, config.rest_kw) if "rapl" in asked and packages else None
     gpus, why = None, f"no readable package in {root}" if "rapl" in asked and rapl is None else ""
-    if "nvml" in asked:
+    if "nvml" in asked and (config.power != "auto" or driver_loaded()):
         try:
             gpus = Gpus(0.0 if "rapl" in asked else config.rest_kw)
         except HardwareError as error:

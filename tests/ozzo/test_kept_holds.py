@@ -25,6 +25,7 @@ from ozzo.agent.child import process_state
 from ozzo.agent.folders import GONE, Bounds, Surroundings, prepare, sweep
 from ozzo.agent.kept import KeptChild
 from ozzo.agent.node import NodeAgent
+from ozzo.bench.freezing import TARGET_MS, as_rows, freezing, print_rows
 from ozzo.commands import CapState, RefusalCode, Stage
 from tests.ozzo.rig import alive, eventually, pause, run, stop
 from tests.ozzo.test_kept_jobs import NODE, Node, node, stands
@@ -78,6 +79,7 @@ def test_a_pause_that_does_not_come_about_is_told_as_failed(
     pid = int(home.rig.ask(NODE, run("j", "sleep", "600", power_kw=0.3)).measured["pid"])
     with monkeypatch.context() as faked:
         faked.setattr(keeper, "signal_all", lambda pids, _: list(pids))
+        faked.setattr(os, "killpg", lambda *_: None)
         assert home.rig.ask(NODE, pause("j")).code is RefusalCode.NOT_CONFIRMED
         home.rig.ask(NODE, run("j", "sleep", "600", power_kw=0.3))
         assert home.rig.ask(NODE, CapState(cap_kw=0.2)).code is RefusalCode.NOT_CONFIRMED
@@ -347,6 +349,18 @@ def test_a_folder_that_another_user_cannot_reach_is_told(open_place: Path) -> No
     with pytest.raises(InputError, match=r"user nobody, who cannot enter .*closed") as caught:
         NodeAgent(home.config, home.hub.connect()).run()
     assert "chmod o+x" in str(caught.value)
+
+
+def test_a_job_of_many_processes_is_measured(capsys: pytest.CaptureFixture[str]) -> None:
+    """Both ways, or the one that is there, are measured and printed; nothing of the job is left; too few processes are told."""
+    notes: list[str] = []
+    found = freezing(5, 2, notes.append)
+    assert [row.way for row in found] == (["signals"] if notes else ["cgroup", "signals"])
+    for row in found:
+        assert 0 < row.freeze_ms <= row.freeze_worst_ms
+    print_rows(found, sys.stdout)
+    assert capsys.readouterr().out.count("5 processes, 2 times: frozen in") == len(found)
+    assert all(row["within"] == (float(str(row["freeze_worst_ms"])) <= TARGET_MS) for row in as_rows(found))
 
 
 def test_an_agent_that_waits_does_not_spin(node: Callable[..., Node]) -> None:

@@ -69,6 +69,7 @@ def gpus(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> ctypes.CDLL:
     subprocess.run([compiler, "-shared", "-fPIC", "-o", str(made), str(tmp_path / "fake.c")], check=True)
     library = ctypes.CDLL(str(made))
     monkeypatch.setattr(pynvml, "nvmlLib", library)
+    monkeypatch.setattr("ozzo.agent.nvml.DEVICE", made)
     monkeypatch.setattr(pynvml, "_nvmlGetFunctionPointer_cache", {})
     return library
 
