@@ -264,7 +264,7 @@ def _finding(file: str, text: str, item: dict[str, object]) -> Finding:
     name = next((str(part) for part in reversed(place) if isinstance(part, str)), "")
     line = next((number for number, row in enumerate(text.splitlines(), 1) if name and json.dumps(name) in row), None)
     if kind == "extra_forbidden":
-        inner = {"limits": Limits, "redfish": RedfishPlace}
+        inner: dict[str, type[Wire]] = {"limits": Limits, "redfish": RedfishPlace}
         known = inner.get(str(place[0]), AgentConfig).model_fields if len(place) > 1 else AgentConfig.model_fields
         nearest = difflib.get_close_matches(name, known, n=1, cutoff=0.5)
         return Finding(file, line, field, "an unknown field", "a field of the agent's settings", nearest[0] if nearest else None)

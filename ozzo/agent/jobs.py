@@ -45,9 +45,10 @@ class JobTable:
         self._again_at: float | None = None
         self.keeping: Keeping | None = None
 
-    def adopt(self) -> None:
-        """Take over what an earlier agent has left: jobs that run go on, ends that nobody has told are told."""
+    def adopt(self, cap_kw: float | None) -> None:
+        """Take over what an earlier agent has left: jobs that run go on under a cap, ends that nobody has told are told."""
         if self.keeping is None:
+            self.cap_kw = cap_kw
             return
         self._ended = {job: code for job, (_, code) in self.keeping.exits().items()}
         for record, child in self.keeping.found():
@@ -59,6 +60,8 @@ class JobTable:
                 continue
             entry.child, self._alive[name] = child, entry
             self._watch(entry)
+        self.enforce(cap_kw)
+        for entry in self._alive.values():
             if entry.wish is JobWish.STOPPED:
                 entry.ask_to_end(self._config)
 

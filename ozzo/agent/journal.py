@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from uuid import UUID
 
@@ -40,6 +42,22 @@ def open_store(path: Path, schema: str) -> sqlite3.Connection:
             connection.close()
         raise InputError([Finding(str(path), None, "journal", f"{error}", "a journal of a node, or a place for one")]) from error
     return connection
+
+
+@contextmanager
+def transaction(connection: sqlite3.Connection) -> Iterator[None]:
+    """All of the block or nothing, on disk at its end.
+
+    Raises:
+        sqlite3.Error: the disk does not take it; the connection can be used again.
+    """
+    connection.execute("BEGIN IMMEDIATE")
+    try:
+        yield
+        connection.execute("COMMIT")
+    finally:
+        if connection.in_transaction:
+            connection.execute("ROLLBACK")
 
 
 class NodeJournal:
@@ -97,19 +115,18 @@ class NodeJournal:
         self._connection.execute("INSERT OR REPLACE INTO fence VALUES (1, ?, ?)", (fence.epoch, fence.sequence))
 
     def accept(self, command: Command, acknowledgement: Acknowledgement, fence: Fence) -> None:
-        """Keep an accepted command, its answer and the fence in one transaction; on disk when this returns."""
-        self._connection.execute("BEGIN IMMEDIATE")
-        try:
+        """Keep an accepted command, its answer and the fence in one transaction; on disk when this returns.
+
+        Raises:
+            sqlite3.Error: the disk does not take it; nothing of it is kept.
+        """
+        with transaction(self._connection):
             self.raise_fence(fence)
             cursor = self._connection.execute(
                 "INSERT INTO commands (id, json, answer) VALUES (?, ?, ?)",
                 (str(command.id), command.encode().decode(), acknowledgement.encode().decode()),
             )
             self._connection.execute("DELETE FROM commands WHERE position <= ?", ((cursor.lastrowid or 0) - KEEP,))
-        except BaseException:
-            self._connection.execute("ROLLBACK")
-            raise
-        self._connection.execute("COMMIT")
 
     def keep_answer(self, acknowledgement: Acknowledgement) -> None:
         """Keep a later answer to an accepted command."""

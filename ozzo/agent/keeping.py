@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import os
-from collections.abc import Iterator
+import sqlite3
+import time
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,6 +21,8 @@ from ozzo.commands import Command, JobState, JobWish
 from ozzo.private import closed_to
 
 MB = 1_000_000
+SWEEP_S = 10.0
+"""Shortest time between two looks at the folders of jobs that have ended."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,8 +82,12 @@ class Keeping:
         note: in words, how jobs are held.
     """
 
-    def __init__(self, config: AgentConfig) -> None:
+    def __init__(self, config: AgentConfig, complain: Callable[[str], None] = lambda _: None) -> None:
         """Open everything.
+
+        Args:
+            config: of the agent.
+            complain: takes a line when the disk does not take what should be kept.
 
         Raises:
             InputError: the folder of the jobs cannot be made, or the user that they run as cannot enter it.
@@ -109,6 +118,8 @@ class Keeping:
         self._bounds = Bounds(config.keep_folders, config.keep_days)
         self._book = RunBook(journal)
         self._saved: dict[str, RunRecord] = {}
+        self._late: list[tuple[RunRecord, int]] = []
+        self._told, self._complain, self._sweep_at = False, complain, 0.0
 
     def start(self, command: Command, desired: JobState, argv: tuple[str, ...], env: dict[str, str]) -> KeptChild:
         """Write down that the job starts, then start it.
@@ -117,12 +128,17 @@ class Keeping:
             OSError: it could not be started; nothing of it is left.
         """
         job, run = desired.job, str(command.id)
+        self.tidy()
+        if self._late:  # an end that is written later would take this start along
+            raise OSError(errno.EIO, "the journal cannot be written")
         lock = prepare(self._around, job, run)
         try:
             self._book.save(RunRecord(command, desired, JobWish.RUNNING))
             return KeptChild.start(argv, job, run, self._around, env, lock)
+        except sqlite3.Error as error:
+            raise OSError(errno.EIO, f"its start cannot be written down: {error}") from error
         except OSError:
-            self._book.forget(job)
+            self._try(lambda: self._book.forget(job))  # if that fails, the next life finds that it never began
             raise
         finally:
             os.close(lock)  # the keeper has it too, and holds it from now on
@@ -130,19 +146,34 @@ class Keeping:
     def save(self, command: Command, desired: JobState, wish: JobWish, child: KeptChild) -> None:
         """Keep wish and time of a run when they have changed."""
         record = RunRecord(command, desired, wish, *child.clock)
-        if self._saved.get(desired.job) != record:
+        if self._saved.get(desired.job) != record and self._try(lambda: self._book.save(record, durable=False)):
             self._saved[desired.job] = record
-            self._book.save(record, durable=False)
 
     def ended(self, command: Command, desired: JobState, exit_code: int) -> None:
-        """A run is over."""
+        """A run is over; if the disk does not take that, it is written later, or the next life reads it in the job's folder."""
         self._saved.pop(desired.job, None)
-        self._book.end(RunRecord(command, desired, JobWish.STOPPED), exit_code)
-        self.sweep()
+        self._late.append((RunRecord(command, desired, JobWish.STOPPED), exit_code))
+        self.tidy()
 
-    def sweep(self) -> list[str]:
-        """Remove folders of jobs that have ended, beyond what the settings keep; their names."""
-        return sweep(self._around.folder, self._bounds, {short(record.desired.job) for record, _ in self._book.runs()})
+    def tidy(self) -> None:
+        """Write the ends that the disk did not take before; now and then, remove folders beyond what the settings keep."""
+        while self._late and self._try(lambda: self._book.end(*self._late[0])):
+            del self._late[0]
+        if time.monotonic() >= self._sweep_at:
+            self._sweep_at = time.monotonic() + SWEEP_S
+            sweep(self._around.folder, self._bounds, {short(record.desired.job) for record, _ in self._book.runs()})
+
+    def _try(self, write: Callable[[], None]) -> bool:
+        """Write to the book; False when the disk does not take it, which is told once."""
+        try:
+            write()
+        except sqlite3.Error as error:
+            if not self._told:
+                self._told = True
+                self._complain(f"the journal cannot be written: {error}")
+            return False
+        self._told = False
+        return True
 
     def exits(self) -> dict[str, tuple[str, int]]:
         """Id of the starting command and exit code by job that has ended."""

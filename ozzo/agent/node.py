@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import os
 import selectors
+import sqlite3
 import time
 from collections import deque
 from collections.abc import Callable
@@ -65,7 +66,7 @@ class NodeAgent:
         self._wake_read, self._wake_write = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
         self._inbox: deque[Delivery] = deque()
         self._stopping = self._orphaned = False
-        self._malformed = 0
+        self._malformed, self._disk_told = 0, False
         self._fence = Fence()
         self._topics = {channel: topic(config.scenario, config.node, channel) for channel in Channel}
         self._rules = CapRules(config.failsafe_kw, timedelta(seconds=config.failsafe_hold_s))
@@ -99,7 +100,7 @@ class NodeAgent:
         self._journal = NodeJournal(Path(self.config.journal))
         try:
             if self.config.keep_jobs:
-                self._jobs.keeping = Keeping(self.config)
+                self._jobs.keeping = Keeping(self.config, self._note)
                 self._note(self._jobs.keeping.note)
             self._begin()
             while not self._stopping:
@@ -126,10 +127,9 @@ class NodeAgent:
 
     def _begin(self) -> None:
         self._fence = self._journal.fence()
-        self._jobs.adopt()
         if self._fence.epoch:  # an earlier life obeyed somebody: not free before a controller speaks again
             self._lease = Lease(mode=CapMode.FAILSAFE, failsafe_since=datetime.now(UTC))
-            self._hold()
+        self._jobs.adopt(self._cap_for_jobs())
         self._selector.register(self._wake_read, selectors.EVENT_READ, (self._drain, None))
         if self._watch_fd is not None:
             self._selector.register(self._watch_fd, selectors.EVENT_READ, (self._input_ended, None))
@@ -194,6 +194,8 @@ class NodeAgent:
         if self.config.orphan_s is not None and now >= self._last_word + self.config.orphan_s:
             self._stopping = self._orphaned = True
         if now >= self._next_beat:
+            if self._jobs.keeping is not None:
+                self._jobs.keeping.tidy()
             self._say_state("heartbeat")
 
     def _cap_for_jobs(self) -> float | None:
@@ -225,10 +227,16 @@ class NodeAgent:
         stored = self._journal.answer(command.id)
         decision = decide(command, node=self.config.node, now=now, fence=self._fence, stored=stored)
         beat = isinstance(command.desired, Hello)
-        if decision.act and not beat:
-            self._journal.accept(command, decision.acknowledgement, decision.fence)
-        elif decision.fence != self._fence:
-            self._journal.raise_fence(decision.fence)
+        try:
+            if decision.act and not beat:
+                self._journal.accept(command, decision.acknowledgement, decision.fence)
+            elif decision.fence != self._fence:
+                self._journal.raise_fence(decision.fence)
+        except sqlite3.Error as error:  # it does not count: the controller says it again, or the lease ends and failsafe holds
+            delivery.acknowledge()
+            self._disk_trouble(error)
+            return
+        self._disk_told = False
         self._fence = decision.fence
         delivery.acknowledge()
         if not (decision.act and beat):
@@ -266,8 +274,17 @@ class NodeAgent:
         self._transport.publish(self._topics[Channel.ACK], acknowledgement.encode())
 
     def _say_and_keep(self, acknowledgement: Acknowledgement) -> None:
-        self._journal.keep_answer(acknowledgement)
+        try:
+            self._journal.keep_answer(acknowledgement)
+        except sqlite3.Error as error:  # after a restart it is carried out once more: states are absolute
+            self._disk_trouble(error)
         self._say(acknowledgement)
+
+    def _disk_trouble(self, error: sqlite3.Error) -> None:
+        """Tell once that the journal takes nothing."""
+        if not self._disk_told:
+            self._disk_told = True
+            self._note(f"the journal cannot be written, so no command is taken: {error}")
 
     def _say_state(self, event: Literal["birth", "heartbeat", "death"]) -> None:
         now = datetime.now(UTC)

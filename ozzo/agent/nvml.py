@@ -79,7 +79,7 @@ class Gpus:
             HardwareError: one of them does not tell.
         """
         with _told("power of a GPU") as library:
-            return self._rest_kw + sum(library.nvmlDeviceGetPowerUsage(device) for device in self._devices) * 1e-6
+            return self._rest_kw + sum(int(library.nvmlDeviceGetPowerUsage(device)) for device in self._devices) * 1e-6
 
     def power_kw(self) -> float | None:
         """The same; None when one of them does not tell."""

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from grid.errors import Finding, InputError
-from ozzo.agent.journal import open_store
+from ozzo.agent.journal import open_store, transaction
 from ozzo.commands import Command, JobState, JobWish
 
 SCHEMA = """
@@ -103,18 +103,13 @@ class RunBook:
     def end(self, record: RunRecord, exit_code: int) -> None:
         """It has ended."""
         job = record.desired.job
-        self._connection.execute("BEGIN IMMEDIATE")
-        try:
+        with transaction(self._connection):
             self._connection.execute("DELETE FROM runs WHERE job = ?", (job,))
             cursor = self._connection.execute(
                 "INSERT OR REPLACE INTO ended (job, command, exit_code) VALUES (?, ?, ?)",
                 (job, str(record.command.id), exit_code),
             )
             self._connection.execute("DELETE FROM ended WHERE position <= ?", ((cursor.lastrowid or 0) - self._keep,))
-        except BaseException:
-            self._connection.execute("ROLLBACK")
-            raise
-        self._connection.execute("COMMIT")
 
     def ended(self) -> dict[str, tuple[str, int]]:
         """Id of the starting command and exit code by job that has ended, oldest first."""

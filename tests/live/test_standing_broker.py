@@ -8,7 +8,7 @@ import signal
 import socket
 import ssl
 import stat
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -149,7 +149,7 @@ def other_key(folder: Path) -> None:
     (folder / "ca" / "server.key").write_text(made.key.read_text())
 
 
-SPOILS = {
+SPOILS: dict[str, Callable[[Path], object]] = {
     "a default password": lambda folder: spoil_password(folder, "hall.rack-0", "admin"),
     "the user's name as password": lambda folder: spoil_password(folder, "hall.rack-0", "hall.rack-0"),
     "a password without hash": lambda folder: (folder / "mosquitto" / "passwords").write_text("hall.rack-0:plain\n"),

@@ -25,7 +25,7 @@ from ozzo.ledger import RETRY_S, Ledger
 from ozzo.live import NodeFleet
 from ozzo.node_power import PowerLog
 from ozzo.store import Journal
-from ozzo.transport import MemoryHub
+from ozzo.transport import MemoryHub, Transport
 from scheduler.plan import Run
 from scheduler.scenario import Scenario
 from tests.factory import small_scenario
@@ -167,6 +167,7 @@ class DeadNodes:
     """Agents that are not there: a broker that is faked in memory retains what they said long ago."""
 
     broker, stays = None, True
+    transport: Transport
 
     def __init__(self, scenario: Scenario, hub: MemoryHub) -> None:
         self.scenario, self.nodes = scenario.name, specs_of(scenario, ["hall.rack-0"])
@@ -258,7 +259,8 @@ def test_a_stop_that_gets_lost_at_the_end_is_repeated(tmp_path: Path) -> None:
 def test_power_of_nodes_is_a_mean_over_slots(told: list[tuple[str, int, float | None]]) -> None:
     """However often nodes speak, there is one mean a node and slot; states without a figure, and after the end, do not count."""
     horizon = small_scenario().horizon
-    log, expected = PowerLog(horizon), {}
+    log = PowerLog(horizon)
+    expected: dict[tuple[str, datetime], list[float]] = {}
     for node, quarter, power_kw in told:
         at = horizon.start + quarter * timedelta(seconds=horizon.step_s)
         source = "" if power_kw is None else "model"

@@ -19,7 +19,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from grid.errors import InputError
-from ozzo.agent import keeper, kept
+from ozzo.agent import keeper, keeping, kept
 from ozzo.agent.cgroup import own_folder
 from ozzo.agent.child import process_state
 from ozzo.agent.folders import GONE, Bounds, Surroundings, prepare, sweep
@@ -187,6 +187,29 @@ def test_a_full_disk_does_not_end_a_job(small_disk: Path) -> None:
     assert json.loads((small_disk / "j" / "exit.json").read_text())["exit_code"] == 7
 
 
+def test_a_node_lives_with_a_full_disk(small_disk: Path) -> None:
+    """Nothing is taken that cannot be written, which is told; jobs go on, ends are kept for later; with room it obeys again."""
+    home = Node(small_disk, "none", failsafe_kw=5.0)
+    home.start()
+    code = "import sys, time; time.sleep(float(sys.argv[1]))"
+    begun = home.rig.send(home.rig.command(NODE, run("short", "python", code, "1")))
+    pid = int(home.rig.ask(NODE, run("long", "python", code, "600")).measured["pid"])
+    fill(small_disk)
+    lost = home.rig.send(home.rig.command(NODE, pause("long")))
+    assert home.rig.answer(begun, Stage.ENDED).measured["exit_code"] == 0.0
+    assert home.rig.stages(lost) == []
+    assert not stands(pid)
+    assert [note for note in home.notes if "cannot be written" in note]
+    (small_disk / "filler").unlink()
+    assert home.rig.answer(home.rig.send(lost)).stage is Stage.APPLIED
+    assert stands(pid)
+    home.rig.ask(NODE, stop("long"))
+    home.leave()
+    home.start()
+    assert home.rig.states[-1].ended == {"short": 0, "long": -signal.SIGTERM}
+    home.leave()
+
+
 def test_a_job_does_not_begin_on_a_full_disk(small_disk: Path) -> None:
     """Nothing could tell how it ends: the keeper says why, and no run is written."""
     (small_disk / "j").mkdir()
@@ -274,8 +297,9 @@ def test_a_held_job_that_cannot_start_later_is_told(node: Callable[..., Node]) -
     assert home.rig.states[-1].ended == {"j": -1}
 
 
-def test_folders_of_old_jobs_are_removed(node: Callable[..., Node]) -> None:
+def test_folders_of_old_jobs_are_removed(node: Callable[..., Node], monkeypatch: pytest.MonkeyPatch) -> None:
     """Two of four ended jobs keep their folders, the last ones; a job that runs keeps its own."""
+    monkeypatch.setattr(keeping, "SWEEP_S", 0.0)
     home = node(keep_folders=2)
     home.rig.ask(NODE, run("runs", "sleep", "600"))
     for number in range(4):

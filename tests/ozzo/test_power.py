@@ -131,7 +131,8 @@ def test_waiting_for_the_disk_is_idle(tmp_path: Path) -> None:
 
 def settings(**values: Any) -> AgentConfig:
     """Settings of an agent."""
-    return AgentConfig(**({"scenario": "s", "node": "n", "journal": "j", "programs": {}, "idle_kw": 0.1} | values))
+    known: dict[str, Any] = {"scenario": "s", "node": "n", "journal": "j", "programs": {}, "idle_kw": 0.1}
+    return AgentConfig(**(known | values))
 
 
 @pytest.mark.parametrize(
@@ -159,7 +160,8 @@ def test_the_best_meter_is_taken_and_what_is_missing_is_told(
 ) -> None:
     """RAPL where it is, else the model where a peak is known; a setting that cannot be met measures nothing, and says so."""
     monkeypatch.setattr("ozzo.agent.power.find_ipmitool", lambda: None)
-    fake, notes = FakePowercap(tmp_path / "powercap"), []
+    fake = FakePowercap(tmp_path / "powercap")
+    notes: list[str] = []
     meter = meter_for(settings(power=power, peak_kw=peak_kw), notes.append, fake.root if there else tmp_path / "none")
     assert (None if meter is None else meter.source) == source
     assert [told in note for note in notes] == ([True] if told else [])

@@ -332,13 +332,13 @@ def test_the_controllers_meter(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, 
 def test_a_slow_meter_never_makes_the_agent_wait() -> None:
     """The first call begins to read; the figure is there later; trouble is told once for each reason, and is no figure."""
     notes: list[str] = []
-    go, answers = threading.Semaphore(0), iter([0.4, HardwareError("away"), HardwareError("away"), 0.5])
+    go, answers = threading.Semaphore(0), iter([0.4, None, None, 0.5])
 
     def read_kw() -> float:
         go.acquire()
         answer = next(answers, 0.6)
-        if isinstance(answer, HardwareError):
-            raise answer
+        if answer is None:
+            raise HardwareError("away")
         return answer
 
     meter = SlowMeter(read_kw, "fake", notes.append, ask_s=0.0)
@@ -371,7 +371,8 @@ class FakeLimiter:
 def test_the_hardware_is_believed_only_when_it_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
     """A cap is held once it was read back; not a higher one, not a failed one (tried again), and not above its measured cap."""
     monkeypatch.setattr("ozzo.agent.limiter.AGAIN_S", 0.05)
-    limiter, notes = FakeLimiter(), []
+    limiter = FakeLimiter()
+    notes: list[str] = []
     cap = HardwareCap(limiter, lambda: None, notes.append)
     cap.want(None)
     assert not cap.holds(None)
