@@ -7,6 +7,7 @@ import json
 import os
 import pwd
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated, Literal
 from urllib.parse import urlsplit
@@ -168,22 +169,28 @@ class AgentConfig(Wire):
 
     @model_validator(mode="after")
     def _belong_together(self) -> AgentConfig:
+        faults = list(self._faults())
+        if faults:
+            raise ValueError("\n".join(faults))
+        return self
+
+    def _faults(self) -> Iterator[str]:
+        """What does not fit together, a sentence each."""
         if self.password and self.password_file:
-            raise ValueError("password and password_file: one of them")
+            yield "password and password_file: one of them"
         if not self.tls and not is_loopback(self.host):
-            raise ValueError(f"host {self.host} is beyond loopback and tls is off: password and commands would go in the clear")
+            yield (f"host {self.host} is beyond loopback and tls is off: password and commands would go in the clear")
         if self.redfish is None and "redfish" in {self.power, self.cap_by}:
-            raise ValueError("power or cap_by names redfish, and redfish (url, credentials_file) is missing")
+            yield "power or cap_by names redfish, and redfish (url, credentials_file) is missing"
         unknown = sorted(self.checkpoint.keys() - self.allowed().keys())
         if unknown:
-            raise ValueError(f"checkpoint names {', '.join(unknown)}, which programs does not allow")
+            yield f"checkpoint names {', '.join(unknown)}, which programs does not allow"
         if self.peak_kw is not None and self.peak_kw < self.idle_kw:
-            raise ValueError("peak_kw is below idle_kw")
+            yield "peak_kw is below idle_kw"
         if not self.keep_jobs and (self.run_as or self.limits != Limits()):
-            raise ValueError("run_as and limits need keep_jobs")
+            yield "run_as and limits need keep_jobs"
         if self.run_as and os.geteuid() != 0 and pwd.getpwnam(self.run_as).pw_uid != os.geteuid():
-            raise ValueError(f"run_as {self.run_as}: only an agent of root can run jobs as another user")
-        return self
+            yield f"run_as {self.run_as}: only an agent of root can run jobs as another user"
 
     def allowed(self) -> dict[str, tuple[str, ...]]:
         """Programs that jobs may run."""
@@ -247,13 +254,15 @@ def read_config(path: Path) -> AgentConfig:
     try:
         config = AgentConfig.model_validate_json(text)
     except ValidationError as error:
-        raise InputError([_finding(str(path), text, dict(item)) for item in error.errors(include_url=False)]) from None
+        faults = [dict(item) for item in error.errors(include_url=False)]
+        whole = [item | {"msg": line} for item in faults for line in str(item["msg"]).removeprefix("Value error, ").split("\n")]
+        raise InputError([_finding(str(path), text, item) for item in whole]) from None
     here = path.parent.resolve()
-    whole = {name: str(here / value) for name in PATHS if (value := getattr(config, name))}
+    places = {name: str(here / value) for name in PATHS if (value := getattr(config, name))}
     if config.redfish is not None:
         files = {name: str(here / value) for name in ("credentials_file", "ca_file") if (value := getattr(config.redfish, name))}
-        return config.model_copy(update={**whole, "redfish": config.redfish.model_copy(update=files)})
-    return config.model_copy(update=whole)
+        return config.model_copy(update={**places, "redfish": config.redfish.model_copy(update=files)})
+    return config.model_copy(update=places)
 
 
 def _finding(file: str, text: str, item: dict[str, object]) -> Finding:

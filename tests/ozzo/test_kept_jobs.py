@@ -437,6 +437,15 @@ def test_settings_say_what_is_wrong(tmp_path: Path, text: str, expected: str) ->
     assert "s3cret" not in str(caught.value)
 
 
+def test_all_that_does_not_fit_together_is_told_at_once(tmp_path: Path) -> None:
+    """Three faults between fields are three findings, in plain words."""
+    write_private(tmp_path / "agent.json", START + '"host": "192.0.2.1", "idle_kw": 2.0, "peak_kw": 1.0, "limits": {"cpu_s": 1}}')
+    with pytest.raises(InputError) as caught:
+        read_config(tmp_path)
+    assert len(caught.value.findings) == 3
+    assert "Value error" not in str(caught.value)
+
+
 @pytest.mark.parametrize("password", ["", "admin", "n"])
 def test_an_agent_goes_beyond_loopback_with_its_own_password_only(tmp_path: Path, password: str) -> None:
     """TLS alone is not enough: none, a default one and the user's name are refused there, and taken on loopback."""
