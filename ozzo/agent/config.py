@@ -179,7 +179,7 @@ class AgentConfig(Wire):
         if self.password and self.password_file:
             yield "password and password_file: one of them"
         if not self.tls and not is_loopback(self.host):
-            yield (f"host {self.host} is beyond loopback and tls is off: password and commands would go in the clear")
+            yield f"host {self.host} is beyond loopback and tls is off: password and commands would go in the clear"
         if self.redfish is None and "redfish" in {self.power, self.cap_by}:
             yield "power or cap_by names redfish, and redfish (url, credentials_file) is missing"
         unknown = sorted(self.checkpoint.keys() - self.allowed().keys())
