@@ -18,8 +18,8 @@ from ozzo.lease import held_back
 
 DEATH_S = 10.0
 """How long a job may take to die of SIGKILL before an agent that leaves goes without it."""
-RESTLESS_S = 1.0
-"""Time before a job that should stand still and does not is stopped again."""
+RESTLESS_S = 3.0
+"""Time before a job that should stand still and does not is stopped again (each try keeps the agent busy for up to a second)."""
 NEVER_RAN = -1
 """Exit code of a job that was held back at first and could not be started later."""
 REMEMBER = 5_000
@@ -172,7 +172,7 @@ class JobTable:
             entry = self._alive.pop(name)
             if name != answering:
                 self._over(entry, Gone(NEVER_RAN, 0.0, 0.0, why), NEVER_RAN, Stage.FAILED)
-        return failures
+        return failures | self.enforce(cap_kw, answering) if failures else failures  # what they were to draw is free for others
 
     def _hold(self) -> None:
         """Freeze what should stand still: everything that lowers power comes first."""

@@ -287,14 +287,17 @@ def test_a_held_job_that_cannot_start_later_is_told(node: Callable[..., Node]) -
     home.rig.ask(NODE, CapState(cap_kw=0.2))
     begun = home.rig.send(home.rig.command(NODE, run("j", "gone", power_kw=0.5)))
     assert home.rig.answer(begun).measured["held"] == 1.0
-    home.rig.ask(NODE, CapState(cap_kw=1.0))
+    assert home.rig.ask(NODE, run("next", "sleep", "600", power_kw=0.6)).measured["held"] == 1.0
+    told = home.rig.ask(NODE, CapState(cap_kw=1.0))
     failed = home.rig.answer(begun, Stage.FAILED)
+    assert told.measured["held"] == 0.0  # the next one has the room at once
     assert failed.code is RefusalCode.PROGRAM_FAILED_TO_START
     assert "No such file" in failed.text
-    assert home.rig.state(NODE, lambda state: state.ended == {"j": -1}, "the end in a state").jobs == {}
+    assert home.rig.state(NODE, lambda state: state.ended == {"j": -1}, "the end in a state").jobs.keys() == {"next"}
+    home.rig.ask(NODE, stop("next"))
     home.leave()
     home.start()
-    assert home.rig.states[-1].ended == {"j": -1}
+    assert home.rig.states[-1].ended == {"j": -1, "next": -signal.SIGTERM}
 
 
 def test_folders_of_old_jobs_are_removed(node: Callable[..., Node], monkeypatch: pytest.MonkeyPatch) -> None:
