@@ -8,6 +8,7 @@ import signal
 import socket
 import ssl
 import stat
+import subprocess
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -17,11 +18,12 @@ import pytest
 from grid.errors import InputError, TransportError
 from ozzo.address import listening_place
 from ozzo.authority import server_files
-from ozzo.broker import broker_user
+from ozzo.broker import accepts, broker_user, listens
 from ozzo.broker_files import password_line
 from ozzo.commands import Channel, topic
 from ozzo.credentials import read_credentials
 from ozzo.enrolment import enrol
+from ozzo.guarded import Guarded
 from ozzo.mqtt import Endpoint, MqttTransport
 from ozzo.private import write_private
 from ozzo.standing import MARK, StandingBroker
@@ -331,3 +333,25 @@ def test_a_port_that_another_program_holds_is_told(mosquitto: str) -> None:
         port = other.getsockname()[1]
         with pytest.raises(TransportError, match=f"port {port} is taken by another program"):
             start_in(folder / "b", listen=f"127.0.0.1:{port}")
+
+
+class Somebody(Guarded):
+    """Stands for a guarded broker: a process that lives and may not listen at all."""
+
+    def __init__(self, pid: int) -> None:
+        self.broker_pid = pid
+
+    def runs(self) -> bool:
+        """It lives."""
+        return True
+
+
+def test_only_our_own_process_makes_a_port_ready() -> None:
+    """The port takes connections: that counts when the broker's process holds it, not when another one does."""
+    with socket.create_server(("127.0.0.1", 0)) as ours, subprocess.Popen(["/bin/sleep", "60"]) as other:
+        port = ours.getsockname()[1]
+        assert accepts("127.0.0.1", port, Somebody(os.getpid()), 5.0)
+        assert not accepts("127.0.0.1", port, Somebody(other.pid), 0.2)
+        other.kill()
+        other.wait()
+        assert not listens(other.pid, port)

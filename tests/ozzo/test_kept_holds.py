@@ -22,7 +22,7 @@ from grid.errors import InputError
 from ozzo.agent import keeper, keeping, kept
 from ozzo.agent.cgroup import own_folder
 from ozzo.agent.child import process_state
-from ozzo.agent.folders import GONE, Bounds, Surroundings, prepare, sweep
+from ozzo.agent.folders import GONE, Bounds, Surroundings, cgroup_of, prepare, sweep
 from ozzo.agent.kept import KeptChild
 from ozzo.agent.node import NodeAgent
 from ozzo.bench.freezing import TARGET_MS, as_rows, freezing, print_rows
@@ -45,10 +45,13 @@ def test_an_agent_with_other_settings_holds_a_job_by_what_the_job_has(node: Call
     home = node()
     pid = int(home.rig.ask(NODE, run("j", "sleep", "600")).measured["pid"])
     home.leave()
+    made_with = home.config.cgroup
     home.config = home.config.model_copy(update={"cgroup": later})
     home.start()
     assert home.rig.ask(NODE, pause("j")).stage is Stage.APPLIED
     assert stands(pid)
+    group = cgroup_of(json.loads((home.jobs("j") / "run.json").read_text()))
+    assert (group is not None and group.frozen) == (made_with == "auto")  # by its own group, not by signals only
     assert home.rig.ask(NODE, run("j", "sleep", "600")).measured["pid"] == pid
     assert not stands(pid)
     assert home.rig.ask(NODE, stop("j")).measured["exit_code"] == -signal.SIGTERM
