@@ -276,7 +276,7 @@ class NodeFleet:
             self._journal.append("unreadable", datetime.now(UTC), {"topic": delivery.topic, "error": str(error)[:500]})
 
     def _hear(self, state: NodeState, node: str, *, retained: bool) -> None:
-        """A node speaks about itself; what the broker retained proves a death, and no life: it is of any age."""
+        """A node speaks about itself. What the broker retained is of any age: it counts when it is newer than its last word."""
         if state.node != node:
             raise ValueError(f"node {state.node!r} speaks on the topic of {node!r}")
         before = self.states.get(node)
@@ -286,7 +286,7 @@ class NodeFleet:
                 self._progress(f"node {node} went silent")
                 self._journal.append("node_gone", datetime.now(UTC), {"node": node, "pid": state.pid})
             return
-        if retained:
+        if retained and (before is None or state.at <= before.at):
             return
         self.states[node] = state
         self.power.take(state, self._clock.now())

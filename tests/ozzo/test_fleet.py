@@ -25,7 +25,7 @@ from ozzo.ledger import RETRY_S, Ledger
 from ozzo.live import NodeFleet
 from ozzo.node_power import PowerLog
 from ozzo.store import Journal
-from ozzo.transport import MemoryHub, Transport
+from ozzo.transport import Delivery, MemoryHub, Transport
 from scheduler.plan import Run
 from scheduler.scenario import Scenario
 from tests.factory import small_scenario
@@ -205,6 +205,29 @@ def test_what_the_broker_retained_is_no_sign_of_life(tmp_path: Path) -> None:
         fleet = NodeFleet(scenario, journal, DeadNodes(scenario, MemoryHub()), AcceleratedClock(scenario.horizon.start, FAST))
         with pytest.raises(TransportError, match=r"no word from node hall\.rack-0"):
             fleet.start(0.2)
+
+
+@pytest.mark.parametrize(
+    ("known_s", "retained_s", "counts"),
+    [(None, 5, False), (10, 5, False), (10, 10, False), (10, 11, True)],
+)
+def test_after_a_reconnect_a_newer_retained_word_counts(
+    tmp_path: Path, known_s: int | None, retained_s: int, counts: bool
+) -> None:
+    """A node that never spoke to us, an older word and the same one do not count; one said while we were away does."""
+    scenario, start = fleet_scenario(), datetime(2026, 1, 1, tzinfo=UTC)
+
+    def word(pid: int, at_s: int) -> bytes:
+        return NodeState(node="hall.rack-0", pid=pid, event="birth", at=start + timedelta(seconds=at_s)).encode()
+
+    name = topic(scenario.name, "hall.rack-0", Channel.STATE)
+    with Journal.open(tmp_path / "journal.sqlite") as journal:
+        hub = MemoryHub()
+        fleet = NodeFleet(scenario, journal, DeadNodes(scenario, hub), AcceleratedClock(scenario.horizon.start, FAST))
+        if known_s is not None:
+            fleet._read(Delivery(name, word(1, known_s)))
+        fleet._read(Delivery(name, word(2, retained_s), retained=True))
+        assert ("hall.rack-0" in fleet.states and fleet.states["hall.rack-0"].pid == 2) == counts
 
 
 class LosingHub(MemoryHub):
