@@ -32,7 +32,7 @@ GONE = ".gone-"
 """Begin of the name of a folder that is being removed; no job's folder begins with a dot."""
 DAY_S = 86_400.0
 AT_ONCE = 200
-"""Most folders that one sweep removes, so that it does not keep the agent busy (a fifth of a millisecond each)."""
+"""Most folders that one sweep removes, so that it does not keep the agent busy."""
 
 
 @dataclass(frozen=True, slots=True)
