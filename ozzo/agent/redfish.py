@@ -118,7 +118,7 @@ class Redfish:
         """
         import httpx
 
-        if not path.startswith("/"):  # a link may not lead the password elsewhere
+        if not path.startswith("/") or path.startswith("//"):  # a link may not lead the password elsewhere
             raise HardwareError(f"{self._login.url}: {path[:100]!r} is no path on this controller")
         try:
             if self._client is None:

@@ -242,6 +242,7 @@ METRICS = "/redfish/v1/Chassis/1/EnvironmentMetrics"
             {"garbage": {"/redfish/v1/Chassis": b'{"Members": [{"@odata.id": "http://192.0.2.1/x"}]}'}},
             "no path on this controller",
         ),
+        ({"garbage": {"/redfish/v1/Chassis": b'{"Members": [{"@odata.id": "//192.0.2.1/x"}]}'}}, "no path on this controller"),
     ],
 )
 def test_redfish_troubles_are_told(controller: Callable[..., Redfish], changes: dict[str, Any], told: str) -> None:
