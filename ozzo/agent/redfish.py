@@ -97,15 +97,25 @@ class Redfish:
         """
         if self._place is None:
             chassis = [self._login.chassis] if self._login.chassis else _members(self._get("/redfish/v1/Chassis")[0])
+            why = f"{self._login.url}: no chassis tells its power"
             for path in chassis:
-                told, _ = self._get(path)
-                for kind, there in (("EnvironmentMetrics", "PowerWatts"), ("Power", "PowerControl")):
-                    link = told.get(kind, {}).get("@odata.id") if isinstance(told.get(kind), dict) else None
-                    if isinstance(link, str) and self._get(link)[0].get(there):
-                        self._place = kind, link
-                        return self._place
-            raise HardwareError(f"{self._login.url}: no chassis tells its power")
+                try:
+                    self._place = self._place_of(path)
+                except HardwareError as error:
+                    why = str(error)  # another chassis may do
+                if self._place is not None:
+                    return self._place
+            raise HardwareError(why)
         return self._place
+
+    def _place_of(self, chassis: str) -> tuple[str, str] | None:
+        """Kind and path of what tells the power of a chassis, None when nothing does."""
+        told, _ = self._get(chassis)
+        for kind, there in (("EnvironmentMetrics", "PowerWatts"), ("Power", "PowerControl")):
+            link = told[kind].get("@odata.id") if isinstance(told.get(kind), dict) else None
+            if isinstance(link, str) and self._get(link)[0].get(there):
+                return kind, link
+        return None
 
     def _get(self, path: str) -> tuple[dict[str, Any], str]:
         return self._ask("GET", path, None, {})
@@ -124,7 +134,7 @@ class Redfish:
             if self._client is None:
                 self._client = self._connect()
             answer = self._client.request(method, path, json=body, headers=headers)
-        except (httpx.HTTPError, OSError) as error:
+        except (httpx.HTTPError, httpx.InvalidURL, OSError) as error:
             raise HardwareError(f"{self._login.url}: {error or type(error).__name__}") from error
         if not answer.is_success:
             raise HardwareError(f"{self._login.url}: {method} {path} was answered {answer.status_code}")

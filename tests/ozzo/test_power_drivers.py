@@ -143,7 +143,7 @@ class FakeController(QuietHandler):
         kind = "Power" if self.legacy else "EnvironmentMetrics"
         found: dict[str, Any] = {
             root: {"Members": [{"@odata.id": f"{root}/enclosure"}, {"@odata.id": f"{root}/1"}]},
-            f"{root}/enclosure": {"Id": "enclosure", "Name": "a chassis without power"},
+            f"{root}/enclosure": {"Id": "enclosure", "EnvironmentMetrics": {"@odata.id": f"{root}/enclosure/missing"}},
             f"{root}/1": {"Id": "1", kind: {"@odata.id": f"{root}/1/{kind}"}},
         }
         if self.legacy:
@@ -238,6 +238,7 @@ METRICS = "/redfish/v1/Chassis/1/EnvironmentMetrics"
         ({"garbage": {METRICS: b"<html>"}}, "no JSON"),
         ({"garbage": {METRICS: b'{"PowerWatts": {"Reading": null}}'}}, "no power limit"),
         ({"garbage": {"/redfish/v1/Chassis": b'{"Members": []}'}}, "no chassis tells"),
+        ({"garbage": {"/redfish/v1/Chassis": b'{"Members": [{"@odata.id": "/\\u0001"}]}'}}, "(?i)url"),
         (
             {"garbage": {"/redfish/v1/Chassis": b'{"Members": [{"@odata.id": "http://192.0.2.1/x"}]}'}},
             "no path on this controller",
