@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from grid.errors import Finding, InputError, TransportError
-from ozzo.agent.cgroup import jobs_folder
+from ozzo.agent.cgroup import Cgroup, jobs_folder
 from ozzo.agent.config import AgentConfig, Limits
 from ozzo.agent.folders import Bounds, Surroundings, never_started, prepare, short, sweep
 from ozzo.agent.kept import KeptChild, find, over
@@ -193,6 +193,8 @@ class Keeping:
                 yield record, Gone(code, record.ran_s, cpu_s, tail)
 
     def close(self) -> None:
-        """Close the book and let another agent in; jobs and keepers go on."""
+        """Close the book and let another agent in; jobs and keepers go on, and so does the folder of their cgroups."""
+        if self._around.cgroups is not None:
+            Cgroup(self._around.cgroups).remove()  # only when no job is left
         self._book.close()
         os.close(self._lock)

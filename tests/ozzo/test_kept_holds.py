@@ -401,3 +401,16 @@ def test_an_agent_that_waits_does_not_spin(node: Callable[..., Node]) -> None:
     assert home._agent is not None
     assert home._agent._jobs.deadline() is None
     home.rig.ask(NODE, stop("j"))
+
+
+def test_no_cgroup_is_left_behind(node: Callable[..., Node]) -> None:
+    """An agent that leaves without jobs takes the folder of its cgroups along; one that leaves a job leaves it there."""
+    home = node()
+    folder = Path(home.notes[0].removeprefix("jobs are in cgroups below ")) if home.config.cgroup == "auto" else None
+    home.rig.ask(NODE, run("j", "sleep", "600"))
+    home.leave()
+    assert folder is None or folder.is_dir()
+    home.start()
+    home.rig.ask(NODE, stop("j"))
+    home.leave()
+    assert folder is None or not folder.exists()
