@@ -45,8 +45,8 @@ class InfluxSettings:
         """Settings from environment variables, or None when there is no ``OZZO_INFLUX_URL``.
 
         Raises:
-            InputError: the address is no http(s) address, has a password in it or is plain http to another machine (the token would
-                travel in the clear), or a name beside it is missing.
+            InputError: the address is no http(s) address, has a password in it, or is plain http to another machine, where its
+                token would travel in the clear; or a name beside it is missing.
         """
         url = environment.get(NAMES["url"], "").strip()
         if not url:
