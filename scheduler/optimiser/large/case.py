@@ -58,6 +58,8 @@ class Case:
             -1.
         soc_end, missing: state of charge at least at the end, and price of each kWh missing (infinite: forbidden), ``[S]``.
         speed2, power2: second mode of malleable jobs: share of the work and of the power at full speed, ``[J]``.
+        must_serve: a plan that leaves load unserved is worth less than any that does not, whatever it costs; in the benchmark
+            format such load only has its price.
         ew: IT power at each entry as a share of the job's ``pw``, ``[N]``; 1 everywhere in the benchmark format.
         ms, md, mc, mgb: copies: site, dataset, price, volume; gbmax: volume limit of each site, ``[S]``.
     """
@@ -116,6 +118,7 @@ class Case:
     soc_end: FloatArray = field(default_factory=_unset)
     missing: FloatArray = field(default_factory=_unset)
     ew: FloatArray = field(default_factory=_unset)
+    must_serve: bool = False
 
     def __post_init__(self) -> None:
         """What the benchmark format does not have gets the value that it means there."""

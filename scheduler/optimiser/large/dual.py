@@ -135,10 +135,10 @@ class Dual:
         )
         perm = self._rng.permutation(len(k.first))
         gap = sweep(
-            perm, k.ep, k.entry, k.window, k.count, k.first, c.es, c.ec, c.ea, c.em, c.typ, c.p, c.dl, c.soft, c.wt, c.res, self.entry_kw,
-            c.drop, c.speed2, c.power2, c.cap, self.xk, self.xu, self.y, self.dropx, self.own, self.load, self.use, self.served,
-            self.lam, self.rho, self.mu, self.rho_use, self.price, self.use_price, self.sigma, self.rho_copy, self.bought,
-            self.longest,
+            perm, k.ep, k.entry, k.window, k.count, k.first, c.es, c.ec, c.ea, c.em, c.typ, c.p, c.dl, c.soft, c.wt, c.res,
+            self.entry_kw, c.drop, c.speed2, c.power2, c.cap, self.xk, self.xu, self.y, self.dropx, self.own, self.load, self.use,
+            self.served, self.lam, self.rho, self.mu, self.rho_use, self.price, self.use_price, self.sigma, self.rho_copy,
+            self.bought, self.longest,
         )  # fmt: skip
         if len(self.users):
             buy(
@@ -180,8 +180,8 @@ class Dual:
         """The bound that these prices prove; keeps the best."""
         c, k = self.case, self.classes
         class_costs(
-            k.ep, k.entry, k.window, k.first, c.es, c.ec, c.ea, c.typ, c.p, c.dl, c.soft, c.wt, c.res, self.entry_kw, c.speed2, c.power2,
-            c.cap, lam, mu, self.longest, self.cost,
+            k.ep, k.entry, k.window, k.first, c.es, c.ec, c.ea, c.typ, c.p, c.dl, c.soft, c.wt, c.res, self.entry_kw,
+            c.speed2, c.power2, c.cap, lam, mu, self.longest, self.cost,
         )  # fmt: skip
         jobs = self.groups.value(c, k, self.cost, c.mc + (self.nu[c.ms] * c.mgb if len(c.mc) else 0.0))
         total = jobs + self._energy_bound(lam) - capacity_price_total(c, mu) - float(self.nu @ c.gbmax)

@@ -144,9 +144,9 @@ def solve_case(
     searches: list[Beside] = []
 
     def enough() -> bool:
-        others = [beside.rival.objective for beside in searches if beside.rival is not None]
-        best = min([primal.objective, *others])
-        return stop() or (np.isfinite(best) and best - dual.bound <= limits.gap * abs(best))
+        others = [beside.rival.rank for beside in searches if beside.rival is not None]
+        unserved, best = min([primal.rank, *others])
+        return stop() or (np.isfinite(best) and unserved <= 0.0 and best - dual.bound <= limits.gap * abs(best))
 
     spare = 0.0 if placed is None else 2.0 * (built - begun)  # what a sweep and a bound take at most
     now = time.perf_counter()
@@ -165,7 +165,7 @@ def solve_case(
     finally:
         beside.halt()
     beside.check()
-    if beside.rival is not None and beside.rival.objective < primal.objective:
+    if beside.rival is not None and beside.rival.rank < primal.rank:
         progress(f"second search: {beside.rival.objective:.4f} EUR instead of {primal.objective:.4f} EUR")
         primal = beside.rival
     gained = None if enough() or futures is not None else polish(case, primal, dual, end, limits.gap, stop, seed)

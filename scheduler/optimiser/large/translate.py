@@ -153,6 +153,7 @@ def case_of(problem: Problem) -> Case:
         mgb=np.array([copy.volume_gb for copy in problem.copies], dtype=np.float64),
         gbmax=np.full(sites, NO_LIMIT_GB) if problem.copy_limit_gb is None else np.asarray(problem.copy_limit_gb, dtype=float),
         ew=shares,
+        must_serve=True,
         speed2=np.array([task.modes[1].speed if _two_modes(task) else 0.5 for task in jobs]),
         power2=np.array([task.modes[1].power if _two_modes(task) else 0.5 for task in jobs]),
         soc_end=np.asarray(problem.final_soc_kwh, dtype=np.float64),

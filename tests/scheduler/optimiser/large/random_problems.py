@@ -27,7 +27,9 @@ def _powers_by_site(seed: int, problem: Problem) -> Problem:
         return problem
     factor = rng.uniform(0.5, 1.5, (len(problem.jobs), len(problem.sites)))
     jobs = [
-        replace(task, options=tuple(replace(option, power_kw=option.power_kw * factor[j, option.site]) for option in task.options))
+        replace(
+            task, options=tuple(replace(option, power_kw=option.power_kw * factor[j, option.site]) for option in task.options)
+        )
         for j, task in enumerate(problem.jobs)
     ]
     return replace(problem, jobs=tuple(jobs))
