@@ -25,21 +25,31 @@ TIE = 1e-12
 
 
 @njit(cache=True, nogil=True)
+def _partition(values, order, left, right):
+    """Reorder ``order[left:right + 1]`` about the value of its middle; returns that value, ``i`` and ``j``.
+
+    Up to ``j`` no value is above it, from ``i`` on none is below it, and at most one, equal to it, is between.
+    """
+    pivot = values[order[(left + right) // 2]]
+    i, j = left, right
+    while i <= j:
+        while values[order[i]] < pivot:
+            i += 1
+        while values[order[j]] > pivot:
+            j -= 1
+        if i <= j:
+            order[i], order[j] = order[j], order[i]
+            i += 1
+            j -= 1
+    return pivot, i, j
+
+
+@njit(cache=True, nogil=True)
 def select(values, order, length, k):
     """Reorder ``order[:length]`` so that its first ``k`` entries have the smallest ``values`` (quickselect); smallest first part."""
     left, right = 0, length - 1
     while left < right:
-        pivot = values[order[(left + right) // 2]]
-        i, j = left, right
-        while i <= j:
-            while values[order[i]] < pivot:
-                i += 1
-            while values[order[j]] > pivot:
-                j -= 1
-            if i <= j:
-                order[i], order[j] = order[j], order[i]
-                i += 1
-                j -= 1
+        _, i, j = _partition(values, order, left, right)
         if k - 1 <= j:
             right = j
         elif k - 1 >= i:
@@ -190,17 +200,7 @@ def _cheapest(values, limit, speed2, order, count, work):
     """
     left, right, lacking = 0, count - 1, work
     while left < right:
-        pivot = values[order[(left + right) // 2]]
-        i, j = left, right
-        while i <= j:
-            while values[order[i]] < pivot:
-                i += 1
-            while values[order[j]] > pivot:
-                j -= 1
-            if i <= j:
-                order[i], order[j] = order[j], order[i]
-                i += 1
-                j -= 1
+        pivot, i, j = _partition(values, order, left, right)
         cheaper = 0.0
         for k in range(left, j + 1):
             cheaper += _size(values, limit, speed2, order[k])
