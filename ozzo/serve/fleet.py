@@ -1,0 +1,502 @@
+"""Nodes that may be away, under a controller that may have been another process a moment ago.
+
+What ``ozzo.live.NodeFleet`` does for one horizon, for months: the book of orders is in the state before a command leaves; a
+restart goes on from it and from what nodes say (``ozzo.serve.reconcile``); nodes that are not there are planned around; overrides
+stand above the plan; and no job ever has more processes than it asks for.
+"""
+
+from __future__ import annotations
+
+import signal
+import time
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
+
+from grid.errors import TransportError
+from ozzo.book import JobBook, Key
+from ozzo.clock import AcceleratedClock
+from ozzo.commands import Acknowledgement, CapState, JobState, JobWish, NodeState, RefusalCode, Stage
+from ozzo.fleet import Agents
+from ozzo.live import NodeFleet
+from ozzo.orders import Order, in_order, orders_of, running_state, transition
+from ozzo.sender import Sender
+from ozzo.serve.overrides import Rules
+from ozzo.serve.reconcile import Reconciled, reconcile
+from ozzo.serve.state import ServeState
+from ozzo.serve.works import OVER, Processes, Work, after, by_job, work_from_dict, work_to_dict
+from ozzo.serve.works import Stage as WorkStage
+from scheduler.plan import Plan
+from scheduler.scenario import Scenario
+
+SILENT_S = 20.0
+"""Wall seconds without a word after which a node counts as lost (it speaks every 5 s, and its lease is 15 s)."""
+CERTAIN_S = 80.0
+"""Wall seconds after its last word at which a lost node is surely in failsafe: lease, and the time that a keeper waits for its
+agent (``alone_s``, 60 s), and a margin."""
+LOOK_S = 0.25
+AGAIN_S = 0.3
+"""Wall seconds after which a start that must wait for the end of another process is tried again."""
+
+
+@dataclass(frozen=True, slots=True)
+class NodeView:
+    """What is known of a node now.
+
+    Attributes:
+        name: of the node.
+        present: it has answered this controller and speaks.
+        age_s: wall seconds since its last word, None when there was none.
+        certain: it is lost, and surely in its failsafe.
+        state: what it said last.
+    """
+
+    name: str
+    present: bool
+    age_s: float | None
+    certain: bool
+    state: NodeState | None
+
+
+class KeptBook(JobBook):
+    """A book whose every line is in the state before it counts."""
+
+    def __init__(self, state: ServeState) -> None:
+        super().__init__(given=state.orders(), exits=state.exits())
+        self._state = state
+
+    def give(self, order: Order) -> None:
+        """See ``JobBook``."""
+        again = order.desired.state is JobWish.RUNNING and self.exits.get(order.key, 0) != 0
+        self._state.keep_order(order, again=again)
+        super().give(order)
+
+    def ended(self, key: Key, code: int) -> None:
+        """See ``JobBook``."""
+        if self.exits.get(key) != code:
+            self._state.keep_exit(key, code)
+        super().ended(key, code)
+
+    def heard(self, node: str, ends: Mapping[str, int], sequence: int) -> None:
+        """See ``JobBook``."""
+        before = dict(self.exits)
+        super().heard(node, ends, sequence)
+        for key in self.exits.keys() - before.keys():
+            self._state.keep_exit(key, self.exits[key])
+
+    def refused(self, key: Key) -> None:
+        """See ``JobBook``."""
+        if key not in self.exits:
+            self._state.keep_exit(key, -1)
+        super().refused(key)
+
+
+class StandingFleet(NodeFleet):
+    """Node agents under ``ozzo serve``; used by one thread.
+
+    Attributes:
+        rules: overrides in force.
+        works: how far each job is, by its name in the scenario.
+        wishes: why the loop should plan again, told by nodes; the loop empties it.
+        doubled: jobs that ended well more often than they should have run.
+    """
+
+    def __init__(
+        self,
+        scenario: Scenario,
+        state: ServeState,
+        agents: Agents,
+        clock: AcceleratedClock,
+        *,
+        permit: Callable[[], str],
+        run: str,
+        certain_s: float = CERTAIN_S,
+        progress: Callable[[str], None] = lambda _: None,
+    ) -> None:
+        """Prepare.
+
+        Args:
+            scenario: jobs and nodes.
+            state: keeps everything.
+            agents: broker and agents.
+            clock: scenario time.
+            permit: why nothing may be said any more, or empty.
+            run: goes before the names of jobs on nodes; the same in every life of this state.
+            certain_s: see ``CERTAIN_S``.
+            progress: takes a line.
+        """
+        super().__init__(scenario, state, agents, clock, progress=progress, run=run)
+        self.state, self._permit, self._certain_s = state, permit, certain_s
+        self._book = KeptBook(state)
+        self._scenario = scenario
+        self._failsafe_kw = {spec.name: (spec.idle_kw, spec.failsafe_kw) for spec in agents.nodes}
+        self._full_kw = dict(self._peak_kw)
+        self._heard_s: dict[str, float] = {}
+        self._answered_us: set[str] = set()
+        self._restored = set(self._peak_kw)
+        self._given_up: set[Key] = set()
+        self._began_s = time.monotonic()
+        self._looked_s = 0.0
+        self._was_present: set[str] = set()
+        self.rules = Rules()
+        self.wishes: list[str] = []
+        self.works: dict[str, Work] = {name: work_from_dict(value) for name, value in state.works().items()}
+        self.doubled: set[str] = set(state.fact("doubled") or ())
+        for key, order in self._book.given.items():  # a process that was given up in an earlier life has the order to stop
+            if order.reason == GIVEN_UP and key not in self._book.exits:
+                self._given_up.add(key)
+
+    # ---- start -----------------------------------------------------------------------------------------------------
+
+    def _speaker(self, epoch: int) -> Sender:
+        self.state.raise_epoch(epoch)
+        about = (self._agents.scenario, self._agents.transport, self._journal, self._ledger, self._peak_kw)
+        return Sender(*about, epoch, self._permit)
+
+    def _await_births(self, timeout_s: float) -> None:
+        """Wait for the nodes, but not for ever: those that are not there are planned around."""
+        until = time.monotonic() + timeout_s
+        while (silent := self._peak_kw.keys() - self.states.keys()) and time.monotonic() < until:
+            if self._agents.ended():
+                raise TransportError(f"the agents ended. {self._agents.trouble()}".strip())
+            self._take(0.1)
+        if silent:
+            self._progress(f"{len(silent)} of {len(self._peak_kw)} nodes have not announced themselves; they are planned around")
+
+    def use(self, scenario: Scenario) -> None:
+        """Take another document of the same nodes into use."""
+        self._scenario = scenario
+        self._brief = replace(self._brief, jobs={job.name: job for job in scenario.jobs})
+
+    # ---- nodes -----------------------------------------------------------------------------------------------------
+
+    def _hear(self, state: NodeState, node: str) -> None:
+        super()._hear(state, node)
+        if state.event == "death" or node not in self._peak_kw:
+            return
+        self._heard_s[node] = time.monotonic()
+        if self._sender is not None and state.epoch == self._sender.epoch:
+            self._answered_us.add(node)
+
+    def _reconcile(self, voice: Sender, state: NodeState) -> None:
+        """As for any fleet; the first word of each node in this life settles what earlier lives had ordered there."""
+        if state.epoch <= voice.epoch and state.node in self._restored and not voice.retired:
+            self._restored.discard(state.node)
+            self._unsure.discard(state.node)
+            self._settle_birth(state)
+        super()._reconcile(voice, state)
+
+    def _settle_birth(self, state: NodeState) -> None:
+        mine = self._brief.run
+        found = reconcile(state, self._book.given, self._book.exits, started=self.state.started(), mine=mine)
+        self._journal.append(
+            "reconciled",
+            datetime.now(UTC),
+            {
+                "node": state.node,
+                "ended": {job: code for (job, _), code in found.ended.items()},
+                "restated": [order.desired.job for order in found.restate],
+                "adopted": sorted(job for job, _ in found.adopt),
+                "stopped": sorted(job for job, _ in found.stop),
+            },
+        )
+        self._anew(state, found.restate)
+        self._apply(found)
+
+    def _apply(self, found: Reconciled) -> None:
+        for key, code in found.ended.items():
+            self._book.ended(key, code)
+        for key, wish in found.adopt.items():
+            order = self._made(key, wish)
+            if order is not None:
+                super()._give(order)
+        for key in found.stop:
+            order = self._made(key, JobWish.STOPPED)
+            if order is not None:
+                super()._give(order)
+        for order in found.restate:
+            super()._give(order)
+
+    def _anew(self, state: NodeState, orders: tuple[Order, ...]) -> None:
+        """What a node does not have any more begins from nothing."""
+        for order in orders:
+            name = order.desired.job.removeprefix(self._brief.run)
+            work = self.works.get(name)
+            if order.desired.job not in state.jobs and work is not None:
+                self.works[name] = replace(work, worked_s=0.0, since=self._clock.now() if work.since else None)
+                self.state.keep_work(name, work_to_dict(self.works[name]))
+
+    def _made(self, key: Key, wish: JobWish) -> Order | None:
+        """An order about a process that has none; None when the scenario does not know its job."""
+        job = self._brief.jobs.get(key[0].removeprefix(self._brief.run))
+        if job is None:
+            return None
+        now = self._clock.now()
+        running = running_state(job, key[1], job.duration.total_seconds(), self._brief)
+        desired = running.model_copy(update={"state": wish})
+        return Order(now, key[1], desired, "found on the node", "", now + job.duration)
+
+    def _lost_on(self, state: NodeState) -> list[Order]:
+        """Also what must stop: a job that was given up while the node was away must never go on there."""
+        found = reconcile(state, self._book.given, self._book.exits, mine=self._brief.run)
+        for key, code in found.ended.items():
+            self._book.ended(key, code)
+        return list(found.restate)
+
+    def views(self) -> dict[str, NodeView]:
+        """What is known of each node now."""
+        now, found = time.monotonic(), {}
+        for name in self._peak_kw:
+            heard_s = self._heard_s.get(name)
+            quiet_s = now - (heard_s if heard_s is not None else self._began_s)
+            present = name in self._answered_us and name not in self._silent and quiet_s < SILENT_S
+            age_s = None if heard_s is None else quiet_s
+            certain = not present and quiet_s >= self._certain_s
+            found[name] = NodeView(name, present, age_s, certain, self.states.get(name))
+        return found
+
+    def look(self) -> None:
+        """Find out who is lost, who came back, who is surely in failsafe; book how far jobs are."""
+        if time.monotonic() < self._looked_s + LOOK_S:
+            return
+        self._looked_s = time.monotonic()
+        views = self.views()
+        present = {name for name, view in views.items() if view.present}
+        for name in sorted(self._was_present - present):
+            self._told(f"node {name} is lost", "node_lost", name)
+        for name in sorted(present - self._was_present):
+            self._told(f"node {name} is there", "node_there", name)
+        self._was_present = present
+        self._give_up({name for name, view in views.items() if view.certain})
+        self._account()
+        del self._notes[:-20]  # months of them would be many
+
+    def _told(self, text: str, kind: str, node: str) -> None:
+        self._progress(text)
+        self._journal.append(kind, datetime.now(UTC), {"node": node})
+        self.wishes.append(text)
+
+    def _give_up(self, certain: Collection[str]) -> None:
+        """Free the jobs of nodes that are surely in failsafe: those that cannot run under its cap and were not about to end."""
+        now = self._clock.now()
+        for key, order in list(self._book.alive().items()):
+            if key[1] not in certain or key in self._given_up or order.desired.state is JobWish.STOPPED:
+                continue
+            idle_kw, failsafe_kw = self._failsafe_kw[key[1]]
+            frozen = order.desired.power_kw > 0.0 and idle_kw + order.desired.power_kw > failsafe_kw + 1e-9
+            if not frozen or order.until <= now:  # one that was about to end may have ended unseen: it waits for its node
+                continue
+            self._given_up.add(key)
+            stop = replace(order, desired=order.desired.model_copy(update={"state": JobWish.STOPPED}), reason=GIVEN_UP)
+            self._book.give(stop)  # kept, and sent when the node is back, before anything else
+            self._journal.append("given_up", datetime.now(UTC), {"job": key[0], "node": key[1]})
+            self.wishes.append(f"job {key[0].removeprefix(self._brief.run)} is free again: {key[1]} is in failsafe")
+
+    # ---- jobs ------------------------------------------------------------------------------------------------------
+
+    def processes(self) -> dict[str, Processes]:
+        """The processes of each job, by its name in the scenario."""
+        found = by_job(self._book.given, self._book.exits, self._given_up)
+        mine = self._brief.run
+        return {job.removeprefix(mine): processes for job, processes in found.items() if job.startswith(mine)}
+
+    def _account(self) -> None:
+        """Bring ``works`` up to date, and count what ran more often than it should."""
+        now = self._clock.now()
+        for name, processes in self.processes().items():
+            before = self.works.get(name)
+            work = after(before, processes, now)
+            if work is not before:
+                self.works[name] = work
+                self.state.keep_work(name, work_to_dict(work))
+            job = self._brief.jobs.get(name)
+            well = sum(code == 0 for code in processes.exits.values())
+            if job is not None and well > job.nodes and name not in self.doubled:
+                self.doubled.add(name)
+                self.state.keep_facts(doubled=sorted(self.doubled))
+                self._told_doubled(name, processes)
+
+    def _told_doubled(self, name: str, processes: Processes) -> None:
+        nodes = sorted(node for node, code in processes.exits.items() if code == 0)
+        self._progress(f"job {name} ended well on {', '.join(nodes)}: more often than it should have run")
+        self._journal.append("doubled", datetime.now(UTC), {"job": name, "nodes": nodes})
+
+    def aside(self) -> frozenset[str]:
+        """Jobs that must not be planned now: held by hand, on lost nodes that may still run them, or being stopped."""
+        views, held = self.views(), set(self.rules.jobs_held())
+        for name, processes in self.processes().items():
+            for node, order in processes.alive().items():
+                wish = self.rules.wish(name, node, order.desired.state)
+                planned = order.desired.state is not JobWish.STOPPED
+                if not views[node].present or not planned or (wish is not JobWish.RUNNING and self.rules.ordered(name, node)):
+                    held.add(name)
+        return frozenset(held)
+
+    def closed_nodes(self) -> frozenset[str]:
+        """Nodes that get no new work: lost, or by hand."""
+        lost = {name for name, view in self.views().items() if not view.present}
+        return frozenset(lost) | self.rules.closed_nodes()
+
+    @property
+    def pending(self) -> tuple[Order, ...]:
+        """Orders that are still to be given, jobs under their names in the scenario."""
+        mine = self._brief.run
+        return tuple(
+            replace(order, desired=order.desired.model_copy(update={"job": order.desired.job.removeprefix(mine)}))
+            for order in self._pending
+        )
+
+    def pursue(self, plan: Plan, from_slot: int, aside: Collection[str]) -> None:
+        """Put a plan into force; jobs that are aside are left as they are."""
+        mine = self._brief.run
+        given = {key: o for key, o in self._book.alive().items() if key[0].removeprefix(mine) not in aside}
+        given = {key: o for key, o in given.items() if key not in self._given_up}
+        pending = [o for o in self._pending if o.desired.job.removeprefix(mine) not in aside]
+        orders = transition(plan, self._brief, from_slot, given, pending) if given or pending else []
+        orders = orders or orders_of(plan, self._brief, from_slot)
+        self._pending = [order for order in orders if order.node in self._peak_kw]
+        facts = {"plan": plan.id, "orders": len(orders), "scenario_time": self._clock.now().isoformat()}
+        self._journal.append("plan_in_force", datetime.now(UTC), facts)
+
+    def resume(self, plan: Plan, from_slot: int) -> None:
+        """Go on with the plan of an earlier life: jobs that have begun follow it, others only where they begin later."""
+        mine = self._brief.run
+        first = {run.job: min(r.start for r in plan.runs_of(run.job)) for run in plan.runs}
+        begun = {key[0].removeprefix(mine) for key in self._book.given}
+        late = {job for job, start in first.items() if start < from_slot and job not in begun}
+        kept = replace(plan, runs=tuple(run for run in plan.runs if run.job not in late))
+        self.pursue(kept, from_slot, {name for name, work in self.works.items() if work.stage in OVER})
+
+    def _give(self, order: Order) -> None:
+        """Send an order, as overrides and the rule of no doubles leave it."""
+        name = order.desired.job.removeprefix(self._brief.run)
+        wish = self.rules.wish(name, order.node, order.desired.state)
+        if wish is not order.desired.state:
+            order = replace(order, desired=order.desired.model_copy(update={"state": wish}), reason=self._why(name, order))
+        if wish is JobWish.RUNNING and not self._may_run(order, name):
+            return
+        if order.key not in self._book.given and wish is not JobWish.RUNNING:
+            return  # nothing of it is there, and nothing shall be
+        super()._give(order)
+
+    def _why(self, name: str, order: Order) -> str:
+        found = self.rules.ordered(name, order.node)
+        return f"by hand: {found}" if found is not None else order.reason
+
+    def _may_run(self, order: Order, name: str) -> bool:
+        """False when the job is over or its node away, or for now when another process of it must end first."""
+        processes = self.processes().get(name, Processes({}, {}))
+        if order.node in processes.alive() and order.key not in self._given_up:
+            return True
+        done = self.works[name].stage in OVER if name in self.works else False
+        if done or processes.stage() in OVER:
+            return False
+        if order.key in self._given_up or not self.views()[order.node].present:
+            self.wishes.append(f"job {name} cannot start on {order.node}")
+            self._journal.append("withheld", datetime.now(UTC), {"job": name, "node": order.node, "why": "the node is away"})
+            return False
+        before = [other for other in self._brief.jobs[name].after if not self._is_over(other)]
+        if before or len(processes.alive()) >= self._brief.jobs[name].nodes:
+            again = self._clock.now() + timedelta(seconds=AGAIN_S * self._clock.speed)
+            self._pending = in_order([*self._pending, replace(order, due=again)])
+            return False
+        return True
+
+    def _is_over(self, name: str) -> bool:
+        """True for a job that is not one of the nodes' (the twin has it), or that is done."""
+        return name not in self.works or self.works[name].stage is WorkStage.DONE
+
+    # ---- by hand ---------------------------------------------------------------------------------------------------
+
+    def rule(self, rules: Rules, planned: Callable[[str, str], JobWish | None]) -> None:
+        """Take overrides into force at once.
+
+        Args:
+            rules: all that are in force now.
+            planned: what the plan in force wants now of a job on a node; None when it has nothing for it there.
+        """
+        before, self.rules = self.rules, rules
+        for key, order in list(self._book.alive().items()):
+            name = key[0].removeprefix(self._brief.run)
+            if key in self._given_up or order.desired.state is JobWish.STOPPED:
+                continue
+            free = rules.ordered(name, key[1]) is None
+            if free and before.ordered(name, key[1]) is None:
+                continue
+            wanted = planned(name, key[1]) or order.desired.state if free else order.desired.state
+            wish = rules.wish(name, key[1], wanted)
+            if wish is not order.desired.state:
+                reason = "released by hand" if free else self._why(name, order)
+                again = replace(order, desired=order.desired.model_copy(update={"state": wish}), reason=reason)
+                super()._give(again)
+        for node, full_kw in self._full_kw.items():
+            cap_kw = rules.cap_kw(node)
+            wanted_kw = full_kw if cap_kw is None else min(cap_kw, full_kw)
+            if wanted_kw != self._peak_kw[node]:
+                self._peak_kw[node] = wanted_kw
+                self._voice.needs_cap.add(node)  # every heartbeat renews it
+                self._voice.send(node, CapState(cap_kw=wanted_kw), None, "power cap set by hand")
+
+    def start_now(self, name: str, nodes: tuple[str, ...], reason: str) -> None:
+        """Start a job that has no process at once."""
+        job = self._brief.jobs[name]
+        now = self._clock.now()
+        for node in nodes:
+            desired: JobState = running_state(job, node, job.duration.total_seconds(), self._brief)
+            self._give(Order(now, node, desired, reason, "", now + job.duration))
+
+    def room(self, name: str) -> tuple[str, ...]:
+        """Nodes on which a job could be started now: of one group that can hold it, those with fewest processes; or none."""
+        job, views = self._brief.jobs[name], self.views()
+        closed = self.closed_nodes()
+        busy: dict[str, int] = {}
+        for processes in self.processes().values():
+            for node in processes.alive():
+                busy[node] = busy.get(node, 0) + 1
+        for site in self._scenario.sites:
+            for group in site.nodes if site.name in job.sites else ():
+                names = [f"{site.name}.{group.name}-{i}" for i in range(group.count)]
+                free = sorted((n for n in names if n in views and n not in closed), key=lambda n: (busy.get(n, 0), n))
+                fits = group.cores >= job.cores and group.gpus >= job.gpus and group.memory_gb >= job.memory_gb
+                if fits and len(free) >= job.nodes:
+                    return tuple(free[: job.nodes])
+        return ()
+
+    # ---- answers ---------------------------------------------------------------------------------------------------
+
+    def _answered(self, acknowledgement: Acknowledgement, node: str) -> None:
+        """Also the end of a job that an earlier life had started."""
+        if acknowledgement.stage is Stage.ENDED and acknowledgement.node == node:
+            command = self.state.command(acknowledgement.command)
+            if command is not None and isinstance(command.desired, JobState):
+                self.state.record_acknowledgement(acknowledgement)
+                self._book.ended((command.desired.job, node), int(acknowledgement.measured.get("exit_code", -1)))
+                return
+        known = self.state.command(acknowledgement.command)
+        if known is not None and self._sender is not None and known.epoch < self._sender.epoch:
+            self.state.record_acknowledgement(acknowledgement)  # a late answer to an earlier life
+            return
+        super()._answered(acknowledgement, node)
+        if known is not None and isinstance(known.desired, JobState):
+            self._gone((known.desired.job, node), known.desired.state, acknowledgement)
+
+    def _gone(self, key: Key, wish: JobWish, told: Acknowledgement) -> None:
+        """A node that was told to stop or pause something says that it has nothing of it: it may begin from nothing elsewhere."""
+        order = self._book.given.get(key)
+        stopped = wish is JobWish.STOPPED and told.stage is Stage.APPLIED and not told.measured.get("running")
+        unknown = wish is JobWish.PAUSED and told.code is RefusalCode.UNKNOWN_JOB
+        if order is None or key in self._book.exits or order.desired.state is not wish or not (stopped or unknown):
+            return
+        if unknown:
+            self._book.give(replace(order, desired=order.desired.model_copy(update={"state": JobWish.STOPPED})))
+        self._book.ended(key, -signal.SIGTERM)
+
+    def close(self) -> None:
+        """Fall silent; jobs on nodes that outlive us go on. Twice does no harm."""
+        if self._sender is not None:
+            self._sender.close()
+        self._agents.stop()
+
+
+GIVEN_UP = "its node was lost, so it was planned elsewhere"
+"""Reason of the order to stop that a lost node gets when it is back."""
