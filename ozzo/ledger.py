@@ -83,7 +83,7 @@ class Ledger:
 
     def _forget(self, now: float) -> None:
         """Keep only the totals of commands that were sent long ago and are not open; call it with the lock held."""
-        old = []
+        old: list[Sent] = []
         for entry in self._sent.values():
             if entry.first_s > now - REMEMBER_S or len(old) == FORGET_AT_ONCE:
                 break
@@ -160,5 +160,12 @@ def _counted(sent: list[Sent]) -> Counts:
 
 
 def _together(a: Counts, b: Counts) -> Counts:
-    sums = (getattr(a, name) + getattr(b, name) for name in ("commands", "accepted", "applied", "failed", "late", "silent"))
-    return Counts(*sums, max(a.worst_ack_s, b.worst_ack_s))
+    return Counts(
+        a.commands + b.commands,
+        a.accepted + b.accepted,
+        a.applied + b.applied,
+        a.failed + b.failed,
+        a.late + b.late,
+        a.silent + b.silent,
+        max(a.worst_ack_s, b.worst_ack_s),
+    )

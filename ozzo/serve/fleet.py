@@ -24,7 +24,7 @@ from ozzo.sender import Sender
 from ozzo.serve.overrides import Rules
 from ozzo.serve.reconcile import Reconciled, reconcile
 from ozzo.serve.state import ServeState
-from ozzo.serve.works import OVER, Processes, Work, after, by_job, work_from_dict, work_to_dict
+from ozzo.serve.works import OVER, Processes, Work, after, work_from_dict, work_to_dict
 from ozzo.serve.works import Stage as WorkStage
 from scheduler.plan import Plan
 from scheduler.scenario import Scenario
@@ -64,11 +64,15 @@ class KeptBook(JobBook):
     def __init__(self, state: ServeState) -> None:
         super().__init__(given=state.orders(), exits=state.exits())
         self._state = state
+        self.nodes: dict[str, set[str]] = {}
+        for job, node in self.given:
+            self.nodes.setdefault(job, set()).add(node)
 
     def give(self, order: Order) -> None:
         """See ``JobBook``."""
         again = order.desired.state is JobWish.RUNNING and self.exits.get(order.key, 0) != 0
         self._state.keep_order(order, again=again)
+        self.nodes.setdefault(order.desired.job, set()).add(order.node)
         super().give(order)
 
     def ended(self, key: Key, code: int) -> None:
@@ -89,6 +93,23 @@ class KeptBook(JobBook):
         if key not in self.exits:
             self._state.keep_exit(key, -1)
         super().refused(key)
+
+    def processes(self, job: str, given_up: Collection[Key]) -> Processes:
+        """The processes of one job, under its name on the nodes."""
+        nodes = self.nodes.get(job, set())
+        return Processes(
+            {node: self.given[job, node] for node in nodes},
+            {node: self.exits[job, node] for node in nodes if (job, node) in self.exits},
+            frozenset(node for node in nodes if (job, node) in given_up),
+        )
+
+    def forget(self, jobs: Collection[str]) -> None:
+        """Forget jobs that are over, in the state too."""
+        self._state.forget_jobs(jobs)
+        for job in jobs:
+            for node in self.nodes.pop(job, set()):
+                for known in (self.given, self.exits, self.sequences):
+                    known.pop((job, node), None)
 
 
 class StandingFleet(NodeFleet):
@@ -127,7 +148,7 @@ class StandingFleet(NodeFleet):
         """
         super().__init__(scenario, state, agents, clock, progress=progress, run=run)
         self.state, self._permit, self._certain_s = state, permit, certain_s
-        self._book = KeptBook(state)
+        self._book = self._kept = KeptBook(state)
         self._scenario = scenario
         self._failsafe_kw = {spec.name: (spec.idle_kw, spec.failsafe_kw) for spec in agents.nodes}
         self._full_kw = dict(self._peak_kw)
@@ -164,9 +185,19 @@ class StandingFleet(NodeFleet):
             self._progress(f"{len(silent)} of {len(self._peak_kw)} nodes have not announced themselves; they are planned around")
 
     def use(self, scenario: Scenario) -> None:
-        """Take another document of the same nodes into use."""
+        """Take another document of the same nodes into use; jobs that are over and that it does not name are forgotten."""
         self._scenario = scenario
         self._brief = replace(self._brief, jobs={job.name: job for job in scenario.jobs})
+        old = [name for name, work in self.works.items() if work.stage in OVER and name not in self._brief.jobs]
+        self._kept.forget([self._brief.run + name for name in old])
+        for name in old:
+            del self.works[name]
+            self.state.keep_work(name, None)
+
+    @property
+    def retired(self) -> str:
+        """Why nothing is said any more, or empty."""
+        return self._sender.retired if self._sender is not None else ""
 
     # ---- nodes -----------------------------------------------------------------------------------------------------
 
@@ -296,9 +327,8 @@ class StandingFleet(NodeFleet):
 
     def processes(self) -> dict[str, Processes]:
         """The processes of each job, by its name in the scenario."""
-        found = by_job(self._book.given, self._book.exits, self._given_up)
-        mine = self._brief.run
-        return {job.removeprefix(mine): processes for job, processes in found.items() if job.startswith(mine)}
+        mine, book = self._brief.run, self._kept
+        return {job.removeprefix(mine): book.processes(job, self._given_up) for job in book.nodes if job.startswith(mine)}
 
     def _account(self) -> None:
         """Bring ``works`` up to date, and count what ran more often than it should."""
@@ -385,7 +415,7 @@ class StandingFleet(NodeFleet):
 
     def _may_run(self, order: Order, name: str) -> bool:
         """False when the job is over or its node away, or for now when another process of it must end first."""
-        processes = self.processes().get(name, Processes({}, {}))
+        processes = self._kept.processes(order.desired.job, self._given_up)
         if order.node in processes.alive() and order.key not in self._given_up:
             return True
         done = self.works[name].stage in OVER if name in self.works else False

@@ -172,6 +172,13 @@ class ServeState(Journal):
             rows = self._connection.execute("SELECT job, node, code FROM exits").fetchall()
         return {(job, node): int(code) for job, node, code in rows}
 
+    def forget_jobs(self, jobs: Iterable[str]) -> None:
+        """Forget orders and ends of jobs that are over."""
+        with self._transaction() as connection:
+            for job in jobs:
+                connection.execute("DELETE FROM orders WHERE job = ?", (job,))
+                connection.execute("DELETE FROM exits WHERE job = ?", (job,))
+
     def started(self) -> frozenset[Key]:
         """Jobs on nodes of which the last command to run was answered *applied*."""
         query = """SELECT json_extract(c.json, '$.desired.job'), c.node FROM commands c

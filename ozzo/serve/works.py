@@ -13,7 +13,6 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
-from ozzo.book import Key
 from ozzo.commands import JobWish
 from ozzo.orders import Order
 
@@ -94,21 +93,6 @@ class Processes:
         if not alive:
             return Stage.STOPPED
         return Stage.RUNNING if any(o.desired.state is JobWish.RUNNING for o in alive.values()) else Stage.PAUSED
-
-
-def by_job(given: Mapping[Key, Order], exits: Mapping[Key, int], given_up: Collection[Key] = ()) -> dict[str, Processes]:
-    """The processes of each job, under its name on the nodes."""
-    orders: dict[str, dict[str, Order]] = {}
-    for (job, node), order in given.items():
-        orders.setdefault(job, {})[node] = order
-    return {
-        job: Processes(
-            mine,
-            {node: exits[job, node] for node in mine if (job, node) in exits},
-            frozenset(node for node in mine if (job, node) in given_up),
-        )
-        for job, mine in orders.items()
-    }
 
 
 def after(before: Work | None, processes: Processes, now: datetime) -> Work:

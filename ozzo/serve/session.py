@@ -1,0 +1,423 @@
+"""One life of a serving controller in one mode: observe, plan, rehearse, command, record, again and again.
+
+Each round lets the nodes' orders and answers pass for a quarter of a second of wall time, then looks at everything that may have
+changed: nodes, overrides, events, the document, the end of a slot, a plan that is ready. Plans are made beside it, in a thread.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from grid.errors import InputError, TransportError
+from grid.response.event import CapacityEvent
+from ozzo.clock import AcceleratedClock
+from ozzo.commands import JobWish
+from ozzo.serve.documents import Document
+from ozzo.serve.evidence import Mode, Slot
+from ozzo.serve.fleet import StandingFleet
+from ozzo.serve.observe import Seen, empty, observation_from_dict, observation_to_dict, observed
+from ozzo.serve.options import ServeOptions
+from ozzo.serve.overrides import Action, Override, Rules, Target
+from ozzo.serve.planner import Planned, Planner
+from ozzo.serve.state import ServeState
+from ozzo.serve.telling import clock_to_dict, places_of, status_of
+from ozzo.serve.works import Stage
+from ozzo.serve.world import Limited, Twin, no_fast_path
+from ozzo.web.events import EventInbox
+from scheduler.plan import Plan
+from scheduler.plan_json import plan_from_dict, plan_to_dict
+from scheduler.scenario import Scenario
+from scheduler.workload import JobKind
+from scheduler.world import Observation
+
+ROUND_S = 0.25
+"""Wall seconds of a round."""
+TELL_S = 1.0
+"""Wall seconds between two writings of the status."""
+CALM_S = 2.0
+"""Wall seconds from one plan to the next that news may ask for."""
+PRUNE_S = 3600.0
+"""Wall seconds between two clean-ups of the journal."""
+
+
+@dataclass
+class Parts:
+    """What a session works with.
+
+    Attributes:
+        options: how to serve; mode: of this session.
+        scenario: with the events known so far; document: where it comes from.
+        state: keeps everything; clock: scenario time.
+        fleet: nodes, None in a shadow; planner: makes plans; twin: meters.
+        inbox: events that were posted; lost: why this controller may not speak, or empty.
+        stop: set it to leave.
+        say: takes a line for people.
+        on_limit: answers a sudden limit at once (see ``ozzo.serve.world.Limited``).
+    """
+
+    options: ServeOptions
+    mode: Mode
+    scenario: Scenario
+    document: Document
+    state: ServeState
+    clock: AcceleratedClock
+    fleet: StandingFleet | None
+    planner: Planner
+    twin: Twin
+    inbox: EventInbox
+    lost: Callable[[], str]
+    stop: threading.Event
+    say: Callable[[str], None]
+    understood: Callable[[Scenario, Mapping[str, Any], datetime], tuple[CapacityEvent, ...]]
+    on_limit: Limited = no_fast_path
+    causes: list[str] = field(default_factory=list)
+
+
+class Session:
+    """Rounds until the mode changes, the horizon is over (``--once``), or somebody says stop.
+
+    Attributes:
+        scenario: served now.
+        notes: what went wrong lately, for the status.
+    """
+
+    def __init__(self, parts: Parts) -> None:
+        self._parts, self.scenario = parts, parts.scenario
+        self._state, self._clock, self._fleet, self._twin = parts.state, parts.clock, parts.fleet, parts.twin
+        self._causes = list(parts.causes)
+        self._plan: Plan | None = None
+        self._rules = Rules()
+        self._version = -1
+        self._started_jobs: set[int] = set()
+        self._next_plan = self._clock.now()
+        self._settled = self._clock.now()
+        self._told_s = self._pruned_s = 0.0
+        self._planned_s = -CALM_S
+        self._planning = ""
+        self.notes: list[str] = []
+
+    # ---- the rounds ------------------------------------------------------------------------------------------------
+
+    def run(self) -> str:
+        """Serve; why it came back: ``stop``, ``mode``, ``over`` or ``nodes`` (another document has other nodes).
+
+        Raises:
+            TransportError: another controller has taken over, or the broker is lost for good.
+        """
+        self._resume()
+        while True:
+            self._pass_time()
+            why = self._parts.lost() or (self._fleet.retired if self._fleet is not None else "")
+            if why:
+                raise TransportError(why)
+            if self._parts.stop.is_set():
+                return "stop"
+            self._look_at_nodes()
+            if self._state.version() != self._version:
+                self._version = self._state.version()
+                if self._state.fact("mode") != str(self._parts.mode):
+                    return "mode"
+                self._obey()
+            self._take_events()
+            self._twin.advance(self._clock.now())
+            self._settle_slots()
+            planned = self._parts.planner.fetch()
+            if planned is not None:
+                self._take(planned)
+            document = self._parts.document.look()
+            if document is not None and self._adopt(document):
+                return "nodes"
+            if self._over():
+                return "over"
+            self._plan_when_due()
+            self._tell()
+
+    def _pass_time(self) -> None:
+        end_s = time.monotonic() + ROUND_S
+        if self._fleet is None:
+            self._parts.stop.wait(ROUND_S)
+            return
+        self._fleet.advance(self._clock.now() + timedelta(days=1), lambda: time.monotonic() >= end_s)
+
+    def _look_at_nodes(self) -> None:
+        if self._fleet is not None:
+            self._fleet.look()
+            self._causes += self._fleet.wishes
+            self._fleet.wishes.clear()
+
+    # ---- beginning -------------------------------------------------------------------------------------------------
+
+    def _resume(self) -> None:
+        """Go on with the plan of an earlier life, if there is one for this horizon; a new plan follows at once."""
+        kept = self._state.fact("plan")
+        places = places_of(self.scenario)
+        self._rules = Rules(self._state.overrides(), places)
+        if self._fleet is not None:
+            self._fleet.rules = self._rules
+        self._causes.append("the controller has begun" if kept is None else "the controller has begun again")
+        if kept is None or kept["scenario_start"] != self.scenario.horizon.start.isoformat():
+            return
+        plan = plan_from_dict(kept["plan"])
+        now, horizon = self._clock.now(), self.scenario.horizon
+        if not plan.horizon.start <= now < horizon.end or plan.horizon.end != horizon.end:
+            return
+        self._plan = plan
+        seen = self._seen_by_twin(max(0, horizon.ceil_slot(now)))
+        if seen is not None:
+            self._parts.planner.resume(self.scenario, plan, seen)
+        if self._fleet is not None:
+            self._fleet.resume(self._commanded(plan), max(0, plan.horizon.floor_slot(now)))
+
+    def _seen_by_twin(self, slot: int) -> Observation | None:
+        """Energy, data and simulated jobs at a slot: by the twin, or as the last life left them."""
+        if slot >= self.scenario.horizon.slots:
+            return None
+        seen = self._twin.observe(self.scenario, slot)
+        kept = self._state.fact("energy")
+        if seen is None and kept is not None:
+            return observation_from_dict(kept, self.scenario, slot)
+        return seen or empty(self.scenario, slot)
+
+    # ---- planning --------------------------------------------------------------------------------------------------
+
+    def _plan_when_due(self) -> None:
+        now, planner = self._clock.now(), self._parts.planner
+        due = now >= self._next_plan
+        if planner.busy or not (due or self._causes) or time.monotonic() < self._planned_s + CALM_S:
+            return
+        fresh = self._plan is None and now == self.scenario.horizon.start
+        slot = 0 if fresh else planner.controller.first_slot(now)
+        cause = "; ".join(dict.fromkeys(self._causes)) if self._causes else "time has passed"
+        self._causes.clear()
+        self._next_plan = now + self._parts.options.replan
+        seen = None if slot >= self.scenario.horizon.slots else self._observed(slot, now)
+        if seen is None:
+            return
+        self._clock.pause()
+        self._planning = cause
+        self._parts.say(f"{now:%Y-%m-%d %H:%M} UTC: planning ({cause[:300]})")
+        planner.begin(self._scenario_by_hand(seen), cause[:500], seen, now)
+
+    def _observed(self, slot: int, now: datetime) -> Observation | None:
+        twin = self._seen_by_twin(slot)
+        if twin is None:
+            return None
+        names = {job.name for job in self.scenario.jobs}
+        if self._fleet is None:
+            aside, closed = self._rules.jobs_held(), self._rules.closed_nodes()
+            return observed(self.scenario, twin, Seen({}, (), aside, closed, names), now)
+        simulated = names - self._fleet.works.keys() if self._parts.mode is Mode.PILOT else set()
+        seen = Seen(self._fleet.works, self._fleet.pending, self._fleet.aside(), self._fleet.closed_nodes(), simulated)
+        return observed(self.scenario, twin, seen, now)
+
+    def _scenario_by_hand(self, seen: Observation) -> Scenario:
+        """The scenario with jobs that a person lets run taken for rigid once they run, so that no plan pauses them."""
+        forced = self._rules.jobs(Action.RUN) & {state.job for state in seen.started if state.running}
+        jobs = tuple(replace(job, kind=JobKind.RIGID) if job.name in forced else job for job in self.scenario.jobs)
+        return replace(self.scenario, jobs=jobs) if forced else self.scenario
+
+    def _take(self, planned: Planned) -> None:
+        """Record what came of planning, and command it when it passed."""
+        while self._clock.paused:  # for this plan, and a fresh clock for the first
+            self._clock.resume()
+        self._planning, self._planned_s = "", time.monotonic()
+        decision = planned.decision
+        if decision is None:
+            self._note(f"No plan could be made ({planned.cause}): {planned.error}")
+            return
+        kind = "passed" if decision.verdict.passed else "failed"
+        counts = self._state.fact("rehearsals") or {"passed": 0, "failed": 0}
+        counts[kind] += 1
+        self._state.keep_facts(rehearsals=counts)
+        if not decision.commanded:
+            reasons = "; ".join(str(violation) for violation in decision.verdict.violations[:5])
+            self._note(f"The plan for '{planned.cause}' did not pass its rehearsal; the plan before it stays: {reasons}")
+            return
+        self._plan = decision.plan
+        self._state.keep_facts(
+            plan={
+                "plan": plan_to_dict(decision.plan),
+                "scenario_start": self.scenario.horizon.start.isoformat(),
+                "cause": planned.cause,
+                "at": datetime.now(UTC).isoformat(),
+                "scenario_time": self._clock.now().isoformat(),
+                "verdict": "passed",
+                "worst": decision.verdict.worst,
+            }
+        )
+        self._twin.follow(planned.scenario, decision.plan, planned.seen, self._clock.now())
+        if self._fleet is not None:
+            self._fleet.pursue(self._commanded(decision.plan), 0, self._fleet.aside())
+        gap = "unknown" if decision.plan.gap is None else f"{100 * decision.plan.gap:.2f} %"
+        runs, dropped = len(decision.plan.runs), len(decision.plan.dropped)
+        self._parts.say(f"plan {decision.plan.id} is in force: {runs} runs, {dropped} jobs left out, gap {gap}")
+
+    def _commanded(self, plan: Plan) -> Plan:
+        """The part of a plan that is for real nodes: in a pilot the jobs that run on its nodes only."""
+        if self._parts.mode is not Mode.PILOT or self._fleet is None:
+            return plan
+        nodes, begun = set(self._parts.options.nodes), self._fleet.works.keys()
+        elsewhere = {run.job for run in plan.runs if not run.nodes or not nodes.issuperset(run.nodes)}
+        world = self._twin.world
+        simulated = {name for name, job in world.jobs.items() if job.started_s is not None} if world is not None else set()
+        kept = {run.job for run in plan.runs} - elsewhere - (simulated - begun)
+        return replace(plan, runs=tuple(run for run in plan.runs if run.job in kept))
+
+    # ---- by hand ---------------------------------------------------------------------------------------------------
+
+    def _obey(self) -> None:
+        """Take changed overrides into force at once, and plan around them."""
+        rules = Rules(self._state.overrides(), places_of(self.scenario))
+        if rules.overrides != self._rules.overrides:
+            said = [str(item) for item in rules.overrides if item not in self._rules.overrides]
+            said += [f"released: {item}" for item in self._rules.overrides if item not in rules.overrides]
+            for line in said:
+                self._parts.say(f"by hand: {line}")
+            self._state.append("overrides", datetime.now(UTC), {"in_force": [str(item) for item in rules.overrides]})
+            self._rules = rules
+            if self._fleet is not None:
+                self._fleet.rule(rules, self._wanted_now)
+            self._causes.append("by hand: " + "; ".join(said)[:300])
+        for item in rules.overrides:
+            self._start_by_hand(item)
+
+    def _start_by_hand(self, item: Override) -> None:
+        """A job that a person wants to run and that has not begun starts at once."""
+        if self._fleet is None or item.id in self._started_jobs or (item.target, item.action) != (Target.JOB, Action.RUN):
+            return
+        self._started_jobs.add(item.id)
+        work = self._fleet.works.get(item.name)
+        if work is not None and work.stage is not Stage.STOPPED:
+            return
+        planned = self._plan.runs_of(item.name)[:1] if self._plan is not None else ()
+        there = [node for run in planned for node in run.nodes if node not in self._fleet.closed_nodes()]
+        nodes = tuple(there) if planned and len(there) == len(planned[0].nodes) else self._fleet.room(item.name)
+        if not nodes:
+            self._note(f"job {item.name} cannot be started by hand: no node that can hold it is there")
+            return
+        self._fleet.start_now(item.name, nodes, f"by hand: {item}")
+
+    def _wanted_now(self, job: str, node: str) -> JobWish | None:
+        """What the plan in force wants now of a job on a node."""
+        if self._plan is None:
+            return None
+        slot = self._plan.horizon.floor_slot(self._clock.now())
+        runs = [run for run in self._plan.runs_of(job) if node in run.nodes]
+        if not runs:
+            return None
+        return JobWish.RUNNING if any(run.start <= slot < run.end for run in runs) else JobWish.PAUSED
+
+    # ---- events and limits -----------------------------------------------------------------------------------------
+
+    def _take_events(self) -> None:
+        """Events that were posted: the fast path answers at once, then the loop plans again."""
+        while self._parts.inbox.waiting():
+            now = self._clock.now()
+            body = self._parts.inbox.queue.get().body
+            try:
+                events = self._parts.understood(self.scenario, body, now)
+            except InputError as error:
+                self._note(f"A posted event came too late: {error}")
+                continue
+            kept = [*(self._state.fact("events") or ()), {"at": now.isoformat(), "body": body}]
+            self._state.keep_facts(events=kept[-200:])
+            self._know(events)
+            for event in events:
+                self._state.append("event", now, {"name": event.name, "site": event.site, "limit_kw": event.limit_kw})
+                self._limited(event.site, event.limit_kw, f"event {event.name}")
+
+    def _know(self, events: tuple[CapacityEvent, ...]) -> None:
+        self.scenario = replace(self.scenario, events=self.scenario.events + events)
+        self._twin.announce(self.scenario.events)
+
+    def _limited(self, site: str, limit_kw: float, cause: str) -> None:
+        """A sudden limit: somebody may answer it at once; the next plan knows it in any case."""
+        if self._parts.on_limit(site, limit_kw, cause):
+            self._state.append("fast_path", datetime.now(UTC), {"site": site, "limit_kw": limit_kw, "cause": cause})
+        self._causes.append(f"{cause} at {site}")
+
+    # ---- what a slot came to ---------------------------------------------------------------------------------------
+
+    def _settle_slots(self) -> None:
+        """Record slots that are over: forecast error and violations, and how energy and data stand."""
+        horizon = self.scenario.horizon
+        first = max(0, horizon.ceil_slot(self._settled))
+        last = min(horizon.slots, horizon.floor_slot(self._clock.now()))
+        for slot in range(first, last):
+            start = horizon.time(slot)
+            found = self._twin.settled(start, horizon.step)
+            if found is not None:
+                done, _ = found
+                broken = (*done.violations, *self._missed(start, start + horizon.step))
+                self._state.keep_slot(replace(done, violations=broken))
+                self._answer_meter(done)
+        if last > first:
+            self._settled = horizon.time(last)
+            seen = self._twin.observe(self.scenario, last) if last < horizon.slots else None
+            if seen is not None:
+                self._state.keep_facts(energy=observation_to_dict(seen))
+
+    def _answer_meter(self, done: Slot) -> None:
+        if done.violations:
+            self._limited(done.violations[0].partition(" ")[0], 0.0, "the meter was above the connection limit")
+
+    def _missed(self, since: datetime, until: datetime) -> tuple[str, ...]:
+        """Jobs whose deadline fell into ``(since, until]`` and that were planned and are not done, and jobs that failed."""
+        planned = {run.job for run in self._plan.runs} if self._plan is not None else set()
+        done = set(self._twin.finished()) if self._fleet is None or self._parts.mode is Mode.PILOT else set()
+        works = self._fleet.works if self._fleet is not None else {}
+        done |= {name for name, work in works.items() if work.stage is Stage.DONE}
+        late = [j.name for j in self.scenario.jobs if since < j.deadline <= until and j.name in planned and j.name not in done]
+        bad = [n for n, w in works.items() if w.stage is Stage.FAILED and w.ended is not None and since < w.ended <= until]
+        return (*(f"job {name} missed its deadline" for name in late), *(f"job {name} failed" for name in bad))
+
+    # ---- documents and ends ----------------------------------------------------------------------------------------
+
+    def _adopt(self, scenario: Scenario) -> bool:
+        """Serve a new document from now on; True when the session must begin anew for it (other nodes, another horizon)."""
+        self._state.append("document", datetime.now(UTC), {"digest": self._parts.document.digest})
+        self._parts.say("the document has changed")
+        old, self.scenario = self.scenario, scenario
+        if old.horizon != scenario.horizon or old.sites != scenario.sites:
+            return True
+        self.scenario = replace(scenario, events=tuple(dict.fromkeys((*scenario.events, *old.events))))
+        if self._fleet is not None:
+            self._fleet.use(self.scenario)
+        self._causes.append("the document has changed")
+        return False
+
+    def _over(self) -> bool:
+        """True when the horizon is over and something follows from that: an end, or the same again."""
+        if self._clock.now() < self.scenario.horizon.end or self._parts.planner.busy:
+            return False
+        if not (self._parts.options.once or self._parts.options.repeat):
+            return False
+        late = self._clock.now() > self.scenario.horizon.end + self.scenario.horizon.step * 4
+        return late or self._fleet is None or not any(p.alive() for p in self._fleet.processes().values())
+
+    # ---- telling ---------------------------------------------------------------------------------------------------
+
+    def _note(self, text: str) -> None:
+        self.notes = [*self.notes[-9:], text]
+        self._parts.say(text)
+        self._state.append("note", datetime.now(UTC), {"text": text[:1000]})
+
+    def _tell(self) -> None:
+        """Write the status now and then, and clean up."""
+        if time.monotonic() < self._told_s + TELL_S:
+            return
+        self._told_s = time.monotonic()
+        told = status_of(self._clock, self._fleet, self._twin) | {
+            "planning": self._planning,
+            "notes": self.notes,
+            "document_refused": self._parts.document.refused,
+        }
+        self._state.keep_facts(status=told, clock=clock_to_dict(self._clock, self.scenario))
+        if time.monotonic() > self._pruned_s + PRUNE_S:
+            self._pruned_s = time.monotonic()
+            self._state.forget_old(datetime.now(UTC))
