@@ -1,4 +1,4 @@
-"""``ozzo serve``, ``status``, ``promote``, ``override``: the controller that stays. Heavy rooms are imported inside the commands."""
+"""``ozzo serve``, ``status``, ``promote``, ``override``: the controller that stays. Heavy rooms are imported inside commands."""
 
 from __future__ import annotations
 
@@ -110,13 +110,11 @@ def promote(
     without_evidence: Annotated[bool, typer.Option("--without-evidence", help="Although evidence is missing; recorded.")] = False,
 ) -> None:
     """Give a controller more power, or less: one step up at a time, when the evidence is there; a running one obeys at once."""
-    from ozzo.serve.options import STATES
     from ozzo.serve.promotion import promote as go
+    from ozzo.serve.promotion import state_of
     from ozzo.serve.state import ServeState
-    from scheduler.document import load_scenario
 
-    folder = state or STATES / load_scenario(scenario).name
-    with ServeState.there(folder) as kept:
+    with ServeState.there(state or state_of(scenario)) as kept:
         missing = go(kept, _mode(to, "--to"), reason, without_evidence=without_evidence)
     for line in missing:
         _say(f"not promoted: {line}")

@@ -139,11 +139,16 @@ class Sender:
         """The heartbeat thread: renew every node's lease, and the cap of those that came out of failsafe."""
         while not self._quiet.wait(LEASE_S / 3):
             try:
-                self._greet()
+                self.greet()
             except TransportError as error:  # the next one who sends is told
                 self.retire(str(error))
 
-    def _greet(self) -> None:
+    def greet(self) -> None:
+        """Send every node a heartbeat now.
+
+        Raises:
+            TransportError: the carrier refused it, or nothing may be said any more.
+        """
         for node in self._peak_kw:
             with self._lock:
                 if self._quiet.is_set():

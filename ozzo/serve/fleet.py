@@ -9,19 +9,21 @@ from __future__ import annotations
 
 import signal
 import time
-from collections.abc import Callable, Collection, Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Collection
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 from grid.errors import TransportError
-from ozzo.book import JobBook, Key
+from ozzo.book import Key
 from ozzo.clock import AcceleratedClock
 from ozzo.commands import Acknowledgement, CapState, JobState, JobWish, NodeState, RefusalCode, Stage
 from ozzo.fleet import Agents
 from ozzo.live import NodeFleet
 from ozzo.orders import Order, in_order, orders_of, running_state, transition
 from ozzo.sender import Sender
+from ozzo.serve.kept_book import KeptBook
 from ozzo.serve.overrides import Rules
+from ozzo.serve.presence import CERTAIN_S, NodeView, Presence
 from ozzo.serve.reconcile import Reconciled, reconcile
 from ozzo.serve.state import ServeState
 from ozzo.serve.works import OVER, Processes, Work, after, work_from_dict, work_to_dict
@@ -29,87 +31,12 @@ from ozzo.serve.works import Stage as WorkStage
 from scheduler.plan import Plan
 from scheduler.scenario import Scenario
 
-SILENT_S = 20.0
-"""Wall seconds without a word after which a node counts as lost (it speaks every 5 s, and its lease is 15 s)."""
-CERTAIN_S = 80.0
-"""Wall seconds after its last word at which a lost node is surely in failsafe: lease, and the time that a keeper waits for its
-agent (``alone_s``, 60 s), and a margin."""
 LOOK_S = 0.25
+"""Wall seconds between two looks at who is there."""
+MEET_S = 5.0
+"""Wall seconds that nodes get at the beginning to answer this controller."""
 AGAIN_S = 0.3
 """Wall seconds after which a start that must wait for the end of another process is tried again."""
-
-
-@dataclass(frozen=True, slots=True)
-class NodeView:
-    """What is known of a node now.
-
-    Attributes:
-        name: of the node.
-        present: it has answered this controller and speaks.
-        age_s: wall seconds since its last word, None when there was none.
-        certain: it is lost, and surely in its failsafe.
-        state: what it said last.
-    """
-
-    name: str
-    present: bool
-    age_s: float | None
-    certain: bool
-    state: NodeState | None
-
-
-class KeptBook(JobBook):
-    """A book whose every line is in the state before it counts."""
-
-    def __init__(self, state: ServeState) -> None:
-        super().__init__(given=state.orders(), exits=state.exits())
-        self._state = state
-        self.nodes: dict[str, set[str]] = {}
-        for job, node in self.given:
-            self.nodes.setdefault(job, set()).add(node)
-
-    def give(self, order: Order) -> None:
-        """See ``JobBook``."""
-        again = order.desired.state is JobWish.RUNNING and self.exits.get(order.key, 0) != 0
-        self._state.keep_order(order, again=again)
-        self.nodes.setdefault(order.desired.job, set()).add(order.node)
-        super().give(order)
-
-    def ended(self, key: Key, code: int) -> None:
-        """See ``JobBook``."""
-        if self.exits.get(key) != code:
-            self._state.keep_exit(key, code)
-        super().ended(key, code)
-
-    def heard(self, node: str, ends: Mapping[str, int], sequence: int) -> None:
-        """See ``JobBook``."""
-        before = dict(self.exits)
-        super().heard(node, ends, sequence)
-        for key in self.exits.keys() - before.keys():
-            self._state.keep_exit(key, self.exits[key])
-
-    def refused(self, key: Key) -> None:
-        """See ``JobBook``."""
-        if key not in self.exits:
-            self._state.keep_exit(key, -1)
-        super().refused(key)
-
-    def processes(self, job: str, given_up: Collection[Key]) -> Processes:
-        """The processes of one job, under its name on the nodes."""
-        nodes = self.nodes.get(job, set())
-        return Processes(
-            {node: self.given[job, node] for node in nodes},
-            {node: self.exits[job, node] for node in nodes if (job, node) in self.exits},
-            frozenset(node for node in nodes if (job, node) in given_up),
-        )
-
-    def forget(self, jobs: Collection[str]) -> None:
-        """Forget jobs that are over, in the state too."""
-        self._state.forget_jobs(jobs)
-        for job in jobs:
-            for node in self.nodes.pop(job, set()):
-                for known in (self.given, self.exits, self.sequences):
-                    known.pop((job, node), None)
 
 
 class StandingFleet(NodeFleet):
@@ -147,25 +74,19 @@ class StandingFleet(NodeFleet):
             progress: takes a line.
         """
         super().__init__(scenario, state, agents, clock, progress=progress, run=run)
-        self.state, self._permit, self._certain_s = state, permit, certain_s
+        self.state, self._permit = state, permit
         self._book = self._kept = KeptBook(state)
         self._scenario = scenario
         self._failsafe_kw = {spec.name: (spec.idle_kw, spec.failsafe_kw) for spec in agents.nodes}
         self._full_kw = dict(self._peak_kw)
-        self._heard_s: dict[str, float] = {}
-        self._answered_us: set[str] = set()
+        self._presence = Presence(self._peak_kw, certain_s)
         self._restored = set(self._peak_kw)
-        self._given_up: set[Key] = set()
-        self._began_s = time.monotonic()
         self._looked_s = 0.0
         self._was_present: set[str] = set()
         self.rules = Rules()
         self.wishes: list[str] = []
         self.works: dict[str, Work] = {name: work_from_dict(value) for name, value in state.works().items()}
         self.doubled: set[str] = set(state.fact("doubled") or ())
-        for key, order in self._book.given.items():  # a process that was given up in an earlier life has the order to stop
-            if order.reason == GIVEN_UP and key not in self._book.exits:
-                self._given_up.add(key)
 
     # ---- start -----------------------------------------------------------------------------------------------------
 
@@ -183,6 +104,15 @@ class StandingFleet(NodeFleet):
             self._take(0.1)
         if silent:
             self._progress(f"{len(silent)} of {len(self._peak_kw)} nodes have not announced themselves; they are planned around")
+
+    def meet(self, timeout_s: float = MEET_S) -> None:
+        """Greet all nodes, and wait until those that have announced themselves have answered: the first plan shall know them."""
+        self._voice.greet()
+        until = time.monotonic() + timeout_s
+        while self.states.keys() - self._presence.answered - self._silent and time.monotonic() < until:
+            self._take(0.1)
+        self._was_present = {name for name, view in self.views().items() if view.present}
+        self._account()
 
     def use(self, scenario: Scenario) -> None:
         """Take another document of the same nodes into use; jobs that are over and that it does not name are forgotten."""
@@ -205,9 +135,7 @@ class StandingFleet(NodeFleet):
         super()._hear(state, node)
         if state.event == "death" or node not in self._peak_kw:
             return
-        self._heard_s[node] = time.monotonic()
-        if self._sender is not None and state.epoch == self._sender.epoch:
-            self._answered_us.add(node)
+        self._presence.heard(node, answers=self._sender is not None and state.epoch == self._sender.epoch)
 
     def _reconcile(self, voice: Sender, state: NodeState) -> None:
         """As for any fleet; the first word of each node in this life settles what earlier lives had ordered there."""
@@ -276,15 +204,7 @@ class StandingFleet(NodeFleet):
 
     def views(self) -> dict[str, NodeView]:
         """What is known of each node now."""
-        now, found = time.monotonic(), {}
-        for name in self._peak_kw:
-            heard_s = self._heard_s.get(name)
-            quiet_s = now - (heard_s if heard_s is not None else self._began_s)
-            present = name in self._answered_us and name not in self._silent and quiet_s < SILENT_S
-            age_s = None if heard_s is None else quiet_s
-            certain = not present and quiet_s >= self._certain_s
-            found[name] = NodeView(name, present, age_s, certain, self.states.get(name))
-        return found
+        return self._presence.views(self._silent, self.states)
 
     def look(self) -> None:
         """Find out who is lost, who came back, who is surely in failsafe; book how far jobs are."""
@@ -311,15 +231,13 @@ class StandingFleet(NodeFleet):
         """Free the jobs of nodes that are surely in failsafe: those that cannot run under its cap and were not about to end."""
         now = self._clock.now()
         for key, order in list(self._book.alive().items()):
-            if key[1] not in certain or key in self._given_up or order.desired.state is JobWish.STOPPED:
+            if key[1] not in certain or key in self._kept.given_up or order.desired.state is JobWish.STOPPED:
                 continue
             idle_kw, failsafe_kw = self._failsafe_kw[key[1]]
             frozen = order.desired.power_kw > 0.0 and idle_kw + order.desired.power_kw > failsafe_kw + 1e-9
             if not frozen or order.until <= now:  # one that was about to end may have ended unseen: it waits for its node
                 continue
-            self._given_up.add(key)
-            stop = replace(order, desired=order.desired.model_copy(update={"state": JobWish.STOPPED}), reason=GIVEN_UP)
-            self._book.give(stop)  # kept, and sent when the node is back, before anything else
+            self._kept.give_up(key)
             self._journal.append("given_up", datetime.now(UTC), {"job": key[0], "node": key[1]})
             self.wishes.append(f"job {key[0].removeprefix(self._brief.run)} is free again: {key[1]} is in failsafe")
 
@@ -328,7 +246,7 @@ class StandingFleet(NodeFleet):
     def processes(self) -> dict[str, Processes]:
         """The processes of each job, by its name in the scenario."""
         mine, book = self._brief.run, self._kept
-        return {job.removeprefix(mine): book.processes(job, self._given_up) for job in book.nodes if job.startswith(mine)}
+        return {job.removeprefix(mine): book.processes(job) for job in book.nodes if job.startswith(mine)}
 
     def _account(self) -> None:
         """Bring ``works`` up to date, and count what ran more often than it should."""
@@ -380,7 +298,7 @@ class StandingFleet(NodeFleet):
         """Put a plan into force; jobs that are aside are left as they are."""
         mine = self._brief.run
         given = {key: o for key, o in self._book.alive().items() if key[0].removeprefix(mine) not in aside}
-        given = {key: o for key, o in given.items() if key not in self._given_up}
+        given = {key: o for key, o in given.items() if key not in self._kept.given_up}
         pending = [o for o in self._pending if o.desired.job.removeprefix(mine) not in aside]
         orders = transition(plan, self._brief, from_slot, given, pending) if given or pending else []
         orders = orders or orders_of(plan, self._brief, from_slot)
@@ -415,13 +333,13 @@ class StandingFleet(NodeFleet):
 
     def _may_run(self, order: Order, name: str) -> bool:
         """False when the job is over or its node away, or for now when another process of it must end first."""
-        processes = self._kept.processes(order.desired.job, self._given_up)
-        if order.node in processes.alive() and order.key not in self._given_up:
+        processes = self._kept.processes(order.desired.job)
+        if order.node in processes.alive() and order.key not in self._kept.given_up:
             return True
         done = self.works[name].stage in OVER if name in self.works else False
         if done or processes.stage() in OVER:
             return False
-        if order.key in self._given_up or not self.views()[order.node].present:
+        if order.key in self._kept.given_up or not self.views()[order.node].present:
             self.wishes.append(f"job {name} cannot start on {order.node}")
             self._journal.append("withheld", datetime.now(UTC), {"job": name, "node": order.node, "why": "the node is away"})
             return False
@@ -448,7 +366,7 @@ class StandingFleet(NodeFleet):
         before, self.rules = self.rules, rules
         for key, order in list(self._book.alive().items()):
             name = key[0].removeprefix(self._brief.run)
-            if key in self._given_up or order.desired.state is JobWish.STOPPED:
+            if key in self._kept.given_up or order.desired.state is JobWish.STOPPED:
                 continue
             free = rules.ordered(name, key[1]) is None
             if free and before.ordered(name, key[1]) is None:
@@ -526,7 +444,3 @@ class StandingFleet(NodeFleet):
         if self._sender is not None:
             self._sender.close()
         self._agents.stop()
-
-
-GIVEN_UP = "its node was lost, so it was planned elsewhere"
-"""Reason of the order to stop that a lost node gets when it is back."""

@@ -60,7 +60,8 @@ def serve(options: ServeOptions, say: Callable[[str], None], on_limit: Limited =
     with ServeState.open(folder / FILE) as state, signals(stop):
         _belongs(state, scenario, folder)
         mode, options = initial_mode(options, state)
-        state.keep_facts(inventory=inventory(scenario), thresholds=thresholds_dict(options), document=str(options.scenario))
+        document = str(options.scenario.resolve())
+        state.keep_facts(inventory=inventory(scenario), thresholds=thresholds_dict(options), document=document)
         lead = Leadership(folder, options.lease_s)
         try:
             if not _lead(lead, state, stop, say, standby=options.standby):
@@ -279,6 +280,7 @@ class Lives:
                     self._say(f"{error}; trying again")
                 self._stop.wait(BROKER_S)
             else:
+                fleet.meet()
                 return fleet
         return None
 

@@ -10,8 +10,8 @@ from pathlib import Path
 
 from grid.errors import Finding, InputError
 from ozzo.serve.evidence import Mode, Thresholds
-from ozzo.serve.fleet import CERTAIN_S
 from ozzo.serve.leader import LEASE_S
+from ozzo.serve.presence import CERTAIN_S
 from scheduler.scenario import Scenario
 
 COMMAND_LINE = "(command line)"

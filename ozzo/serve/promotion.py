@@ -5,11 +5,12 @@ from __future__ import annotations
 import getpass
 from dataclasses import asdict, replace
 from datetime import UTC, datetime
+from pathlib import Path
 
 from grid.errors import Finding, InputError
 from ozzo.serve.evidence import STEPS, Evidence, Mode, Thresholds, evidence, lacking, next_step
-from ozzo.serve.options import COMMAND_LINE, ServeOptions
-from ozzo.serve.state import ServeState
+from ozzo.serve.options import COMMAND_LINE, STATES, ServeOptions
+from ozzo.serve.state import FILE, ServeState
 
 
 def evidence_of(state: ServeState) -> Evidence:
@@ -35,6 +36,20 @@ def who() -> str:
         return getpass.getuser()
     except (KeyError, OSError):
         return "unknown"
+
+
+def state_of(document: Path) -> Path:
+    """The state in ``serve/`` of the controller that serves a document.
+
+    Raises:
+        InputError: none does.
+    """
+    for file in sorted(STATES.glob(f"*/{FILE}")):
+        with ServeState.open(file) as state:
+            if state.fact("document") == str(document.resolve()):
+                return file.parent
+    expected = "a document that was served from here (ozzo serve), or --state"
+    raise InputError([Finding(str(document), None, "", "no state in serve/", expected)])
 
 
 def set_mode(state: ServeState, mode: Mode, reason: str, missing: tuple[str, ...] = ()) -> None:

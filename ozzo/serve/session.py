@@ -18,12 +18,13 @@ from grid.response.event import CapacityEvent
 from ozzo.clock import AcceleratedClock
 from ozzo.commands import JobWish
 from ozzo.serve.documents import Document
-from ozzo.serve.evidence import Mode, Slot
+from ozzo.serve.evidence import Mode
 from ozzo.serve.fleet import StandingFleet
-from ozzo.serve.observe import Seen, empty, observation_from_dict, observation_to_dict, observed
+from ozzo.serve.observe import Seen, empty, observation_from_dict, observed
 from ozzo.serve.options import ServeOptions
 from ozzo.serve.overrides import Action, Override, Rules, Target
 from ozzo.serve.planner import Planned, Planner
+from ozzo.serve.settling import Settling
 from ozzo.serve.state import ServeState
 from ozzo.serve.telling import clock_to_dict, places_of, status_of
 from ozzo.serve.works import Stage
@@ -95,7 +96,7 @@ class Session:
         self._version = -1
         self._started_jobs: set[int] = set()
         self._next_plan = self._clock.now()
-        self._settled = self._clock.now()
+        self._settling = Settling(parts.state, parts.twin, parts.mode, self._clock.now())
         self._told_s = self._pruned_s = 0.0
         self._planned_s = -CALM_S
         self._planning = ""
@@ -110,6 +111,12 @@ class Session:
             TransportError: another controller has taken over, or the broker is lost for good.
         """
         self._resume()
+        try:
+            return self._rounds()
+        finally:
+            self._tell(now=True)
+
+    def _rounds(self) -> str:
         while True:
             self._pass_time()
             why = self._parts.lost() or (self._fleet.retired if self._fleet is not None else "")
@@ -125,7 +132,8 @@ class Session:
                 self._obey()
             self._take_events()
             self._twin.advance(self._clock.now())
-            self._settle_slots()
+            for cause in self._settling.settle(self.scenario, self._clock.now(), self._plan, self._fleet):
+                self._limited(*cause)
             planned = self._parts.planner.fetch()
             if planned is not None:
                 self._take(planned)
@@ -252,7 +260,8 @@ class Session:
         )
         self._twin.follow(planned.scenario, decision.plan, planned.seen, self._clock.now())
         if self._fleet is not None:
-            self._fleet.pursue(self._commanded(decision.plan), 0, self._fleet.aside())
+            aside = planned.seen.finished | self._fleet.aside()  # what the planner did not plan is left as it is
+            self._fleet.pursue(self._commanded(decision.plan), 0, aside)
         gap = "unknown" if decision.plan.gap is None else f"{100 * decision.plan.gap:.2f} %"
         runs, dropped = len(decision.plan.runs), len(decision.plan.dropped)
         self._parts.say(f"plan {decision.plan.id} is in force: {runs} runs, {dropped} jobs left out, gap {gap}")
@@ -341,41 +350,6 @@ class Session:
             self._state.append("fast_path", datetime.now(UTC), {"site": site, "limit_kw": limit_kw, "cause": cause})
         self._causes.append(f"{cause} at {site}")
 
-    # ---- what a slot came to ---------------------------------------------------------------------------------------
-
-    def _settle_slots(self) -> None:
-        """Record slots that are over: forecast error and violations, and how energy and data stand."""
-        horizon = self.scenario.horizon
-        first = max(0, horizon.ceil_slot(self._settled))
-        last = min(horizon.slots, horizon.floor_slot(self._clock.now()))
-        for slot in range(first, last):
-            start = horizon.time(slot)
-            found = self._twin.settled(start, horizon.step)
-            if found is not None:
-                done, _ = found
-                broken = (*done.violations, *self._missed(start, start + horizon.step))
-                self._state.keep_slot(replace(done, violations=broken))
-                self._answer_meter(done)
-        if last > first:
-            self._settled = horizon.time(last)
-            seen = self._twin.observe(self.scenario, last) if last < horizon.slots else None
-            if seen is not None:
-                self._state.keep_facts(energy=observation_to_dict(seen))
-
-    def _answer_meter(self, done: Slot) -> None:
-        if done.violations:
-            self._limited(done.violations[0].partition(" ")[0], 0.0, "the meter was above the connection limit")
-
-    def _missed(self, since: datetime, until: datetime) -> tuple[str, ...]:
-        """Jobs whose deadline fell into ``(since, until]`` and that were planned and are not done, and jobs that failed."""
-        planned = {run.job for run in self._plan.runs} if self._plan is not None else set()
-        done = set(self._twin.finished()) if self._fleet is None or self._parts.mode is Mode.PILOT else set()
-        works = self._fleet.works if self._fleet is not None else {}
-        done |= {name for name, work in works.items() if work.stage is Stage.DONE}
-        late = [j.name for j in self.scenario.jobs if since < j.deadline <= until and j.name in planned and j.name not in done]
-        bad = [n for n, w in works.items() if w.stage is Stage.FAILED and w.ended is not None and since < w.ended <= until]
-        return (*(f"job {name} missed its deadline" for name in late), *(f"job {name} failed" for name in bad))
-
     # ---- documents and ends ----------------------------------------------------------------------------------------
 
     def _adopt(self, scenario: Scenario) -> bool:
@@ -407,9 +381,9 @@ class Session:
         self._parts.say(text)
         self._state.append("note", datetime.now(UTC), {"text": text[:1000]})
 
-    def _tell(self) -> None:
-        """Write the status now and then, and clean up."""
-        if time.monotonic() < self._told_s + TELL_S:
+    def _tell(self, *, now: bool = False) -> None:
+        """Write the status now and then, or at once, and clean up."""
+        if time.monotonic() < self._told_s + TELL_S and not now:
             return
         self._told_s = time.monotonic()
         told = status_of(self._clock, self._fleet, self._twin) | {

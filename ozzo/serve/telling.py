@@ -6,8 +6,9 @@ from datetime import UTC, datetime
 from typing import Any
 
 from ozzo.clock import AcceleratedClock
-from ozzo.serve.fleet import NodeView, StandingFleet
+from ozzo.serve.fleet import StandingFleet
 from ozzo.serve.overrides import Place
+from ozzo.serve.presence import NodeView
 from ozzo.serve.world import Twin
 from scheduler.scenario import Scenario
 

@@ -107,8 +107,13 @@ class Twin:
         """Jobs that it has done."""
         return self.world.finished() if self.world is not None else frozenset()
 
-    def settled(self, start: datetime, step: timedelta) -> tuple[Slot, dict[str, float]] | None:
-        """What it metered in the slot of length ``step`` from ``start`` on: against the plan, and mean import (kW) by site.
+    def limit_kw(self, site: str, start: datetime) -> float:
+        """Highest import of a site in the slot that begins at ``start``, kW."""
+        horizon = self._scenario.horizon
+        return float(allowed_kw(self._scenario, self._scenario.site(site), Direction.IMPORT, horizon)[horizon.floor_slot(start)])
+
+    def settled(self, start: datetime, step: timedelta) -> Slot | None:
+        """What it metered in the slot of length ``step`` from ``start`` on, against the plan.
 
         None when it did not run through the whole slot under one plan.
         """
@@ -119,17 +124,15 @@ class Twin:
         slot = plan.horizon.floor_slot(start)
         if slot >= plan.horizon.slots:
             return None
-        hours, metered, error, imports = step.total_seconds() / 3600.0, 0.0, 0.0, {}
+        hours, metered, error = step.total_seconds() / 3600.0, 0.0, 0.0
         violations = []
         for s, name in enumerate(plan.sites):
             kw = float(world.meters[name].import_kw(step.total_seconds(), number + 1)[number])
-            site = self._scenario.site(name)
-            limit_kw = float(allowed_kw(self._scenario, site, Direction.IMPORT, world.horizon)[number])
-            imports[name] = kw
+            limit_kw = self.limit_kw(name, start)
             metered, error = metered + kw * hours, error + abs(kw - float(plan.energy.import_kw[s, slot])) * hours
             if kw > limit_kw + 1e-6:
                 violations.append(f"{name} took {kw:.2f} kW of {limit_kw:.2f} kW at {start:%Y-%m-%d %H:%M} UTC (twin)")
-        return Slot(start, metered, error, hours, tuple(violations)), imports
+        return Slot(start, metered, error, hours, tuple(violations))
 
 
 Limited = Callable[[str, float, str], bool]
