@@ -16,24 +16,21 @@ from typing import Any
 from grid.errors import InputError, TransportError
 from grid.response.event import CapacityEvent
 from ozzo.clock import AcceleratedClock
-from ozzo.commands import JobWish
 from ozzo.serve.documents import Document
 from ozzo.serve.evidence import Mode
 from ozzo.serve.fleet import StandingFleet
+from ozzo.serve.hands import Hands
 from ozzo.serve.observe import Seen, empty, observation_from_dict, observed
 from ozzo.serve.options import ServeOptions
-from ozzo.serve.overrides import Action, Override, Rules, Target
 from ozzo.serve.planner import Planned, Planner
 from ozzo.serve.settling import Settling
 from ozzo.serve.state import ServeState
-from ozzo.serve.telling import clock_to_dict, places_of, status_of
-from ozzo.serve.works import Stage
+from ozzo.serve.telling import clock_to_dict, status_of
 from ozzo.serve.world import Limited, Twin, no_fast_path
 from ozzo.web.events import EventInbox
 from scheduler.plan import Plan
 from scheduler.plan_json import plan_from_dict, plan_to_dict
 from scheduler.scenario import Scenario
-from scheduler.workload import JobKind
 from scheduler.world import Observation
 
 ROUND_S = 0.25
@@ -92,9 +89,8 @@ class Session:
         self._state, self._clock, self._fleet, self._twin = parts.state, parts.clock, parts.fleet, parts.twin
         self._causes = list(parts.causes)
         self._plan: Plan | None = None
-        self._rules = Rules()
+        self._hands = Hands(parts.state, parts.fleet, parts.say, self._note)
         self._version = -1
-        self._started_jobs: set[int] = set()
         self._next_plan = self._clock.now()
         self._settling = Settling(parts.state, parts.twin, parts.mode, self._clock.now())
         self._told_s = self._pruned_s = 0.0
@@ -129,7 +125,7 @@ class Session:
                 self._version = self._state.version()
                 if self._state.fact("mode") != str(self._parts.mode):
                     return "mode"
-                self._obey()
+                self._causes += self._hands.obey(self.scenario, self._plan, self._clock.now())
             self._take_events()
             self._twin.advance(self._clock.now())
             for cause in self._settling.settle(self.scenario, self._clock.now(), self._plan, self._fleet):
@@ -163,10 +159,7 @@ class Session:
     def _resume(self) -> None:
         """Go on with the plan of an earlier life, if there is one for this horizon; a new plan follows at once."""
         kept = self._state.fact("plan")
-        places = places_of(self.scenario)
-        self._rules = Rules(self._state.overrides(), places)
-        if self._fleet is not None:
-            self._fleet.rules = self._rules
+        self._hands.begin(self.scenario)
         self._causes.append("the controller has begun" if kept is None else "the controller has begun again")
         if kept is None or kept["scenario_start"] != self.scenario.horizon.start.isoformat():
             return
@@ -209,7 +202,7 @@ class Session:
         self._clock.pause()
         self._planning = cause
         self._parts.say(f"{now:%Y-%m-%d %H:%M} UTC: planning ({cause[:300]})")
-        planner.begin(self._scenario_by_hand(seen), cause[:500], seen, now)
+        planner.begin(self._hands.scenario(self.scenario, seen), cause[:500], seen, now)
 
     def _observed(self, slot: int, now: datetime) -> Observation | None:
         twin = self._seen_by_twin(slot)
@@ -217,17 +210,11 @@ class Session:
             return None
         names = {job.name for job in self.scenario.jobs}
         if self._fleet is None:
-            aside, closed = self._rules.jobs_held(), self._rules.closed_nodes()
-            return observed(self.scenario, twin, Seen({}, (), aside, closed, names), now)
+            rules = self._hands.rules
+            return observed(self.scenario, twin, Seen({}, (), rules.jobs_held(), rules.closed_nodes(), names), now)
         simulated = names - self._fleet.works.keys() if self._parts.mode is Mode.PILOT else set()
         seen = Seen(self._fleet.works, self._fleet.pending, self._fleet.aside(), self._fleet.closed_nodes(), simulated)
         return observed(self.scenario, twin, seen, now)
-
-    def _scenario_by_hand(self, seen: Observation) -> Scenario:
-        """The scenario with jobs that a person lets run taken for rigid once they run, so that no plan pauses them."""
-        forced = self._rules.jobs(Action.RUN) & {state.job for state in seen.started if state.running}
-        jobs = tuple(replace(job, kind=JobKind.RIGID) if job.name in forced else job for job in self.scenario.jobs)
-        return replace(self.scenario, jobs=jobs) if forced else self.scenario
 
     def _take(self, planned: Planned) -> None:
         """Record what came of planning, and command it when it passed."""
@@ -276,50 +263,6 @@ class Session:
         simulated = {name for name, job in world.jobs.items() if job.started_s is not None} if world is not None else set()
         kept = {run.job for run in plan.runs} - elsewhere - (simulated - begun)
         return replace(plan, runs=tuple(run for run in plan.runs if run.job in kept))
-
-    # ---- by hand ---------------------------------------------------------------------------------------------------
-
-    def _obey(self) -> None:
-        """Take changed overrides into force at once, and plan around them."""
-        rules = Rules(self._state.overrides(), places_of(self.scenario))
-        if rules.overrides != self._rules.overrides:
-            said = [str(item) for item in rules.overrides if item not in self._rules.overrides]
-            said += [f"released: {item}" for item in self._rules.overrides if item not in rules.overrides]
-            for line in said:
-                self._parts.say(f"by hand: {line}")
-            self._state.append("overrides", datetime.now(UTC), {"in_force": [str(item) for item in rules.overrides]})
-            self._rules = rules
-            if self._fleet is not None:
-                self._fleet.rule(rules, self._wanted_now)
-            self._causes.append("by hand: " + "; ".join(said)[:300])
-        for item in rules.overrides:
-            self._start_by_hand(item)
-
-    def _start_by_hand(self, item: Override) -> None:
-        """A job that a person wants to run and that has not begun starts at once."""
-        if self._fleet is None or item.id in self._started_jobs or (item.target, item.action) != (Target.JOB, Action.RUN):
-            return
-        self._started_jobs.add(item.id)
-        work = self._fleet.works.get(item.name)
-        if work is not None and work.stage is not Stage.STOPPED:
-            return
-        planned = self._plan.runs_of(item.name)[:1] if self._plan is not None else ()
-        there = [node for run in planned for node in run.nodes if node not in self._fleet.closed_nodes()]
-        nodes = tuple(there) if planned and len(there) == len(planned[0].nodes) else self._fleet.room(item.name)
-        if not nodes:
-            self._note(f"job {item.name} cannot be started by hand: no node that can hold it is there")
-            return
-        self._fleet.start_now(item.name, nodes, f"by hand: {item}")
-
-    def _wanted_now(self, job: str, node: str) -> JobWish | None:
-        """What the plan in force wants now of a job on a node."""
-        if self._plan is None:
-            return None
-        slot = self._plan.horizon.floor_slot(self._clock.now())
-        runs = [run for run in self._plan.runs_of(job) if node in run.nodes]
-        if not runs:
-            return None
-        return JobWish.RUNNING if any(run.start <= slot < run.end for run in runs) else JobWish.PAUSED
 
     # ---- events and limits -----------------------------------------------------------------------------------------
 
