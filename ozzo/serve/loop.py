@@ -66,7 +66,7 @@ def serve(options: ServeOptions, say: Callable[[str], None], on_limit: Limited =
         try:
             if not _lead(lead, state, stop, say, standby=options.standby):
                 return 0
-            lead.keep(say)
+            lead.keep(lambda _: None)  # the loop sees it in its next round, and says it
             return Lives(options, scenario, folder, state, lead, stop, say, on_limit).run(mode)
         finally:
             lead.close()

@@ -191,7 +191,7 @@ class Session:
         due = now >= self._next_plan
         if planner.busy or not (due or self._causes) or time.monotonic() < self._planned_s + CALM_S:
             return
-        fresh = self._plan is None and now == self.scenario.horizon.start
+        fresh = self._plan is None and now < self.scenario.horizon.start + timedelta(seconds=1)  # its clock waits for us
         slot = 0 if fresh else planner.controller.first_slot(now)
         cause = "; ".join(dict.fromkeys(self._causes)) if self._causes else "time has passed"
         self._causes.clear()

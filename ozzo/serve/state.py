@@ -1,7 +1,7 @@
 """The state of a serving controller, in one SQLite file with the journal of its commands: what it goes on with after SIGKILL.
 
 Everything is written before it is acted upon: an order before its command, an epoch before its first command. Other processes
-(``ozzo status``, ``override``, ``promote``, a standby) read and write the same file; ``changed`` tells that one of them has.
+(``ozzo status``, ``override``, ``promote``, a standby) read and write the same file; ``version`` tells that one of them has.
 """
 
 from __future__ import annotations
