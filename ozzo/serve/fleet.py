@@ -140,6 +140,8 @@ class StandingFleet(RestoredFleet):
         processes = self._kept.processes(order.desired.job)
         if order.node in processes.alive() and order.key not in self._kept.given_up:
             return True
+        if self._book.exits.get(order.key) == 0:
+            return False  # its part of the job is done
         done = self.works[name].stage in OVER if name in self.works else False
         if done or processes.stage() in OVER:
             return False

@@ -76,9 +76,13 @@ class Processes:
         """Orders of processes that may be there."""
         return {node: o for node, o in self.orders.items() if node not in self.exits and node not in self.given_up}
 
+    def wanted(self) -> tuple[str, ...]:
+        """Nodes of the processes that are not to stop, ended ones too: a gang has all its nodes until its last one has ended."""
+        return tuple(node for node, order in self.orders.items() if order.desired.state is not JobWish.STOPPED)
+
     def stage(self) -> Stage:
         """Where the job is."""
-        wished = {node: o for node, o in self.orders.items() if o.desired.state is not JobWish.STOPPED}
+        wished = self.wanted()
         codes = [self.exits[node] for node in wished if node in self.exits]
         alive = self.alive()
         if any(code != 0 for code in codes):
@@ -97,7 +101,7 @@ class Processes:
 
 def after(before: Work | None, processes: Processes, now: datetime) -> Work:
     """How far a job is now, from how far it was; the same object when nothing has changed."""
-    stage, nodes = processes.stage(), tuple(sorted(processes.alive() or processes.orders))
+    stage, nodes = processes.stage(), tuple(sorted(processes.wanted() or processes.orders))
     begun = before is None or (before.stage is Stage.STOPPED and stage not in {Stage.STOPPED, *OVER})
     old = Work(stage, nodes) if begun or before is None else before
     worked_s, since = old.worked_at(now), now if stage is Stage.RUNNING else None
