@@ -27,6 +27,9 @@ serve() {
 status() { "$OZZO" status --state "$DIR/state"; }
 processes() { "$PYTHON" docs/examples/jobs_here.py now "$DIR/word"; }
 until_told() { tries=0; until grep -qs "$2" "$DIR/$1"; do tries=$((tries + 1)); [ "$tries" -lt 600 ] || exit 1; sleep 1; done; }
+a_job_runs() {                                               # waits, for the blow is to fall on a job that runs
+    tries=0; until processes | grep -q running; do tries=$((tries + 1)); [ "$tries" -lt 120 ] || return 0; sleep 0.5; done
+}
 
 say 'a broker, and three agents whose jobs leave word'
 "$OZZO" broker "$SCENARIO" --dir "$DIR/broker" --listen 127.0.0.1:0 >>"$DIR/broker.log" 2>&1 & echo $! >"$DIR/broker.pid"
@@ -46,7 +49,7 @@ done
 say 'the controller'
 serve
 until_told serve.log 'is in force'
-sleep "$PAUSE"
+a_job_runs
 status
 processes
 
@@ -64,6 +67,7 @@ if [ -n "$JOB" ]; then
 fi
 
 say 'kill -9 of the controller; jobs go on, and the next one goes on with them'
+a_job_runs
 kill -9 "$(cat "$DIR/serve.pid")"
 sleep 2
 processes
@@ -71,6 +75,7 @@ serve
 sleep "$PAUSE"
 
 FIRST=${NODES%% *}
+a_job_runs
 say "kill -9 of the agent of $FIRST; its jobs go on, and the next agent takes them over"
 kill -9 "$(cat "$DIR/agent-$FIRST.pid")"
 sleep 2
@@ -79,6 +84,7 @@ agent "$FIRST"
 sleep "$PAUSE"
 
 say 'kill -9 of the broker; it is started again, and everything is stated again'
+a_job_runs
 pkill -9 -f "mosquitto -c $DIR/broker/mosquitto/mosquitto.conf"
 sleep "$PAUSE"
 status

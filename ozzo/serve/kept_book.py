@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
-from dataclasses import replace
 
 from ozzo.book import JobBook, Key
 from ozzo.commands import JobWish
-from ozzo.orders import Order
+from ozzo.orders import Order, stopped
 from ozzo.serve.state import ServeState
 from ozzo.serve.works import Processes
 
@@ -61,7 +60,7 @@ class KeptBook(JobBook):
         """A process on a lost node counts no more; its node gets the order to stop it before anything else when it is back."""
         order = self.given[key]
         self.given_up.add(key)
-        self.give(replace(order, desired=order.desired.model_copy(update={"state": JobWish.STOPPED}), reason=GIVEN_UP))
+        self.give(stopped(order, GIVEN_UP))
 
     def processes(self, job: str) -> Processes:
         """The processes of one job, under its name on the nodes."""

@@ -18,7 +18,7 @@ from ozzo.clock import AcceleratedClock
 from ozzo.commands import Acknowledgement, JobState, JobWish, NodeState, RefusalCode, Stage
 from ozzo.fleet import Agents
 from ozzo.live import NodeFleet
-from ozzo.orders import Order, running_state
+from ozzo.orders import Order, running_state, stopped
 from ozzo.sender import Sender
 from ozzo.serve.kept_book import KeptBook
 from ozzo.serve.overrides import Rules
@@ -218,7 +218,7 @@ class RestoredFleet(NodeFleet):
             command = self.state.command(acknowledgement.command)
             if command is not None and isinstance(command.desired, JobState):
                 self.state.record_acknowledgement(acknowledgement)
-                self._book.ended((command.desired.job, node), int(acknowledgement.measured.get("exit_code", -1)))
+                self._ended_by((command.desired.job, node), acknowledgement)
                 return
         known = self.state.command(acknowledgement.command)
         if known is not None and self._sender is not None and known.epoch < self._sender.epoch:
@@ -228,6 +228,14 @@ class RestoredFleet(NodeFleet):
         if known is not None and isinstance(known.desired, JobState):
             self._gone((known.desired.job, node), known.desired.state, acknowledgement)
 
+    def _ended_by(self, key: Key, told: Acknowledgement) -> None:
+        """A process has ended. One that its agent ended without our word, because it left, has not failed: it may run again."""
+        order, code = self._book.given.get(key), int(told.measured.get("exit_code", -1))
+        left = bool(told.measured.get("stopped")) and told.code is not RefusalCode.TIME_LIMIT and code != 0
+        if order is not None and left and order.desired.state is not JobWish.STOPPED:
+            self._book.give(stopped(order, "its agent left and took it along"))
+        self._book.ended(key, code)
+
     def _gone(self, key: Key, wish: JobWish, told: Acknowledgement) -> None:
         """A node that was told to stop or pause something says that it has nothing of it: it may begin from nothing elsewhere."""
         order = self._book.given.get(key)
@@ -236,7 +244,7 @@ class RestoredFleet(NodeFleet):
         if order is None or key in self._book.exits or order.desired.state is not wish or not (stopped or unknown):
             return
         if unknown:
-            self._book.give(replace(order, desired=order.desired.model_copy(update={"state": JobWish.STOPPED})))
+            self._book.give(stopped(order, "its node does not have it any more"))
         self._book.ended(key, -signal.SIGTERM)
 
     def close(self) -> None:

@@ -136,6 +136,8 @@ def as_text(told: Mapping[str, Any]) -> str:
         f"{found['clean_h']:.2f} h without a violation, {found['violations']} in all (asked for: {asked['clean_h']:g} h); "
         f"forecast error {error} (at most {asked['error_pct']:g} %)"
     )
+    if found["last_violation"]:
+        lines.append(f"last violation: {found['last_violation']}")
     lines += [f"missing for promotion: {text}" for text in told["missing_for_promotion"]]
     lines.append("counters: " + ", ".join(f"{name} {count}" for name, count in told["counters"].items()))
     lines += [f"note: {text}" for text in told["notes"]]
@@ -146,8 +148,10 @@ def as_text(told: Mapping[str, Any]) -> str:
 
 def _node_line(name: str, node: Mapping[str, Any]) -> str:
     """One line on a node."""
+    if node["age_s"] is None:
+        return f"  {name}: never heard"
     there = "there" if node["present"] else "lost, surely in failsafe" if node["failsafe_certain"] else "lost"
-    age = "never heard" if node["age_s"] is None else f"heard {node['age_s']:.0f} s ago"
+    age = f"heard {node['age_s']:.0f} s ago"
     cap = "no cap" if node["cap_kw"] is None else f"cap {node['cap_kw']:g} kW" + (" (failsafe)" if node["failsafe"] else "")
     jobs = ", ".join(f"{job.partition('/')[2]} {wish}" for job, wish in node["jobs"].items())
     return f"  {name}: {there}, {age}, {cap}" + (f": {jobs}" if jobs else "")
