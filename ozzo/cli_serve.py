@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
+import threading
 from datetime import timedelta
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from grid.errors import Finding, InputError
+from grid.errors import Finding, InputError, TransportError
 from ozzo.serve.evidence import Mode
 
 ScenarioFile = Annotated[Path, typer.Argument(metavar="SCENARIO", help="Scenario document (YAML).", show_default=False)]
@@ -89,7 +91,20 @@ def serve(
         lease_s=lease,
         certain_s=failsafe_after,
     )
-    raise typer.Exit(run(options, _say))
+    try:
+        code = run(options, _say)
+    except TransportError as error:
+        _say(f"error: {error}")
+        code = 1
+    _leave(code)
+
+
+def _leave(code: int) -> None:
+    """Leave; at once when a plan is being made: a thread in compiled code would tear the interpreter down with it."""
+    if any(thread.name in {"planner", "document"} for thread in threading.enumerate()):
+        sys.stdout.flush()
+        os._exit(code)
+    raise typer.Exit(code)
 
 
 def status(state: State = None, as_json: AsJson = False) -> None:

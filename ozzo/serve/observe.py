@@ -48,8 +48,12 @@ def empty(scenario: Scenario, slot: int) -> Observation:
     return Observation(slot, scenario.horizon.time(slot), frozenset(), (), soc_kwh, {}, {}, {})
 
 
-def observed(scenario: Scenario, twin: Observation, seen: Seen, now: datetime) -> Observation:
-    """The observation at the slot of ``twin`` (its energy, its data, and those of its jobs that are simulated)."""
+def observed(scenario: Scenario, twin: Observation, seen: Seen, now: datetime) -> tuple[Observation, frozenset[str]]:
+    """The observation at the slot of ``twin`` (its energy, its data, and those of its jobs that are simulated).
+
+    Returns:
+        What a planner is told, and the jobs that it is told are finished although they only stand aside.
+    """
     done, started = set(twin.finished & set(seen.simulated)), []
     started += [state for state in twin.started if state.job in seen.simulated]
     for job in scenario.jobs:
@@ -67,12 +71,13 @@ def observed(scenario: Scenario, twin: Observation, seen: Seen, now: datetime) -
             done.add(job.name)
     aside = _with_followers(scenario, seen.aside, done)
     known = {job.name for job in scenario.jobs}
-    return replace(
+    told = replace(
         twin,
         finished=frozenset((done | aside) & known),
         started=tuple(state for state in started if state.job not in aside | done),
-        failed_nodes=twin.failed_nodes | seen.closed_nodes,
+        failed_nodes=seen.closed_nodes,
     )
+    return told, frozenset(aside & known)
 
 
 def _with_followers(scenario: Scenario, aside: frozenset[str], done: set[str]) -> set[str]:

@@ -27,6 +27,7 @@ class Planned:
 
     Attributes:
         cause: why; scenario: that was planned; seen: the observation.
+        aside: jobs that the observation calls finished although they only stand aside.
         decision: what the controller decided; None when it failed.
         error: why it failed, or empty.
     """
@@ -34,6 +35,7 @@ class Planned:
     cause: str
     scenario: Scenario
     seen: Observation
+    aside: frozenset[str]
     decision: Decision | None
     error: str = ""
 
@@ -74,8 +76,8 @@ class Planner:
         """Begin from a plan that is in force, made in an earlier life."""
         self.controller.resume(build_problem(scenario, seen), plan, Verdict(True, plan.id, ()))
 
-    def begin(self, scenario: Scenario, cause: str, seen: Observation, now: datetime) -> None:
-        """Start to plan from what was seen.
+    def begin(self, scenario: Scenario, cause: str, seen: Observation, aside: frozenset[str], now: datetime) -> None:
+        """Start to plan from what was seen (see ``Planned``).
 
         Raises:
             RuntimeError: it is at work.
@@ -87,18 +89,18 @@ class Planner:
         self.controller.scenario = scenario
         self._world.moment, self._world.snapshot, self._world.commanded = now, seen, None
         self._result = None
-        self._thread = threading.Thread(target=self._work, args=(scenario, cause, seen), name="planner", daemon=True)
+        self._thread = threading.Thread(target=self._work, args=(scenario, cause, seen, aside), name="planner", daemon=True)
         self._thread.start()
 
-    def _work(self, scenario: Scenario, cause: str, seen: Observation) -> None:
+    def _work(self, scenario: Scenario, cause: str, seen: Observation, aside: frozenset[str]) -> None:
         try:
             decision = self.controller.replan(cause, seen.slot)
         except (OzzoError, ValueError) as error:
-            self._result = Planned(cause, scenario, seen, None, str(error) or type(error).__name__)
+            self._result = Planned(cause, scenario, seen, aside, None, str(error) or type(error).__name__)
         except Exception as error:  # noqa: BLE001 - a thread has nobody to raise to; the loop records it and goes on commanding
-            self._result = Planned(cause, scenario, seen, None, f"{type(error).__name__}: {error}")
+            self._result = Planned(cause, scenario, seen, aside, None, f"{type(error).__name__}: {error}")
         else:
-            self._result = Planned(cause, scenario, seen, decision)
+            self._result = Planned(cause, scenario, seen, aside, decision)
         finally:
             self.controller.forget()
 

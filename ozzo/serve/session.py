@@ -196,15 +196,16 @@ class Session:
         cause = "; ".join(dict.fromkeys(self._causes)) if self._causes else "time has passed"
         self._causes.clear()
         self._next_plan = now + self._parts.options.replan
-        seen = None if slot >= self.scenario.horizon.slots else self._observed(slot, now)
-        if seen is None:
+        found = None if slot >= self.scenario.horizon.slots else self._observed(slot, now)
+        if found is None:
             return
+        seen, aside = found
         self._clock.pause()
         self._planning = cause
         self._parts.say(f"{now:%Y-%m-%d %H:%M} UTC: planning ({cause[:300]})")
-        planner.begin(self._hands.scenario(self.scenario, seen), cause[:500], seen, now)
+        planner.begin(self._hands.scenario(self.scenario, seen), cause[:500], seen, aside, now)
 
-    def _observed(self, slot: int, now: datetime) -> Observation | None:
+    def _observed(self, slot: int, now: datetime) -> tuple[Observation, frozenset[str]] | None:
         twin = self._seen_by_twin(slot)
         if twin is None:
             return None
@@ -245,7 +246,7 @@ class Session:
                 "worst": decision.verdict.worst,
             }
         )
-        self._twin.follow(planned.scenario, decision.plan, planned.seen, self._clock.now())
+        self._twin.follow(planned.scenario, decision.plan, planned.seen, self._clock.now(), planned.aside)
         if self._fleet is not None:
             aside = planned.seen.finished | self._fleet.aside()  # what the planner did not plan is left as it is
             self._fleet.pursue(self._commanded(decision.plan), 0, aside)

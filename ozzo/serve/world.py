@@ -70,17 +70,28 @@ class Twin:
         self._scenario = scenario
         self.world: SimulatedWorld | None = None
         self.plan: Plan | None = None
-        self._next: tuple[Observation, Plan, Scenario] | None = None
+        self._next: tuple[Observation, Plan, Scenario, frozenset[str]] | None = None
+        self._aside: frozenset[str] = frozenset()
 
-    def follow(self, scenario: Scenario, plan: Plan, seen: Observation, now: datetime) -> None:
-        """Carry out ``plan`` from the moment of the observation on that it was made for, which may lie ahead."""
-        self._next = (seen, plan, scenario)
+    def follow(
+        self, scenario: Scenario, plan: Plan, seen: Observation, now: datetime, aside: frozenset[str] = frozenset()
+    ) -> None:
+        """Carry out ``plan`` from the moment of the observation on that it was made for, which may lie ahead.
+
+        Args:
+            scenario: with every event.
+            plan: the plan.
+            seen: the observation.
+            now: instant of now.
+            aside: jobs that the observation calls finished although they only stand aside.
+        """
+        self._next = (seen, plan, scenario, aside)
         self.advance(now)
 
     def advance(self, now: datetime) -> None:
         """Let its time pass until ``now``, not beyond the end of the horizon."""
         if self._next is not None and now >= self._next[0].moment:
-            seen, plan, scenario = self._next
+            seen, plan, scenario, self._aside = self._next
             self._next = None
             self._scenario, self.plan = scenario, plan
             world = SimulatedWorld(scenario, seed=scenario.seed, stressed=False, observation=seen)
@@ -93,19 +104,20 @@ class Twin:
         """What it foresees for ``slot``; None before the first plan, or when it follows another document."""
         if self.world is None or self._scenario.horizon != scenario.horizon:
             return None
-        return self.world.observe(slot)
+        seen = self.world.observe(slot)
+        return replace(seen, finished=seen.finished - self._aside)
 
     def announce(self, events: tuple[CapacityEvent, ...]) -> None:
         """Let its sites know of events."""
         if self.world is not None:
             self.world.announce(events)
         if self._next is not None:
-            seen, plan, scenario = self._next
-            self._next = (seen, plan, replace(scenario, events=events))
+            seen, plan, scenario, aside = self._next
+            self._next = (seen, plan, replace(scenario, events=events), aside)
 
     def finished(self) -> frozenset[str]:
         """Jobs that it has done."""
-        return self.world.finished() if self.world is not None else frozenset()
+        return self.world.finished() - self._aside if self.world is not None else frozenset()
 
     def limit_kw(self, site: str, start: datetime) -> float:
         """Highest import of a site in the slot that begins at ``start``, kW."""

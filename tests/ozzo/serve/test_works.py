@@ -76,8 +76,9 @@ def test_the_controller_sees_jobs_as_nodes_tell_them() -> None:
         "render": Work(Stage.PAUSED, ("hall.rack-0", "hall.rack-1"), 3600.0),
     }
     pending = (Order(now, "hall.rack-3", order("backup", "hall.rack-3").desired, "", "plan", now + HOUR),)
-    seen = observed(SCENARIO, empty(SCENARIO, slot), Seen(works, pending, frozenset({"render"})), now)
+    seen, aside = observed(SCENARIO, empty(SCENARIO, slot), Seen(works, pending, frozenset({"render"})), now)
     assert seen.finished == {names[0], "render"} | ({"backup"} if hour["backup"] <= 1 else set())
+    assert aside == {"render"}
     states = {state.job: state for state in seen.started}
     assert states["train"].remaining_slots == hour["train"] - 2
     assert (states["train"].site, states["train"].nodes, states["train"].running) == ("hall", ("hall.rack-2",), True)
@@ -87,7 +88,7 @@ def test_what_comes_after_a_job_that_is_aside_waits_too() -> None:
     """A planner must not take a job that is aside for done and start its followers."""
     jobs = (job("first"), replace(job("second"), after=("first",)), replace(job("third"), after=("second",)))
     chained = small_scenario(jobs=jobs)
-    seen = observed(chained, empty(chained, 1), Seen({}, (), frozenset({"first"})), START)
+    seen, _ = observed(chained, empty(chained, 1), Seen({}, (), frozenset({"first"})), START)
     assert seen.finished == {"first", "second", "third"}
 
 
@@ -98,7 +99,7 @@ def test_a_job_that_lives_is_never_forgotten(slot: int, worked_h: float, now_h: 
     if SCENARIO.horizon.time(slot) < now:
         return
     work = Work(Stage.RUNNING, ("hall.rack-2",), worked_h * 3600.0, now)
-    seen = observed(SCENARIO, empty(SCENARIO, slot), Seen({"train": work}), now)
+    seen, _ = observed(SCENARIO, empty(SCENARIO, slot), Seen({"train": work}), now)
     left = [state.remaining_slots for state in seen.started if state.job == "train"]
     asked_h = next(item for item in SCENARIO.jobs if item.name == "train").duration / HOUR
     ends = worked_h < asked_h and worked_h + (SCENARIO.horizon.time(slot) - now) / HOUR >= asked_h - 0.1
@@ -107,6 +108,6 @@ def test_a_job_that_lives_is_never_forgotten(slot: int, worked_h: float, now_h: 
 
 def test_an_observation_survives_json() -> None:
     """What the last life saw is what the next begins with."""
-    seen = observed(SCENARIO, empty(SCENARIO, 3), Seen({"train": Work(Stage.RUNNING, ("hall.rack-2",), 0.0, START)}), START)
+    seen, _ = observed(SCENARIO, empty(SCENARIO, 3), Seen({"train": Work(Stage.RUNNING, ("hall.rack-2",), 0.0, START)}), START)
     again = observation_from_dict(json.loads(json.dumps(observation_to_dict(seen))), SCENARIO, 3)
     assert again == seen
