@@ -239,9 +239,9 @@ class RestoredFleet(NodeFleet):
     def _gone(self, key: Key, wish: JobWish, told: Acknowledgement) -> None:
         """A node that was told to stop or pause something says that it has nothing of it: it may begin from nothing elsewhere."""
         order = self._book.given.get(key)
-        stopped = wish is JobWish.STOPPED and told.stage is Stage.APPLIED and not told.measured.get("running")
+        is_gone = wish is JobWish.STOPPED and told.stage is Stage.APPLIED and not told.measured.get("running")
         unknown = wish is JobWish.PAUSED and told.code is RefusalCode.UNKNOWN_JOB
-        if order is None or key in self._book.exits or order.desired.state is not wish or not (stopped or unknown):
+        if order is None or key in self._book.exits or order.desired.state is not wish or not (is_gone or unknown):
             return
         if unknown:
             self._book.give(stopped(order, "its node does not have it any more"))

@@ -71,7 +71,7 @@ def _plan(kept: Mapping[str, Any], now: datetime) -> dict[str, Any]:
 def _jobs(state: ServeState, kept: Mapping[str, Any] | None, told: Mapping[str, Any]) -> dict[str, Any]:
     """Every job of the inventory by its stage; ``waiting`` has not begun, ``dropped`` the plan leaves out."""
     works = state.works()
-    simulated = set(told.get("simulated_done", ())) if told.get("transport", "").startswith("none") else set()
+    simulated = set() if mode_of(state) is Mode.LIVE else set(told.get("simulated_done", ()))
     dropped = {item["name"] for item in kept["plan"]["dropped"]} if kept is not None else set()
     stages: dict[str, list[str]] = {}
     for job in (state.fact("inventory") or {}).get("job", []):

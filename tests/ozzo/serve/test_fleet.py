@@ -219,6 +219,19 @@ def test_what_an_agent_ends_when_it_leaves_may_run_again(rig: Rig) -> None:
         assert "train" not in fleet.aside()
 
 
+def test_a_paused_job_that_its_node_has_lost_is_free(rig: Rig) -> None:
+    """The node comes back without the job that was paused there: it is not waited for, and may begin from nothing."""
+    plan = plan_of(Run("train", "hall", 0, 1, ("hall.rack-2",)), Run("train", "hall", 22, 24, ("hall.rack-2",)))
+    with rig.fleet() as fleet:
+        fleet.pursue(plan, 0, ())
+        until(fleet, lambda: rig.runs("train", "hall.rack-2", running=False), "the pause of train")
+        rig.agents.lose("hall.rack-2")
+        until(fleet, lambda: "hall.rack-2" in fleet.closed_nodes(), "the loss of the node")
+        rig.agents.bring_back("hall.rack-2")
+        until(fleet, lambda: stage(fleet, "train") is WorkStage.STOPPED, "the word of the node")
+        assert "train" not in fleet.aside()
+
+
 def test_no_start_beyond_the_width_of_a_job(rig: Rig) -> None:
     """A plan that moves a job: the new process starts when the old one has ended, never beside it."""
     with rig.fleet() as fleet:
