@@ -145,7 +145,7 @@ class StandingFleet(RestoredFleet):
         done = self.works[name].stage in OVER if name in self.works else False
         if done or processes.stage() in OVER:
             return False
-        if order.key in self._kept.given_up or not self.views()[order.node].present:
+        if order.key in self._kept.given_up or not self._presence.present(order.node, self._silent):
             self.wishes.append(f"job {name} cannot start on {order.node}")
             self._journal.append("withheld", datetime.now(UTC), {"job": name, "node": order.node, "why": "the node is away"})
             return False

@@ -17,6 +17,7 @@ from ozzo.orders import Order
 from ozzo.serve.works import OVER, Stage, Work
 from scheduler.quantiles import planned_slots
 from scheduler.scenario import Scenario
+from scheduler.workload import Job
 from scheduler.world import JobState, Observation
 
 LATE_SLOTS = 0.1
@@ -54,19 +55,19 @@ def observed(scenario: Scenario, twin: Observation, seen: Seen, now: datetime) -
     Returns:
         What a planner is told, and the jobs that it is told are finished although they only stand aside.
     """
-    done, started = set(twin.finished & set(seen.simulated)), []
-    started += [state for state in twin.started if state.job in seen.simulated]
+    simulated, coming_of = frozenset(seen.simulated), _by_job(order for order in seen.pending if order.due < twin.moment)
+    done, started = set(twin.finished & simulated), [state for state in twin.started if state.job in simulated]
+    homes = {node: site.name for site in scenario.sites for node in site.node_names()}
     for job in scenario.jobs:
-        work = seen.works.get(job.name)
-        coming = [order for order in seen.pending if order.desired.job == job.name and order.due < twin.moment]
-        if job.name in seen.simulated and not coming:
+        work, coming = seen.works.get(job.name), coming_of.get(job.name, [])
+        if job.name in simulated and not coming:
             continue
         if work is not None and work.stage in OVER:
             done.add(job.name)
             continue
-        state = _foreseen(scenario, job.name, work, coming, twin.moment, now)
+        state = _foreseen(scenario, job, work, coming, twin.moment, now)
         if state is not None and state.remaining_slots > 0:
-            started.append(state)
+            started.append(replace(state, site=homes[state.nodes[0]]))
         elif state is not None:
             done.add(job.name)
     aside = _with_followers(scenario, seen.aside, done)
@@ -88,11 +89,18 @@ def _with_followers(scenario: Scenario, aside: frozenset[str], done: set[str]) -
     return found
 
 
+def _by_job(orders: Iterable[Order]) -> dict[str, list[Order]]:
+    """Orders by the job that they are about."""
+    found: dict[str, list[Order]] = {}
+    for order in orders:
+        found.setdefault(order.desired.job, []).append(order)
+    return found
+
+
 def _foreseen(
-    scenario: Scenario, name: str, work: Work | None, coming: list[Order], moment: datetime, now: datetime
+    scenario: Scenario, job: Job, work: Work | None, coming: list[Order], moment: datetime, now: datetime
 ) -> JobState | None:
-    """State of a job at ``moment``; None when it will not have begun; 0 slots left when it will have ended."""
-    job = next(job for job in scenario.jobs if job.name == name)
+    """State of a job at ``moment``, without its site; None when it will not have begun; 0 slots left when it will have ended."""
     step_s = scenario.horizon.step_s
     if work is not None and work.stage in {Stage.STOPPED, Stage.ENDING}:
         work = None
@@ -110,13 +118,7 @@ def _foreseen(
     worked_s += max(0.0, (moment - at).total_seconds()) if running else 0.0
     left = math.ceil((planned_slots(scenario, job) * step_s - worked_s) / step_s - LATE_SLOTS)
     over = left <= 0 and not alive_now and (until is None or until <= moment)
-    site = _site_of(scenario, nodes)
-    return JobState(name, site, nodes, 0 if over else max(1, left), running)
-
-
-def _site_of(scenario: Scenario, nodes: tuple[str, ...]) -> str:
-    """Site of the first of ``nodes``."""
-    return next(site.name for site in scenario.sites if nodes[0] in site.node_names())
+    return JobState(job.name, "", nodes, 0 if over else max(1, left), running)
 
 
 def observation_to_dict(seen: Observation) -> dict[str, Any]:

@@ -49,6 +49,12 @@ class Presence:
         if answers:
             self.answered.add(node)
 
+    def present(self, node: str, silent: Collection[str]) -> bool:
+        """True for a node that has answered this controller and speaks."""
+        heard_s = self._heard_s.get(node)
+        quiet = heard_s is None or self._monotonic() - heard_s >= SILENT_S
+        return node in self.answered and node not in silent and not quiet
+
     def views(self, silent: Collection[str], states: Mapping[str, NodeState]) -> dict[str, NodeView]:
         """What is known of each node now.
 
@@ -60,7 +66,7 @@ class Presence:
         for name in self._nodes:
             heard_s = self._heard_s.get(name)
             quiet_s = now - (heard_s if heard_s is not None else self._began_s)
-            present = name in self.answered and name not in silent and quiet_s < SILENT_S
+            present = self.present(name, silent)
             age_s = None if heard_s is None else quiet_s
             found[name] = NodeView(name, present, age_s, not present and quiet_s >= self._certain_s, states.get(name))
         return found

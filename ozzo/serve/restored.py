@@ -75,7 +75,8 @@ class RestoredFleet(NodeFleet):
         self._full_kw = dict(self._peak_kw)
         self._presence = Presence(self._peak_kw, certain_s)
         self._restored = set(self._peak_kw)
-        self._looked_s = 0.0
+        self._looked_s, self._accounted = 0.0, -1
+        self._started = state.started()
         self._was_present: set[str] = set()
         self.rules = Rules()
         self.wishes: list[str] = []
@@ -127,7 +128,7 @@ class RestoredFleet(NodeFleet):
 
     def _settle_birth(self, state: NodeState) -> None:
         mine = self._brief.run
-        found = reconcile(state, self._book.given, self._book.exits, started=self.state.started(), mine=mine)
+        found = reconcile(state, self._book.given, self._book.exits, started=self._started, mine=mine)
         self._journal.append(
             "reconciled",
             datetime.now(UTC),
@@ -193,6 +194,9 @@ class RestoredFleet(NodeFleet):
 
     def _account(self) -> None:
         """Bring ``works`` up to date, and count what ran more often than it should."""
+        if self._accounted == self._kept.version:
+            return
+        self._accounted = self._kept.version
         now = self._clock.now()
         for name, processes in self.processes().items():
             before = self.works.get(name)
