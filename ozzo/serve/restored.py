@@ -26,6 +26,7 @@ from ozzo.serve.presence import CERTAIN_S, NodeView, Presence
 from ozzo.serve.reconcile import Reconciled, reconcile
 from ozzo.serve.state import ServeState
 from ozzo.serve.works import Processes, Work, after, work_from_dict, work_to_dict
+from ozzo.serve.works import Stage as WorkStage
 from scheduler.scenario import Scenario
 
 MEET_S = 5.0
@@ -117,6 +118,22 @@ class RestoredFleet(NodeFleet):
         if state.event == "death" or node not in self._peak_kw:
             return
         self._presence.heard(node, answers=self._sender is not None and state.epoch == self._sender.epoch)
+        self._note_held(state)
+
+    def _note_held(self, state: NodeState) -> None:
+        """A job that its node's cap holds still does not get on: its time stops until no node of it holds it any more."""
+        now = self._clock.now()
+        for job in state.jobs:
+            name = job.removeprefix(self._brief.run)
+            work = self.works.get(name)
+            if work is None or work.stage is not WorkStage.RUNNING or not job.startswith(self._brief.run):
+                continue
+            last = (self.states.get(node) for node in work.nodes)
+            held = any(job in said.held for said in last if said is not None)
+            if held is (work.since is None):
+                continue
+            self.works[name] = replace(work, worked_s=work.worked_at(now), since=None if held else now)
+            self.state.keep_work(name, work_to_dict(self.works[name]))
 
     def _reconcile(self, voice: Sender, state: NodeState) -> None:
         """As for any fleet; the first word of each node in this life settles what earlier lives had ordered there."""

@@ -297,3 +297,20 @@ def test_a_controller_without_its_lease_says_nothing(rig: Rig) -> None:
             fleet._voice.greet()
         assert fleet.retired == "its lease is over"
         assert all(item.stage is not Stage.REFUSED for item in rig.state.acknowledgements())
+
+
+def test_a_job_that_its_cap_holds_does_not_get_on(rig: Rig) -> None:
+    """A cap by hand below the job's power: the node says that it is held, and its time stops until the cap is gone."""
+    cap = Override(1, Target.NODE, "hall.rack-2", Action.CAP, 0.2, "hot", "me", datetime.now(UTC))
+    with rig.fleet() as fleet:
+        fleet.pursue(plan_of(Run("train", "hall", 0, 20, ("hall.rack-2",))), 0, ())
+        until(fleet, lambda: rig.runs("train", "hall.rack-2"), "the start of train")
+        fleet.look()
+        assert fleet.works["train"].since is not None
+        fleet.rule(Rules((cap,), places_of(SCENARIO)), lambda *_: None)
+        until(fleet, lambda: fleet.works["train"].since is None, "the word of the node that holds it")
+        assert stage(fleet, "train") is WorkStage.RUNNING
+        worked_s = fleet.works["train"].worked_s
+        assert fleet.works["train"].worked_at(rig.clock.now()) == worked_s
+        fleet.rule(Rules((), places_of(SCENARIO)), lambda *_: None)
+        until(fleet, lambda: fleet.works["train"].since is not None, "the word of the node that lets it go")
