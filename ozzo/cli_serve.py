@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import sqlite3
 import sys
 import threading
 from datetime import timedelta
@@ -57,6 +58,7 @@ def serve(
     once: Annotated[bool, typer.Option("--once", help="Leave at the end of the horizon.")] = False,
     repeat: Annotated[bool, typer.Option("--repeat", help="Begin the horizon again at its end (for trials).")] = False,
     port: Annotated[int, typer.Option(help="Loopback port of the event endpoint; 0 takes a free one.", min=0, max=65535)] = 0,
+    page: Annotated[bool, typer.Option("--page", help="Show the status as a page on that port (password: the token).")] = False,
     need_rehearsals: Annotated[int, typer.Option(help="A promotion asks for so many passed rehearsals.", min=0)] = 20,
     need_hours: Annotated[float, typer.Option(help="... for so many hours without a violation.", min=0)] = 24.0,
     need_error: Annotated[
@@ -87,6 +89,7 @@ def serve(
         once=once,
         repeat=repeat,
         port=port,
+        page=page,
         thresholds=Thresholds(need_rehearsals, need_hours, need_error),
         lease_s=lease,
         certain_s=failsafe_after,
@@ -95,6 +98,9 @@ def serve(
         code = run(options, _say)
     except TransportError as error:
         _say(f"error: {error}")
+        code = 1
+    except sqlite3.Error as error:  # such as a full disk: what cannot be kept must not be commanded
+        _say(f"error: the state cannot be read or written ({error}); nodes fall back to their failsafe when their lease is over")
         code = 1
     _leave(code)
 

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import fcntl
 import os
+import sqlite3
 import threading
 import time
 from collections.abc import Callable
@@ -100,7 +101,11 @@ class Leadership:
 
     def _renew_on(self, on_loss: Callable[[str], None]) -> None:
         while not self._over.wait(self._lease_s / 5):
-            if self.renew():
+            try:
+                self.renew()
+            except sqlite3.Error as error:
+                self.lost = f"the state cannot be written ({error}): this controller falls silent and leaves"
+            if self.lost:
                 on_loss(self.lost)
                 return
 

@@ -27,6 +27,8 @@ from ozzo.serve.planner import Planner
 from ozzo.serve.promotion import initial_mode
 from ozzo.serve.session import Parts, Session
 from ozzo.serve.state import FILE, ServeState
+from ozzo.serve.status import status
+from ozzo.serve.status_page import page_html
 from ozzo.serve.world import Limited, Twin, no_fast_path
 from ozzo.web.events import EventServer
 from scheduler.document import load_scenario
@@ -202,7 +204,10 @@ class Lives:
 
         fleet = self._fleet(mode, scenario, clock)
         try:
-            with EventServer(self._folder, port=self._options.port, check=check) as server:
+            page = (lambda: page_html(status(self._folder))) if self._options.page else None
+            with EventServer(self._folder, port=self._options.port, check=check, page=page) as server:
+                if page is not None:
+                    self._say(f"page: {server.url} (any user; the password is the token in {server.token_file})")
                 self._say(f"{mode}: POST OpenADR events to {server.url}/events (bearer token in {server.token_file})")
                 self._state.append("session", datetime.now(UTC), {"mode": str(mode), "epoch": self._state.epoch()})
                 session = Session(

@@ -33,7 +33,7 @@ class ServeOptions:
         broker, password_file, ca_file: of agents that are there already; None: broker and agents of its own.
         standby: wait for the end of another controller's lease.
         once: leave at the end of the horizon; repeat: begin it again there.
-        port: loopback port of the door for events, 0 for a free one; page: also the page, on the same port.
+        port: loopback port of the door for events, 0 for a free one; page: show the status there too.
         thresholds: what a promotion asks for.
         lease_s: of this controller; certain_s: wall seconds after which a silent node is surely in failsafe.
     """
@@ -52,6 +52,7 @@ class ServeOptions:
     once: bool = False
     repeat: bool = False
     port: int = 0
+    page: bool = False
     thresholds: Thresholds = field(default_factory=Thresholds)
     lease_s: float = LEASE_S
     certain_s: float = CERTAIN_S

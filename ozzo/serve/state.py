@@ -7,7 +7,6 @@ Everything is written before it is acted upon: an order before its command, an e
 from __future__ import annotations
 
 import json
-import sqlite3
 from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -289,8 +288,3 @@ def order_from_dict(value: Mapping[str, Any]) -> Order:
         value["plan_id"],
         datetime.fromisoformat(value["until"]),
     )
-
-
-def state_error(error: sqlite3.Error, folder: Path) -> InputError:
-    """The error for a state that cannot be used."""
-    return InputError([Finding(str(folder), None, "", str(error), "a state that can be read and written")])

@@ -41,7 +41,7 @@ def options(tmp_path: Path, *, mode: Mode | None = None, standby: bool = False, 
     if not document.exists():
         shutil.copyfile(ROOT / "configs" / "minimal.yaml", document)
     how = ServeOptions(document, tmp_path / "state", replan=timedelta(hours=12), day_seconds=8.0, once=True)
-    return replace(how, mode=mode, standby=standby, repeat=repeat)
+    return replace(how, mode=mode, standby=standby, repeat=repeat, page=True)
 
 
 class Life:
@@ -85,11 +85,17 @@ def test_a_shadow_serves_a_day_and_gathers_evidence(tmp_path: Path) -> None:
     life = Life(how)
     found = life.wait_for(r"POST OpenADR events to (\S+)/events")
     life.wait_for("is in force")
-    assert "is in force" in override(tmp_path / "state", Target.JOB, "render", "stop", None, "a test")
-    life.wait_for(r"by hand: job render stop: a test")
+    assert "is in force" in override(tmp_path / "state", Target.JOB, "render", "stop", None, "a <test>")
+    life.wait_for(r"by hand: job render stop: a <test>")
     token = (tmp_path / "state" / "events.token").read_text().strip()
     answer = httpx.post(f"{found.group(1)}/events", json=CALL, headers={"Authorization": f"Bearer {token}"}, timeout=10)
     assert answer.status_code == 201, answer.text
+    assert httpx.get(found.group(1), timeout=10).headers["WWW-Authenticate"] == 'Basic realm="ozzo"'
+    assert httpx.get(found.group(1), auth=("me", "wrong"), timeout=10).status_code == 401
+    page = httpx.get(found.group(1), auth=("me", token), timeout=10)
+    assert page.status_code == 200
+    assert "job render" in page.text
+    assert "a &lt;test&gt;" in page.text  # a reason is text, whatever stands in it
     life.wait_for(r"planning .*event evening/0 at hall")
     assert life.limits == [("hall", 1.0, "event evening/0")]
     assert life.end() == 0

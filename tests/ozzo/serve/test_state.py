@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sqlite3
 import subprocess
 import sys
 import threading
@@ -214,3 +215,18 @@ def test_wishes_of_the_book_are_those_of_its_orders(tmp_path: Path) -> None:
         book.give_up((JOBS[0], NODES[0]))
         assert book.given[JOBS[0], NODES[0]].desired.state is JobWish.STOPPED
         assert book.processes(JOBS[0]).alive() == {}
+
+
+def test_a_leader_that_cannot_write_falls_silent(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A full disk (the error is made by the test): it is told in words, and nothing is said any more."""
+
+    def full(*_: object) -> bool:
+        raise sqlite3.OperationalError("database or disk is full")
+
+    lead, told = Leadership(tmp_path, 2.0), list[str]()
+    assert lead.take()
+    monkeypatch.setattr(ServeState, "hold", full)
+    lead.keep(told.append)
+    eventually(lambda: bool(told), "the word of the leader")
+    assert "disk is full" in lead.check()
+    lead.close()
