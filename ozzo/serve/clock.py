@@ -43,7 +43,8 @@ def clock_for(
         scenario: with its horizon.
         day_seconds: wall seconds that 24 hours take; None: real time where the horizon holds the present, else scenario
             time from the horizon's start on at the pace of real time.
-        kept: ``instant`` and ``wall`` of the clock of an earlier life; time has passed since, at the pace of now.
+        kept: ``instant``, ``wall`` and start of the ``horizon`` of the clock of an earlier life; time has passed since, at the
+            pace of now. It counts for the same horizon, and for another that holds the instant.
         wall: wall clock.
 
     Returns:
@@ -53,9 +54,12 @@ def clock_for(
     if day_seconds is None and scenario.horizon.start <= now < scenario.horizon.end:
         return WallClock(wall)
     speed = 1.0 if day_seconds is None else 86400.0 / day_seconds
-    if kept is not None and kept.get("horizon") == scenario.horizon.start.isoformat():
+    if kept is not None:
         gone_s = max(0.0, (now - datetime.fromisoformat(kept["wall"])).total_seconds())
-        return AcceleratedClock(datetime.fromisoformat(kept["instant"]) + timedelta(seconds=gone_s * speed), speed)
+        instant = datetime.fromisoformat(kept["instant"]) + timedelta(seconds=gone_s * speed)
+        same = kept["horizon"] == scenario.horizon.start.isoformat()
+        if same or scenario.horizon.start <= instant < scenario.horizon.end:
+            return AcceleratedClock(instant, speed)
     clock = AcceleratedClock(scenario.horizon.start, speed)
     clock.pause()
     return clock

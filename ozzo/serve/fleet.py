@@ -80,7 +80,12 @@ class StandingFleet(RestoredFleet):
             for node, order in processes.alive().items():
                 wish = self.rules.wish(name, node, order.desired.state)
                 planned = order.desired.state is not JobWish.STOPPED
-                if not views[node].present or not planned or (wish is not JobWish.RUNNING and self.rules.ordered(name, node)):
+                if (
+                    node not in views
+                    or not views[node].present
+                    or not planned
+                    or (wish is not JobWish.RUNNING and self.rules.ordered(name, node))
+                ):
                     held.add(name)
         return frozenset(held)
 

@@ -161,7 +161,8 @@ class Lives:
                 self._say(f"the mode is {mode} now")
             elif ended == "nodes":
                 self._state.keep_facts(inventory=inventory(self._scenario))
-                clock = self._clock()
+                horizon = self._scenario.horizon
+                clock = clock if horizon.start <= clock.now() < horizon.end else self._clock()
             elif self._options.once:
                 return self._result()
             else:

@@ -16,6 +16,7 @@ from typing import Any
 from grid.errors import InputError, TransportError
 from grid.response.event import CapacityEvent
 from ozzo.clock import AcceleratedClock
+from ozzo.serve.clock import WallClock
 from ozzo.serve.documents import Document
 from ozzo.serve.evidence import Mode
 from ozzo.serve.fleet import StandingFleet
@@ -96,6 +97,7 @@ class Session:
         self._told_s = self._pruned_s = 0.0
         self._planned_s = -CALM_S
         self._planning = ""
+        self._coming: Scenario | None = None
         self.notes: list[str] = []
 
     # ---- the rounds ------------------------------------------------------------------------------------------------
@@ -133,8 +135,7 @@ class Session:
             planned = self._parts.planner.fetch()
             if planned is not None:
                 self._take(planned)
-            document = self._parts.document.look()
-            if document is not None and self._adopt(document):
+            if self._take_document():
                 return "nodes"
             if self._over():
                 return "over"
@@ -296,8 +297,25 @@ class Session:
 
     # ---- documents and ends ----------------------------------------------------------------------------------------
 
+    def _take_document(self) -> bool:
+        """Serve a new document once its horizon has begun, or ours is over; True when the session must begin anew for it."""
+        found = self._parts.document.look()
+        now = self._clock.now()
+        if found is not None and found.horizon.end <= now:
+            self._note(f"The horizon of the new document was over at {found.horizon.end:%Y-%m-%d %H:%M} UTC; it is not served.")
+        elif found is not None:
+            self._coming = found
+            if found.horizon.start > now:
+                self._parts.say(f"a new document is there; its horizon begins at {found.horizon.start:%Y-%m-%d %H:%M} UTC")
+        coming = self._coming
+        over = now >= self.scenario.horizon.end and not isinstance(self._clock, WallClock)
+        if coming is None or self._parts.planner.busy or not (coming.horizon.start <= now or over):
+            return False
+        self._coming = None
+        return self._adopt(coming)
+
     def _adopt(self, scenario: Scenario) -> bool:
-        """Serve a new document from now on; True when the session must begin anew for it (other nodes, another horizon)."""
+        """Serve another document from now on; True when it has other sites or another horizon."""
         self._state.append("document", datetime.now(UTC), {"digest": self._parts.document.digest})
         self._parts.say("the document has changed")
         old, self.scenario = self.scenario, scenario

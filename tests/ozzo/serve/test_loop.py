@@ -11,6 +11,7 @@ from datetime import timedelta
 from pathlib import Path
 
 import httpx
+import pytest
 
 from grid.errors import InputError, TransportError
 from ozzo.serve.by_hand import override
@@ -113,6 +114,40 @@ def test_a_shadow_serves_a_day_and_gathers_evidence(tmp_path: Path) -> None:
         assert state.commands() == ()
         assert [entry.payload["cause"] for entry in state.entries("fast_path")] == ["event evening/0"]
         assert {"plan", "verdict", "commanded", "session", "overrides"} <= {entry.kind for entry in state.entries()}
+
+
+def test_the_day_goes_on_with_the_next_document(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A faulty document is told and does not count; one with a later horizon is served when its time comes, with what was seen.
+
+    A job that was done stays done under its name, a new one is planned, and scenario time goes on without a jump.
+    """
+    monkeypatch.setattr("ozzo.serve.documents.LOOK_S", 0.1)
+    how = options(tmp_path)
+    text = how.scenario.read_text()
+    life = Life(how)
+    life.wait_for("is in force")
+    how.scenario.write_text(text.replace("hours: 24", "hours: -1"))
+    eventually(lambda: status(tmp_path / "state")["document_refused"] != "", "the word on the faulty document")
+    later = text.replace("start: 2022-07-01T00:00, hours: 24", "start: 2022-07-01T18:00, hours: 8")
+    later = re.sub(r"(?m)^    - {name: render.*$", "    - {name: another, duration_minutes: 60, cores: 16}", later)
+    how.scenario.write_text(later.replace("duration_minutes: 6 h", "duration_minutes: 2 h"))
+    life.wait_for("a new document is there; its horizon begins at 2022-07-01 16:00 UTC")
+    life.wait_for("the document has changed")
+    assert life.end() == 0
+    told = status(tmp_path / "state")
+    assert set(told["jobs"]["names"]["simulated_done"]) == {"index", "train", "another"}
+    assert "index" not in [run["job"] for run in _plan(tmp_path)["runs"]]  # it was done before, under its name
+    with ServeState.there(tmp_path / "state") as state:
+        starts = [slot.start for slot in state.slots()]
+        sessions = state.entries("session")
+    assert starts == sorted(starts)
+    assert len(sessions) == 2
+
+
+def _plan(tmp_path: Path) -> dict[str, list[dict[str, str]]]:
+    with ServeState.there(tmp_path / "state") as state:
+        found: dict[str, list[dict[str, str]]] = state.fact("plan")["plan"]
+    return found
 
 
 def test_what_is_refused_before_anything_is_started(tmp_path: Path) -> None:

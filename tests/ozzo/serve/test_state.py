@@ -156,7 +156,9 @@ def test_the_clock_goes_on_between_two_lives() -> None:
     assert (fresh.paused, fresh.speed) == (True, 1.0)
     assert fresh.now() - START < timedelta(seconds=1)
     other = clock_for(scenario, 1440.0, kept | {"horizon": "another"}, lambda: wall[0])
-    assert other.paused
+    assert not other.paused  # another document, whose horizon holds the instant: time goes on
+    far = kept | {"horizon": "another", "instant": (START - timedelta(days=9)).isoformat()}
+    assert clock_for(scenario, 1440.0, far, lambda: wall[0]).paused
     wall[0] = START + timedelta(hours=5)
     real = clock_for(scenario, None, kept, lambda: wall[0])
     assert isinstance(real, WallClock)
