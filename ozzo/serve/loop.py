@@ -23,9 +23,10 @@ from ozzo.serve.evidence import Mode
 from ozzo.serve.fleet import StandingFleet
 from ozzo.serve.leader import Leadership
 from ozzo.serve.options import COMMAND_LINE, STATES, ServeOptions, option_findings
+from ozzo.serve.parts import Parts
 from ozzo.serve.planner import Planner
 from ozzo.serve.promotion import initial_mode
-from ozzo.serve.session import Parts, Session
+from ozzo.serve.session import Session
 from ozzo.serve.state import FILE, ServeState
 from ozzo.serve.status import status
 from ozzo.serve.status_page import page_html

@@ -6,29 +6,20 @@ changed: nodes, overrides, events, the document, the end of a slot, a plan that 
 
 from __future__ import annotations
 
-import threading
 import time
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
-from typing import Any
 
 from grid.errors import InputError, TransportError
 from grid.response.event import CapacityEvent
-from ozzo.clock import AcceleratedClock
 from ozzo.serve.clock import WallClock
-from ozzo.serve.documents import Document
 from ozzo.serve.evidence import Mode
-from ozzo.serve.fleet import StandingFleet
 from ozzo.serve.hands import Hands
 from ozzo.serve.observe import Seen, empty, observation_from_dict, observed
-from ozzo.serve.options import ServeOptions
-from ozzo.serve.planner import Planned, Planner
+from ozzo.serve.parts import Parts
+from ozzo.serve.planner import Planned
 from ozzo.serve.settling import Settling
-from ozzo.serve.state import ServeState
 from ozzo.serve.telling import clock_to_dict, status_of
-from ozzo.serve.world import Limited, Twin, no_fast_path
-from ozzo.web.events import EventInbox
 from scheduler.plan import Plan
 from scheduler.plan_json import plan_from_dict, plan_to_dict
 from scheduler.scenario import Scenario
@@ -42,39 +33,6 @@ CALM_S = 2.0
 """Wall seconds from one plan to the next that news may ask for."""
 PRUNE_S = 3600.0
 """Wall seconds between two clean-ups of the journal."""
-
-
-@dataclass
-class Parts:
-    """What a session works with.
-
-    Attributes:
-        options: how to serve; mode: of this session.
-        scenario: with the events known so far; document: where it comes from.
-        state: keeps everything; clock: scenario time.
-        fleet: nodes, None in a shadow; planner: makes plans; twin: meters.
-        inbox: events that were posted; lost: why this controller may not speak, or empty.
-        stop: set it to leave.
-        say: takes a line for people.
-        on_limit: answers a sudden limit at once (see ``ozzo.serve.world.Limited``).
-    """
-
-    options: ServeOptions
-    mode: Mode
-    scenario: Scenario
-    document: Document
-    state: ServeState
-    clock: AcceleratedClock
-    fleet: StandingFleet | None
-    planner: Planner
-    twin: Twin
-    inbox: EventInbox
-    lost: Callable[[], str]
-    stop: threading.Event
-    say: Callable[[str], None]
-    understood: Callable[[Scenario, Mapping[str, Any], datetime], tuple[CapacityEvent, ...]]
-    on_limit: Limited = no_fast_path
-    causes: list[str] = field(default_factory=list)
 
 
 class Session:
@@ -283,7 +241,11 @@ class Session:
             self._know(events)
             for event in events:
                 self._state.append("event", now, {"name": event.name, "site": event.site, "limit_kw": event.limit_kw})
-                self._limited(event.site, event.limit_kw, f"event {event.name}")
+                planning = self.scenario.planning
+                if event.start <= now + planning.lead_slots * self.scenario.horizon.step:  # before a plan could change anything
+                    self._limited(event.site, event.limit_kw, f"event {event.name}")
+                else:
+                    self._causes.append(f"event {event.name} at {event.site}")
 
     def _know(self, events: tuple[CapacityEvent, ...]) -> None:
         self.scenario = replace(self.scenario, events=self.scenario.events + events)

@@ -31,8 +31,8 @@ CALL = {
     "eventName": "evening",
     "targets": ["hall"],
     "payloadDescriptors": [{"objectType": "EVENT_PAYLOAD_DESCRIPTOR", "payloadType": "IMPORT_CAPACITY_LIMIT", "units": "KW"}],
-    "intervalPeriod": {"start": "2022-07-01T18:00:00Z", "duration": "PT1H"},
-    "intervals": [{"id": 0, "payloads": [{"type": "IMPORT_CAPACITY_LIMIT", "values": [1.0]}]}],
+    "intervalPeriod": {"start": "2022-06-30T22:00:00Z", "duration": "PT20H"},
+    "intervals": [{"id": 0, "payloads": [{"type": "IMPORT_CAPACITY_LIMIT", "values": [2.5]}]}],
 }
 
 
@@ -98,7 +98,7 @@ def test_a_shadow_serves_a_day_and_gathers_evidence(tmp_path: Path) -> None:
     assert "job render" in page.text
     assert "a &lt;test&gt;" in page.text  # a reason is text, whatever stands in it
     life.wait_for(r"planning .*event evening/0 at hall")
-    assert life.limits == [("hall", 1.0, "event evening/0")]
+    assert life.limits == [("hall", 2.5, "event evening/0")]
     assert life.end() == 0
     told = status(tmp_path / "state")
     assert (told["mode"], told["serving"], told["transport"]) == ("shadow", False, "none: a shadow commands nothing")
