@@ -15,7 +15,7 @@ from datetime import UTC, datetime
 from grid.errors import TransportError
 from ozzo.book import Key
 from ozzo.clock import AcceleratedClock
-from ozzo.commands import Acknowledgement, JobState, JobWish, NodeState, RefusalCode, Stage
+from ozzo.commands import Acknowledgement, Command, JobState, JobWish, NodeState, RefusalCode, Stage
 from ozzo.fleet import Agents
 from ozzo.live import NodeFleet
 from ozzo.orders import Order, running_state, stopped
@@ -31,6 +31,9 @@ from scheduler.scenario import Scenario
 
 MEET_S = 5.0
 """Wall seconds that nodes get at the beginning to answer this controller."""
+
+TRANSIENT = frozenset({RefusalCode.EXPIRED, RefusalCode.NOT_CONFIRMED, RefusalCode.CLOCK_SKEW})
+"""Why a command may be refused or fail although the job could run."""
 
 
 class RestoredFleet(NodeFleet):
@@ -113,9 +116,9 @@ class RestoredFleet(NodeFleet):
         self._was_present = {name for name, view in self.views().items() if view.present}
         self._account()
 
-    def _hear(self, state: NodeState, node: str) -> None:
-        super()._hear(state, node)
-        if state.event == "death" or node not in self._peak_kw:
+    def _hear(self, state: NodeState, node: str, *, retained: bool) -> None:
+        super()._hear(state, node, retained=retained)
+        if retained or state.event == "death" or node not in self._peak_kw:
             return
         self._presence.heard(node, answers=self._sender is not None and state.epoch == self._sender.epoch)
         self._note_held(state)
@@ -248,6 +251,14 @@ class RestoredFleet(NodeFleet):
         super()._answered(acknowledgement, node)
         if known is not None and isinstance(known.desired, JobState):
             self._gone((known.desired.job, node), known.desired.state, acknowledgement)
+
+    def _failed(self, command: Command, acknowledgement: Acknowledgement, desired: JobState) -> None:
+        """What came too late, or was not confirmed, is no failure of the job: it is stated again when its node speaks next."""
+        order = self._book.given.get((desired.job, acknowledgement.node))
+        if acknowledgement.code in TRANSIENT and order is not None and order.desired == desired:
+            self._unsure.add(acknowledgement.node)
+            return
+        super()._failed(command, acknowledgement, desired)
 
     def _ended_by(self, key: Key, told: Acknowledgement) -> None:
         """A process has ended. One that its agent ended without our word, because it left, has not failed: it may run again."""
