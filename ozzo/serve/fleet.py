@@ -104,14 +104,15 @@ class StandingFleet(RestoredFleet):
         )
 
     def pursue(self, plan: Plan, from_slot: int, aside: Collection[str]) -> None:
-        """Put a plan into force; jobs that are aside are left as they are."""
-        mine = self._brief.run
+        """Put a plan into force; jobs that are aside are left as they are, and what they were to do until then is done."""
+        mine, moment = self._brief.run, plan.horizon.time(from_slot)
         given = {key: o for key, o in self._book.alive().items() if key[0].removeprefix(mine) not in aside}
         given = {key: o for key, o in given.items() if key not in self._kept.given_up}
         pending = [o for o in self._pending if o.desired.job.removeprefix(mine) not in aside]
+        kept = [o for o in self._pending if o.desired.job.removeprefix(mine) in aside and o.due < moment]
         orders = transition(plan, self._brief, from_slot, given, pending) if given or pending else []
         orders = orders or orders_of(plan, self._brief, from_slot)
-        self._pending = [order for order in orders if order.node in self._peak_kw]
+        self._pending = in_order(order for order in [*orders, *kept] if order.node in self._peak_kw)
         facts = {"plan": plan.id, "orders": len(orders), "scenario_time": self._clock.now().isoformat()}
         self._journal.append("plan_in_force", datetime.now(UTC), facts)
 

@@ -36,7 +36,7 @@ from scheduler.document import load_scenario
 from scheduler.scenario import Scenario
 
 BIRTHS_S, OWN_BIRTHS_S = 6.0, 60.0
-"""Wall seconds that nodes get to announce themselves: those behind a broker that was named (they speak every 5 s), and our own."""
+"""Wall seconds that nodes get to announce themselves: those behind a broker that was named (they speak every 5 s), and ours."""
 BROKER_S = 3.0
 """Wall seconds between two tries to reach the broker."""
 

@@ -160,7 +160,7 @@ def told(fleet: StandingFleet, node: str) -> dict[str, JobWish]:
 
 def test_the_next_life_goes_on_with_the_same_processes(rig: Rig) -> None:
     """A controller ends in mid-run without a word; the next one states everything again: one process, one end, booked."""
-    plan = plan_of(Run("train", "hall", 0, 4, ("hall.rack-2",)))
+    plan = plan_of(Run("train", "hall", 0, 11, ("hall.rack-2",)))
     with rig.fleet() as first:
         first.pursue(plan, 0, ())
         until(first, lambda: rig.runs("train", "hall.rack-2"), "the start of train")
@@ -230,6 +230,19 @@ def test_a_paused_job_that_its_node_has_lost_is_free(rig: Rig) -> None:
         rig.agents.bring_back("hall.rack-2")
         until(fleet, lambda: stage(fleet, "train") is WorkStage.STOPPED, "the word of the node")
         assert "train" not in fleet.aside()
+
+
+def test_what_a_job_was_to_do_before_the_new_plan_begins_is_done(rig: Rig) -> None:
+    """A job that will be done before the new plan begins is not in it: its last piece stays ordered, nothing later does."""
+    with rig.fleet() as fleet:
+        slot = rig.clock.now() - SCENARIO.horizon.start
+        first = int(slot.total_seconds() // 3600) + 2
+        old = (Run("train", "hall", first, first + 1, ("hall.rack-2",)), Run("train", "hall", 22, 23, ("hall.rack-2",)))
+        fleet.pursue(plan_of(*old), 0, ())
+        rest = plan_of(Run("index", "hall", 5, 6, ("hall.rack-0",)), first_slot=first + 1, name="rest")
+        fleet.pursue(rest, 0, {"train"})
+        orders = [(order.desired.job, str(order.desired.state)) for order in fleet.pending]
+        assert orders == [("train", "running"), ("index", "running")]
 
 
 def test_no_start_beyond_the_width_of_a_job(rig: Rig) -> None:
