@@ -156,11 +156,18 @@ class StandingFleet(RestoredFleet):
             self._journal.append("withheld", datetime.now(UTC), {"job": name, "node": order.node, "why": "the node is away"})
             return False
         before = [other for other in self._brief.jobs[name].after if not self._is_over(other)]
-        if before or len(processes.alive()) >= self._brief.jobs[name].nodes:
+        if before or len(processes.alive()) >= self._brief.jobs[name].nodes or not self._has_room(order.node, name):
             again = self._clock.now() + timedelta(seconds=AGAIN_S * self._clock.speed)
             self._pending = in_order([*self._pending, replace(order, due=again)])
             return False
         return True
+
+    def _has_room(self, node: str, name: str) -> bool:
+        """True when the cores of a node suffice for a job beside those that run there, maybe longer than they should."""
+        mine, jobs = self._brief.run, self._brief.jobs
+        running = {job.removeprefix(mine) for job in self._kept.running_on(node)} - {name}
+        used = sum(jobs[job].cores for job in running if job in jobs)
+        return used + jobs[name].cores <= self._cores[node]
 
     def _is_over(self, name: str) -> bool:
         """True for a job that is not one of the nodes' (the twin has it), or that is done."""

@@ -27,8 +27,10 @@ class KeptBook(JobBook):
         super().__init__(given=state.orders(), exits=state.exits())
         self._state, self.version = state, 0
         self.nodes: dict[str, set[str]] = {}
+        self._jobs: dict[str, set[str]] = {}
         for job, node in self.given:
             self.nodes.setdefault(job, set()).add(node)
+            self._jobs.setdefault(node, set()).add(job)
         self.given_up = {key for key, order in self.given.items() if order.reason == GIVEN_UP and key not in self.exits}
 
     def give(self, order: Order) -> None:
@@ -36,6 +38,7 @@ class KeptBook(JobBook):
         again = order.desired.state is JobWish.RUNNING and self.exits.get(order.key, 0) != 0
         self._state.keep_order(order, again=again)
         self.nodes.setdefault(order.desired.job, set()).add(order.node)
+        self._jobs.setdefault(order.node, set()).add(order.desired.job)
         self.version += 1
         super().give(order)
 
@@ -76,10 +79,16 @@ class KeptBook(JobBook):
             frozenset(node for node in nodes if (job, node) in self.given_up),
         )
 
+    def running_on(self, node: str) -> set[str]:
+        """Jobs on a node that are to run and have not ended."""
+        keys = ((job, node) for job in self._jobs.get(node, ()))
+        return {key[0] for key in keys if key not in self.exits and self.given[key].desired.state is JobWish.RUNNING}
+
     def forget(self, jobs: Collection[str]) -> None:
         """Forget jobs that are over, in the state too."""
         self._state.forget_jobs(jobs)
         for job in jobs:
             for node in self.nodes.pop(job, set()):
+                self._jobs[node].discard(job)
                 for known in (self.given, self.exits, self.sequences):
                     known.pop((job, node), None)

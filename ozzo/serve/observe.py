@@ -20,6 +20,7 @@ from scheduler.scenario import Scenario
 from scheduler.workload import Job
 from scheduler.world import JobState, Observation
 
+ROUNDING = 1e-6
 LATE_SLOTS = 0.1
 """Share of a slot that a job may lack at an observation without being given one more slot (as in ``sim.world.foresee``)."""
 
@@ -70,6 +71,7 @@ def observed(scenario: Scenario, twin: Observation, seen: Seen, now: datetime) -
             started.append(replace(state, site=homes[state.nodes[0]]))
         elif state is not None:
             done.add(job.name)
+    started = _that_fit(scenario, started, {*seen.works, *simulated})
     aside = _with_followers(scenario, seen.aside, done)
     known = {job.name for job in scenario.jobs}
     told = replace(
@@ -79,6 +81,25 @@ def observed(scenario: Scenario, twin: Observation, seen: Seen, now: datetime) -
         failed_nodes=seen.closed_nodes,
     )
     return told, frozenset(aside & known)
+
+
+def _that_fit(scenario: Scenario, states: list[JobState], begun: Collection[str]) -> list[JobState]:
+    """The states without jobs that are only foreseen to begin, and that will find their nodes still taken."""
+    room = {
+        f"{site.name}.{group.name}-{i}": [float(group.cores), float(group.gpus), group.memory_gb]
+        for site in scenario.sites
+        for group in site.nodes
+        for i in range(group.count)
+    }
+    jobs, fitting = {job.name: job for job in scenario.jobs}, []
+    for state in sorted(states, key=lambda state: state.job not in begun):
+        job = jobs[state.job]
+        need = (job.cores, job.gpus, job.memory_gb) if state.running else (0.0, 0.0, 0.0)
+        left = {node: [have - use for have, use in zip(room[node], need, strict=True)] for node in state.nodes}
+        if state.job in begun or all(min(parts) >= -ROUNDING for parts in left.values()):
+            room |= left
+            fitting.append(state)
+    return fitting
 
 
 def _with_followers(scenario: Scenario, aside: frozenset[str], done: set[str]) -> set[str]:

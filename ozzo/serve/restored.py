@@ -77,6 +77,12 @@ class RestoredFleet(NodeFleet):
         self._scenario = scenario
         self._failsafe_kw = {spec.name: (spec.idle_kw, spec.failsafe_kw) for spec in agents.nodes}
         self._full_kw = dict(self._peak_kw)
+        self._cores = {
+            f"{site.name}.{group.name}-{i}": group.cores
+            for site in scenario.sites
+            for group in site.nodes
+            for i in range(group.count)
+        }
         self._presence = Presence(self._peak_kw, certain_s)
         self._restored = set(self._peak_kw)
         self._looked_s, self._accounted = 0.0, -1

@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -13,7 +13,7 @@ import pytest
 
 from ozzo.agent.node import NodeAgent
 from ozzo.clock import AcceleratedClock
-from ozzo.commands import Acknowledgement, JobWish, Stage
+from ozzo.commands import Acknowledgement, JobState, JobWish, Stage
 from ozzo.fleet import LocalAgents, specs_of
 from ozzo.orders import Order
 from ozzo.serve.fleet import StandingFleet
@@ -230,6 +230,22 @@ def test_a_paused_job_that_its_node_has_lost_is_free(rig: Rig) -> None:
         rig.agents.bring_back("hall.rack-2")
         until(fleet, lambda: stage(fleet, "train") is WorkStage.STOPPED, "the word of the node")
         assert "train" not in fleet.aside()
+
+
+def test_a_job_waits_for_a_node_that_is_still_taken(rig: Rig) -> None:
+    """Another job runs there longer than planned: the start is tried again until its cores are free, and then it happens."""
+    with rig.fleet() as fleet:
+        fleet.pursue(plan_of(Run("train", "hall", 0, 2, ("hall.rack-2",))), 0, ())
+        until(fleet, lambda: rig.runs("train", "hall.rack-2"), "the start of train")
+        fleet._give(replace(fleet._book.given["a.1/train", "hall.rack-2"], desired=_of("index")))
+        assert ("a.1/index", "hall.rack-2") not in fleet._book.given
+        until(fleet, lambda: rig.runs("index", "hall.rack-2"), "the start of index")
+        assert stage(fleet, "train") is WorkStage.DONE
+
+
+def _of(job: str) -> JobState:
+    """The state that a job of a whole node runs for long."""
+    return JobState(job=f"a.1/{job}", state=JobWish.RUNNING, argv=("work", "60", "0.1"), seconds=60.0)
 
 
 def test_what_a_job_was_to_do_before_the_new_plan_begins_is_done(rig: Rig) -> None:

@@ -84,6 +84,16 @@ def test_the_controller_sees_jobs_as_nodes_tell_them() -> None:
     assert (states["train"].site, states["train"].nodes, states["train"].running) == ("hall", ("hall.rack-2",), True)
 
 
+def test_a_job_that_will_find_its_node_taken_has_not_begun() -> None:
+    """One that runs longer than planned keeps its node: what was to begin there is for the planner to place again."""
+    now = START + 2 * HOUR
+    works = {"train": Work(Stage.RUNNING, ("hall.rack-2",), 30 * 3600.0, now)}
+    pending = (Order(now, "hall.rack-2", order("transcode", "hall.rack-2").desired, "", "plan", now + 2 * HOUR),)
+    seen, _ = observed(SCENARIO, empty(SCENARIO, 3), Seen(works, pending), now)
+    assert [state.job for state in seen.started] == ["train"]
+    assert "transcode" not in seen.finished
+
+
 def test_what_comes_after_a_job_that_is_aside_waits_too() -> None:
     """A planner must not take a job that is aside for done and start its followers."""
     jobs = (job("first"), replace(job("second"), after=("first",)), replace(job("third"), after=("second",)))
