@@ -1,7 +1,8 @@
 """What jobs do, by their own word: ``python jobs_here.py now FILE`` and ``python jobs_here.py sum FILE``; FILE is the witness's.
 
 ``now``: each of their processes on this machine with node, name, process id, and whether it is frozen (by its cgroup's own word,
-or stopped by a signal). ``sum``: starts and ends; exit code 1 when a job ended twice on a node, or was started and never ended.
+or stopped by a signal). ``sum``: starts and ends; exit code 1 when a job ended twice on a node, or was started and neither ended nor
+was stopped (a later plan may leave a job out that can no longer be in time, and stops it).
 """
 
 import sys
@@ -41,14 +42,19 @@ def sum_up(file: Path) -> int:
     """Print starts and ends of each job; the number of jobs that were doubled or lost."""
     starts: Counter[tuple[str, str]] = Counter()
     ends: Counter[tuple[str, str]] = Counter()
+    stopped = set()
     for line in file.read_text().splitlines():
         what, job, node, _ = line.split()
-        (starts if what == "start" else ends)[job, node] += 1
+        if what == "stopped":
+            stopped.add(job)
+        else:
+            (starts if what == "start" else ends)[job, node] += 1
     doubled = [key for key in ends if ends[key] > 1]
     jobs = Counter({job: 0 for job, _ in starts})
     jobs.update(job for job, _ in ends.elements())
-    lost = [job for job, count in jobs.items() if count == 0]
+    lost = [job for job, count in jobs.items() if count == 0 and job not in stopped]
     print(f"{len(jobs)} jobs started, {sum(starts.values())} starts, {sum(ends.values())} ends")
+    print(f"stopped by a later plan: {sum(jobs[job] == 0 for job in stopped)}")
     print(f"doubled: {len(doubled)} {doubled or ''}")
     print(f"lost: {len(lost)} {lost or ''}")
     return len(doubled) + len(lost)

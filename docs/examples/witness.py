@@ -1,10 +1,11 @@
-"""A job that leaves word: ``python witness.py FILE SECONDS`` notes its start and its end in FILE, with its name and its node.
+"""A job that leaves word: ``python witness.py FILE SECONDS`` notes its start and its end (or stop) in FILE, with its name and its node.
 
 It counts its own time in steps, so time that it stands frozen does not count. The trial of ``ozzo serve`` lets its jobs run this
 instead of ``sleep``, so that what happened is told by the jobs themselves.
 """
 
 import os
+import signal
 import sys
 import time
 
@@ -20,7 +21,13 @@ def note(file: str, what: str) -> None:
 
 
 def main(file: str, seconds: float) -> None:
-    """Start, take the time, end."""
+    """Start, take the time, end; or be stopped."""
+
+    def stopped(*_: object) -> None:
+        note(file, "stopped")
+        sys.exit(143)
+
+    signal.signal(signal.SIGTERM, stopped)
     note(file, "start")
     for _ in range(max(1, round(seconds / STEP_S))):
         time.sleep(STEP_S)

@@ -50,7 +50,7 @@ def test_the_trial_of_the_guide(mosquitto: str, tmp_path: Path) -> None:
     assert " running\n" in by_hand, text
     assert "the horizon is over: 3 jobs done, 0 not, 0 doubled" in text
     assert "counters: doubled 0, lost 0, failed 0" in text
-    assert text.rstrip().endswith("3 jobs started, 4 starts, 4 ends\ndoubled: 0 \nlost: 0"), text
+    assert text.rstrip().endswith("3 jobs started, 4 starts, 4 ends\nstopped by a later plan: 0\ndoubled: 0 \nlost: 0"), text
     assert text.count("epoch 2") >= 1  # the controller that came after the killed one
 
 
