@@ -1,8 +1,8 @@
 """What jobs do, by their own word: ``python jobs_here.py now FILE`` and ``python jobs_here.py sum FILE``; FILE is the witness's.
 
 ``now``: each of their processes on this machine with node, name, process id, and whether it is frozen (by its cgroup's own word,
-or stopped by a signal). ``sum``: starts and ends; exit code 1 when a job ended twice on a node, or was started and neither ended nor
-was stopped (a later plan may leave a job out that can no longer be in time, and stops it).
+or stopped by a signal). ``sum``: starts and ends; exit code 1 when a job ended twice on a node, or was started and neither ended
+nor was stopped (a later plan may leave a job out that can no longer be in time, and stops it).
 """
 
 import sys

@@ -1,4 +1,4 @@
-"""A job that leaves word: ``python witness.py FILE SECONDS`` notes its start and its end (or stop) in FILE, with its name and its node.
+"""A job that leaves word: ``python witness.py FILE SECONDS`` notes its start and its end (or stop) in FILE, with name and node.
 
 It counts its own time in steps, so time that it stands frozen does not count. The trial of ``ozzo serve`` lets its jobs run this
 instead of ``sleep``, so that what happened is told by the jobs themselves.

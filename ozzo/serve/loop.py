@@ -227,7 +227,7 @@ class Lives:
                         lost=self._lead.check,
                         stop=self._stop,
                         say=self._say,
-                        understood=understood,
+                        understood=lambda known, body, now: understood(known, body, now, self._say),
                         on_limit=self._on_limit,
                     )
                 )
