@@ -27,9 +27,10 @@ def slurm() -> None:
 @slurm_app.command("queue")
 def queue(partition: Partition = "main", conf: Conf = None, as_json: AsJson = False) -> None:
     """Show the queue: which jobs are ozzo's to move, by when, and which comments cannot be read."""
-    from ozzo.commands_slurm import queue_text
+    from ozzo.commands_queue import queue_text
+    from ozzo.engines.slurm import Slurm
 
-    text, readable = queue_text(partition, conf, as_json=as_json)
+    text, readable = queue_text(Slurm(partition, conf), as_json=as_json)
     sys.stdout.write(text + "\n")
     raise typer.Exit(0 if readable else 1)
 
@@ -44,9 +45,10 @@ def plan(
     as_json: AsJson = False,
 ) -> None:
     """Plan the queue into the rest of the scenario, rehearse the plan, and show (or apply) what it means for each job."""
-    from ozzo.commands_slurm import plan_text
+    from ozzo.commands_queue import plan_text
+    from ozzo.engines.slurm import Slurm
 
-    text, good = plan_text(scenario, site, partition, conf, apply=apply, as_json=as_json, say=_say)
+    text, good = plan_text(Slurm(partition, conf), scenario, site, apply=apply, as_json=as_json, say=_say)
     sys.stdout.write(text + "\n")
     raise typer.Exit(0 if good else 1)
 
@@ -63,9 +65,10 @@ def shed(
     as_json: AsJson = False,
 ) -> None:
     """Close the partition and suspend pausable jobs at once; the exit code is 1 when less than asked could be freed."""
-    from ozzo.commands_slurm import shed_text
+    from ozzo.commands_queue import shed_text
+    from ozzo.engines.slurm import Slurm
 
-    text, enough = shed_text(scenario, site, kw, reason, partition, conf, book, as_json=as_json)
+    text, enough = shed_text(Slurm(partition, conf), scenario, site, kw, reason, book, as_json=as_json)
     sys.stdout.write(text + "\n")
     raise typer.Exit(0 if enough else 1)
 
@@ -73,9 +76,10 @@ def shed(
 @slurm_app.command("restore")
 def restore(partition: Partition = "main", conf: Conf = None, book: Book = BOOK, as_json: AsJson = False) -> None:
     """Give back what was shed: resume the jobs, open the partition."""
-    from ozzo.commands_slurm import restore_text
+    from ozzo.commands_queue import restore_text
+    from ozzo.engines.slurm import Slurm
 
-    sys.stdout.write(restore_text(partition, conf, book, as_json=as_json) + "\n")
+    sys.stdout.write(restore_text(Slurm(partition, conf), book, as_json=as_json) + "\n")
 
 
 def _say(line: str) -> None:

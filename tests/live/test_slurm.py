@@ -13,6 +13,7 @@ import pytest
 from typer.testing import CliRunner
 
 from ozzo.cli import app
+from ozzo.engines.queue import Action, Do
 from ozzo.engines.slurm import Slurm, SlurmError
 from tests.live.slurm_cluster import SlurmCluster, missing, wait_for
 
@@ -88,11 +89,11 @@ def test_queue_tells_whose_jobs_may_move(cluster: SlurmCluster) -> None:
     odd = cluster.submit("--hold", "--time=5", "--comment=ozzo: soon")
     answer = told("slurm", "queue", "--conf", str(cluster.conf), code=1)
     rows = {row["job"]: row for row in answer["jobs"]}
-    assert (rows[tagged]["nodes"], rows[tagged]["cores"], rows[tagged]["held"]) == (2, 4, True)
+    assert (rows[tagged]["tasks"], rows[tagged]["cores"], rows[tagged]["held"]) == (2, 4, True)
     assert rows[tagged]["pausable"]
     assert datetime.fromisoformat(rows[dated]["deadline"]) > datetime.now(UTC) + timedelta(hours=2)
     assert rows[plain]["deadline"] is None
-    assert "soon" in rows[odd]["fault"]
+    assert "soon" in rows[odd]["faults"][0]
     assert Slurm("main", cluster.conf).size() == (4, 8)
 
 
@@ -115,7 +116,7 @@ def test_a_plan_starts_what_is_due_and_sets_the_time_of_the_rest(cluster: SlurmC
     start = datetime.fromisoformat(wanted[patient]["at"])
     cheap = now.replace(minute=0, second=0, microsecond=0) + timedelta(hours=3)
     assert cheap <= start <= cheap + timedelta(hours=2)
-    jobs = {job.number: job for job in Slurm("main", cluster.conf).queue()}
+    jobs = {job.key: job for job in Slurm("main", cluster.conf).queue()}
     assert not jobs[patient].held
     assert jobs[patient].begins == start
     if wanted[urgent]["do"] == "start now":
@@ -166,9 +167,9 @@ def test_a_plan_pauses_and_goes_on(cluster: SlurmCluster) -> None:
     slurm = Slurm("main", cluster.conf)
     job = cluster.submit("--time=30", "--comment=ozzo: pausable")
     wait_for(lambda: cluster.state(job) == "RUNNING", "the job to run")
-    slurm.suspend([job])
+    assert not slurm.carry_out(Action(job, Do.SUSPEND, None, "a test"))
     assert cluster.state(job) == "SUSPENDED"
-    slurm.resume([job])
+    assert not slurm.carry_out(Action(job, Do.RESUME, None, "a test"))
     assert cluster.state(job) == "RUNNING"
     with pytest.raises(SlurmError, match="scontrol suspend 999999"):
         slurm.suspend([999_999])
@@ -181,4 +182,4 @@ def test_a_cluster_smaller_than_its_site_is_refused(cluster: SlurmCluster, tmp_p
     file = scenario(tmp_path / "s.yaml", nodes=9)
     answer = CliRunner().invoke(app, ["slurm", "plan", str(file), "--site", "hall", "--conf", str(cluster.conf)])
     assert answer.exit_code != 0
-    assert "9 nodes, the partition has 4" in str(answer.exception)
+    assert "9 nodes, the cluster has 4" in str(answer.exception)
