@@ -21,6 +21,7 @@ from ozzo.cli_data import data_app
 from ozzo.cli_feed import feed_app
 from ozzo.cli_fit import fit_app
 from ozzo.cli_forecast import forecast_app
+from ozzo.cli_kubernetes import kubernetes_app
 from ozzo.cli_live import add_live_commands
 from ozzo.cli_mock import mock_signals
 from ozzo.cli_replay import replay
@@ -45,6 +46,7 @@ app.add_typer(feed_app, name="feed")
 add_live_commands(app)
 app.add_typer(forecast_app, name="forecast")
 app.add_typer(slurm_app, name="slurm")
+app.add_typer(kubernetes_app, name="kubernetes")
 app.command()(sweep)
 app.command()(report)
 app.command("mock-signals")(mock_signals)

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ozzo.answer_tables import rendered, table
-from ozzo.engines.queue import Action, Engine, QueuedJob
+from ozzo.engines.queue import Action, Do, Engine, QueuedJob
 
 if TYPE_CHECKING:
     from ozzo.engines.queue_plan import Queue
@@ -89,15 +89,19 @@ def plan_text(engine: Engine, scenario: Path, site: str, *, apply: bool, as_json
 
 
 def carry_out(engine: Engine, todo: Iterable[Action], say: Say) -> list[str]:
-    """Do the actions in their order; those that were not done because the queue has changed, with the reason.
+    """Do the actions in their order; those that were not done because the queue has changed or is closed, with the reason.
 
     Raises:
         EngineError: the cluster refused one; what came before it is done.
     """
     undone = []
+    opened = engine.opened()
     for action in todo:
         say(f"job {action.job}: {action.do} ({action.why})")
-        otherwise = engine.carry_out(action)
+        if not opened and action.do in {Do.START_NOW, Do.START_AT, Do.RESUME}:
+            otherwise = "the queue is closed (load is shed?)"
+        else:
+            otherwise = engine.carry_out(action)
         if otherwise:
             undone.append(f"job {action.job}: not {action.do}: {otherwise}")
             say(undone[-1])
