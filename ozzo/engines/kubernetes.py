@@ -28,8 +28,8 @@ from ozzo.engines.kubernetes_job import (
     QUEUE_LABEL,
     RAN,
     Steered,
-    annotations,
     maybe_started,
+    notes_of,
     queued,
     tagged,
     utc,
@@ -270,7 +270,7 @@ def _hold(notes: Mapping[str, str | None]) -> Decide:
             return Change(why_not="" if done else _why(job))
         if steered.suspended and str(notes[HELD]).startswith(BY_SHED):
             return Change(why_not="it is held already")
-        said = annotations(steered.target)
+        said = notes_of(steered.target)
         if steered.suspended and all(said.get(name) == value for name, value in notes.items()):
             return Change()
         return Change(suspend=None if steered.suspended else True, notes=notes)
@@ -299,8 +299,8 @@ def _release(marks: Sequence[str]) -> Decide:
     def decide(steered: Steered, job: QueuedJob) -> Change:
         del job
         if not steered.suspended:
-            left = annotations(steered.target).get(HELD) in marks
-            return Change(notes={HELD: None, PLANNED: None}) if left and HELD in annotations(steered.target) else Change()
+            left = notes_of(steered.target).get(HELD) in marks
+            return Change(notes={HELD: None, PLANNED: None}) if left and HELD in notes_of(steered.target) else Change()
         if steered.mark not in marks:
             return Change(why_not="it was suspended by somebody else" if not steered.mark else f"it is held by {steered.mark}")
         return Change(suspend=False, notes={HELD: None, PLANNED: None})

@@ -63,7 +63,7 @@ class Steered:
     @property
     def mark(self) -> str:
         """Who suspended it, in ozzo's words; empty: nobody of us."""
-        return annotations(self.target).get(HELD, "") if self.suspended else ""
+        return notes_of(self.target).get(HELD, "") if self.suspended else ""
 
     @property
     def key(self) -> str:
@@ -72,7 +72,7 @@ class Steered:
         return f"{about.get('namespace')}/{about.get('name')}"
 
 
-def annotations(thing: Mapping[str, Any]) -> dict[str, str]:
+def notes_of(thing: Mapping[str, Any]) -> dict[str, str]:
     """Annotations of an object."""
     return {str(name): str(value) for name, value in _part(_part(thing, "metadata"), "annotations").items()}
 
@@ -117,7 +117,7 @@ def queued(steered: Steered, now: datetime) -> QueuedJob | None:
     each, bad_sizes = _requests(_part(_part(spec, "template"), "spec"))
     faults, wish, limit_s = [*bad_ran], None, _number(spec.get("activeDeadlineSeconds"))
     if tagged(job):
-        wish, asked_s, bad_words = _words(annotations(job), created, limit_s)
+        wish, asked_s, bad_words = _words(notes_of(job), created, limit_s)
         limit_s = asked_s
         faults += [*bad_words, *bad_sizes, *_not_ours(steered)]
         if not bad_sizes and not each["cpu"]:
@@ -150,7 +150,7 @@ def queued(steered: Steered, now: datetime) -> QueuedJob | None:
 
 def tagged(job: Mapping[str, Any]) -> bool:
     """True when its user has said something to ozzo."""
-    return any(name.startswith(PREFIX) for name in annotations(job))
+    return any(name.startswith(PREFIX) for name in notes_of(job))
 
 
 def _words(said: Mapping[str, str], created: datetime, limit_s: float | None) -> tuple[Wish | None, float | None, list[str]]:
@@ -194,7 +194,7 @@ def _not_ours(steered: Steered) -> list[str]:
     in_queue = QUEUE_LABEL in _part(about, "labels")
     if in_queue and not steered.kueue:
         faults.append(f"label {QUEUE_LABEL}, but this cluster serves no Kueue that is known; expected Kueue, or no such label")
-    if steered.workload is not None and annotations(steered.job).get(HELD) == SUBMITTER:
+    if steered.workload is not None and notes_of(steered.job).get(HELD) == SUBMITTER:
         faults.append(f"{HELD}: {SUBMITTER} in a queue of Kueue, which starts it when it likes; expected no such annotation")
     return faults
 
@@ -212,7 +212,7 @@ def _note(steered: Steered) -> str:
 
 def _ran_before(steered: Steered) -> tuple[float, list[str]]:
     """Run time of earlier pieces, seconds, as ozzo wrote it down when it suspended; and what is wrong with it."""
-    text = annotations(steered.target).get(RAN, "0")
+    text = notes_of(steered.target).get(RAN, "0")
     found = _number(text) if re.fullmatch(r"\d{1,12}(\.\d+)?", text) else None
     return (0.0, [f"{RAN}: {text!r}; expected seconds (ozzo writes it)"]) if found is None else (found, [])
 

@@ -1,14 +1,16 @@
 """A fake of a Kubernetes API server with Kueue, on loopback, for the real client.
 
-It is no Kubernetes: objects are dictionaries in memory, shaped as the API reference describes them (Job v1 batch, Pod v1, Node v1,
-Status, ListMeta; Kueue's Workload v1beta1). It plays, in a few lines each: lists in pages that expire, merge patches (RFC 7386) that
-are refused for an old ``resourceVersion``, a job controller that starts and deletes pods at once, and a Kueue that undoes what is
-done to its Jobs behind its back. Schedulers, quotas, admission, authentication and time are not played.
+It is no Kubernetes: objects are dictionaries in memory, shaped as the API references describe them (Job v1 batch, Pod v1, Node
+v1, Status, ListMeta; Kueue's Workload v1beta1); nothing was recorded on a cluster. It plays, in a few lines each: lists in pages
+that expire, merge patches (RFC 7386) that are refused for an old ``resourceVersion``, a job controller that starts and deletes
+pods at once, and a Kueue that undoes what is done to its Jobs behind its back. Schedulers, quotas, admission, authentication and
+time are not played.
 """
 
 from __future__ import annotations
 
 import json
+import ssl
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -20,6 +22,7 @@ from urllib.parse import parse_qs, urlsplit
 
 import yaml
 
+from ozzo.authority import ServerFiles
 from tests.ozzo.serving import QuietHandler, serving
 
 JOBS, PODS, NODES = "/apis/batch/v1/namespaces/{}/jobs", "/api/v1/namespaces/{}/pods", "/api/v1/nodes"
@@ -37,7 +40,6 @@ class Trouble:
         busy: patches that are answered with 429 and have no effect.
         forbidden: words of a path and method that are answered with 403.
         stall_at: number of the patch that is never answered, its effect withheld; stalled tells when it came.
-        before_patch: called with the object before a patch.
     """
 
     conflicts: int = 0
@@ -204,14 +206,14 @@ def merge(thing: dict[str, Any], change: dict[str, Any]) -> None:
 
 
 @contextmanager
-def api_server(cluster: FakeCluster, folder: Path) -> Iterator[Path]:
-    """Serve a cluster; yields a kubeconfig for it."""
+def api_server(cluster: FakeCluster, folder: Path, files: ServerFiles | None = None) -> Iterator[Path]:
+    """Serve a cluster, with TLS when there are files for it; yields a kubeconfig for it."""
 
     class Handler(QuietHandler):
-        def do_GET(self) -> None:
+        def do_GET(self) -> None:  # noqa: N802 - the name that http.server calls
             self.reply(None)
 
-        def do_PATCH(self) -> None:
+        def do_PATCH(self) -> None:  # noqa: N802 - the name that http.server calls
             assert self.headers["Content-Type"] == "application/merge-patch+json"
             self.reply(json.loads(self.rfile.read(int(self.headers["Content-Length"]))))
 
@@ -228,8 +230,14 @@ def api_server(cluster: FakeCluster, folder: Path) -> Iterator[Path]:
             self.end_headers()
             self.wfile.write(text)
 
-    with serving(Handler) as address:
-        yield kubeconfig(folder / "kubeconfig", address)
+    if files is None:
+        with serving(Handler) as address:
+            yield kubeconfig(folder / "kubeconfig", address)
+        return
+    tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    tls.load_cert_chain(files.certificate, files.key)
+    with serving(Handler, tls) as address:
+        yield kubeconfig(folder / "kubeconfig", address, **{"certificate-authority": str(files.root)})
 
 
 def kubeconfig(file: Path, server: str, **cluster: Any) -> Path:

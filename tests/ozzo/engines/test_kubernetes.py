@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import subprocess
@@ -12,8 +13,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from typer.testing import CliRunner
 
 from grid.errors import InputError
+from ozzo.authority import server_files
+from ozzo.cli import app
 from ozzo.engines import kubernetes_api
 from ozzo.engines.kubernetes import Kubernetes
 from ozzo.engines.kubernetes_api import Access, KubernetesApi, KubernetesError
@@ -21,6 +25,7 @@ from ozzo.engines.queue import Action, Do, EngineError, QueuedJob, State
 from ozzo.engines.queue_shed import restore, shed
 from tests.factory import small_scenario
 from tests.ozzo.engines.api_server import JOBS, FakeCluster, api_server, kubeconfig
+from tests.ozzo.engines.cluster_day import cluster_day
 from tests.ozzo.serving import QuietHandler, serving
 
 ROOT = Path(__file__).parents[3]
@@ -152,7 +157,10 @@ def test_work_that_would_be_lost_is_not_suspended(cluster: FakeCluster, engine: 
     assert engine.carry_out(do(Do.SUSPEND)) == "its user does not allow it"
     assert engine.carry_out(do(Do.HOLD)) == "it has begun meanwhile"
     job["status"]["ready"] = 0
-    pod = {"metadata": {"name": "a-1", "labels": {"batch.kubernetes.io/job-name": "a"}}, "status": {"phase": "Running"}}
+    pod: dict[str, Any] = {
+        "metadata": {"name": "a-1", "labels": {"batch.kubernetes.io/job-name": "a"}},
+        "status": {"phase": "Running"},
+    }
     cluster.add("/api/v1/namespaces/default/pods", pod)
     assert by_name(engine)["a"].state is State.RUNNING
     assert engine.carry_out(do(Do.HOLD)) == "it has begun meanwhile"
@@ -176,7 +184,7 @@ def test_conflicts_lost_replies_and_a_busy_server(cluster: FakeCluster, engine: 
     assert not job["spec"]["suspend"]
     assert sum(method == "PATCH" for method, _, _ in cluster.log) == before + 1
     cluster.trouble.conflicts = 1000
-    with pytest.raises(KubernetesError, match="not changed in 5 tries; last: .*409 the object has been modified"):
+    with pytest.raises(KubernetesError, match=r"not changed in 5 tries; last: .*409 the object has been modified"):
         engine.carry_out(do(Do.SUSPEND))
 
 
@@ -184,7 +192,7 @@ def test_a_refusal_is_told_in_the_servers_words(cluster: FakeCluster, engine: Ku
     """403 names what is forbidden and where the rights are listed, for a list and for a change."""
     job = put(cluster, "a")
     cluster.trouble.forbidden = ("PATCH",)
-    with pytest.raises(KubernetesError, match="403 .* is forbidden.*lists the rights"):
+    with pytest.raises(KubernetesError, match=r"403 .* is forbidden.*lists the rights"):
         engine.carry_out(do(Do.START_NOW))
     assert job["spec"]["suspend"]
     cluster.trouble.forbidden = ("GET", "/jobs")
@@ -298,7 +306,7 @@ def test_credentials_are_read_safely(tmp_path: Path) -> None:
         with pytest.raises(InputError, match=expected):
             KubernetesApi(Access(kubeconfig(tmp_path / "c", server, **cluster)))
     file = kubeconfig(tmp_path / "c", "https://api.example")
-    with pytest.raises(InputError, match="found .*context.*; expected a kubeconfig, or a context"):
+    with pytest.raises(InputError, match=r"found .*context.*; expected a kubeconfig, or a context"):
         KubernetesApi(Access(file, context="none"))
     file.write_text(file.read_text().replace("token: not-a-secret", "auth-provider: {name: oidc}"))
     with pytest.raises(InputError, match=r"users.ozzo.user: found auth-provider"):
@@ -310,6 +318,67 @@ def test_credentials_are_read_safely(tmp_path: Path) -> None:
         KubernetesApi(Access(tmp_path / "none"))
 
 
+def test_a_certificate_is_verified(tmp_path: Path) -> None:
+    """With the root that signed it the server is spoken to; with another root nothing is sent to it."""
+    cluster = FakeCluster()
+    files, other = (server_files(tmp_path / name, "a test", ["127.0.0.1"]) for name in ("mine", "other"))
+    with api_server(cluster, tmp_path, files) as config:
+        api = KubernetesApi(Access(config))
+        assert len(api.items("/api/v1/nodes")) == 2
+        api.close()
+        config.write_text(config.read_text().replace(str(files.root), str(other.root)))
+        asked = len(cluster.log)
+        with pytest.raises(KubernetesError, match="CERTIFICATE_VERIFY_FAILED"):
+            KubernetesApi(Access(config)).items("/api/v1/nodes")
+        assert len(cluster.log) == asked
+
+
+def test_the_commands_from_a_users_side(tmp_path: Path) -> None:
+    """Queue, shed and restore by the command line; a wrong namespace is told before anything is asked."""
+    cluster = FakeCluster()
+    cluster.job("a", runs=True, annotations={"interruptible": "true"})
+    cluster.job("b", "team", annotations={"runtime": "soon"})
+    with api_server(cluster, tmp_path) as config:
+        where = ["--kubeconfig", str(config), "--namespace", "default", "--namespace", "team"]
+        told = CliRunner().invoke(app, ["kubernetes", "queue", *where, "--json"])
+        rows = {row["job"]: row for row in json.loads(told.stdout)["jobs"]}
+        assert told.exit_code == 1
+        assert (rows["default/a"]["pausable"], rows["team/b"]["faults"][0][:20]) == (True, "ozzo.energy/runtime:")
+        assert "ozzo.energy/runtime" in CliRunner().invoke(app, ["kubernetes", "queue", *where], env={"COLUMNS": "300"}).stdout
+        where += ["--book", str(tmp_path / "book.json")]
+        scenario = [str(ROOT / "configs/minimal.yaml"), "--site", "hall", "--kw", "9", "--reason", "a test"]
+        assert "1 jobs suspended" in CliRunner().invoke(app, ["kubernetes", "shed", *scenario, *where]).stdout
+        assert "1 jobs resumed" in CliRunner().invoke(app, ["kubernetes", "restore", *where]).stdout
+        wrong = CliRunner().invoke(app, ["kubernetes", "queue", "--namespace", "No_such", "--namespace", "a/b"])
+    assert isinstance(wrong.exception, InputError)
+    assert len(wrong.exception.findings) == 2
+
+
+def test_a_plan_from_a_users_side(tmp_path: Path) -> None:
+    """A Job that must start now is started, one with time is held with the moment that is planned; in Kueue nothing is lost."""
+    cluster = FakeCluster(kueue=True)
+    now = datetime.now(UTC)
+    end = now.replace(minute=0, second=0, microsecond=0) + timedelta(hours=2)
+    urgent = cluster.job("urgent", annotations={"runtime": f"{(end - now).seconds // 60 - 16}m", "deadline": end.isoformat()})
+    patient = put(cluster, "patient", runs=True, annotations={"deadline": "+20h"})
+    patient["status"] |= {"active": 0, "ready": 0}
+    day = cluster_day(tmp_path / "s.yaml", nodes=2)
+    with api_server(cluster, tmp_path) as config:
+        words = ["kubernetes", "plan", str(day), "--site", "hall", "--kubeconfig", str(config), "--apply", "--json"]
+        answer = CliRunner().invoke(app, words)
+    assert answer.exit_code == 0, answer.output
+    told = json.loads(answer.stdout)
+    assert (told["verdict"], told["applied"], told["not_done"]) == ("passed", True, [])
+    wanted = {action["job"]: action for action in told["actions"]}
+    assert wanted["default/patient"]["do"] == "start at"
+    load = target(cluster, patient)
+    assert load["spec"]["active"] is False
+    at = datetime.fromisoformat(wanted["default/patient"]["at"])
+    assert datetime.fromisoformat(load["metadata"]["annotations"]["ozzo.energy/planned-start"]) == at
+    assert patient["spec"]["suspend"]
+    assert urgent["spec"]["suspend"] == (wanted["default/urgent"]["do"] == "start at")
+
+
 def test_no_server_and_one_that_is_none(tmp_path: Path) -> None:
     """Nobody listens; somebody listens who sends a page, or a list that is none: all in words, without the token."""
     with pytest.raises(KubernetesError, match="no connection, or it broke") as told:
@@ -318,7 +387,7 @@ def test_no_server_and_one_that_is_none(tmp_path: Path) -> None:
     said = [b"<html>", b"[]", b'{"items": [1]}']
 
     class Other(QuietHandler):
-        def do_GET(self) -> None:
+        def do_GET(self) -> None:  # noqa: N802 - the name that http.server calls
             self.send_response(200)
             self.end_headers()
             self.wfile.write(said[0])
