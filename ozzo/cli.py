@@ -104,11 +104,15 @@ def check(
 
 
 @app.command()
-def schema(out: Out = None, as_json: AsJson = False) -> None:  # noqa: ARG001 - it is JSON either way
+def schema(
+    out: Out = None,
+    protocol: Annotated[bool, typer.Option("--protocol", help="That of the command protocol's messages instead.")] = False,
+    as_json: AsJson = False,  # noqa: ARG001 - it is JSON either way
+) -> None:
     """Print the JSON Schema of scenario documents (for editors); JSON with or without --json."""
     from ozzo.commands_check import schema as schema_text
 
-    _emit(schema_text(), out)
+    _emit(schema_text(protocol=protocol), out)
 
 
 @app.command()

@@ -25,6 +25,7 @@ from grid.errors import TransportError
 from ozzo.book import JobBook
 from ozzo.clock import AcceleratedClock
 from ozzo.commands import (
+    STATE_BYTES,
     Acknowledgement,
     Channel,
     Command,
@@ -263,7 +264,7 @@ class NodeFleet:
         try:
             node, channel = node_of(delivery.topic)
             if channel is Channel.STATE:
-                self._hear(decode(NodeState, delivery.payload, limit=4 * 16_384), node)
+                self._hear(decode(NodeState, delivery.payload, limit=STATE_BYTES), node)
             else:
                 self._answered(decode(Acknowledgement, delivery.payload), node)
         except ValueError as error:

@@ -24,7 +24,7 @@ signals:
 sites:
   - name: hall
     tier: cold
-    nodes: [{{name: node, count: {nodes}, cores: 2, memory_gb: 1, idle_kw: 0.1, peak_kw: 0.5}}]
+    nodes: [{{name: node, count: {nodes}, cores: 2, memory_gb: 4, idle_kw: 0.1, peak_kw: 0.5}}]
     connection: {{import_limit_kw: 10, export_limit_kw: 0}}
 """
     )
