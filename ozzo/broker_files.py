@@ -14,7 +14,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from ozzo.commands import Channel, label, topic
+from ozzo.commands import STATE_BYTES, Channel, label, topic
 
 CONTROLLER = "controller"
 DEFAULTS = (

@@ -16,6 +16,8 @@ Text = Annotated[str, Field(max_length=1000)]
 Argument = Annotated[str, Field(max_length=500)]
 DataPath = Annotated[str, Field(max_length=300, pattern=r"^[A-Za-z0-9_][A-Za-z0-9._-]*(/[A-Za-z0-9_][A-Za-z0-9._-]*)*$")]
 """A folder below a root: names without leading dots, joined by slashes, so it never leads out of the root."""
+DataName = Annotated[str, Field(min_length=1, max_length=150)]
+"""Of a transfer or a release: each is a name of its own for good, because one that ended well is not done again."""
 Digest = Annotated[str, Field(pattern=r"^sha256:[0-9a-f]{64}$")]
 
 
@@ -51,7 +53,7 @@ class TransferState(Wire):
     """
 
     kind: Literal["transfer"] = "transfer"
-    transfer: Name
+    transfer: DataName
     state: JobWish
     peer: Name
     root: Name
@@ -88,7 +90,7 @@ class ReleaseState(Wire):
     """
 
     kind: Literal["release"] = "release"
-    release: Name
+    release: DataName
     root: Name
     path: DataPath
     proof: CopyProof

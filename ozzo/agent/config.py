@@ -13,6 +13,7 @@ from typing import Annotated, Literal
 from pydantic import Field, ValidationError, field_validator, model_validator
 
 from grid.errors import Finding, InputError
+from ozzo.agent.data_rules import DataRules
 from ozzo.commands import Name, Wire
 from ozzo.mqtt import Endpoint
 from ozzo.private import read_private
@@ -72,6 +73,7 @@ class AgentConfig(Wire):
         peak_kw: IT power with all processors busy, for the model.
         rest_kw: IT power of the node beside its processors, added to what RAPL counts.
         output_bytes: most bytes of output kept of a kept job (twice that on disk).
+        data: folders and peers for transfers and releases of datasets; None: there are none.
     """
 
     scenario: Name
@@ -105,6 +107,7 @@ class AgentConfig(Wire):
     peak_kw: Annotated[float, Field(gt=0)] | None = None
     rest_kw: Annotated[float, Field(ge=0)] = 0.0
     output_bytes: Annotated[int, Field(ge=1000, le=10**9)] = 1_000_000
+    data: DataRules | None = None
 
     @field_validator("programs")
     @classmethod
