@@ -32,12 +32,12 @@ FORMATS = FormatChecker(formats=["uuid"])
 __all__ = ["start"]
 
 
-@FORMATS.checks("date-time", raises=ValueError)
 def with_offset(value: object) -> bool:
     """RFC 3339 asks for an offset; the checker of jsonschema needs another package for that."""
     return not isinstance(value, str) or datetime.fromisoformat(value).tzinfo is not None
 
 
+FORMATS.checks("date-time", raises=ValueError)(with_offset)
 VALIDATOR = Draft202012Validator(json_schema(), format_checker=FORMATS)
 
 
