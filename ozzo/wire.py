@@ -11,12 +11,14 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-Name = Annotated[str, Field(min_length=1, max_length=200)]
+PLAIN = r"^[^\x00-\x1f\x7f]*$"
+"""No control characters: a process takes no NUL in its arguments, and no log line shall be broken by a name."""
+Name = Annotated[str, Field(min_length=1, max_length=200, pattern=PLAIN)]
 Text = Annotated[str, Field(max_length=1000)]
-Argument = Annotated[str, Field(max_length=500)]
+Argument = Annotated[str, Field(max_length=500, pattern=r"^[^\x00]*$")]
 DataPath = Annotated[str, Field(max_length=300, pattern=r"^[A-Za-z0-9_][A-Za-z0-9._-]*(/[A-Za-z0-9_][A-Za-z0-9._-]*)*$")]
 """A folder below a root: names without leading dots, joined by slashes, so it never leads out of the root."""
-DataName = Annotated[str, Field(min_length=1, max_length=150)]
+DataName = Annotated[str, Field(min_length=1, max_length=150, pattern=PLAIN)]
 """Of a transfer or a release: each is a name of its own for good, because one that ended well is not done again."""
 Digest = Annotated[str, Field(pattern=r"^sha256:[0-9a-f]{64}$")]
 

@@ -60,8 +60,8 @@ def test_copied_verified_released(house: House) -> None:
     assert not (folder / "zero/scans/2026").exists()
 
 
-def test_killed_stopped_and_done_again(house: House) -> None:
-    """Ctrl-C in the middle stops the node's copying and keeps what came; another controller stays away; then it goes on."""
+def test_stopped_and_done_again(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Ctrl-C stops the node's copying and keeps what came; while a lease runs nobody else commands; then it goes on."""
     _, folder, words = house
     slow = [*MAIN, *words, "--rate", "0.5"]
     with subprocess.Popen(slow, cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True) as process:
@@ -73,6 +73,10 @@ def test_killed_stopped_and_done_again(house: House) -> None:
     eventually(lambda: not copying(folder / "one"), "the end of the copier")
     kept = arrived(part)
     assert 20_000 < kept < 300_000
+    with monkeypatch.context() as hasty:
+        hasty.setattr("ozzo.migration.LEASE_S", -9.5)  # waits half a second for the lease of the one before
+        early = CliRunner().invoke(app, words)
+    assert "another controller commands hall.rack-1" in str(early.exception)
     answer = CliRunner().invoke(app, words)
     assert answer.exit_code == 0, answer.output
     assert "copied, verified." in answer.stdout

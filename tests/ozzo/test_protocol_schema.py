@@ -10,13 +10,28 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from jsonschema import Draft202012Validator, FormatChecker
 from typer.testing import CliRunner
 
+from ozzo.agent.data_rules import DataRules
 from ozzo.cli import app
-from ozzo.commands import Acknowledgement, CapState, Channel, Command, Hello, NodeState, Stage, Wire, decode, topic
+from ozzo.commands import (
+    Acknowledgement,
+    CapState,
+    Channel,
+    Command,
+    Hello,
+    JobState,
+    JobWish,
+    NodeState,
+    Stage,
+    TransferState,
+    Wire,
+    decode,
+    topic,
+)
 from ozzo.protocol_schema import MESSAGES, json_schema
 from ozzo.transport import MemoryTransport
 from tests.ozzo.rig import Rig, pause, run, stop
@@ -129,15 +144,13 @@ def test_an_agent_answers_nothing_else(start: Start, sent: Sent) -> None:
 
 VALID = [json.loads(command(desired=desired).encode()) for desired in (run("j", "work", "1"), CapState(cap_kw=0.1), Hello())]
 VALID += [json.loads(text) for text in EXAMPLES]
+LETTERS = st.characters(exclude_categories=["Cc", "Cs"])  # Python's "$" lets a last newline pass, that of JSON Schema does not
 JUNK = st.one_of(
     st.none(),
     st.booleans(),
     st.integers(-5, 5),
-    st.text(max_size=4),
-    st.just([]),
-    st.just({}),
-    st.just(["a"]),
-    st.just({"b": 1.5}),
+    st.text(LETTERS, max_size=4),
+    st.sampled_from([[], {}, ["a"], {"b": 1.5}]).map(copy.deepcopy),
 )
 
 
@@ -180,3 +193,54 @@ def test_a_moment_without_its_offset_is_no_moment() -> None:
     with pytest.raises(ValueError, match="issued_at"):
         decode(Command, json.dumps(message).encode())
     assert VALIDATOR.is_valid({**message, "issued_at": datetime(2026, 6, 1, tzinfo=UTC).isoformat()})
+
+
+ODD = ["..", "a/../b", "$(id)", "-x", "ä" * 200]
+NAMES = st.one_of(st.sampled_from(ODD), st.text(LETTERS, min_size=1, max_size=20), st.text(LETTERS, min_size=150, max_size=200))
+ARGV = st.tuples(st.sampled_from(["sleep", "no"]), st.sampled_from([*ODD, "a\nb"]) | st.text(LETTERS, max_size=9))
+WISHES: st.SearchStrategy[Any] = st.one_of(
+    st.builds(JobState, job=NAMES, state=st.sampled_from(JobWish), argv=ARGV),
+    st.builds(CapState, cap_kw=st.floats(0, 1e6)),
+    st.builds(
+        TransferState,
+        transfer=st.text(LETTERS, min_size=1, max_size=150),
+        state=st.sampled_from(JobWish),
+        peer=NAMES,
+        root=NAMES,
+        path=st.from_regex(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,5}(/[A-Za-z0-9_]{1,5}){0,2}", fullmatch=True),
+    ),
+    st.builds(Hello),
+)
+
+
+def test_a_node_outlives_every_command(start: Start, tmp_path: Path) -> None:
+    """Whatever a command that can be read asks for, the node answers it and lives: accepted and done, or failed in words."""
+    data = {"roots": {"main": str(tmp_path)}, "peers": {"far": {"folder": str(tmp_path / "far")}}}
+    rig: Rig = start(data=DataRules.model_validate(data), max_jobs=3)
+
+    @settings(max_examples=60)
+    @given(WISHES)
+    def say(desired: Any) -> None:
+        try:
+            sent = rig.command(NODE, desired)
+        except ValueError:
+            return
+        rig.send(sent)
+        if not isinstance(desired, Hello):
+            assert rig.answer(sent).stage in {Stage.APPLIED, Stage.FAILED}
+
+    say()
+    assert rig.ask(NODE, stop("none")).stage is Stage.APPLIED
+
+
+@pytest.mark.parametrize("place", ["job", "argv", "node"])
+def test_a_nul_is_no_name(start: Start, place: str) -> None:
+    """No process takes one: such a command cannot be read, by schema and code alike; the node counts it and goes on."""
+    rig: Rig = start()
+    message = json.loads(rig.command(NODE, run("j", "sleep", "1")).encode())
+    owner = message if place == "node" else message["desired"]
+    owner[place] = ["sleep", "1\0"] if place == "argv" else "a\0b"
+    assert not VALIDATOR.is_valid(message)
+    rig.transport.publish(topic("test", NODE, Channel.COMMAND), json.dumps(message).encode())
+    rig.send(rig.command(NODE, Hello()))
+    assert rig.state(NODE, lambda state: state.malformed == 1, "the count").jobs == {}

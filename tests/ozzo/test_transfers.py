@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import signal
 import socket
@@ -434,3 +435,10 @@ def test_roots_are_folders_below_the_root() -> None:
     for folder in ("/", "data"):
         with pytest.raises(ValidationError, match="expected"):
             DataRules.model_validate({"roots": {"main": folder}, "peers": {}})
+
+
+def test_the_settings_of_the_page_are_settings() -> None:
+    """What docs/operator.md shows can be used as it stands."""
+    page = (Path(__file__).parents[2] / "docs/operator.md").read_text()
+    (shown,) = re.findall(r'^```json\n("data": .*?)^```', page, re.DOTALL | re.MULTILINE)
+    assert DataRules.model_validate(json.loads(f"{{{shown}}}")["data"]).peers.keys() == {"hall", "vault", "tape", "cloud"}
