@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from grid.errors import Finding, InputError
-from ozzo.cli_slurm import AsJson, ScenarioFile, SiteName
+from ozzo.cli_slurm import Apply, AsJson, Book, Kw, Reason, ScenarioFile, SiteName, say
 
 if TYPE_CHECKING:
     from ozzo.engines.kubernetes import Kubernetes
@@ -25,7 +25,6 @@ Config = Annotated[
 ]
 Context = Annotated[str | None, typer.Option(help="Of the kubeconfig, instead of its current one.", show_default=False)]
 Nodes = Annotated[str, typer.Option(help="Label selector of the nodes that the site has.", show_default=False)]
-Book = Annotated[Path, typer.Option(help="File that remembers what was shed.")]
 BOOK = Path("ozzo-kubernetes-shed.json")
 NAMESPACE = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?")
 """RFC 1123 label, as namespaces are named (Kubernetes, "Object Names and IDs")."""
@@ -54,14 +53,14 @@ def plan(
     kubeconfig: Config = None,
     context: Context = None,
     nodes: Nodes = "",
-    apply: Annotated[bool, typer.Option("--apply", help="Carry the actions out, when the plan passes its rehearsal.")] = False,
+    apply: Apply = False,
     as_json: AsJson = False,
 ) -> None:
     """Plan the Jobs into the rest of the scenario, rehearse the plan, and show (or apply) what it means for each."""
     from ozzo.commands_queue import plan_text
 
     engine = _engine(namespaces, kubeconfig, context, nodes)
-    text, good = plan_text(engine, scenario, site, apply=apply, as_json=as_json, say=_say)
+    text, good = plan_text(engine, scenario, site, apply=apply, as_json=as_json, say=say)
     sys.stdout.write(text + "\n")
     raise typer.Exit(0 if good else 1)
 
@@ -70,8 +69,8 @@ def plan(
 def shed(
     scenario: ScenarioFile,
     site: SiteName,
-    kw: Annotated[float, typer.Option(min=0.0, help="IT power to free, kW.")],
-    reason: Annotated[str, typer.Option(help="Why, for the record.")],
+    kw: Kw,
+    reason: Reason,
     namespaces: Namespaces = None,
     kubeconfig: Config = None,
     context: Context = None,
@@ -110,7 +109,3 @@ def _engine(namespaces: list[str] | None, kubeconfig: Path | None, context: str 
         expected = "small letters, digits and hyphens, at most 63"
         raise InputError([Finding("--namespace", None, "", repr(name), expected) for name in wrong])
     return Kubernetes(KubernetesApi(Access(kubeconfig, context)), wanted, nodes)
-
-
-def _say(line: str) -> None:
-    sys.stderr.write(line + "\n")

@@ -15,6 +15,9 @@ Partition = Annotated[str, typer.Option(help="Partition that ozzo drives.")]
 Conf = Annotated[Path | None, typer.Option(help="slurm.conf, when it is not where Slurm looks.", show_default=False)]
 SiteName = Annotated[str, typer.Option(help="Site of the scenario that the cluster is.", show_default=False)]
 Book = Annotated[Path, typer.Option(help="File that remembers what was shed.")]
+Apply = Annotated[bool, typer.Option("--apply", help="Carry the actions out, when the plan passes its rehearsal.")]
+Kw = Annotated[float, typer.Option(min=0.0, help="IT power to free, kW.")]
+Reason = Annotated[str, typer.Option(help="Why, for the record.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print machine-readable JSON on standard output.")]
 BOOK = Path("ozzo-slurm-shed.json")
 
@@ -41,14 +44,14 @@ def plan(
     site: SiteName,
     partition: Partition = "main",
     conf: Conf = None,
-    apply: Annotated[bool, typer.Option("--apply", help="Carry the actions out, when the plan passes its rehearsal.")] = False,
+    apply: Apply = False,
     as_json: AsJson = False,
 ) -> None:
     """Plan the queue into the rest of the scenario, rehearse the plan, and show (or apply) what it means for each job."""
     from ozzo.commands_queue import plan_text
     from ozzo.engines.slurm import Slurm
 
-    text, good = plan_text(Slurm(partition, conf), scenario, site, apply=apply, as_json=as_json, say=_say)
+    text, good = plan_text(Slurm(partition, conf), scenario, site, apply=apply, as_json=as_json, say=say)
     sys.stdout.write(text + "\n")
     raise typer.Exit(0 if good else 1)
 
@@ -57,8 +60,8 @@ def plan(
 def shed(
     scenario: ScenarioFile,
     site: SiteName,
-    kw: Annotated[float, typer.Option(min=0.0, help="IT power to free, kW.")],
-    reason: Annotated[str, typer.Option(help="Why, for the record.")],
+    kw: Kw,
+    reason: Reason,
     partition: Partition = "main",
     conf: Conf = None,
     book: Book = BOOK,
@@ -82,5 +85,6 @@ def restore(partition: Partition = "main", conf: Conf = None, book: Book = BOOK,
     sys.stdout.write(restore_text(Slurm(partition, conf), book, as_json=as_json) + "\n")
 
 
-def _say(line: str) -> None:
+def say(line: str) -> None:
+    """One line for people."""
     sys.stderr.write(line + "\n")

@@ -44,7 +44,7 @@ from ozzo.orders import Brief, Order, orders_of, stopped, transition, without_no
 from ozzo.sender import Sender
 from ozzo.store import Journal
 from ozzo.tally import tally
-from ozzo.transport import Delivery
+from ozzo.transport import Delivery, taken
 from scheduler.plan import Plan
 from scheduler.scenario import Scenario
 from sim.record import Commanding
@@ -252,13 +252,8 @@ class NodeFleet:
 
     def _take(self, timeout_s: float) -> None:
         """Take all messages that are there, waiting at most ``timeout_s`` for the first."""
-        try:
-            delivery = self._inbox.get(timeout=max(0.0, timeout_s))
-            while True:
-                self._read(delivery)
-                delivery = self._inbox.get_nowait()
-        except queue.Empty:
-            return
+        for delivery in taken(self._inbox, timeout_s):
+            self._read(delivery)
 
     def _read(self, delivery: Delivery) -> None:
         try:

@@ -18,11 +18,11 @@ from ozzo.commands import (
     STATE_BYTES,
     Acknowledgement,
     Channel,
-    Command,
     JobWish,
     NodeState,
     RefusalCode,
     Stage,
+    answer,
     decode,
     node_of,
     topic,
@@ -32,7 +32,7 @@ from ozzo.ledger import Ledger
 from ozzo.remote import RemoteAgents
 from ozzo.sender import LEASE_S, Sender
 from ozzo.store import Journal
-from ozzo.transport import Delivery
+from ozzo.transport import Delivery, taken
 from ozzo.wire import CopyProof, ReleaseState, TransferState
 
 LAST = frozenset({Stage.ENDED, Stage.FAILED, Stage.REFUSED})
@@ -193,18 +193,13 @@ class Mover:
         while sent.id not in self._ends:
             self._listen(0.2)
             if node in self._voice.repeat():
-                return _silence(sent)
+                return answer(sent, Stage.FAILED, datetime.now(UTC), code=RefusalCode.NOT_CONFIRMED, text="it never answered")
         return self._ends[sent.id]
 
     def _listen(self, timeout_s: float) -> None:
         """Take what has come, waiting for the first at most ``timeout_s``; what cannot be read is written down and left."""
-        try:
-            delivery = self._inbox.get(timeout=timeout_s)
-            while True:
-                self._read(delivery)
-                delivery = self._inbox.get_nowait()
-        except queue.Empty:
-            return
+        for delivery in taken(self._inbox, timeout_s):
+            self._read(delivery)
 
     def _read(self, delivery: Delivery) -> None:
         try:
@@ -216,17 +211,17 @@ class Mover:
                 elif state.node == node:
                     self._states.pop(node, None)
                 return
-            answer = decode(Acknowledgement, delivery.payload)
+            told = decode(Acknowledgement, delivery.payload)
         except ValueError as error:
             self._journal.append("unreadable", datetime.now(UTC), {"topic": delivery.topic, "error": str(error)[:500]})
             return
-        if answer.node != node or self._ledger.answered(answer) is None:
+        if told.node != node or self._ledger.answered(told) is None:
             return
-        self._journal.record_acknowledgement(answer)
-        if answer.code is RefusalCode.STALE_EPOCH:
+        self._journal.record_acknowledgement(told)
+        if told.code is RefusalCode.STALE_EPOCH:
             self._voice.retire("another controller has taken over")
-        if answer.stage in LAST:
-            self._ends[answer.command] = answer
+        if told.stage in LAST:
+            self._ends[told.command] = told
 
 
 def _well(answer: Acknowledgement) -> bool:
@@ -236,18 +231,3 @@ def _well(answer: Acknowledgement) -> bool:
 def _left(state: NodeState) -> float:
     """Seconds of another controller's lease that are left by now."""
     return state.lease_left_s - (datetime.now(UTC) - state.at).total_seconds()
-
-
-def _silence(sent: Command) -> Acknowledgement:
-    """What to say for a node that never answered."""
-    text = "it never answered"
-    return Acknowledgement(
-        command=sent.id,
-        epoch=sent.epoch,
-        sequence=sent.sequence,
-        node=sent.node,
-        stage=Stage.FAILED,
-        code=RefusalCode.EXPIRED,
-        text=text,
-        at=datetime.now(UTC),
-    )

@@ -18,8 +18,8 @@ from grid.errors import InputError
 from ozzo.agent.replica import INCOMING, arrived, manifest
 from ozzo.cli import app
 from tests.live.processes import MAIN, ROOT, minimal
+from tests.live.slurm_cluster import wait_for
 from tests.live.test_remote_run import Site, site_of
-from tests.ozzo.rig import eventually
 
 pytestmark = [
     pytest.mark.live,
@@ -66,11 +66,11 @@ def test_stopped_and_done_again(house: House, monkeypatch: pytest.MonkeyPatch) -
     slow = [*MAIN, *words, "--rate", "0.5"]
     with subprocess.Popen(slow, cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True) as process:
         part = folder / "one" / INCOMING
-        eventually(lambda: arrived(part) > 20_000, "a part")
+        wait_for(lambda: arrived(part) > 20_000, "a part")
         process.send_signal(signal.SIGINT)
         _, said = process.communicate()
     assert process.returncode == 130, said
-    eventually(lambda: not copying(folder / "one"), "the end of the copier")
+    wait_for(lambda: not copying(folder / "one"), "the end of the copier")
     kept = arrived(part)
     assert 20_000 < kept < 300_000
     with monkeypatch.context() as hasty:
