@@ -52,12 +52,13 @@ class Trouble:
 
 
 class FakeCluster:
-    """Objects by path; ``log`` holds every request as (method, path, body)."""
+    """Objects by path; ``log`` holds every request as (method, path, body), ``credentials`` what requests were sent with."""
 
     def __init__(self, *, kueue: bool = False) -> None:
         self.objects: dict[str, dict[str, Any]] = {}
         self.kueue, self.trouble, self.version = kueue, Trouble(), 1
         self.log: list[tuple[str, str, Any]] = []
+        self.credentials: set[str | None] = set()
         self.lock = threading.RLock()
         self.add(NODES, {"metadata": {"name": "n0"}})
         self.add(NODES, {"metadata": {"name": "n1", "labels": {"pool": "batch"}}})
@@ -219,6 +220,7 @@ def api_server(cluster: FakeCluster, folder: Path, files: ServerFiles | None = N
 
         def reply(self, body: Any) -> None:
             address = urlsplit(self.path)
+            cluster.credentials.add(self.headers["Authorization"])
             answer = cluster.answer(self.command, address.path, parse_qs(address.query), body)
             if answer is None:
                 self.close_connection = True

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -18,6 +19,7 @@ from typer.testing import CliRunner
 from grid.errors import InputError
 from ozzo.authority import server_files
 from ozzo.cli import app
+from ozzo.commands_queue import carry_out
 from ozzo.engines import kubernetes_api
 from ozzo.engines.kubernetes import Kubernetes
 from ozzo.engines.kubernetes_api import Access, KubernetesApi, KubernetesError
@@ -226,6 +228,8 @@ def test_shed_and_restore_give_back_exactly(cluster: FakeCluster, engine: Kubern
         shed(engine, HALL, 1, "again", book)
     assert by_name(engine)["late"].note == "suspended to shed load; restore gives it back"
     assert "held by shed" in engine.carry_out(do(Do.RESUME, "late"))
+    undone = carry_out(engine, [do(Do.START_NOW, "held")], lambda _: None)
+    assert undone == ["job default/held: not start now: the queue is closed (load is shed?)"]
     again = restore(engine, book)
     assert (again.jobs, again.waiting) == (("default/late",), ("default/waits",))
     assert [job["spec"]["suspend"] for job in (late, soon, rigid, waits, held)] == [False, False, False, False, True]
@@ -333,6 +337,27 @@ def test_a_certificate_is_verified(tmp_path: Path) -> None:
         assert len(cluster.log) == asked
 
 
+def test_inside_a_pod(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without a kubeconfig, the pod's own token goes to the server whose certificate the pod's own root has signed."""
+    cluster = FakeCluster()
+    files = server_files(tmp_path / "tls", "a test", ["127.0.0.1"])
+    token = tmp_path / "token"
+    token.write_text("of-the-pod")
+    monkeypatch.setattr(kubernetes_api, "TOKEN", token)
+    monkeypatch.setattr("kubernetes.config.incluster_config.SERVICE_TOKEN_FILENAME", str(token))
+    monkeypatch.setattr("kubernetes.config.incluster_config.SERVICE_CERT_FILENAME", str(files.root))
+    monkeypatch.delenv("KUBECONFIG", raising=False)
+    monkeypatch.setenv("HOME", str(tmp_path / "nobody"))
+    with api_server(cluster, tmp_path, files) as config:
+        port = re.findall(r"127\.0\.0\.1:(\d+)", config.read_text())[0]
+        monkeypatch.setenv("KUBERNETES_SERVICE_HOST", "127.0.0.1")
+        monkeypatch.setenv("KUBERNETES_SERVICE_PORT", port)
+        api = KubernetesApi(Access())
+        assert len(api.items("/api/v1/nodes")) == 2
+        api.close()
+    assert {str(each).lower() for each in cluster.credentials} == {"bearer of-the-pod"}
+
+
 def test_the_commands_from_a_users_side(tmp_path: Path) -> None:
     """Queue, shed and restore by the command line; a wrong namespace is told before anything is asked."""
     cluster = FakeCluster()
@@ -370,7 +395,7 @@ def test_a_plan_from_a_users_side(tmp_path: Path) -> None:
     told = json.loads(answer.stdout)
     assert (told["verdict"], told["applied"], told["not_done"]) == ("passed", True, [])
     wanted = {action["job"]: action for action in told["actions"]}
-    assert wanted["default/patient"]["do"] == "start at"
+    assert wanted["default/patient"]["do"] == "start at", told
     load = target(cluster, patient)
     assert load["spec"]["active"] is False
     at = datetime.fromisoformat(wanted["default/patient"]["at"])
