@@ -17,7 +17,7 @@ def cluster_day(path: Path, nodes: int = 4, minutes: int = 15) -> Path:
 name: cluster
 time_zone: UTC
 horizon: {{start: {start:%Y-%m-%dT%H:%M}, hours: 24, step_minutes: {minutes}}}
-planning: {{relative_gap: 0.001, time_limit_s: 60}}
+planning: {{relative_gap: 0.001, time_limit_s: 250}}
 signals:
   price: {{csv: {prices.name}, time: time, value: price, unit: EUR/MWh}}
   carbon_average: {{constant_g_per_kwh: 300}}
