@@ -16,7 +16,7 @@ from pathlib import Path
 
 from ozzo.agent.config import AgentConfig
 from ozzo.agent.data_rules import DataRules, Peer
-from ozzo.agent.kept import short
+from ozzo.agent.folders import short
 from ozzo.agent.replica import recover
 from ozzo.agent.transfer import Order
 from ozzo.commands import Desired, JobState, JobWish
