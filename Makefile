@@ -62,6 +62,7 @@ bench: .venv/.ozzo-dev ## speed, as ratios against a baseline run beside it; the
 docs: .venv/.ozzo-dev ## write again what is generated: reference, JSON Schema, dashboards, the page of scenarios (runs all of them)
 	.venv/bin/ozzo reference --out docs/reference.md
 	.venv/bin/ozzo schema --out docs/scenario.schema.json
+	.venv/bin/ozzo schema --protocol --out docs/protocol/commands.schema.json
 	.venv/bin/ozzo dashboards --out dashboards
 	.venv/bin/ozzo scenarios --out docs/scenarios.md
 

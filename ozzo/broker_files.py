@@ -14,7 +14,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from ozzo.commands import MAX_BYTES, Channel, label, topic
+from ozzo.commands import STATE_BYTES, Channel, label, topic
 
 CONTROLLER = "controller"
 DEFAULTS = (
@@ -156,7 +156,7 @@ def settings(folder: Path, listener: Listener, *, as_root: bool) -> str:
         "autosave_interval 5",
         "max_inflight_messages 100",
         "max_queued_messages 10000",
-        f"max_packet_size {4 * MAX_BYTES}",
+        f"max_packet_size {STATE_BYTES}",
         "set_tcp_nodelay true",
         f"log_dest file {folder}/log",
         "log_type error",

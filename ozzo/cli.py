@@ -21,6 +21,7 @@ from ozzo.cli_data import data_app
 from ozzo.cli_feed import feed_app
 from ozzo.cli_fit import fit_app
 from ozzo.cli_forecast import forecast_app
+from ozzo.cli_kubernetes import kubernetes_app
 from ozzo.cli_live import add_live_commands
 from ozzo.cli_mock import mock_signals
 from ozzo.cli_replay import replay
@@ -47,6 +48,7 @@ add_live_commands(app)
 add_serve_commands(app)
 app.add_typer(forecast_app, name="forecast")
 app.add_typer(slurm_app, name="slurm")
+app.add_typer(kubernetes_app, name="kubernetes")
 app.command()(sweep)
 app.command()(report)
 app.command("mock-signals")(mock_signals)
@@ -104,11 +106,15 @@ def check(
 
 
 @app.command()
-def schema(out: Out = None, as_json: AsJson = False) -> None:  # noqa: ARG001 - it is JSON either way
+def schema(
+    out: Out = None,
+    protocol: Annotated[bool, typer.Option("--protocol", help="That of the command protocol's messages instead.")] = False,
+    as_json: AsJson = False,  # noqa: ARG001 - it is JSON either way
+) -> None:
     """Print the JSON Schema of scenario documents (for editors); JSON with or without --json."""
     from ozzo.commands_check import schema as schema_text
 
-    _emit(schema_text(), out)
+    _emit(schema_text(protocol=protocol), out)
 
 
 @app.command()

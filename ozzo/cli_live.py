@@ -1,4 +1,4 @@
-"""``ozzo broker``, ``ozzo enrol``, ``ozzo agent``: real nodes. Heavy rooms are imported inside the commands only."""
+"""``ozzo broker``, ``enrol``, ``agent`` and ``migrate``: real nodes. Heavy rooms are imported inside the commands only."""
 
 from __future__ import annotations
 
@@ -88,6 +88,28 @@ def agent(
     raise typer.Exit(run_agent(read_config(config), None, patient=True))
 
 
+def migrate(
+    path: Annotated[str, typer.Argument(metavar="PATH", help="Dataset: a folder below the roots, such as scans/2026.")],
+    broker_folder: Annotated[
+        Path,
+        typer.Option("--broker", help="The controller's folder that 'ozzo broker' wrote.", show_default=False),
+    ],
+    to: Annotated[str, typer.Option(metavar="NODE:ROOT:PEER", help="Who copies it, into which root, from which peer.")],
+    release: Annotated[
+        str | None,
+        typer.Option(metavar="NODE:ROOT:PEER", help="Who releases its replica from which root, comparing with which peer."),
+    ] = None,
+    rate: Annotated[float | None, typer.Option(help="Highest rate, Mbit/s.", min=0.01, show_default="no limit")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Move a dataset between nodes by hand: copy, verify, and release where it was only when the copy is proven."""
+    from ozzo.commands_migrate import migrate as move
+
+    text, done = move(path, broker_folder, to, release, rate, as_json=as_json, say=_say)
+    sys.stdout.write(text + "\n")
+    raise typer.Exit(0 if done else 1)
+
+
 def _say(line: str) -> None:
     sys.stderr.write(line + "\n")
     sys.stderr.flush()
@@ -95,5 +117,5 @@ def _say(line: str) -> None:
 
 def add_live_commands(app: typer.Typer) -> None:
     """Add the commands of this room to the command line."""
-    for command in (broker, enrol, agent):
+    for command in (broker, enrol, agent, migrate):
         app.command()(command)

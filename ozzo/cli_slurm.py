@@ -15,6 +15,9 @@ Partition = Annotated[str, typer.Option(help="Partition that ozzo drives.")]
 Conf = Annotated[Path | None, typer.Option(help="slurm.conf, when it is not where Slurm looks.", show_default=False)]
 SiteName = Annotated[str, typer.Option(help="Site of the scenario that the cluster is.", show_default=False)]
 Book = Annotated[Path, typer.Option(help="File that remembers what was shed.")]
+Apply = Annotated[bool, typer.Option("--apply", help="Carry the actions out, when the plan passes its rehearsal.")]
+Kw = Annotated[float, typer.Option(min=0.0, help="IT power to free, kW.")]
+Reason = Annotated[str, typer.Option(help="Why, for the record.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print machine-readable JSON on standard output.")]
 BOOK = Path("ozzo-slurm-shed.json")
 
@@ -27,9 +30,10 @@ def slurm() -> None:
 @slurm_app.command("queue")
 def queue(partition: Partition = "main", conf: Conf = None, as_json: AsJson = False) -> None:
     """Show the queue: which jobs are ozzo's to move, by when, and which comments cannot be read."""
-    from ozzo.commands_slurm import queue_text
+    from ozzo.commands_queue import queue_text
+    from ozzo.engines.slurm import Slurm
 
-    text, readable = queue_text(partition, conf, as_json=as_json)
+    text, readable = queue_text(Slurm(partition, conf), as_json=as_json)
     sys.stdout.write(text + "\n")
     raise typer.Exit(0 if readable else 1)
 
@@ -40,13 +44,14 @@ def plan(
     site: SiteName,
     partition: Partition = "main",
     conf: Conf = None,
-    apply: Annotated[bool, typer.Option("--apply", help="Carry the actions out, when the plan passes its rehearsal.")] = False,
+    apply: Apply = False,
     as_json: AsJson = False,
 ) -> None:
     """Plan the queue into the rest of the scenario, rehearse the plan, and show (or apply) what it means for each job."""
-    from ozzo.commands_slurm import plan_text
+    from ozzo.commands_queue import plan_text
+    from ozzo.engines.slurm import Slurm
 
-    text, good = plan_text(scenario, site, partition, conf, apply=apply, as_json=as_json, say=_say)
+    text, good = plan_text(Slurm(partition, conf), scenario, site, apply=apply, as_json=as_json, say=say)
     sys.stdout.write(text + "\n")
     raise typer.Exit(0 if good else 1)
 
@@ -55,17 +60,18 @@ def plan(
 def shed(
     scenario: ScenarioFile,
     site: SiteName,
-    kw: Annotated[float, typer.Option(min=0.0, help="IT power to free, kW.")],
-    reason: Annotated[str, typer.Option(help="Why, for the record.")],
+    kw: Kw,
+    reason: Reason,
     partition: Partition = "main",
     conf: Conf = None,
     book: Book = BOOK,
     as_json: AsJson = False,
 ) -> None:
     """Close the partition and suspend pausable jobs at once; the exit code is 1 when less than asked could be freed."""
-    from ozzo.commands_slurm import shed_text
+    from ozzo.commands_queue import shed_text
+    from ozzo.engines.slurm import Slurm
 
-    text, enough = shed_text(scenario, site, kw, reason, partition, conf, book, as_json=as_json)
+    text, enough = shed_text(Slurm(partition, conf), scenario, site, kw, reason, book, as_json=as_json)
     sys.stdout.write(text + "\n")
     raise typer.Exit(0 if enough else 1)
 
@@ -73,10 +79,12 @@ def shed(
 @slurm_app.command("restore")
 def restore(partition: Partition = "main", conf: Conf = None, book: Book = BOOK, as_json: AsJson = False) -> None:
     """Give back what was shed: resume the jobs, open the partition."""
-    from ozzo.commands_slurm import restore_text
+    from ozzo.commands_queue import restore_text
+    from ozzo.engines.slurm import Slurm
 
-    sys.stdout.write(restore_text(partition, conf, book, as_json=as_json) + "\n")
+    sys.stdout.write(restore_text(Slurm(partition, conf), book, as_json=as_json) + "\n")
 
 
-def _say(line: str) -> None:
+def say(line: str) -> None:
+    """One line for people."""
     sys.stderr.write(line + "\n")

@@ -24,28 +24,22 @@ from typing import Annotated, Literal, TypeVar
 from urllib.parse import quote, unquote
 from uuid import UUID
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic import AwareDatetime, ConfigDict, Field, JsonValue, field_validator, model_validator
+
+from ozzo.wire import Argument, JobWish, Name, ReleaseState, Text, TransferState, Wire
 
 VERSION = 1
 """Version of the protocol; part of every topic."""
 MAX_BYTES = 16_384
-"""Largest message that either side reads."""
+"""Largest message that either side reads, but for a node's state."""
+STATE_BYTES = 4 * MAX_BYTES
+"""Largest state of a node that a controller reads: up to 500 jobs are in it."""
 ENDED_TOLD = 50
 """Ends of jobs that a node tells in each of its states."""
+UUID_7 = "^[0-9a-fA-F]{8}-[0-9a-fA-F]{4}-7[0-9a-fA-F]{3}-[89abAB][0-9a-fA-F]{3}-[0-9a-fA-F]{12}$"
+"""A UUID of version 7 in its canonical form (RFC 9562)."""
 CLOCK_SKEW = timedelta(seconds=5)
 """How far in the future a command may have been issued before the node distrusts the clocks."""
-
-Name = Annotated[str, Field(min_length=1, max_length=200)]
-Text = Annotated[str, Field(max_length=1000)]
-Argument = Annotated[str, Field(max_length=500)]
-
-
-class JobWish(StrEnum):
-    """The state that a job on a node should be in."""
-
-    RUNNING = "running"
-    PAUSED = "paused"
-    STOPPED = "stopped"
 
 
 class Stage(StrEnum):
@@ -84,16 +78,12 @@ class RefusalCode(StrEnum):
     TIME_LIMIT = "time_limit"
     """the job ran longer than the command allowed and was stopped"""
     TOO_MANY_JOBS = "too_many_jobs"
+    TRANSFER_NOT_ALLOWED = "transfer_not_allowed"
+    """the node's settings hold no such root or peer"""
 
 
-class Wire(BaseModel):
-    """Base of everything on the wire: no unknown fields, no coercion, no infinities, immutable."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False)
-
-    def encode(self) -> bytes:
-        """The message as JSON bytes."""
-        return self.model_dump_json(exclude_none=True).encode()
+NEEDS_ARGV: dict[str, JsonValue] = {"required": ["argv"], "properties": {"argv": {"minItems": 1}}}
+"""In JSON Schema: what ``JobState`` asks of a job that shall run."""
 
 
 class JobState(Wire):
@@ -107,6 +97,8 @@ class JobState(Wire):
         limit_s: the node stops the job when it has run (pauses not counted) longer than this.
         power_kw: IT power that the job is planned to add to this node, for the cap; 0 when unknown.
     """
+
+    model_config = ConfigDict(json_schema_extra={"if": {"properties": {"state": {"const": "running"}}}, "then": NEEDS_ARGV})
 
     kind: Literal["job"] = "job"
     job: Name
@@ -140,6 +132,10 @@ class Hello(Wire):
     kind: Literal["hello"] = "hello"
 
 
+Desired = JobState | TransferState | ReleaseState | CapState | Hello
+"""What a command can ask for."""
+
+
 class Command(Wire):
     """One command to one node.
 
@@ -156,7 +152,7 @@ class Command(Wire):
         planned_for: instant on the plan's time axis.
     """
 
-    id: UUID
+    id: Annotated[UUID, Field(json_schema_extra={"pattern": UUID_7})]
     epoch: Annotated[int, Field(ge=1, le=2**53)]
     sequence: Annotated[int, Field(ge=1, le=2**53)]
     issued_at: AwareDatetime
@@ -164,7 +160,7 @@ class Command(Wire):
     lease_s: Annotated[float, Field(gt=0, le=86400)]
     plan_id: Annotated[str, Field(max_length=100)] = ""
     node: Name
-    desired: Annotated[JobState | CapState | Hello, Field(discriminator="kind")]
+    desired: Annotated[Desired, Field(discriminator="kind")]
     reason: Text = ""
     planned_for: AwareDatetime | None = None
 
@@ -316,3 +312,34 @@ def answer(
         measured=measured or {},
         at=at,
     )
+
+
+__all__ = [
+    "CLOCK_SKEW",
+    "ENDED_TOLD",
+    "MAX_BYTES",
+    "STATE_BYTES",
+    "VERSION",
+    "Acknowledgement",
+    "CapState",
+    "Channel",
+    "Command",
+    "Desired",
+    "Hello",
+    "JobState",
+    "JobWish",
+    "Message",
+    "Name",
+    "NodeState",
+    "RefusalCode",
+    "ReleaseState",
+    "Stage",
+    "TransferState",
+    "Wire",
+    "answer",
+    "decode",
+    "label",
+    "node_of",
+    "topic",
+    "uuid7",
+]

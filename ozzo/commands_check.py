@@ -44,8 +44,12 @@ def _counted(number: int, noun: str) -> str:
     return f"{number} {noun}{'' if number == 1 else 's'}"
 
 
-def schema() -> str:
-    """The JSON Schema of the scenario document."""
+def schema(*, protocol: bool = False) -> str:
+    """The JSON Schema of the scenario document, or of the command protocol."""
+    if protocol:
+        from ozzo.protocol_schema import text
+
+        return text()
     from scheduler.document.reference import json_schema
 
     return json.dumps(json_schema(), indent=2, ensure_ascii=False)

@@ -25,6 +25,7 @@ from grid.errors import TransportError
 from ozzo.book import JobBook
 from ozzo.clock import AcceleratedClock
 from ozzo.commands import (
+    STATE_BYTES,
     Acknowledgement,
     Channel,
     Command,
@@ -44,7 +45,7 @@ from ozzo.orders import Brief, Order, orders_of, stopped, transition, without_no
 from ozzo.sender import NOT_AFTER_S, Sender
 from ozzo.store import Journal
 from ozzo.tally import tally
-from ozzo.transport import Delivery
+from ozzo.transport import Delivery, taken
 from scheduler.plan import Plan
 from scheduler.scenario import Scenario
 from sim.record import Commanding
@@ -261,19 +262,14 @@ class NodeFleet:
 
     def _take(self, timeout_s: float) -> None:
         """Take all messages that are there, waiting at most ``timeout_s`` for the first."""
-        try:
-            delivery = self._inbox.get(timeout=max(0.0, timeout_s))
-            while True:
-                self._read(delivery)
-                delivery = self._inbox.get_nowait()
-        except queue.Empty:
-            return
+        for delivery in taken(self._inbox, timeout_s):
+            self._read(delivery)
 
     def _read(self, delivery: Delivery) -> None:
         try:
             node, channel = node_of(delivery.topic)
             if channel is Channel.STATE:
-                self._hear(decode(NodeState, delivery.payload, limit=4 * 16_384), node, retained=delivery.retained)
+                self._hear(decode(NodeState, delivery.payload, limit=STATE_BYTES), node, retained=delivery.retained)
             else:
                 self._answered(decode(Acknowledgement, delivery.payload), node)
         except ValueError as error:

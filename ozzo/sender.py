@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from datetime import UTC, datetime, timedelta
 
 from grid.errors import TransportError
-from ozzo.commands import CapState, Channel, Command, Hello, JobState, topic, uuid7
+from ozzo.commands import CapState, Channel, Command, Desired, Hello, topic, uuid7
 from ozzo.ledger import Ledger
 from ozzo.orders import Order
 from ozzo.store import Journal
@@ -74,7 +74,7 @@ class Sender:
         self.retired = self.retired or why
         self._quiet.set()
 
-    def send(self, node: str, desired: JobState | CapState, order: Order | None, reason: str) -> Command:
+    def send(self, node: str, desired: Desired, order: Order | None, reason: str) -> Command:
         """Journal first, then send; the ledger waits for the answer.
 
         Returns:
@@ -110,7 +110,7 @@ class Sender:
             self._journal.append("unanswered", datetime.now(UTC), facts)
         return {entry.command.node for entry in lost}
 
-    def _command(self, node: str, desired: JobState | CapState | Hello, order: Order | None, reason: str) -> Command:
+    def _command(self, node: str, desired: Desired, order: Order | None, reason: str) -> Command:
         """The next command of this epoch; call it with the lock held, so that sequences leave in order."""
         self._sequence += 1
         now = datetime.now(UTC)

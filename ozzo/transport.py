@@ -6,8 +6,9 @@ a broker. Both deliver at least once and in order for each publisher and topic.
 
 from __future__ import annotations
 
+import queue
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -65,6 +66,16 @@ class Transport(Protocol):
 
     def close(self) -> None:
         """Say goodbye; twice does no harm."""
+
+
+def taken(inbox: queue.SimpleQueue[Delivery], timeout_s: float) -> Iterator[Delivery]:
+    """What has come into an inbox, waiting for the first at most ``timeout_s``."""
+    try:
+        yield inbox.get(timeout=max(0.0, timeout_s))
+        while True:
+            yield inbox.get_nowait()
+    except queue.Empty:
+        return
 
 
 def matches(pattern: str, topic: str) -> bool:

@@ -16,6 +16,7 @@ from pydantic import Field, ValidationError, field_validator, model_validator
 
 from grid.errors import Finding, InputError
 from ozzo.address import is_loopback
+from ozzo.agent.data_rules import DataRules
 from ozzo.agent.redfish import Login
 from ozzo.broker_files import is_default
 from ozzo.commands import Name, Wire
@@ -114,6 +115,7 @@ class AgentConfig(Wire):
         output_bytes: bytes of output kept of a kept job: at least its last so many, at most twice that.
         keep_folders: most folders of kept jobs that have ended, with their output and working folder; older ones are removed.
         keep_days: for how long such a folder stays at most; null: for ever.
+        data: folders and peers for transfers and releases of datasets; None: there are none.
     """
 
     scenario: Name
@@ -151,6 +153,7 @@ class AgentConfig(Wire):
     output_bytes: Annotated[int, Field(ge=1000, le=10**9)] = 1_000_000
     keep_folders: Annotated[int, Field(ge=0)] = 1000
     keep_days: Annotated[float, Field(gt=0)] | None = 30.0
+    data: DataRules | None = None
 
     @field_validator("programs")
     @classmethod

@@ -44,6 +44,12 @@ class JobTable:
         self.restless: dict[str, str] = {}
         self._again_at: float | None = None
         self.keeping: Keeping | None = None
+        self._telling: set[str] = set()
+
+    def offer(self, name: str, program: tuple[str, ...]) -> None:
+        """Let a program of the agent's own run under ``name``; the end of its output is told however it ends."""
+        self._programs = self._programs | {name: program}
+        self._telling.add(name)
 
     def adopt(self, cap_kw: float | None) -> None:
         """Take over what an earlier agent has left: jobs that run go on under a cap, ends that nobody has told are told."""
@@ -255,7 +261,7 @@ class JobTable:
                 Stage.ENDED,
                 _now(),
                 code=RefusalCode.TIME_LIMIT if entry.over_limit else None,
-                text=child.tail[-1000:] if code else "",
+                text=child.tail[-1000:] if code or entry.desired.argv[0] in self._telling else "",
                 measured=measured | {"stopped": stopped},
             )
         )

@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Literal
 
 from ozzo.agent.config import AgentConfig
+from ozzo.agent.data import PROGRAM, DataDesk, NotAllowed, job_name
 from ozzo.agent.jobs import JobTable
 from ozzo.agent.journal import NodeJournal
 from ozzo.agent.keeping import Keeping
@@ -31,7 +32,6 @@ from ozzo.commands import (
     Channel,
     Command,
     Hello,
-    JobState,
     NodeState,
     RefusalCode,
     Stage,
@@ -72,6 +72,8 @@ class NodeAgent:
         self._rules = CapRules(config.failsafe_kw, timedelta(seconds=config.failsafe_hold_s))
         self._lease = Lease()
         self._jobs = JobTable(config, self._selector, self._say_and_keep)
+        self._data = DataDesk(config)
+        self._jobs.offer(PROGRAM, self._data.program)
         self._meter = meter_for(config, note)
         limiter = limiter_for(config, note)
         self._hardware = None if limiter is None else HardwareCap(limiter, self._wake, note)
@@ -102,6 +104,8 @@ class NodeAgent:
             if self.config.keep_jobs:
                 self._jobs.keeping = Keeping(self.config, self._note)
                 self._note(self._jobs.keeping.note)
+            for line in self._data.trouble:
+                self._note(line)
             self._begin()
             while not self._stopping:
                 for key, _ in self._selector.select(self._patience()):
@@ -142,23 +146,31 @@ class NodeAgent:
         now, last = datetime.now(UTC), {}
         unfinished = self._journal.unfinished()
         for command in unfinished:
-            if isinstance(command.desired, JobState):
-                last[command.desired.job] = command
+            if (name := job_name(command.desired)) is not None:
+                last[name] = command
         for command in unfinished:
-            desired = command.desired
+            name = job_name(command.desired)
             code = self._jobs.began(command)
             if code is not None:
                 self._say_and_keep(answer(command, Stage.ENDED, now, measured={"exit_code": float(code)}))
-            elif not isinstance(desired, JobState) or last[desired.job] is not command or command.epoch < self._fence.epoch:
+            elif name is None or last[name] is not command or command.epoch < self._fence.epoch:
                 text = "the agent was started again before it was carried out"
                 self._say_and_keep(answer(command, Stage.FAILED, now, code=RefusalCode.NOT_CONFIRMED, text=text))
             elif now >= command.not_after:
                 text = "accepted in time, but the agent was gone until after its not-after"
                 self._say_and_keep(answer(command, Stage.FAILED, now, code=RefusalCode.EXPIRED, text=text))
             else:
-                applied = self._jobs.apply(command, desired)
-                if applied is not None:
-                    self._say_and_keep(applied)
+                self._carry_out(command)
+
+    def _carry_out(self, command: Command) -> None:
+        """A command for a job, a transfer or a release."""
+        try:
+            applied = self._jobs.apply(command, self._data.as_job(command.desired))
+        except NotAllowed as error:
+            code = RefusalCode.TRANSFER_NOT_ALLOWED
+            applied = answer(command, Stage.FAILED, datetime.now(UTC), code=code, text=str(error))
+        if applied is not None:
+            self._say_and_keep(applied)
 
     def _drain(self, _: None) -> None:
         with contextlib.suppress(BlockingIOError):
@@ -255,10 +267,8 @@ class NodeAgent:
             self._hold()
         if isinstance(desired, Hello):
             self._say_state("heartbeat")
-        elif isinstance(desired, JobState):
-            applied = self._jobs.apply(command, desired)
-            if applied is not None:
-                self._say_and_keep(applied)
+        elif not isinstance(desired, CapState):
+            self._carry_out(command)
         else:
             failsafe = self._lease.mode is CapMode.FAILSAFE
             text = "kept for the end of failsafe" if failsafe else ""

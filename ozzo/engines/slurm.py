@@ -6,6 +6,9 @@ handed over are UTC, with ``TZ=UTC`` for the program that reads them, so the zon
 Traps that were measured (Slurm 22.05): suspending a job frees its processors, so a waiting job would start at once and a later
 resume would put two jobs on them: ``shed`` closes the partition first. A suspended job keeps its memory. A requeued job waits
 about two minutes, so nothing here requeues.
+
+A user makes a job deferrable with ``sbatch --hold --comment 'ozzo'`` (or ``'ozzo: deadline=+12h, pausable'``, or ``deadline=``
+and a moment with its zone), or with Slurm's own ``--deadline``. Its run time is its time limit.
 """
 
 from __future__ import annotations
@@ -14,51 +17,21 @@ import json
 import os
 import shutil
 import subprocess
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from grid.errors import OzzoError
+from ozzo.engines.queue import DEADLINE_H, Action, Do, EngineError, Key, QueuedJob, State, Wish, moment
 
 TIMEOUT_S = 30.0
 SHUT, OPEN = "DOWN", "UP"
+WORD = "ozzo"
 
 
-class SlurmError(OzzoError):
+class SlurmError(EngineError):
     """Slurm did not do, or did not tell, what it was asked."""
-
-
-@dataclass(frozen=True, slots=True)
-class QueuedJob:
-    """A job as ``squeue --json`` tells it.
-
-    Attributes:
-        number: Slurm's number; name: its name; user: whose it is; partition: where.
-        state: ``PENDING``, ``RUNNING``, ``SUSPENDED`` and others; held: it waits for a release.
-        nodes: nodes it asks for or has; cores: all together.
-        submitted: when; begins: earliest start that was set, or start; None: none.
-        limit_s: run time limit; None: none.
-        ran_s: run time so far.
-        deadline: latest end that was given with ``--deadline``, UTC, or None.
-        comment: text given with ``--comment``.
-    """
-
-    number: int
-    name: str
-    user: str
-    partition: str
-    state: str
-    held: bool
-    nodes: int
-    cores: int
-    submitted: datetime
-    begins: datetime | None
-    limit_s: float | None
-    ran_s: float
-    deadline: datetime | None
-    comment: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +48,16 @@ class Slurm:
     conf: Path | None = None
     timeout_s: float = TIMEOUT_S
 
+    @property
+    def kind(self) -> str:
+        """See ``Engine``."""
+        return "slurm"
+
+    @property
+    def title(self) -> str:
+        """See ``Engine``."""
+        return f"partition {self.partition}"
+
     def queue(self) -> tuple[QueuedJob, ...]:
         """Jobs of the partition that wait, run or are suspended, by number.
 
@@ -84,12 +67,10 @@ class Slurm:
         text = self._run("squeue", "--json")
         try:
             entries = json.loads(text)["jobs"]
-            jobs = [queued(entry) for entry in entries if entry["partition"] == self.partition]
+            found = [(int(entry["job_id"]), queued(entry)) for entry in entries if entry["partition"] == self.partition]
         except (KeyError, TypeError, ValueError) as error:
             raise SlurmError(f"squeue --json: not in a format that is known ({type(error).__name__}: {error})") from error
-        return tuple(
-            sorted((job for job in jobs if job.state in {"PENDING", "RUNNING", "SUSPENDED"}), key=lambda job: job.number)
-        )
+        return tuple(job for _, job in sorted(found, key=lambda pair: pair[0]) if job is not None)
 
     def size(self) -> tuple[int, int]:
         """Nodes of the partition that are up, and processors of all of them.
@@ -114,12 +95,12 @@ class Slurm:
             raise SlurmError(f"scontrol show partition {self.partition}: no state in the answer")
         return found[0]
 
-    def start_at(self, job: int, moment: datetime) -> None:
-        """Let a waiting job start at ``moment`` (UTC) and not before.
+    def start_at(self, job: int, at: datetime) -> None:
+        """Let a waiting job start at ``at`` (UTC) and not before.
 
         A held one is released for it, so that it starts then even if nobody of us is there any more.
         """
-        when = moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S")
+        when = at.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S")
         self._run("scontrol", "update", f"JobId={job}", f"StartTime={when}")
         self._run("scontrol", "release", str(job))
 
@@ -132,23 +113,57 @@ class Slurm:
         """Keep a waiting job from starting until it is released."""
         self._run("scontrol", "hold", str(job))
 
-    def suspend(self, jobs: Iterable[int]) -> None:
-        """Stop running jobs where they are. Close the partition first, or others take their processors."""
-        for job in jobs:
-            self._run("scontrol", "suspend", str(job))
+    def carry_out(self, action: Action) -> str:
+        """See ``Engine``."""
+        number = int(action.job)
+        match action.do:
+            case Do.START_NOW:
+                self.release(number)
+            case Do.START_AT:
+                if action.at is None:
+                    raise SlurmError(f"job {number}: no moment to start at")
+                self.start_at(number, action.at)
+            case Do.HOLD:
+                self.hold(number)
+            case Do.SUSPEND:
+                self._scontrol_each("suspend", [number])
+            case Do.RESUME:
+                self._scontrol_each("resume", [number])
+        return ""
 
-    def resume(self, jobs: Iterable[int]) -> None:
-        """Let suspended jobs run on."""
-        for job in jobs:
-            self._run("scontrol", "resume", str(job))
+    def opened(self) -> bool:
+        """See ``Engine``."""
+        return self.state() == OPEN
 
-    def shut(self) -> None:
-        """No waiting job of the partition starts any more; those that run go on."""
+    def waiting(self) -> Sequence[Key]:
+        """See ``Engine``: none, because ``close`` shuts the partition for all of them."""
+        return ()
+
+    def close(self, waiting: Iterable[Key], mark: str) -> None:
+        """See ``Engine``: no waiting job of the partition starts any more; those that run go on."""
+        del waiting, mark
         self._run("scontrol", "update", f"PartitionName={self.partition}", f"State={SHUT}")
 
-    def open(self) -> None:
-        """Waiting jobs may start again."""
-        self._run("scontrol", "update", f"PartitionName={self.partition}", f"State={OPEN}")
+    def suspend(self, jobs: Iterable[Key], mark: str = "") -> Sequence[Key]:
+        """See ``Engine``. Close the partition first, or others take their processors."""
+        del mark
+        return self._scontrol_each("suspend", jobs)
+
+    def restore(self, jobs: Iterable[Key], mark: str = "", *, reopen: bool) -> Sequence[Key]:
+        """See ``Engine``: jobs that are suspended go on, then the partition opens."""
+        del mark
+        still = {job.key for job in self.queue() if job.state is State.SUSPENDED}
+        again = self._scontrol_each("resume", [job for job in jobs if job in still])
+        if reopen:
+            self._run("scontrol", "update", f"PartitionName={self.partition}", f"State={OPEN}")
+        return again
+
+    def _scontrol_each(self, word: str, jobs: Iterable[Key]) -> Sequence[Key]:
+        done = []
+        for job in jobs:
+            self._run("scontrol", word, str(job))
+            done.append(job)
+        return done
 
     def _run(self, program: str, *arguments: str) -> str:
         path = shutil.which(program) or shutil.which(program, path="/usr/bin:/usr/sbin:/usr/local/bin")
@@ -167,36 +182,71 @@ class Slurm:
         return done.stdout
 
 
-def queued(entry: dict[str, Any]) -> QueuedJob:
+def queued(entry: dict[str, Any]) -> QueuedJob | None:
     """A job from its entry in ``squeue --json``; numbers come bare (22.05) or as ``{set, infinite, number}`` (23.02 and later).
+
+    Returns:
+        None for a job that neither waits, runs nor is suspended.
 
     Raises:
         KeyError, TypeError, ValueError: the entry lacks something.
     """
     state = entry["job_state"]
+    name = state if isinstance(state, str) else state[0]
+    if name not in set(State):
+        return None
     limit = number(entry["time_limit"])
     start, now = number(entry["start_time"]) or 0.0, datetime.now(UTC).timestamp()
-    name = state if isinstance(state, str) else state[0]
     ran = number(entry.get("pre_sus_time")) or 0.0
-    if name == "RUNNING":
+    if name == State.RUNNING:
         since = max(start, number(entry.get("suspend_time")) or 0.0)
         ran += max(0.0, now - since)
+    submitted = datetime.fromtimestamp(number(entry["submit_time"]) or now, UTC)
+    deadline = datetime.fromtimestamp(found, UTC) if (found := number(entry["deadline"])) else None
+    wish, faults = wish_of(str(entry.get("comment") or ""), submitted, deadline)
     return QueuedJob(
-        number=int(entry["job_id"]),
+        key=int(entry["job_id"]),
         name=str(entry["name"]),
         user=str(entry["user_name"]),
-        partition=str(entry["partition"]),
-        state=name,
-        held=bool(entry.get("hold", number(entry["priority"]) == 0)) and name == "PENDING",
-        nodes=max(1, int(number(entry["node_count"]) or 1)),
+        state=State(name),
+        held=bool(entry.get("hold", number(entry["priority"]) == 0)) and name == State.PENDING,
+        tasks=max(1, int(number(entry["node_count"]) or 1)),
         cores=max(1, int(number(entry["cpus"]) or 1)),
-        submitted=datetime.fromtimestamp(number(entry["submit_time"]) or now, UTC),
+        submitted=submitted,
         begins=datetime.fromtimestamp(start, UTC) if start else None,
         limit_s=None if limit is None else 60.0 * limit,
         ran_s=ran,
-        deadline=datetime.fromtimestamp(found, UTC) if (found := number(entry["deadline"])) else None,
-        comment=str(entry.get("comment") or ""),
+        wish=wish,
+        faults=faults,
     )
+
+
+def wish_of(comment: str, submitted: datetime, due: datetime | None) -> tuple[Wish | None, tuple[str, ...]]:
+    """What a job's user allows (None: it is not ours to move), and what of the comment cannot be read, all of it.
+
+    Args:
+        comment: text given with ``--comment``.
+        submitted: when, UTC.
+        due: latest end that was given with ``--deadline``, UTC, or None.
+    """
+    word, _, rest = comment.strip().partition(":")
+    tagged = word.strip() == WORD
+    if not tagged and due is None:
+        return None, ()
+    deadline = due or submitted + timedelta(hours=DEADLINE_H)
+    pausable, faults = False, []
+    for part in (piece.strip() for piece in rest.split(",") if piece.strip()) if tagged else ():
+        key, _, value = part.partition("=")
+        if part == "pausable":
+            pausable = True
+        elif key == "deadline":
+            try:
+                deadline = min(moment(value, submitted), due or datetime.max.replace(tzinfo=UTC))
+            except ValueError as error:
+                faults.append(f"deadline={error}")
+        else:
+            faults.append(f"{part!r}; expected pausable, deadline=+12h or deadline=2026-12-01T18:00+01:00")
+    return (None if faults else Wish(deadline, pausable)), tuple(faults)
 
 
 def number(value: Any) -> float | None:

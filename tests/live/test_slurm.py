@@ -13,8 +13,10 @@ import pytest
 from typer.testing import CliRunner
 
 from ozzo.cli import app
+from ozzo.engines.queue import Action, Do
 from ozzo.engines.slurm import Slurm, SlurmError
 from tests.live.slurm_cluster import SlurmCluster, missing, wait_for
+from tests.ozzo.engines.cluster_day import cluster_day
 
 pytestmark = [pytest.mark.live, pytest.mark.slow]
 
@@ -35,31 +37,6 @@ def clean(cluster: SlurmCluster) -> Iterator[None]:
     cluster.run("scancel", "--partition=main", check=False)
     cluster.run("scontrol", "update", "PartitionName=main", "State=UP")
     wait_for(lambda: not cluster.run("squeue", "-h").strip(), "an empty queue")
-
-
-def scenario(path: Path, nodes: int = 4, minutes: int = 15) -> Path:
-    """A day from the last hour on: dear now, cheap in two hours."""
-    start = datetime.now(UTC).replace(minute=0, second=0, microsecond=0)
-    prices = path.with_suffix(".csv")
-    rows = [f"{start + timedelta(hours=h):%Y-%m-%dT%H:%M+00:00},{30 if h in (3, 4, 5) else 200}" for h in range(25)]
-    prices.write_text("\n".join(["time,price", *rows]) + "\n")
-    path.write_text(
-        f"""ozzo: 1
-name: cluster
-time_zone: UTC
-horizon: {{start: {start:%Y-%m-%dT%H:%M}, hours: 24, step_minutes: {minutes}}}
-planning: {{relative_gap: 0.001, time_limit_s: 10}}
-signals:
-  price: {{csv: {prices.name}, time: time, value: price, unit: EUR/MWh}}
-  carbon_average: {{constant_g_per_kwh: 300}}
-sites:
-  - name: hall
-    tier: cold
-    nodes: [{{name: node, count: {nodes}, cores: 2, memory_gb: 1, idle_kw: 0.1, peak_kw: 0.5}}]
-    connection: {{import_limit_kw: 10, export_limit_kw: 0}}
-"""
-    )
-    return path
 
 
 def told(*arguments: str, code: int = 0) -> dict[str, Any]:
@@ -88,11 +65,11 @@ def test_queue_tells_whose_jobs_may_move(cluster: SlurmCluster) -> None:
     odd = cluster.submit("--hold", "--time=5", "--comment=ozzo: soon")
     answer = told("slurm", "queue", "--conf", str(cluster.conf), code=1)
     rows = {row["job"]: row for row in answer["jobs"]}
-    assert (rows[tagged]["nodes"], rows[tagged]["cores"], rows[tagged]["held"]) == (2, 4, True)
+    assert (rows[tagged]["tasks"], rows[tagged]["cores"], rows[tagged]["held"]) == (2, 4, True)
     assert rows[tagged]["pausable"]
     assert datetime.fromisoformat(rows[dated]["deadline"]) > datetime.now(UTC) + timedelta(hours=2)
     assert rows[plain]["deadline"] is None
-    assert "soon" in rows[odd]["fault"]
+    assert "soon" in rows[odd]["faults"][0]
     assert Slurm("main", cluster.conf).size() == (4, 8)
 
 
@@ -103,7 +80,7 @@ def test_a_plan_starts_what_is_due_and_sets_the_time_of_the_rest(cluster: SlurmC
     minutes = int((end - now).total_seconds() // 60) - 16
     urgent = cluster.submit("--hold", f"--time={minutes}", f"--comment=ozzo: deadline={end:%Y-%m-%dT%H:%M}+00:00")
     patient = cluster.submit("--hold", "--time=60", "--nodes=4", "--ntasks=8", "--comment=ozzo: deadline=+20h")
-    file = scenario(tmp_path / "s.yaml")
+    file = cluster_day(tmp_path / "s.yaml")
     looked = told("slurm", "plan", str(file), "--site", "hall", "--conf", str(cluster.conf))
     assert looked["applied"] is False
     assert cluster.state(urgent) == "PENDING"
@@ -115,7 +92,7 @@ def test_a_plan_starts_what_is_due_and_sets_the_time_of_the_rest(cluster: SlurmC
     start = datetime.fromisoformat(wanted[patient]["at"])
     cheap = now.replace(minute=0, second=0, microsecond=0) + timedelta(hours=3)
     assert cheap <= start <= cheap + timedelta(hours=2)
-    jobs = {job.number: job for job in Slurm("main", cluster.conf).queue()}
+    jobs = {job.key: job for job in Slurm("main", cluster.conf).queue()}
     assert not jobs[patient].held
     assert jobs[patient].begins == start
     if wanted[urgent]["do"] == "start now":
@@ -126,7 +103,7 @@ def test_a_plan_starts_what_is_due_and_sets_the_time_of_the_rest(cluster: SlurmC
 
 def test_shed_lets_nobody_slip_in_and_restore_gives_all_back(cluster: SlurmCluster, tmp_path: Path) -> None:
     """Two of three pausable jobs are suspended for 0.8 kW; a waiting job does not take their nodes; afterwards all run on."""
-    file, book = scenario(tmp_path / "s.yaml"), tmp_path / "book.json"
+    file, book = cluster_day(tmp_path / "s.yaml"), tmp_path / "book.json"
     running = [
         cluster.submit("--time=30", "--nodes=1", "--ntasks=2", f"--comment=ozzo: deadline=+{hours}h, pausable")
         for hours in (4, 9, 6)
@@ -152,7 +129,7 @@ def test_shed_lets_nobody_slip_in_and_restore_gives_all_back(cluster: SlurmClust
 
 def test_more_than_there_is_to_shed_is_said(cluster: SlurmCluster, tmp_path: Path) -> None:
     """Everything that may be paused is paused, and the exit code says that it is not enough."""
-    file, book = scenario(tmp_path / "s.yaml"), tmp_path / "book.json"
+    file, book = cluster_day(tmp_path / "s.yaml"), tmp_path / "book.json"
     job = cluster.submit("--time=30", "--comment=ozzo: pausable")
     wait_for(lambda: cluster.state(job) == "RUNNING", "the job to run")
     where = ("--conf", str(cluster.conf), "--book", str(book))
@@ -166,9 +143,9 @@ def test_a_plan_pauses_and_goes_on(cluster: SlurmCluster) -> None:
     slurm = Slurm("main", cluster.conf)
     job = cluster.submit("--time=30", "--comment=ozzo: pausable")
     wait_for(lambda: cluster.state(job) == "RUNNING", "the job to run")
-    slurm.suspend([job])
+    assert not slurm.carry_out(Action(job, Do.SUSPEND, None, "a test"))
     assert cluster.state(job) == "SUSPENDED"
-    slurm.resume([job])
+    assert not slurm.carry_out(Action(job, Do.RESUME, None, "a test"))
     assert cluster.state(job) == "RUNNING"
     with pytest.raises(SlurmError, match="scontrol suspend 999999"):
         slurm.suspend([999_999])
@@ -178,7 +155,7 @@ def test_a_plan_pauses_and_goes_on(cluster: SlurmCluster) -> None:
 
 def test_a_cluster_smaller_than_its_site_is_refused(cluster: SlurmCluster, tmp_path: Path) -> None:
     """A plan would count on nodes that are not there."""
-    file = scenario(tmp_path / "s.yaml", nodes=9)
+    file = cluster_day(tmp_path / "s.yaml", nodes=9)
     answer = CliRunner().invoke(app, ["slurm", "plan", str(file), "--site", "hall", "--conf", str(cluster.conf)])
     assert answer.exit_code != 0
-    assert "9 nodes, the partition has 4" in str(answer.exception)
+    assert "9 nodes, the cluster has 4" in str(answer.exception)

@@ -11,10 +11,9 @@ from typing import Any
 
 from ozzo.commands import (
     Acknowledgement,
-    CapState,
     Channel,
     Command,
-    Hello,
+    Desired,
     JobState,
     JobWish,
     NodeState,
@@ -58,7 +57,7 @@ class Rig:
         for channel in (Channel.ACK, Channel.STATE):
             transport.subscribe(topic(scenario, "+", channel), self._inbox.put)
 
-    def command(self, node: str, desired: JobState | CapState | Hello, **changes: Any) -> Command:
+    def command(self, node: str, desired: Desired, **changes: Any) -> Command:
         """The next command, valid for 10 s from now."""
         self.sequence += 1
         now = datetime.now(UTC)
@@ -79,7 +78,7 @@ class Rig:
         self.transport.publish(topic(self.scenario, command.node, Channel.COMMAND), command.encode(), expiry_s=10)
         return command
 
-    def ask(self, node: str, desired: JobState | CapState | Hello, *stages: Stage, **changes: Any) -> Acknowledgement:
+    def ask(self, node: str, desired: Desired, *stages: Stage, **changes: Any) -> Acknowledgement:
         """Send and wait for an answer of one of ``stages`` (default: applied, failed or refused)."""
         return self.answer(self.send(self.command(node, desired, **changes)), *stages)
 

@@ -341,7 +341,7 @@ def test_resolved_limits_never_overlap_and_hold_the_best(entries: list[tuple[int
 @pytest.mark.data
 def test_the_events_of_these_tests_are_valid_openadr(spec: Path) -> None:
     """The objects that are read here pass the official description of OpenADR 3.1.0, and what it requires is required here."""
-    import jsonschema  # type: ignore[import-untyped]
+    import jsonschema
     import yaml
 
     document = yaml.safe_load((spec / "openadr-3.1.0" / "openadr3.yaml").read_text(encoding="utf-8"))

@@ -13,9 +13,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from grid.errors import InputError
-from ozzo.engines.slurm import QueuedJob, Slurm, SlurmError, queued
-from ozzo.engines.slurm_plan import Do, actions, wish_of, with_queue
-from ozzo.engines.slurm_shed import Rung, climb, ladder, restore
+from ozzo.engines.queue import Do, EngineError, QueuedJob, State, Wish
+from ozzo.engines.queue_plan import actions, with_queue
+from ozzo.engines.queue_shed import Rung, climb, ladder, restore
+from ozzo.engines.slurm import Slurm, SlurmError, queued, wish_of
 from scheduler.build import build_problem
 from scheduler.optimiser.policy import MilpPolicy
 from scheduler.scenario import Scenario
@@ -30,10 +31,18 @@ ENTRY: dict[str, Any] = {
 }  # fmt: skip
 
 
-def job(number: int = 1, **changes: Any) -> QueuedJob:
+def job(number: int = 1, comment: str = "ozzo", **changes: Any) -> QueuedJob:
     """A held job of one node and an hour."""
-    plain = QueuedJob(number, "wrap", "ada", "main", "PENDING", True, 1, 16, START, None, 3600.0, 0.0, None, "ozzo")
+    wish, faults = wish_of(comment, START, None)
+    plain = QueuedJob(number, "wrap", "ada", State.PENDING, True, 1, 16, START, None, 3600.0, 0.0, wish, faults)
     return replace(plain, **changes)
+
+
+def entry(**changes: Any) -> QueuedJob:
+    """The job of a changed entry."""
+    found = queued(ENTRY | changes)
+    assert found is not None
+    return found
 
 
 def hall() -> Scenario:
@@ -50,17 +59,18 @@ def test_both_formats_of_numbers() -> None:
     later = ENTRY | {name: wrapped(ENTRY[name]) for name in ("priority", "cpus", "node_count", "time_limit", "submit_time")}
     later |= {"deadline": wrapped(0, known=False), "start_time": wrapped(0), "job_state": ["PENDING"], "hold": True}
     assert queued(later) == queued(ENTRY)
-    assert queued(ENTRY).limit_s == 5400
-    assert queued(ENTRY).held
-    assert queued(ENTRY | {"time_limit": {"set": True, "infinite": True, "number": 0}}).limit_s is None
+    assert entry().limit_s == 5400
+    assert entry().held
+    assert entry(time_limit={"set": True, "infinite": True, "number": 0}).limit_s is None
+    assert queued(ENTRY | {"job_state": "COMPLETING"}) is None
 
 
 def test_run_time_counts_pauses_out() -> None:
     """Time before a pause counts; the pause does not."""
     begun = datetime.now(UTC).timestamp() - 100
-    entry = ENTRY | {"job_state": "RUNNING", "start_time": begun, "suspend_time": begun + 90, "pre_sus_time": 30}
-    assert queued(entry).ran_s == pytest.approx(40, abs=2)
-    assert queued(entry | {"job_state": "SUSPENDED"}).ran_s == 30
+    times = {"start_time": begun, "suspend_time": begun + 90, "pre_sus_time": 30}
+    assert entry(job_state=State.RUNNING, **times).ran_s == pytest.approx(40, abs=2)
+    assert entry(job_state=State.SUSPENDED, **times).ran_s == 30
 
 
 @pytest.mark.parametrize(
@@ -69,43 +79,43 @@ def test_run_time_counts_pauses_out() -> None:
 )
 def test_words_of_users(comment: str, hours: float, pausable: bool) -> None:
     """The tag, a deadline, a permission."""
-    wish = wish_of(job(comment=comment))
-    assert wish is not None
-    assert (wish.deadline - START, wish.pausable) == (timedelta(hours=hours), pausable)
+    assert wish_of(comment, START, None) == (Wish(START + timedelta(hours=hours), pausable), ())
 
 
 def test_deadlines() -> None:
     """Slurm's own deadline makes a job deferrable; of two deadlines the earlier one holds; without either it is not ours."""
     late = START + timedelta(hours=5)
-    assert wish_of(job(comment="", deadline=late)) is not None
-    assert wish_of(job(comment="anything")) is None
-    wish = wish_of(job(comment="ozzo: deadline=+3h", deadline=late))
-    assert wish is not None
-    assert wish.deadline == START + timedelta(hours=3)
+    assert wish_of("", START, late)[0] == Wish(late)
+    assert wish_of("anything", START, None) == (None, ())
+    assert wish_of("ozzo: deadline=+3h", START, late)[0] == Wish(START + timedelta(hours=3))
+    assert wish_of("ozzo: deadline=+9h", START, late)[0] == Wish(late)
 
 
 @pytest.mark.parametrize("text", ["soon", "deadline=tomorrow", "deadline=+2d", "deadline=2026-12-01T18:00", "deadline=+1e99h"])
 def test_words_that_are_not_known(text: str) -> None:
     """A typing error is told and never guessed at."""
-    with pytest.raises(ValueError, match="expected"):
-        wish_of(job(comment=f"ozzo: {text}"))
+    wish, faults = wish_of(f"ozzo: {text}", START, None)
+    assert wish is None
+    assert [text.removeprefix("deadline=") in fault and "expected" in fault for fault in faults] == [True]
+
+
+def test_every_fault_of_a_comment_is_told() -> None:
+    """Two typing errors are two faults, beside a word that can be read."""
+    assert len(wish_of("ozzo: soon, pausable, deadline=tomorrow", START, None)[1]) == 2
 
 
 @given(st.text(max_size=40))
 def test_any_comment_is_read_or_told(text: str) -> None:
     """No comment crashes the reader: it is read, it is nobody's, or the error says what was expected."""
-    said = ""
-    try:
-        wish_of(job(comment=text))
-        wish_of(job(comment=f"ozzo: {text}"))
-    except ValueError as error:
-        said = str(error)
-    assert not said or "expected" in said
+    for comment in (text, f"ozzo: {text}"):
+        wish, faults = wish_of(comment, START, None)
+        assert wish is None or not faults
+        assert all("expected" in fault for fault in faults)
 
 
 def test_queue_in_a_plan() -> None:
     """What may move is a job until its deadline; what runs holds its node; what has no limit or does not fit is told."""
-    running = job(2, state="RUNNING", held=False, comment="", ran_s=1800.0)
+    running = job(2, state=State.RUNNING, held=False, comment="", ran_s=1800.0)
     endless, wide, late = job(3, limit_s=None), job(4, cores=999), job(5, comment="ozzo: deadline=+0.5h")
     waiting = job(6, comment="", held=False)
     found = with_queue(hall(), "hall", [job(1), running, endless, wide, late, waiting], NOW, (50, 999))
@@ -123,8 +133,8 @@ def test_queue_in_a_plan() -> None:
 
 def test_actions_of_pauses() -> None:
     """What is planned later is suspended, what is planned now is resumed; pauses come before resumes and starts."""
-    going = job(1, state="RUNNING", held=False, comment="ozzo: pausable")
-    still = job(2, state="SUSPENDED", held=False, comment="ozzo: pausable")
+    going = job(1, state=State.RUNNING, held=False, comment="ozzo: pausable")
+    still = job(2, state=State.SUSPENDED, held=False, comment="ozzo: pausable")
     found = with_queue(hall(), "hall", [going, still, job(3), job(4, held=False)], NOW, (50, 999))
     assert found.scenario.jobs[0].kind is JobKind.INTERRUPTIBLE
     plan = MilpPolicy().plan(build_problem(found.scenario))
@@ -145,14 +155,16 @@ def test_actions_of_pauses() -> None:
 
 def test_what_does_not_fit_is_refused() -> None:
     """Another time, another site, a smaller cluster."""
-    with pytest.raises(SlurmError, match="the scenario is of"):
+    with pytest.raises(EngineError, match="the scenario is of"):
         with_queue(hall(), "hall", [], START - timedelta(hours=1), (50, 99))
-    with pytest.raises(SlurmError, match="no slot of the scenario is left"):
+    with pytest.raises(EngineError, match="no slot of the scenario is left"):
         with_queue(hall(), "hall", [], hall().horizon.end - timedelta(minutes=1), (50, 99))
-    with pytest.raises(SlurmError, match="no site 'attic'"):
+    with pytest.raises(EngineError, match="no site 'attic'"):
         with_queue(hall(), "attic", [], NOW, (50, 99))
-    with pytest.raises(SlurmError, match="the partition has 1"):
+    with pytest.raises(EngineError, match="site hall has 4 nodes, the cluster has 1"):
         with_queue(hall(), "hall", [], NOW, (1, 99))
+    with pytest.raises(EngineError, match="site hall has 64 cores, the cluster has 8"):
+        with_queue(hall(), "hall", [], NOW, (4, 8))
 
 
 @given(st.lists(st.tuples(st.floats(0.1, 5), st.floats(-5, 50)), max_size=12), st.floats(0, 20))
@@ -167,7 +179,7 @@ def test_a_ladder_frees_enough_with_no_rung_too_many(rungs: list[tuple[float, fl
 
 def test_the_ladder_takes_those_first_that_can_wait_longest() -> None:
     """Rigid jobs and those whose comment cannot be read are not on it."""
-    common = {"state": "RUNNING", "held": False}
+    common = {"state": State.RUNNING, "held": False}
     queue = [
         job(1, comment="ozzo: pausable, deadline=+5h", **common),
         job(2, comment="ozzo: pausable, deadline=+9h", **common),
@@ -181,15 +193,15 @@ def test_the_ladder_takes_those_first_that_can_wait_longest() -> None:
 
 def test_restore_of_nothing_and_of_a_broken_book(tmp_path: Path) -> None:
     """Both are told; a book of another partition too."""
-    with pytest.raises(SlurmError, match="nothing was shed"):
+    with pytest.raises(EngineError, match="nothing was shed"):
         restore(Slurm("main"), tmp_path / "none.json")
     book = tmp_path / "book.json"
     book.write_text("{}")
     with pytest.raises(InputError, match="a book of shed load"):
         restore(Slurm("main"), book)
-    entry = {"partition": "other", "jobs": [1], "kw": 1, "asked_kw": 1, "reason": "", "since": "", "was_open": True}
-    book.write_text(json.dumps(entry))
-    with pytest.raises(SlurmError, match="on partition other"):
+    written = {"title": "partition other", "mark": "m", "jobs": [1], "waiting": [], "kw": 1.0, "asked_kw": 1.0}
+    book.write_text(json.dumps(written | {"reason": "", "since": "", "was_open": True}))
+    with pytest.raises(EngineError, match="on partition other"):
         restore(Slurm("main"), book)
 
 
