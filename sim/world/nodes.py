@@ -62,11 +62,13 @@ class NodePool:
 
     Attributes:
         nodes: by name, in order.
+        busy: names of the jobs that hold nodes now.
     """
 
     def __init__(self, env: simpy.Environment, site: Site) -> None:
         self._env = env
         self._queue: list[Request] = []
+        self.busy: set[str] = set()
         self.nodes: dict[str, Node] = {}
         for group in site.nodes:
             for i in range(group.count):
@@ -88,6 +90,7 @@ class NodePool:
                 self.nodes[name].take(wish.job, -1.0)
                 self.nodes[name].holders.discard(wish.job.name)
             wish.held = ()
+            self.busy.discard(wish.job.name)
         elif wish in self._queue:
             self._queue.remove(wish)
         self._serve()
@@ -137,6 +140,7 @@ class NodePool:
                     self.nodes[name].take(wish.job, 1.0)
                     self.nodes[name].holders.add(wish.job.name)
                 wish.held = names
+                self.busy.add(wish.job.name)
                 _succeed(wish.granted, names)
             else:
                 blocked.update(names)
