@@ -125,18 +125,19 @@ class SiteMeter:
         self._breaks: list[float] = []
         self._find_breaks()
 
-    def follow_from(self, moment_s: float, plan: Plan) -> None:
+    def follow_from(self, moment_s: float, plan: Plan, *, ruled: bool = False) -> None:
         """Meter up to ``moment_s``, then ``follow`` the plan."""
         self.meter_to(moment_s)
-        self.follow(plan)
+        self.follow(plan, ruled=ruled)
 
-    def follow(self, plan: Plan) -> None:
-        """Drive the battery by ``plan`` from its first slot on."""
+    def follow(self, plan: Plan, *, ruled: bool = False) -> None:
+        """Drive the battery by ``plan`` from its first slot on; ``ruled``: by self-consumption, whatever the plan says."""
         start_s = plan.horizon.start_s - self._origin_s
         edges = (plan.horizon.edges_s - self._origin_s).tolist()
         for asset in self.assets:
             asset.follow(next((run for run in plan.assets if (run.site, run.asset) == (self.site.name, asset.name)), None), edges)
-        self._plans.append((start_s, plan.battery_control, intents(self.site, plan, self._origin_s), plan.horizon.step_s))
+        control = BatteryControl.SELF_CONSUMPTION if ruled else plan.battery_control
+        self._plans.append((start_s, control, intents(self.site, plan, self._origin_s), plan.horizon.step_s))
         self._find_breaks(plan.horizon)
 
     def know(self, events: tuple[CapacityEvent, ...]) -> None:

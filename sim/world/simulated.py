@@ -139,8 +139,12 @@ class SimulatedWorld:
         for meter in self.meters.values():
             meter.meter_to(target_s)
 
-    def command(self, plan: Plan) -> None:
+    def command(self, plan: Plan, ruled: frozenset[str] = frozenset()) -> None:
         """Carry out ``plan`` from its first slot on, or from now on when that has begun; replaces the plan in force.
+
+        Args:
+            plan: the plan.
+            ruled: sites whose batteries keep to self-consumption, whatever the plan says.
 
         Raises:
             ValueError: the plan names a job that this world does not have.
@@ -153,8 +157,8 @@ class SimulatedWorld:
             self._draw_failures(plan, begin_s)
         self._epoch += 1
         self.plans.append((begin_s, plan))
-        for meter in self.meters.values():
-            meter.follow_from(self.env.now, plan)
+        for name, meter in self.meters.items():
+            meter.follow_from(self.env.now, plan, ruled=name in ruled)
         self.env.process(self._dispatch(plan, self._epoch, begin_s))
 
     def observe(self, slot: int) -> Observation:
