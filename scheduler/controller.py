@@ -48,6 +48,15 @@ class Decision:
     commanded: bool
 
 
+def first_slot(scenario: Scenario, moment: datetime) -> int:
+    """First slot that a plan made at ``moment`` may change; it begins a metering period, as the rest must be whole ones."""
+    horizon = scenario.horizon
+    slot = max(0, horizon.ceil_slot(moment)) + scenario.planning.lead_slots
+    while slot < horizon.slots and (horizon.time(slot) - horizon.start) % scenario.settlement:
+        slot += 1
+    return slot
+
+
 class Controller:
     """Plans, rehearses and commands; remembers its decisions in order.
 
@@ -96,7 +105,7 @@ class Controller:
         Raises:
             ValueError: no slot is left to decide.
         """
-        slot = self.first_slot(moment)
+        slot = first_slot(self.scenario, moment)
         if slot >= self.scenario.horizon.slots:
             raise ValueError(f"{cause} at {moment:%Y-%m-%d %H:%M} UTC: no slot is left to plan")
         return self._decide(self._world.observe(slot), cause)
@@ -121,21 +130,13 @@ class Controller:
         self._world.announce(self.scenario.events)
         for event in events:
             self._record("event", moment, {"name": event.name, "site": event.site, "limit_kw": event.limit_kw})
-        slot = self.first_slot(moment)
+        slot = first_slot(self.scenario, moment)
         if slot >= self.scenario.horizon.slots:
             names = ", ".join(event.name for event in events)
             raise ValueError(f"event {names} became known at {moment:%Y-%m-%d %H:%M} UTC: no slot is left to plan")
         observation = self._world.observe(slot)
         cause = "event " + ", ".join(sorted({f"{event.name} at {event.site}" for event in events}))
         return self._decide(observation, cause)
-
-    def first_slot(self, moment: datetime) -> int:
-        """First slot that a plan made at ``moment`` may change; it begins a metering period, as the rest must be whole ones."""
-        horizon = self.scenario.horizon
-        slot = max(0, horizon.ceil_slot(moment)) + self.scenario.planning.lead_slots
-        while slot < horizon.slots and (horizon.time(slot) - horizon.start) % self.scenario.settlement:
-            slot += 1
-        return slot
 
     def _decide(self, observation: Observation | None, cause: str) -> Decision:
         before = self.in_force

@@ -10,7 +10,7 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import datetime, timedelta
 
-from grid.horizon import Horizon
+from scheduler.controller import first_slot
 from scheduler.quantiles import duration_factor, planned_slots
 from scheduler.scenario import Scenario
 from scheduler.workload import Job, JobKind
@@ -39,10 +39,9 @@ class Known:
             lead = max(lead, -(-settings.gate // scenario.horizon.step))
         self._planning = replace(scenario.planning, lead_slots=lead)
 
-    @property
-    def lead_slots(self) -> int:
-        """Slots between a decision and the first slot that it may change."""
-        return self._planning.lead_slots
+    def first_slot(self, moment: datetime) -> int:
+        """First slot that a plan made at ``moment`` may change: the gate of those before it is closed."""
+        return first_slot(replace(self._scenario, planning=self._planning), moment)
 
     def at(self, moment: datetime, slot: int) -> Scenario:
         """The scenario as known at ``moment``, for a plan that decides from ``slot`` on."""
@@ -58,6 +57,7 @@ class Known:
             horizon=replace(whole, slots=slots),
             planning=self._planning,
             sites=self._forecasts.sites_at(moment),
+            events=tuple(event for event in self._scenario.events if event.received <= moment),
         )
         return replace(known, jobs=self._jobs(known, moment, slot))
 
@@ -118,8 +118,4 @@ def late(known: Scenario, job: Job, first: int) -> Job:
     horizon = known.horizon
     due = max(job.due or job.deadline, horizon.time(min(first, horizon.slots - 1)))
     price = max(job.late_eur_per_h, known.weights.lateness_eur_per_h)
-    return replace(job, due=min(due, horizon.end), late_eur_per_h=price, deadline=_end(horizon))
-
-
-def _end(horizon: Horizon) -> datetime:
-    return horizon.end + BEYOND
+    return replace(job, due=min(due, horizon.end), late_eur_per_h=price, deadline=horizon.end + BEYOND)
