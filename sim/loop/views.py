@@ -59,12 +59,10 @@ class LiveView:
         """State at the start of ``slot``; of work that goes on beyond the window, the part inside."""
         with self._watch("world"):
             seen = self.world.observe(slot)
-        if self.until_slot == self.world.scenario.horizon.slots:
-            return seen
-        most = max(1, self.until_slot - slot - 1)
-        return replace(
-            seen, started=tuple(replace(state, remaining_slots=min(state.remaining_slots, most)) for state in seen.started)
-        )
+        room = self.until_slot - slot
+        inside = max(1, room - 1)
+        states = (state if state.remaining_slots <= room else replace(state, remaining_slots=inside) for state in seen.started)
+        return replace(seen, started=tuple(states))
 
     def announce(self, events: tuple[CapacityEvent, ...]) -> None:
         """Let the sites know of demand-response events."""

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
+import numpy as np
 import simpy
 
 from grid.chance import stream
@@ -105,12 +106,11 @@ class SimulatedWorld:
             self._note,
         )
         self.jobs: dict[str, SimulatedJob] = {}
-        self._delays = {}
+        self._delays: dict[str, np.random.Generator] = {}
         self._sent: dict[str, int] = {}
         self._heard: dict[str, int] = {}
         for job in self._open_jobs():
             self.jobs[job.name] = SimulatedJob(job, self._true_s(job), around, self.horizon.start)
-            self._delays[job.name] = self.truth.command_stream(job.name)
         self._open = dict(self.jobs)
         self.announce(self.events)
         repair_s = scenario.errors.repair_h * 3600.0
@@ -343,7 +343,7 @@ class SimulatedWorld:
     def _send(self, name: str, wish: Wish | None, epoch: int) -> None:
         """Send a command to a job; it arrives after a delay, and not at all when a newer one has arrived before."""
         self._sent[name] = sequence = self._sent.get(name, 0) + 1
-        arrival = self.env.timeout(self.truth.command_delay_s(self._delays[name]))
+        arrival = self.env.timeout(self._delay_s(name))
 
         def arrive(_: simpy.Event) -> None:
             if sequence <= self._heard.get(name, 0) or self._superseded(epoch):
@@ -355,6 +355,14 @@ class SimulatedWorld:
                 self.jobs[name].begin_running(wish)
 
         arrival.callbacks = [arrive]
+
+    def _delay_s(self, name: str) -> float:
+        """Delay of the next command to a job; its stream of draws begins with the first one."""
+        if self.scenario.errors.command_delay_s <= 0:
+            return 0.0
+        if name not in self._delays:
+            self._delays[name] = self.truth.command_stream(name)
+        return self.truth.command_delay_s(self._delays[name])
 
     # ---- what jobs and transfers ask of the world ------------------------------------------------------------------
 
