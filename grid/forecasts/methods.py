@@ -89,7 +89,7 @@ def smart(past: Past, made: IntArray, lead: int) -> FloatArray:
 
 
 def week_mean(past: Past, made: IntArray, lead: int | IntArray) -> FloatArray:
-    """Mean of the hour over seven days, plus the last hour's distance from its own mean, fading (``lead`` may be ``[n]``, too)."""
+    """Mean of the hour over seven days, plus the last hour's distance from its own mean, fading; ``lead`` may be ``[n]``."""
     mean = _same_hour(past.values, made, lead, WEEK_DAYS).mean(axis=1)
     now = _same_hour(past.values, made, 0, WEEK_DAYS)
     found: FloatArray = mean + (past.values[made] - now.mean(axis=1)) * FADES**lead

@@ -1,8 +1,8 @@
 """What a controller knows at a moment: the jobs that were submitted, the window that it plans, its forecasts.
 
-Jobs that are done are left out. A job that cannot keep its deadline any more is not given up: it is planned with the window's end as
-deadline and the scenario's price of lateness from its own deadline on (what became of it is judged by its own deadline). Of a
-job that cannot end inside the window the part inside is planned, as early as it can begin.
+Jobs that are done are left out. A job that cannot keep its deadline any more is not given up: it may end until the window's end,
+at the scenario's price of lateness from its own deadline on (what became of it is judged by its own deadline). Of a job that
+cannot end inside the window the part inside is planned, as early as it can begin.
 """
 
 from __future__ import annotations
@@ -65,9 +65,7 @@ class Known:
         """Submitted jobs that are not done, as they can be planned from ``slot`` on; what a job comes after is known too."""
         open_jobs = self._world.unfinished()
         names = {
-            name
-            for name, simulated in open_jobs.items()
-            if simulated.job.release <= moment or not self._settings.submitted_only
+            name for name, simulated in open_jobs.items() if simulated.job.release <= moment or not self._settings.submitted_only
         }
         while True:
             waiting = {name for name in names if any(n in open_jobs and n not in names for n in open_jobs[name].job.after)}

@@ -1,8 +1,8 @@
 """Forecasts as they are at a moment: what is over is as it was measured, what is near is known better than what is far.
 
 *Sun, wind and outdoor temperature.* The truth of a simulated world differs from the scenario's forecast by an error that is a
-stationary Ornstein-Uhlenbeck process (``sim.world.truth``; ``ozzo forecast fit`` fits its two numbers to real day-ahead errors). Of
-such a process the best forecast of the error ``h`` hours ahead is the error now times ``exp(-h / correlation_h)``, and what is
+stationary Ornstein-Uhlenbeck process (``sim.world.truth``; ``ozzo forecast fit`` fits its two numbers to real day-ahead errors).
+Of such a process the best forecast of the error ``h`` hours ahead is the error now times ``exp(-h / correlation_h)``, and what is
 left unknown of it has the standard deviation ``sigma sqrt(1 - exp(-2 h / correlation_h))``: little an hour ahead, all of it a day
 ahead. So a revised forecast is the first one with that share of the last measured error. A forecast given as quantiles is
 not revised (only what is over is).
@@ -112,7 +112,10 @@ class Hourly:
         known = np.append(edges[:-1][kept], begin_s)
         told = np.concatenate((known, self._edges[first + 1 :]))
         return Series(
-            told, np.concatenate((self._series.values[kept], values[first:])), self._series.unit, f"{self._series.source}, forecast"
+            told,
+            np.concatenate((self._series.values[kept], values[first:])),
+            self._series.unit,
+            f"{self._series.source}, forecast",
         )
 
 
@@ -132,10 +135,10 @@ class Forecasts:
 
     def sites_at(self, moment: datetime) -> tuple[Site, ...]:
         """The sites with what is forecast at ``moment``."""
-        told: dict[int, Series] = {}
+        told: dict[tuple[int, float], Series] = {}
         return tuple(self._site(site, moment, told) for site in self._scenario.sites)
 
-    def _site(self, site: Site, moment: datetime, told: dict[int, Series]) -> Site:
+    def _site(self, site: Site, moment: datetime, told: dict[tuple[int, float], Series]) -> Site:
         truth, moment_s, lasts_h = self._truth, moment.timestamp(), self._scenario.errors.error_correlation_h
         changes: dict[str, object] = {}
         if site.solar_kw is not None:
@@ -159,14 +162,14 @@ class Forecasts:
             )
         return replace(site, **changes)
 
-    def _signal(self, series: Series, moment_s: float, known_s: float, told: dict[int, Series]) -> Series:
+    def _signal(self, series: Series, moment_s: float, known_s: float, told: dict[tuple[int, float], Series]) -> Series:
         """One signal as told at the moment; sites that share a series share what is told of it."""
-        hourly = self._hourly.get(id(series))
+        hourly, key = self._hourly.get(id(series)), (id(series), known_s)
         if hourly is None:
             return series
-        if id(series) not in told:
-            told[id(series)] = hourly.at(moment_s, known_s)
-        return told[id(series)]
+        if key not in told:
+            told[key] = hourly.at(moment_s, known_s)
+        return told[key]
 
     def _auction(self, moment: datetime) -> datetime:
         """Until when day-ahead prices are known at ``moment``: the end of today, or of tomorrow once they are published."""

@@ -1,8 +1,8 @@
 """The loop: time passes, the controller observes, forecasts, plans, rehearses and commands, again and again to the end.
 
-It plans at the start, every ``replan`` from then on, and whenever an event or a contract's call is told. Rehearsals have seeds of their
-own, so none knows what the world will really bring. A plan that does not pass leaves the one before in force; in a pilot the
-baseline then runs everything until the next plan.
+It plans at the start, every ``replan`` from then on, and whenever an event or a contract's call is told. Rehearsals have seeds
+of their own, so none knows what the world will really bring. A plan that does not pass leaves the one before in force; in a pilot
+the baseline then runs everything until the next plan.
 """
 
 from __future__ import annotations
@@ -12,7 +12,6 @@ from collections.abc import Mapping
 from dataclasses import replace
 from datetime import datetime, timedelta
 
-from grid.errors import SeriesError
 from scheduler.build import build_problem
 from scheduler.controller import Controller, Decision
 from scheduler.late_calls import late_calls
@@ -29,7 +28,7 @@ from sim.loop.known import Known
 from sim.loop.pilot import parted
 from sim.loop.settings import LoopResult, LoopSettings, Mode, Step
 from sim.loop.views import LiveView, PilotView, ShadowView, Stopwatch
-from sim.network_check import PowerFlow, load
+from sim.network_check import load
 from sim.rehearsal import realise, rehearse
 from sim.world import SimulatedWorld
 
@@ -92,13 +91,13 @@ class _Loop:
         self._baseline = POLICIES[settings.baseline]()
         self._nominal: Outcome | None = None
         self._steps: list[Step] = []
-        policy = _Timed(self._policy(settings.policy, self._network), self._watch)
+        policy = _Timed(self._policy(), self._watch)
         self._controller = Controller(self._scenario, policy, self._view, self._rehearse, _unwritten)
 
-    def _policy(self, name: str, network: PowerFlow | None) -> Policy:
-        """The policy, held to the network as in ``ozzo run`` (rules know no network)."""
-        policy = POLICIES[name]()
-        return policy if name in BASELINES or network is None else on_grid(policy, self._scenario, network)  # type: ignore[arg-type]
+    def _policy(self) -> Policy:
+        """The policy, held to the network as in ``ozzo run`` (baselines know no network)."""
+        policy = POLICIES[self._settings.policy]()
+        return policy if self._settings.policy in BASELINES else on_grid(policy, self._scenario, self._network)
 
     def _make_view(self) -> LiveView:
         world, watch, reasons = self._world, self._watch, self._settings.reasons
@@ -193,7 +192,7 @@ class _Loop:
         """The verdict, in worlds of other seeds than the real one; in a pilot of the jobs as they really are."""
         del scenario  # in a pilot its jobs have no freedom, which is no promise to anybody
         self._nominal = None
-        if not self._settings.rehearse:
+        if not self._settings.rehearse or self._settings.policy in BASELINES:
             return Verdict(passed=True, plan_id=plan.id, violations=())
         with self._watch("rehearse"):
             found = rehearse(self._rehearsed(), plan, observation=observation, network=self._network)

@@ -41,7 +41,8 @@ class LoopSettings:
         window: how far a plan looks ahead; None: to the end of the horizon.
         foresight: of prices and carbon.
         submitted_only: a job is unknown before its release; otherwise all are known from the start.
-        rehearse: plans must pass their rehearsal before they command anything.
+        rehearse: plans must pass their rehearsal before they command anything. Baselines are what is done today: nobody
+            rehearses them.
         power_flow: heed the network behind the scenario, in plans and rehearsals.
         reasons: keep the reason of every decision; months of them need gigabytes.
     """

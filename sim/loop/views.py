@@ -1,4 +1,4 @@
-"""The worlds that a controller of a closed loop acts on: the simulated world as shadow, pilot and live let it be seen and commanded.
+"""The worlds that a controller of a closed loop acts on: the simulated one, as shadow, pilot and live let it be commanded.
 
 Each is a ``scheduler.world.World``, so the controller cannot tell them apart; what the mode forbids, its world does not do.
 """

@@ -188,7 +188,7 @@ class SiteMeter:
         return mean
 
     def highest_import_kw(self, period_s: float, periods: int) -> float:
-        """Highest mean import (kW) of the first ``periods`` periods (one length a meter); periods looked at before are not again."""
+        """Highest mean import (kW) of the first ``periods`` periods (one length a meter), each looked at once."""
         seen, highest = self._highest
         if periods > seen:
             highest = max(highest, float(self.import_kw(period_s, periods, seen).max()))
