@@ -84,10 +84,12 @@ def _settings(wish: Wish, scenario: Scenario) -> LoopSettings:
     from scheduler.document.units import nearest
     from scheduler.policies.registry import BASELINES, POLICIES
     from sim.loop.asked import read_asked
-    from sim.loop.settings import LoopSettings
+    from sim.loop.settings import LoopSettings, Mode
 
     fields, faults = read_asked(wish.asked, [site.name for site in scenario.sites])
     findings = [Finding("", None, OPTIONS[fault.name], fault.found, fault.expected, fault.nearest) for fault in faults]
+    if fields.get("pilot") and fields.get("mode") is not Mode.PILOT:
+        findings.append(Finding("", None, "--site", ", ".join(fields["pilot"]), "sites of a pilot with --mode pilot only"))
     for option, name, known in (("--policy", wish.policy, tuple(POLICIES)), ("--baseline", wish.baseline, BASELINES)):
         if name not in known:
             findings.append(Finding("", None, option, repr(name), f"one of {', '.join(known)}", nearest(name, list(known))))

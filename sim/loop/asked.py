@@ -103,13 +103,11 @@ def read_asked(values: Mapping[str, object], sites: Sequence[str] | None = None)
             )
     if fields.get("mode") is Mode.PILOT and "pilot" not in values:
         faults.append(Fault("pilot", "nothing", "the sites that a pilot commands"))
-    if pilot and "mode" in fields and fields["mode"] is not Mode.PILOT:
-        faults.append(Fault("pilot", f"with mode {fields['mode']}", "mode pilot, or no sites of a pilot"))
     return fields, faults
 
 
 def settings_of(values: Mapping[str, object], policy: str) -> LoopSettings:
-    """The settings of values that have no fault.
+    """The settings of values that have no fault; sites of a pilot count with mode pilot only, so that a sweep may try modes.
 
     Raises:
         ValueError: there is one after all, in words.

@@ -62,7 +62,7 @@ def test_nothing_of_the_future_is_used(hour: int, seed: int, sigma: float, lasts
 
 
 def test_errors_grow_with_lead_time_as_the_process_says() -> None:
-    """Over 2,000 truths the error of a forecast ``h`` hours ahead has the deviation sigma sqrt(1 - exp(-2 h / tau)), within 6 %."""
+    """Over 2,000 truths the error ``h`` hours ahead has the deviation sigma sqrt(1 - exp(-2 h / tau)), within 6 %."""
     horizon, sigma, lasts_h, made = day_horizon(), 0.02, 4.0, 8
     forecast = Series.on(horizon, np.full(24, 10.0), "kW")
     moment_s = horizon.start_s + made * HOUR_S
