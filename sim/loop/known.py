@@ -37,7 +37,7 @@ class Known:
         lead = scenario.planning.lead_slots
         if settings.gate is not None:
             lead = max(lead, -(-settings.gate // scenario.horizon.step))
-        self._planning = replace(scenario.planning, lead_slots=lead)
+        self._planning = replace(scenario.planning, lead_slots=lead, reasons=settings.reasons)
 
     def first_slot(self, moment: datetime) -> int:
         """First slot that a plan made at ``moment`` may change: the gate of those before it is closed."""

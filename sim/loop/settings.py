@@ -44,7 +44,7 @@ class LoopSettings:
         rehearse: plans must pass their rehearsal before they command anything. Baselines are what is done today: nobody
             rehearses them.
         power_flow: heed the network behind the scenario, in plans and rehearsals.
-        reasons: keep the reason of every decision; months of them need gigabytes.
+        reasons: find and keep the reason of every job in every plan; months of them need hours and gigabytes.
     """
 
     replan: timedelta = timedelta(hours=1)
