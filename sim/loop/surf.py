@@ -124,19 +124,23 @@ def _jobs(case: steam.Case) -> tuple[Job, ...]:
     return tuple(found)
 
 
-def run_month(case: steam.Case, options: MonthOptions, tell: Progress = silent) -> Month:
-    """The first days of ``case`` in closed loop, and what is known to compare with.
+def loop_of(case: steam.Case, options: MonthOptions, tell: Progress = silent) -> LoopResult:
+    """The first days of ``case`` in closed loop.
 
     Args:
         case: all jobs (``steam.read_case``).
         options: what is run.
         tell: told of each plan.
     """
-    case = first_days(case, options.days)
     settings = LoopSettings(replan=options.replan, window=WINDOW, foresight=options.foresight)
-    loop = run_loop(month_scenario(case, options.hosts), settings, tell)
-    begun = {job.job: job.started for job in loop.outcome.jobs}
-    starts = np.array([(started - steam.START).total_seconds() if started is not None else np.nan for started in begun.values()])
+    return run_loop(month_scenario(first_days(case, options.days), options.hosts), settings, tell)
+
+
+def compared(case: steam.Case, options: MonthOptions, loop: LoopResult) -> Month:
+    """A closed loop of ``case`` beside running at once and the hourly heuristic, with the most that any plan could save."""
+    case = first_days(case, options.days)
+    begun = [job.started for job in loop.outcome.jobs]
+    starts = np.array([np.nan if moment is None else (moment - steam.START).total_seconds() for moment in begun])
     ran = np.isfinite(starts)
     once = steam.at_once(case, options.hosts)
     base = steam.shift_of(case, "at once", once, options.hosts, None)
