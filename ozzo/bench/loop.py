@@ -1,8 +1,8 @@
 """``ozzo bench loop``: a month of SURF's real jobs in closed loop, planned every hour by the optimiser, timed and compared.
 
 The clock runs from the scenario to the settled outcome: world, forecasts, plans, rehearsals. Reading the files, compiling kernels
-(once a machine) and the rows beside it do not count. On a machine with other work computing time says more than the clock; both are
-told, and the load average before and after.
+(once a machine) and the rows beside it do not count. On a machine with other work computing time says more than the clock; both
+are told, and the load average before and after.
 """
 
 from __future__ import annotations
