@@ -184,7 +184,7 @@ def test_the_command_tells_rows_and_differences(tmp_path: Path, monkeypatch: pyt
     assert found[1].green_pct is None
     assert found[0].cost_pct < found[1].cost_pct < 0
     assert found[0].missed == 0
-    monkeypatch.setattr(greenslot_weeks, "rows", lambda *_: found)
+    monkeypatch.setattr(greenslot_weeks, "rows", lambda *_, **__: found)
     told = json.loads(command(sun, 0, 48.0, as_json=True, say=lambda _: None))["rows"]
     assert [row["case"] for row in told] == ["average", "no sun"]
     assert told[0]["difference_points"] == pytest.approx(found[0].cost_pct + 25.0)
