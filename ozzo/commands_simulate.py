@@ -88,7 +88,7 @@ def _settings(wish: Wish, scenario: Scenario) -> LoopSettings:
 
     fields, faults = read_asked(wish.asked, [site.name for site in scenario.sites])
     findings = [Finding("", None, OPTIONS[fault.name], fault.found, fault.expected, fault.nearest) for fault in faults]
-    if fields.get("pilot") and fields.get("mode") is not Mode.PILOT:
+    if fields.get("pilot") and fields.get("mode", Mode.PILOT) is not Mode.PILOT:
         findings.append(Finding("", None, "--site", ", ".join(fields["pilot"]), "sites of a pilot with --mode pilot only"))
     for option, name, known in (("--policy", wish.policy, tuple(POLICIES)), ("--baseline", wish.baseline, BASELINES)):
         if name not in known:

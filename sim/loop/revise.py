@@ -140,27 +140,29 @@ class Forecasts:
 
     def _site(self, site: Site, moment: datetime, told: dict[tuple[int, float], Series]) -> Site:
         truth, moment_s, lasts_h = self._truth, moment.timestamp(), self._scenario.errors.error_correlation_h
-        changes: dict[str, object] = {}
         if site.solar_kw is not None:
-            changes["solar_kw"] = revised_power(site.solar_kw, truth.solar_kw[site.name], moment_s, lasts_h)
+            site = replace(site, solar_kw=revised_power(site.solar_kw, truth.solar_kw[site.name], moment_s, lasts_h))
         if site.wind_kw is not None:
-            changes["wind_kw"] = revised_power(site.wind_kw, truth.wind_kw[site.name], moment_s, lasts_h)
+            site = replace(site, wind_kw=revised_power(site.wind_kw, truth.wind_kw[site.name], moment_s, lasts_h))
         if site.outdoor_c is not None:
-            changes["outdoor_c"] = revised_temperature(site.outdoor_c, truth.outdoor_c[site.name], moment_s, lasts_h)
-        if self._hourly:
-            prices, carbon, auction_s = site.tariff, site.carbon, self._auction(moment).timestamp()
-            changes["tariff"] = replace(
-                prices,
-                import_eur_per_mwh=self._signal(prices.import_eur_per_mwh, moment_s, auction_s, told),
-                export_eur_per_mwh=self._signal(prices.export_eur_per_mwh, moment_s, auction_s, told),
-            )
-            marginal = carbon.marginal_g_per_kwh
-            changes["carbon"] = replace(
-                carbon,
-                average_g_per_kwh=self._signal(carbon.average_g_per_kwh, moment_s, moment_s, told),
-                marginal_g_per_kwh=None if marginal is None else self._signal(marginal, moment_s, moment_s, told),
-            )
-        return replace(site, **changes)
+            site = replace(site, outdoor_c=revised_temperature(site.outdoor_c, truth.outdoor_c[site.name], moment_s, lasts_h))
+        return self._with_signals(site, moment, told) if self._hourly else site
+
+    def _with_signals(self, site: Site, moment: datetime, told: dict[tuple[int, float], Series]) -> Site:
+        """The site with prices and carbon as they are told at the moment."""
+        moment_s, auction_s = moment.timestamp(), self._auction(moment).timestamp()
+        prices, carbon, marginal = site.tariff, site.carbon, site.carbon.marginal_g_per_kwh
+        tariff = replace(
+            prices,
+            import_eur_per_mwh=self._signal(prices.import_eur_per_mwh, moment_s, auction_s, told),
+            export_eur_per_mwh=self._signal(prices.export_eur_per_mwh, moment_s, auction_s, told),
+        )
+        carbon = replace(
+            carbon,
+            average_g_per_kwh=self._signal(carbon.average_g_per_kwh, moment_s, moment_s, told),
+            marginal_g_per_kwh=None if marginal is None else self._signal(marginal, moment_s, moment_s, told),
+        )
+        return replace(site, tariff=tariff, carbon=carbon)
 
     def _signal(self, series: Series, moment_s: float, known_s: float, told: dict[tuple[int, float], Series]) -> Series:
         """One signal as told at the moment; sites that share a series share what is told of it."""

@@ -16,7 +16,7 @@ from datetime import timedelta
 import numpy as np
 
 from grid.connection import Connection
-from grid.horizon import Horizon
+from grid.horizon import FloatArray, Horizon
 from grid.series import Series
 from grid.tariff import Carbon, Tariff
 from scheduler.data import Tier
@@ -60,7 +60,8 @@ class Month:
 
     Attributes:
         loop: the closed loop; jobs: how many there were; not_run: jobs that never began.
-        rows: running at once, the closed loop, and the heuristic that places again every hour (``steam.online``).
+        rows: running at once, the closed loop, and the heuristic that places again every hour (``steam.online``). The bound in
+            them is that of plans without late jobs.
     """
 
     loop: LoopResult
@@ -83,7 +84,8 @@ def month_scenario(case: steam.Case, hosts: int) -> Scenario:
     horizon = Horizon(steam.START, timedelta(minutes=15), 96 * days)
     hours = np.concatenate((case.before, case.carbon))
     first_s = horizon.start_s - steam.HOUR_S * len(case.before)
-    carbon = Series(first_s + steam.HOUR_S * np.arange(len(hours) + 1), hours, "g/kWh", "Dutch carbon intensity")
+    edges: FloatArray = first_s + steam.HOUR_S * np.arange(len(hours) + 1, dtype=np.float64)
+    carbon = Series(edges, hours, "g/kWh", "Dutch carbon intensity")
     free, nothing = Series.constant(UNLIMITED_KW, horizon, "kW"), Series.constant(0.0, horizon, "EUR/MWh")
     busy_kw = steam.IDLE_KW + steam.JOB_KW
     site = Site(

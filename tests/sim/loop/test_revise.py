@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from grid.chance import stream
 from grid.errors import SeriesError
-from grid.horizon import Horizon
+from grid.horizon import FloatArray, Horizon
 from grid.series import Series
 from grid.tariff import Carbon, Tariff
 from scheduler.scenario import Scenario
@@ -77,9 +77,9 @@ def test_errors_grow_with_lead_time_as_the_process_says() -> None:
     assert deviation[0] < 0.7 * deviation[-1]
 
 
-def _signal(horizon: Horizon, days: int, values: np.ndarray) -> Series:
+def _signal(horizon: Horizon, days: int, values: FloatArray) -> Series:
     """An hourly series from ``days`` days before the horizon on."""
-    edges = horizon.start_s + HOUR_S * np.arange(-24 * days, len(values) - 24 * days + 1)
+    edges: FloatArray = horizon.start_s + HOUR_S * np.arange(-24 * days, len(values) - 24 * days + 1, dtype=np.float64)
     return Series(edges, values, "g/kWh", "test carbon")
 
 

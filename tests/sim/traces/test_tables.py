@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from grid.errors import InputError
 from sim.traces import pieces
 from sim.traces.read import read_trace
-from sim.traces.tables import AT_THE_EDGE, AZURE, BATCH_TASK, LOST_LINES, NOT_ENDED, OPEN_BUCKET, PAI_TASK, table_of
+from sim.traces.tables import AT_THE_EDGE, AZURE, BATCH_TASK, LOST_LINES, NOT_ENDED, OPEN_BUCKET, PAI_TASK, Table, table_of
 
 BATCH = """M1,2.0,j_1,1,Terminated,100,160,100.0,0.3
 R2_1,1.0,j_1,1,Terminated,160,400,50.0,0.2
@@ -64,7 +64,7 @@ def test_virtual_machines(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(("table", "text"), [(BATCH_TASK, BATCH), (PAI_TASK, PAI), (AZURE, VMS)])
-def test_a_header_changes_nothing(table: type, text: str, tmp_path: Path) -> None:
+def test_a_header_changes_nothing(table: Table, text: str, tmp_path: Path) -> None:
     """With its header a file means the same, and lines in messages count the header."""
     bare = read_trace(write(tmp_path / "bare.csv", text))
     headed = read_trace(write(tmp_path / "headed.csv", ",".join(table.columns) + "\n" + text))
