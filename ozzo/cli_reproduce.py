@@ -38,7 +38,7 @@ def greenslot(
             help="Hourly irradiance (CSV: Year, Month, Day, Hour, GHI); that of OZZO_DATA if not given.", show_default=False
         ),
     ] = None,
-    seed: Annotated[int, typer.Option(help="Seed of the run times.")] = 0,
+    seed: Annotated[int, typer.Option(help="Seed of the run times.", min=0)] = 0,
     look_h: Annotated[float, typer.Option("--look", help="Hours that its plans look ahead.", min=12, max=168)] = 48.0,
     as_json: Annotated[bool, typer.Option("--json", help="Print machine-readable JSON on standard output.")] = False,
 ) -> None:
