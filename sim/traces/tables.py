@@ -29,7 +29,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from grid.errors import InputError
+from grid.errors import Finding, InputError
 from grid.horizon import FloatArray
 from sim.traces.pieces import blocks, number
 from sim.traces.trace import Rows, Trace, broken_lines, settled
@@ -111,7 +111,10 @@ def read_table(path: str, table: Table, *, repair: bool = False) -> Trace:
     for block in blocks(path):
         at = np.arange(line + 1, line + len(block) + 1)
         first, line = line == 0, line + len(block)
-        rows = list(csv.reader(text if text.strip() else "," for text in block))
+        try:
+            rows = list(csv.reader(text if text.strip() else "," for text in block))
+        except csv.Error as error:
+            raise InputError([Finding(path, None, "", str(error), f"a table of text: {table.name}")]) from error
         good = np.array([len(row) == len(table.columns) for row in rows], dtype=np.bool_)
         if first and good[0] and table.is_header(rows[0]):
             rows, at, good = rows[1:], at[1:], good[1:]
