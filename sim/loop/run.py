@@ -62,13 +62,16 @@ class _Timed:
 
     @property
     def name(self) -> str:
+        """That of the policy inside."""
         return self._inner.name
 
     def plan(self, problem: Problem, progress: Progress = silent) -> Plan:
+        """Its plan."""
         with self._watch("solve"):
             return self._inner.plan(problem, progress)
 
     def replan(self, problem: Problem, before: Plan, progress: Progress = silent) -> Plan:
+        """Its next plan, from what ``before`` still holds where it can use that."""
         with self._watch("solve"):
             if isinstance(self._inner, Replanning):
                 return self._inner.replan(problem, before, progress)
