@@ -27,6 +27,7 @@ from ozzo.cli_mock import mock_signals
 from ozzo.cli_replay import replay
 from ozzo.cli_reproduce import reproduce_app
 from ozzo.cli_serve import add_serve_commands
+from ozzo.cli_simulate import simulate
 from ozzo.cli_slurm import slurm_app
 from ozzo.cli_sweep import report, sweep
 from ozzo.version import __version__
@@ -53,6 +54,7 @@ app.command()(sweep)
 app.command()(report)
 app.command("mock-signals")(mock_signals)
 app.command()(replay)
+app.command()(simulate)
 
 ScenarioFile = Annotated[Path, typer.Argument(metavar="SCENARIO", help="Scenario document (YAML).", show_default=False)]
 AsJson = Annotated[bool, typer.Option("--json", help="Print machine-readable JSON on standard output.")]

@@ -172,6 +172,34 @@ def sweep(
     raise typer.Exit(found.exit_code)
 
 
+@bench_app.command("loop")
+def loop(
+    days: Annotated[float, typer.Option(help="Days of submissions, from 2024-03-01 on.", min=0.25, max=120)] = 30.0,
+    replan_minutes: Annotated[float, typer.Option(help="Minutes from one plan to the next.", min=15, max=1440)] = 60.0,
+    known_carbon: Annotated[
+        bool, typer.Option("--known-carbon", help="Carbon ahead is known, not forecast from the past.")
+    ] = False,
+    rounds: Annotated[int, typer.Option(help="Rounds of the proven limit; 0 leaves it out.", min=0)] = 150,
+    as_json: Annotated[bool, typer.Option("--json", help="Print machine-readable JSON on standard output.")] = False,
+) -> None:
+    """A month of SURF's jobs of OZZO_DATA in closed loop, planned every hour by the optimiser: time, saving, gap, delay."""
+    import os
+
+    from ozzo.bench.loop import LoopBenchOptions, measure, print_table
+    from ozzo.bench.loop import as_json as result_as_json
+    from ozzo.console import Console
+
+    data = os.environ.get("OZZO_DATA")
+    if not data:
+        raise InputError([Finding("", None, "OZZO_DATA", "nothing", "the folder of the real data (ozzo data get surf-2022 ...)")])
+    options = LoopBenchOptions(Path(data), days, replan_minutes=replan_minutes, known_carbon=known_carbon, rounds=rounds)
+    found = measure(options, Console(quiet=as_json).line)
+    if as_json:
+        sys.stdout.write(result_as_json(found) + "\n")
+    else:
+        print_table(found, sys.stdout)
+
+
 @bench_app.command("world")
 def world(
     vessim_python: Annotated[

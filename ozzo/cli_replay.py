@@ -9,7 +9,9 @@ import typer
 
 
 def replay(
-    jobs: Annotated[str, typer.Option(help="Trace: SWF log, CSV of arrival_time, length, cpus, or OpenDC Parquet.")],
+    jobs: Annotated[
+        str, typer.Option(help="Trace: SWF log, CSV of arrival_time, length, cpus, table of Alibaba or Azure, or OpenDC Parquet.")
+    ],
     carbon: Annotated[str, typer.Option(help="Carbon intensity: CSV or Parquet of Electricity Maps, NESO and others.")],
     policy: Annotated[str, typer.Option(help="Policy by name; 'list' tells all with what they know.")] = "fifo",
     price: Annotated[str | None, typer.Option(help="Price: CSV, Parquet, or ENTSO-E CSV or XML.")] = None,

@@ -39,12 +39,13 @@ def greenslot(
         ),
     ] = None,
     seed: Annotated[int, typer.Option(help="Seed of the run times.", min=0)] = 0,
+    look_h: Annotated[float, typer.Option("--look", help="Hours that its plans look ahead.", min=12, max=168)] = 48.0,
     as_json: Annotated[bool, typer.Option("--json", help="Print machine-readable JSON on standard output.")] = False,
 ) -> None:
     """GreenSlot (SC 2011) beside EASY backfilling on real weeks of sun: cost, sun used, deadlines; and what was published."""
     from ozzo.commands_reproduce import greenslot as run
 
-    sys.stdout.write(run(sun, seed, as_json=as_json, say=lambda line: print(line, file=sys.stderr)) + "\n")
+    sys.stdout.write(run(sun, seed, look_h, as_json=as_json, say=lambda line: print(line, file=sys.stderr)) + "\n")
 
 
 @reproduce_app.command("steam")

@@ -36,7 +36,7 @@ def lwa(series: Sequence[Path], *, as_json: bool, say: Callable[[str], None]) ->
     return rendered(*(_table(carbon, rows) for carbon in carbons))
 
 
-def greenslot(sun: Path | None, seed: int, *, as_json: bool, say: Callable[[str], None]) -> str:
+def greenslot(sun: Path | None, seed: int, look_h: float, *, as_json: bool, say: Callable[[str], None]) -> str:
     """GreenSlot against EASY backfilling in five weeks; without a file the irradiance of the data folder.
 
     Raises:
@@ -50,12 +50,18 @@ def greenslot(sun: Path | None, seed: int, *, as_json: bool, say: Callable[[str]
     except FeedError as error:
         expected = "whole weeks of hourly irradiance, columns Year, Month, Day, Hour and GHI"
         raise InputError([Finding(file=str(path), line=None, field="--sun", found=str(error), expected=expected)]) from error
-    found = rows(weeks, say, seed)
+    found = rows(weeks, say, seed, look_h=look_h)
     content = [{**asdict(row), "difference_points": _apart(row.cost_pct, row.published_cost_pct)} for row in found]
     if as_json:
-        return json.dumps({"experiment": "greenslot", "seed": seed, "rows": content}, indent=1)
+        return json.dumps({"experiment": "greenslot", "seed": seed, "look_h": look_h, "rows": content}, indent=1)
     columns = ("published (%)", "ours (%)", "difference (points)", "without price (%)", "sun used (%)", "missed (n)")
-    made = table(f"GreenSlot: cost against EASY backfilling, {path.name}, seed {seed}", "case", "Monday", "sun (%)", *columns)
+    made = table(
+        f"GreenSlot: cost against EASY backfilling, {path.name}, seed {seed}, {look_h:g} h ahead",
+        "case",
+        "Monday",
+        "sun (%)",
+        *columns,
+    )
     for row in content:
         numbers = ("published_cost_pct", "cost_pct", "difference_points", "cost_without_price_pct", "green_pct")
         cells = ["" if row[name] is None else f"{row[name]:+.1f}" for name in numbers]

@@ -48,6 +48,15 @@ class Decision:
     commanded: bool
 
 
+def first_slot(scenario: Scenario, moment: datetime) -> int:
+    """First slot that a plan made at ``moment`` may change; it begins a metering period, as the rest must be whole ones."""
+    horizon = scenario.horizon
+    slot = max(0, horizon.ceil_slot(moment)) + scenario.planning.lead_slots
+    while slot < horizon.slots and (horizon.time(slot) - horizon.start) % scenario.settlement:
+        slot += 1
+    return slot
+
+
 class Controller:
     """Plans, rehearses and commands; remembers its decisions in order.
 
@@ -86,6 +95,37 @@ class Controller:
             raise RehearsalRefused(f"plan {plan.id} may not command nodes: its rehearsal did not pass")
         return self._finish(0, cause, problem, plan, verdict)
 
+    def revise(self, scenario: Scenario) -> None:
+        """Plan with ``scenario`` from now on: what is known changed (forecasts, jobs, the period that is planned)."""
+        self.scenario = scenario
+
+    def replan(self, moment: datetime, cause: str) -> Decision:
+        """Plan what is left of the horizon anew, from what is known at ``moment``; as ``on_event`` without an event.
+
+        Raises:
+            ValueError: no slot is left to decide.
+        """
+        slot = self.first_slot(moment)
+        if slot >= self.scenario.horizon.slots:
+            raise ValueError(f"{cause} at {moment:%Y-%m-%d %H:%M} UTC: no slot is left to plan")
+        return self.replan_from(slot, cause)
+
+    def replan_from(self, slot: int, cause: str) -> Decision:
+        """Plan the horizon from ``slot`` on anew, without news of an event.
+
+        When the plan does not pass its rehearsal, the plan in force stays, and the decision says so.
+
+        Raises:
+            ValueError: the slot lies outside the horizon.
+        """
+        return self._decide(self._world.observe(slot), cause)
+
+    def forget(self) -> None:
+        """Let go of all decisions but the last one and the one in force, so that months of them fit into memory."""
+        force = next((decision for decision in reversed(self.decisions) if decision.commanded), None)
+        last = self.decisions[-1:]
+        self.decisions = last if force is None or force in last else [force, *last]
+
     def on_event(self, events: tuple[CapacityEvent, ...], moment: datetime) -> Decision:
         """Take in events that became known at ``moment`` and plan the rest of the horizon anew.
 
@@ -104,36 +144,15 @@ class Controller:
         if slot >= self.scenario.horizon.slots:
             names = ", ".join(event.name for event in events)
             raise ValueError(f"event {names} became known at {moment:%Y-%m-%d %H:%M} UTC: no slot is left to plan")
-        observation = self._world.observe(slot)
-        cause = "event " + ", ".join(sorted({f"{event.name} at {event.site}" for event in events}))
-        return self._decide(observation, cause)
-
-    def replan(self, cause: str, slot: int) -> Decision:
-        """Plan the horizon from ``slot`` on anew, without news of an event.
-
-        When the plan does not pass its rehearsal, the plan in force stays, and the decision says so.
-
-        Raises:
-            ValueError: the slot lies outside the horizon.
-        """
-        return self._decide(self._world.observe(slot), cause)
+        return self.replan_from(slot, "event " + ", ".join(sorted({f"{event.name} at {event.site}" for event in events})))
 
     def resume(self, problem: Problem, plan: Plan, verdict: Verdict) -> None:
         """Know of a plan that is in force already: commanded before this controller began, and carried on by its world."""
         self.decisions.append(Decision(0, "in force before", problem, plan, verdict, commanded=True))
 
-    def forget(self) -> None:
-        """Forget decisions before the plan in force, so that months of them need no memory."""
-        commanded = [number for number, decision in enumerate(self.decisions) if decision.commanded]
-        del self.decisions[: commanded[-1] if commanded else max(0, len(self.decisions) - 1)]
-
     def first_slot(self, moment: datetime) -> int:
-        """First slot that a plan made at ``moment`` may change; it begins a metering period, as the rest must be whole ones."""
-        horizon = self.scenario.horizon
-        slot = max(0, horizon.ceil_slot(moment)) + self.scenario.planning.lead_slots
-        while slot < horizon.slots and (horizon.time(slot) - horizon.start) % self.scenario.settlement:
-            slot += 1
-        return slot
+        """First slot that a plan made at ``moment`` may change."""
+        return first_slot(self.scenario, moment)
 
     def _decide(self, observation: Observation | None, cause: str) -> Decision:
         before = self.in_force

@@ -35,6 +35,8 @@ def explain(
 ) -> tuple[dict[str, Reason], tuple[Dropped, ...]]:
     """Reasons of everything that is done, by name, and everything that is not done with its reason.
 
+    Without ``planning.reasons`` only what is not done has one: of a plan of thousands of jobs they take longer than the plan.
+
     Args:
         problem: the problem.
         schedule: decisions.
@@ -46,7 +48,8 @@ def explain(
     dropped: list[Dropped] = []
     for j, task in enumerate(problem.jobs):
         if j in schedule.jobs:
-            reasons[task.name] = teller.job(j, kind)
+            if problem.settings.reasons:
+                reasons[task.name] = teller.job(j, kind)
         else:
             dropped.append(Dropped(task.name, orphaned(problem, schedule, task) or teller.dropped_job(task)))
     for m, move in enumerate(problem.migrations):

@@ -74,6 +74,7 @@ class PlanningSettings:
             margins then follow from the forecasts' quantiles (``scheduler.chance``) and ``limit_margin`` does not count. None
             takes ``limit_margin`` off.
         scenarios: the futures of a two-stage plan.
+        reasons: each job's reason is found; a simulation that nobody reads may leave that out (no document can).
     """
 
     relative_gap: float = 0.01
@@ -87,6 +88,7 @@ class PlanningSettings:
     duration_quantile: float | None = 1.0
     chance_level: float | None = None
     scenarios: FutureSettings = field(default_factory=FutureSettings)
+    reasons: bool = True
 
 
 @dataclass(frozen=True, slots=True)

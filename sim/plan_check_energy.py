@@ -61,15 +61,17 @@ def _load_bounds_kw(checked: Checked) -> tuple[FloatArray, FloatArray]:
     A planner that decides on sites before nodes may count the dearest node that fits, so the plan lies between the two.
     """
     scenario, index = checked.scenario, {site.name: s for s, site in enumerate(checked.scenario.sites)}
+    core_kw = [_core_kw(site) for site in scenario.sites]
     low = np.zeros((len(scenario.sites), checked.horizon.slots))
     high = np.zeros_like(low)
     for run in checked.plan.runs:
         job = checked.jobs.get(run.job)
         if job is None or run.site not in index:
             continue
-        least, most = _job_kw(scenario.sites[index[run.site]], job, run)
-        low[index[run.site], max(0, run.start) : run.end] += least * run.power
-        high[index[run.site], max(0, run.start) : run.end] += most * run.power
+        s = index[run.site]
+        least, most = _job_kw(scenario.sites[s], core_kw[s], job, run)
+        low[s, max(0, run.start) : run.end] += least * run.power
+        high[s, max(0, run.start) : run.end] += most * run.power
     for transfer in checked.plan.transfers:
         ends = end_power_kw(way(scenario.links, transfer.source, transfer.target), transfer.rate_mbit_per_s)
         for name, power in zip((transfer.source, transfer.target), ends, strict=True):
@@ -79,9 +81,13 @@ def _load_bounds_kw(checked: Checked) -> tuple[FloatArray, FloatArray]:
     return low, high
 
 
-def _job_kw(site: Site, job: Job, run: Run) -> tuple[float, float]:
-    """IT power (kW) of a run: on its nodes, and if all of them were of the dearest group that fits."""
-    core_kw = {f"{site.name}.{group.name}-{i}": group.core_kw for group in site.nodes for i in range(group.count)}
+def _core_kw(site: Site) -> dict[str, float]:
+    """IT power (kW) of one busy core of each node."""
+    return {f"{site.name}.{group.name}-{i}": group.core_kw for group in site.nodes for i in range(group.count)}
+
+
+def _job_kw(site: Site, core_kw: dict[str, float], job: Job, run: Run) -> tuple[float, float]:
+    """IT power (kW) of a run: on its nodes (``core_kw`` each core), and if all were of the dearest group that fits."""
     fits = [
         group.core_kw
         for group in site.nodes

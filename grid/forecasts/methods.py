@@ -88,8 +88,8 @@ def smart(past: Past, made: IntArray, lead: int) -> FloatArray:
     return found
 
 
-def week_mean(past: Past, made: IntArray, lead: int) -> FloatArray:
-    """Mean of the hour over seven days, plus the last hour's distance from its own mean, fading."""
+def week_mean(past: Past, made: IntArray, lead: int | IntArray) -> FloatArray:
+    """Mean of the hour over seven days, plus the last hour's distance from its own mean, fading; ``lead`` may be ``[n]``."""
     mean = _same_hour(past.values, made, lead, WEEK_DAYS).mean(axis=1)
     now = _same_hour(past.values, made, 0, WEEK_DAYS)
     found: FloatArray = mean + (past.values[made] - now.mean(axis=1)) * FADES**lead
@@ -134,7 +134,7 @@ def error_quantiles(
     return found
 
 
-def _same_hour(values: FloatArray, made: IntArray, lead: int, days: int) -> FloatArray:
+def _same_hour(values: FloatArray, made: IntArray, lead: int | IntArray, days: int) -> FloatArray:
     """Values of the hour that is forecast on the last ``days`` days that are known, ``[n, days]``."""
     last = made + lead - DAY_H * -(-lead // DAY_H)
     found: FloatArray = values[last[:, None] - DAY_H * np.arange(days)[None, :]]

@@ -33,6 +33,9 @@ from scheduler.policies.registry import BASELINES, POLICIES
 from scheduler.scenario import NetworkSpec, Scenario
 from sim.experiments.columns import FIGURES
 from sim.experiments.design import KEY_LETTERS, scenario_digest
+from sim.loop import LoopResult, run_loop
+from sim.loop.asked import READERS, settings_of
+from sim.loop.figures import plan_figures
 from sim.network_check import load
 from sim.rehearsal import realise
 from sim.report.extremes import extremes
@@ -50,42 +53,69 @@ def carry_out(task: Mapping[str, Any]) -> dict[str, Any]:
         OzzoError: planning or carrying out failed.
     """
     began = time.perf_counter()
-    file, settings, seed = task["file"], json.dumps(task["settings"]), int(task["seed"])
+    asked = {path: value for path, value in task["settings"] if path in READERS}
+    rest = [[path, value] for path, value in task["settings"] if path not in READERS]
+    file, settings, seed = task["file"], json.dumps(rest), int(task["seed"])
     everything = task["redraw"] == "everything"
     digest, power_flow = str(task["digest"]), bool(task["power_flow"])
     scenario = _scenario(file, digest, settings, seed if everything else None, power_flow)
     policy, plans = task["policy"], task.get("plans")
+    if asked:
+        loop = run_loop(replace(scenario, seed=seed), replace(settings_of(asked, policy), power_flow=power_flow))
+        return loop_row(loop) | _origin(digest, began) | {"build_s": None, "solve_s": None}
     plan = _plan(scenario, policy) if everything else _kept_plan(file, digest, settings, power_flow, policy, plans)
     spec = scenario.network
     network = None if spec is None else _network(spec)
     outcome = realise(scenario, plan, seed, network=network, power_flow=spec is not None)
-    return figures(plan, outcome) | {
+    return figures(plan, outcome) | _origin(digest, began) | {"build_s": plan.build_s, "solve_s": plan.solve_s}
+
+
+def _origin(digest: str, began: float) -> dict[str, Any]:
+    """Where the figures come from, as far as this process knows; ``began`` is of ``time.perf_counter``."""
+    return {
         "scenario_sha256": digest,
         "machine": platform.node(),
         "python": platform.python_version(),
         "finished": datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
         "wall_s": time.perf_counter() - began,
-        "build_s": plan.build_s,
-        "solve_s": plan.solve_s,
     }
+
+
+def loop_row(loop: LoopResult) -> dict[str, Any]:
+    """Every column of ``FIGURES`` of a closed loop: what really came; of its plans the mean gap, and how many were refused."""
+    told = plan_figures(loop.steps)
+    found = outcome_figures(loop.outcome) | {
+        "planned_objective_eur": None,
+        "bound_eur": None,
+        "gap": told["gap_mean"],
+        "status": f"{told['plans']} plans, {told['refused']} refused",
+    }
+    return {name: _finite(found.get(name)) for name in FIGURES}
 
 
 def figures(plan: Plan, outcome: Outcome) -> dict[str, Any]:
     """Every column of ``FIGURES``; None what is not known."""
+    found = outcome_figures(outcome) | {
+        "planned_objective_eur": plan.objective_eur,
+        "bound_eur": plan.bound_eur,
+        "gap": plan.gap,
+        "status": str(plan.status),
+    }
+    return {name: _finite(found.get(name)) for name in FIGURES}
+
+
+def outcome_figures(outcome: Outcome) -> dict[str, Any]:
+    """Columns that the outcome alone decides."""
     totals = outcome.totals
     found: dict[str, Any] = {name: getattr(totals, name) for name in FIGURES if hasattr(totals, name)}
     found |= {f"part.{name}_eur": value for name, value in totals.breakdown_eur.items()}
     found |= {
         "unserved_kwh": float(outcome.energy.unserved_kwh.sum()),
         "broken_rules": len(outcome.violations),
-        "planned_objective_eur": plan.objective_eur,
-        "bound_eur": plan.bound_eur,
-        "gap": plan.gap,
-        "status": str(plan.status),
     }
     if outcome.network is not None:
         found |= {name: worst.value for name, worst in extremes(outcome.network).items()}
-    return {name: _finite(found.get(name)) for name in FIGURES}
+    return found
 
 
 def _finite(value: Any) -> Any:

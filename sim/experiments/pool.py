@@ -15,7 +15,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from tempfile import TemporaryFile
 from typing import Any, Self
@@ -41,12 +41,14 @@ class Done:
         run: index of the run.
         row: its figures, or None when it failed; trouble: then why.
         attempts: processes that tried.
+        process: pid of the process that answered and its computing time so far (s, start included); None where nobody told.
     """
 
     run: int
     row: dict[str, Any] | None
     trouble: str
     attempts: int = 1
+    process: tuple[int, float] | None = field(default=None, compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -218,7 +220,8 @@ class ProcessPool:
                     return _Unusable(child.end_words()), child
             answer = None if self._stop.is_set() else child.ask(task)
             if answer is not None:
-                return Done(run, answer.get("row"), answer.get("trouble", ""), attempt), child
+                used = None if "cpu_s" not in answer else (child.process.pid, float(answer["cpu_s"]))
+                return Done(run, answer.get("row"), answer.get("trouble", ""), attempt, used), child
             how, pid = child.end_words() if not self._stop.is_set() else "stopped", child.process.pid
             self._forget(child)
             child = None

@@ -52,6 +52,7 @@ class SweepResult:
         runs: of the sweep; kept: finished before this time; done: finished in all.
         failed: index and reason of each run that failed; lost: processes that died.
         wall_s: wall time of this time.
+        worker_cpu_s: computing time of each process that carried out runs.
         facts: what ``sweep.json`` holds.
     """
 
@@ -64,6 +65,7 @@ class SweepResult:
     lost: tuple[Lost, ...]
     wall_s: float
     facts: dict[str, Any] = field(default_factory=dict)
+    worker_cpu_s: tuple[float, ...] = ()
 
 
 def silent(_: News) -> None:
@@ -120,17 +122,19 @@ def run_sweep(
         wall_s = time.perf_counter() - began
         told = facts(sweep, state, count, wall_s)
         store.describe(told)
-    return SweepResult(Path(folder), table, sweep.size, kept, state.done, tuple(state.failed), tuple(state.lost), wall_s, told)
+    failed, lost, used = tuple(state.failed), tuple(state.lost), tuple(state.cpu_s.values())
+    return SweepResult(Path(folder), table, sweep.size, kept, state.done, failed, lost, wall_s, told, used)
 
 
 @dataclass(slots=True)
 class State:
-    """How far the sweep is: as ``SweepResult``, while it grows."""
+    """How far the sweep is: as ``SweepResult``, while it grows; computing times by pid."""
 
     runs: int
     done: int
     failed: list[tuple[int, str]] = field(default_factory=list)
     lost: list[Lost] = field(default_factory=list)
+    cpu_s: dict[int, float] = field(default_factory=dict)
 
     def news(self, words: str = "") -> News:
         """What there is to tell."""
@@ -142,7 +146,10 @@ def _keep(event: Done | Lost, store: Store, state: State, tell: Callable[[News],
     if isinstance(event, Lost):
         state.lost.append(event)
         tell(state.news(f"worker {event.pid} {event.how}; run {event.run} is carried out again"))
-    elif event.row is None:
+        return
+    if event.process is not None:
+        state.cpu_s[event.process[0]] = event.process[1]
+    if event.row is None:
         state.failed.append((event.run, event.trouble))
         tell(state.news(f"run {event.run} failed: {event.trouble}"))
     else:

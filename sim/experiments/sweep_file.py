@@ -20,6 +20,7 @@ from scheduler.document.units import nearest
 from scheduler.policies.registry import POLICIES
 from sim.experiments.design import Parameter, ScenarioFile, Sweep, scenario_digest, shown_value
 from sim.experiments.sweep_fields import MAPPING, SweepPart, Value, read_fields
+from sim.loop.asked import READERS, read_asked
 
 MOST_CHECKED = 24
 """Combinations that are checked in each scenario before anything runs."""
@@ -199,6 +200,8 @@ def _refused(
     def change(inside: Tree) -> None:
         """Put the values in whose paths lead somewhere, and remember where they went; wrong paths do not hide wrong values."""
         for k, wanted in enumerate(changes):
+            if wanted.path in READERS:  # it says how the closed loop is run, not what the scenario holds
+                continue
             place = resolve(inside, wanted)
             if place is not None:
                 places[dotted(place)] = k
@@ -206,11 +209,36 @@ def _refused(
         inside.findings.clear()
         changer([changes[k] for k in places.values()])(inside)
 
+    sites: list[str] | None = None
     try:
-        load_scenario(scenario.path, environment=environment, change=change)
+        sites = [site.name for site in load_scenario(scenario.path, environment=environment, change=change).sites]
     except InputError as error:
         found.extend(error.findings)
-    return [_in_sweep(tree, sweep, positions, scenario, values, places, finding) for finding in found]
+    told = [_in_sweep(tree, sweep, positions, scenario, values, places, finding) for finding in found]
+    return told + _refused_loop(tree, sweep, positions, scenario, values, sites)
+
+
+def _refused_loop(
+    tree: Tree,
+    sweep: Sweep,
+    positions: Sequence[int],
+    scenario: ScenarioFile,
+    values: tuple[Value, ...],
+    sites: Sequence[str] | None,
+) -> list[Finding]:
+    """What is wrong with values that say how the closed loop is run (``sim.loop.asked``)."""
+    paths = [parameter.path for parameter in sweep.parameters]
+    asked: dict[str, object] = {path: value for path, value in zip(paths, values, strict=True) if path in READERS}
+    found = []
+    for fault in read_asked(asked, sites)[1] if asked else []:
+        where: Place = ("parameters",)
+        if fault.name in paths:
+            k = paths.index(fault.name)
+            value = next(i for i, other in enumerate(sweep.parameters[k].values) if other is values[k])
+            where = ("parameters", positions[k], "values", value)
+        expected = f"{fault.expected} (for {fault.name} in {scenario.written})"
+        found.append(Finding(tree.file, tree.line(where), dotted(where), fault.found, expected, fault.nearest))
+    return found
 
 
 def _in_sweep(

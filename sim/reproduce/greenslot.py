@@ -16,7 +16,8 @@ import numpy as np
 from grid.horizon import FloatArray
 from sim.reproduce.greenslot_jobs import ALWAYS_W, COMPUTE_W, NODES, SLEEP_W, SLOT_MIN, IntArray, Work, price_usd
 
-LOOK_SLOTS = 48 * 60 // SLOT_MIN
+LOOK_H = 48.0
+"""How far a plan looks ahead, h: as far as the paper forecasts the sun."""
 TOLERANCE = 1.2
 WEEK_MIN = 7 * 24 * 60
 END_MIN = 4 * 1440 + 16 * 60
@@ -64,15 +65,16 @@ def baseline(work: Work) -> IntArray:
     return begin
 
 
-def greenslot(work: Work, green_kw: FloatArray, *, priced: bool = True) -> IntArray:
+def greenslot(work: Work, green_kw: FloatArray, *, priced: bool = True, look_h: float = LOOK_H) -> IntArray:
     """Begin of each job in minutes.
 
     Args:
         work: the jobs.
         green_kw: sun in every minute of the week, ``[WEEK_MIN]``.
         priced: heed the price; otherwise bought energy costs the same at any hour.
+        look_h: how far a plan looks ahead.
     """
-    slots = WEEK_MIN // SLOT_MIN
+    slots, look = WEEK_MIN // SLOT_MIN, round(look_h * 60) // SLOT_MIN
     green = green_kw.reshape(slots, SLOT_MIN).mean(axis=1) * 1000.0
     price = price_usd(WEEK_MIN).reshape(slots, SLOT_MIN).mean(axis=1) if priced else np.ones(slots)
     reserve = np.ceil(work.length * TOLERANCE / SLOT_MIN).astype(np.int64)
@@ -90,10 +92,10 @@ def greenslot(work: Work, green_kw: FloatArray, *, priced: bool = True) -> IntAr
         running = (begin >= 0) & (end > now)
         if running.sum() >= NODES:
             continue  # nothing can begin now, and the next slot plans anew
-        used = np.zeros(slots + LOOK_SLOTS, dtype=np.int64)
+        used = np.zeros(slots + look, dtype=np.int64)
         for busy in np.flatnonzero(running):
             used[slot : max(slot + 1, begin[busy] // SLOT_MIN + reserve[busy])] += 1
-        for job in _planned_now(work, before, queue, slot, used, reserve, latest, green, price, end):
+        for job in _planned_now(work, before, queue, slot, look, used, reserve, latest, green, price, end):
             begin[job], end[job] = now, now + work.length[job]
     return begin
 
@@ -103,6 +105,7 @@ def _planned_now(
     before: list[IntArray],
     queue: IntArray,
     slot: int,
+    look: int,
     used: IntArray,
     reserve: IntArray,
     latest: IntArray,
@@ -113,7 +116,7 @@ def _planned_now(
     """Plan the whole queue, in order of slack; the jobs whose begin is this slot."""
     done_by: dict[tuple[int, int], int] = {}
     starting = []
-    last = min(slot + LOOK_SLOTS, len(green))
+    last = min(slot + look, len(green))
     for job in queue[np.lexsort((work.stage[queue], latest[queue]))]:
         flow, stage = int(work.flow[job]), int(work.stage[job])
         ends = end[before[job]]

@@ -17,7 +17,7 @@ import numpy as np
 
 from grid.errors import FeedError
 from grid.horizon import FloatArray
-from sim.reproduce.greenslot import WEEK_MIN, Outcome, baseline, greenslot, outcome
+from sim.reproduce.greenslot import LOOK_H, WEEK_MIN, Outcome, baseline, greenslot, outcome
 from sim.reproduce.greenslot_jobs import PV_KW, Work, week_of_work
 
 COLUMNS = ("Year", "Month", "Day", "Hour", "GHI")
@@ -92,7 +92,9 @@ def _weeks(ghi: dict[datetime, float]) -> Iterator[Week]:
 CASES = ("average", "no sun", "least sun", "median sun", "most sun")
 
 
-def rows(weeks: list[Week], say: Callable[[str], None], seed: int = 0, cases: tuple[str, ...] = CASES) -> list[Row]:
+def rows(
+    weeks: list[Week], say: Callable[[str], None], seed: int = 0, cases: tuple[str, ...] = CASES, look_h: float = LOOK_H
+) -> list[Row]:
     """The week whose baseline has the paper's share of sun, no sun at all, and the weeks of least, median and most sun.
 
     Args:
@@ -100,6 +102,7 @@ def rows(weeks: list[Week], say: Callable[[str], None], seed: int = 0, cases: tu
         say: told of each case before it is run.
         seed: of the run times.
         cases: which of ``CASES``.
+        look_h: how far GreenSlot's plans look ahead.
     """
     work = week_of_work(seed)
     begin = baseline(work)
@@ -112,13 +115,13 @@ def rows(weeks: list[Week], say: Callable[[str], None], seed: int = 0, cases: tu
         week = chosen[case]
         say(f"GreenSlot: {case}")
         green_kw = np.zeros(WEEK_MIN) if week is None else week.green_kw
-        found.append(_row(case, week, work, outcome(work, begin, green_kw), green_kw))
+        found.append(_row(case, week, work, outcome(work, begin, green_kw), green_kw, look_h))
     return found
 
 
-def _row(case: str, week: Week | None, work: Work, base: Outcome, green_kw: FloatArray) -> Row:
-    ours = outcome(work, greenslot(work, green_kw), green_kw)
-    blind = outcome(work, greenslot(work, green_kw, priced=False), green_kw)
+def _row(case: str, week: Week | None, work: Work, base: Outcome, green_kw: FloatArray, look_h: float) -> Row:
+    ours = outcome(work, greenslot(work, green_kw, look_h=look_h), green_kw)
+    blind = outcome(work, greenslot(work, green_kw, priced=False, look_h=look_h), green_kw)
     return Row(
         case=case,
         monday=None if week is None else f"{week.monday:%Y-%m-%d}",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 from pathlib import Path
 
 from grid.errors import Finding, InputError
@@ -9,17 +10,21 @@ from sim.traces.arrivals import read_arrivals
 from sim.traces.opendc import read_opendc
 from sim.traces.pieces import blocks
 from sim.traces.swf import read_swf
+from sim.traces.tables import read_table, table_of
 from sim.traces.trace import Trace
 
 PARQUET = b"PAR1"
-KINDS = "an SWF log, a CSV of arrival_time, length and cpus, or an OpenDC task table (Parquet, or a folder with tasks.parquet)"
+KINDS = (
+    "an SWF log, a CSV of arrival_time, length and cpus, a table of Alibaba (batch_task, pai_task_table) or Azure (vmtable), or "
+    "an OpenDC task table (Parquet, or a folder with tasks.parquet)"
+)
 
 
 def read_trace(path: str, *, repair: bool = False) -> Trace:
     """The jobs of a file in any of the known formats.
 
     Args:
-        path: SWF (also gzipped), CSV with a header, Parquet of OpenDC's tasks, or a folder of OpenDC's.
+        path: SWF (also gzipped), CSV with a header, a table of Alibaba or Azure, Parquet of OpenDC's tasks, or a folder of them.
         repair: leave out rows with faults and count them, instead of refusing the file.
 
     Raises:
@@ -38,7 +43,8 @@ def read_trace(path: str, *, repair: bool = False) -> Trace:
     if first is None:
         raise InputError([Finding(path, None, "--jobs", "an empty file", KINDS)])
     if "," in first:
-        return read_arrivals(path, repair=repair)
+        table = table_of(next(csv.reader([first])))
+        return read_arrivals(path, repair=repair) if table is None else read_table(path, table, repair=repair)
     if len(first.split()) > 1 and _numeric(first.split()[0]):
         return read_swf(path, repair=repair)
     raise InputError([Finding(path, None, "--jobs", repr(first[:60]), KINDS)])

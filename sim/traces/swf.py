@@ -11,16 +11,15 @@ from __future__ import annotations
 
 import numpy as np
 
-from grid.errors import Finding, InputError
+from grid.errors import InputError
 from grid.horizon import FloatArray
 from sim.traces.pieces import blocks, numbers
-from sim.traces.trace import Rows, Trace, settled
+from sim.traces.trace import Rows, Trace, broken_lines, settled
 
 FIELDS = 18
 SUBMIT, RUN, ALLOCATED, REQUESTED = 1, 3, 4, 7
 NEVER_RAN = "jobs that never ran (run time -1 or 0) left out"
 NO_PROCESSORS = "jobs without processors (-1 or 0) left out"
-SHOWN_LINES = 3
 
 
 def read_swf(path: str, *, repair: bool = False) -> Trace:
@@ -47,7 +46,7 @@ def read_swf(path: str, *, repair: bool = False) -> Trace:
         lines.append(at)
         broken += wrong
     if broken and not repair:
-        raise InputError(_broken(path, broken))
+        raise InputError(broken_lines(path, broken, "18 numbers of the Standard Workload Format"))
     table = np.concatenate(parts) if parts else np.zeros((0, FIELDS))
     ran = _ran(table, np.concatenate(lines) if lines else np.zeros(0))
     if broken:
@@ -80,19 +79,6 @@ def _table(rows: list[tuple[int, str]]) -> tuple[FloatArray, FloatArray, list[tu
             good.append(one)
             kept.append(number)
     return (np.concatenate(good) if good else np.zeros((0, FIELDS))), np.array(kept, dtype=np.float64), wrong
-
-
-def _broken(path: str, broken: list[tuple[int, str]]) -> list[Finding]:
-    found = []
-    for position, (line, text) in enumerate(broken[:SHOWN_LINES]):
-        more = len(broken) - SHOWN_LINES if position == SHOWN_LINES - 1 else 0
-        tail = f" (and {more} more like it)" if more > 0 else ""
-        found.append(
-            Finding(
-                path, line, "", f"{len(text.split())} fields in {text[:50]!r}{tail}", "18 numbers of the Standard Workload Format"
-            )
-        )
-    return found
 
 
 def _ran(table: FloatArray, lines: FloatArray) -> Rows:

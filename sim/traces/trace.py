@@ -181,3 +181,20 @@ def places(
         tail = f" (and {more} more like it)" if more > 0 else ""
         found.append(Finding(file, None if unit else int(lines[row]), field, f"{text}{where}{tail}", expected))
     return found
+
+
+def broken_lines(file: str, broken: Sequence[tuple[int, str]], expected: str, separator: str | None = None) -> list[Finding]:
+    """One finding for each of the first lines that are no row; the last says how many more there are.
+
+    Args:
+        file: path as the person gave it.
+        broken: line and text of each.
+        expected: what a row is.
+        separator: between fields; white space when None.
+    """
+    found = []
+    for position, (line, text) in enumerate(broken[:SHOWN]):
+        more = len(broken) - SHOWN if position == SHOWN - 1 else 0
+        tail = f" (and {more} more like it)" if more > 0 else ""
+        found.append(Finding(file, line, "", f"{len(text.split(separator))} fields in {text[:50]!r}{tail}", expected))
+    return found

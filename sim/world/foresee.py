@@ -8,6 +8,7 @@ a failure counts as not begun. A job that began a little late (a command delay) 
 from __future__ import annotations
 
 import math
+from collections import defaultdict
 from typing import TYPE_CHECKING
 
 from scheduler.plan import Plan, Run
@@ -22,6 +23,9 @@ from sim.world.window_peaks import window_peaks_kw
 if TYPE_CHECKING:
     from sim.world.simulated import SimulatedWorld
     from sim.world.work import SimulatedJob
+
+Piece = tuple[float, float, Run]
+"""Planned work on a job: start, end (seconds after the world's start) and run."""
 
 LATE_SLOTS = 0.1
 """Share of a slot that a delayed start may be late without the job being given one more slot."""
@@ -43,8 +47,9 @@ def foresee(world: SimulatedWorld, slot: int) -> Observation:
     then_s = (moment - world.horizon.start).total_seconds()
     if not 0 <= slot <= horizon.slots or then_s < world.env.now:
         raise ValueError(f"slot {slot} ({moment}) cannot be observed any more at {world.now()}")
-    finished = set(world.finished())
-    states = [_job_state(world, job, then_s) for name, job in world.jobs.items() if name not in finished]
+    finished, pieces = set(world.finished()), _pieces(world, world.env.now, then_s)
+    failed = world.failed_nodes()
+    states = [_job_state(world, job, then_s, pieces.get(name, []), failed) for name, job in world.unfinished().items()]
     started = [state for state in states if state is not None and state.remaining_slots > 0]
     finished |= {state.job for state in states if state is not None and state.remaining_slots == 0}
     moved_tb, moved_to = _moved(world, then_s)
@@ -57,7 +62,7 @@ def foresee(world: SimulatedWorld, slot: int) -> Observation:
         peak_kw=_peak_kw(world, then_s),
         moved_tb=moved_tb,
         moved_to=moved_to,
-        failed_nodes=world.failed_nodes(),
+        failed_nodes=failed,
         assets={
             f"{name}/{asset.name}": asset.foreseen(world.env.now, then_s)
             for name, meter in world.meters.items()
@@ -89,19 +94,18 @@ def _that_fit(world: SimulatedWorld, states: list[JobState]) -> tuple[JobState, 
     return tuple(state for state in states if state.job in fitting)
 
 
-def _job_state(world: SimulatedWorld, job: SimulatedJob, then_s: float) -> JobState | None:
+def _job_state(
+    world: SimulatedWorld, job: SimulatedJob, then_s: float, pieces: list[Piece], failed: frozenset[str]
+) -> JobState | None:
     """State of a job at ``then_s``; None when it will not have begun, 0 slots left when the plan has it done by then."""
     now_s, step_s = world.env.now, world.horizon.step_s
-    pieces = _pieces(world, job.job.name, now_s, then_s)
     if job.lost_its_work or (job.started_s is None and not pieces):
         return None
-    if job.started_s is None and world.failed_nodes().intersection(node for _, _, run in pieces for node in run.nodes):
+    if job.started_s is None and failed.intersection(node for _, _, run in pieces for node in run.nodes):
         return None
     work_s = needed_slots(world.scenario, job.job) * step_s
-    begun_from = world.begun_from
-    if begun_from is not None:
-        seen = {state.job: state for state in begun_from.started}.get(job.job.name)
-        work_s = seen.remaining_slots * step_s if seen is not None else work_s
+    seen = world.observed(job.job.name)
+    work_s = seen.remaining_slots * step_s if seen is not None else work_s
     whole = job.unbroken or (job.running and not _pausable(world, job, now_s))
     ahead_s = (then_s - now_s) * job.speed if whole else sum((end - start) * run.speed for start, end, run in pieces)
     left = (work_s - job.worked_s(now_s) - ahead_s) / step_s - LATE_SLOTS
@@ -122,18 +126,22 @@ def _pausable(world: SimulatedWorld, job: SimulatedJob, now_s: float) -> bool:
     return job.job.kind is not JobKind.RIGID and plan is not None and bool(plan.runs_of(job.job.name))
 
 
-def _pieces(world: SimulatedWorld, job: str, now_s: float, then_s: float) -> list[tuple[float, float, Run]]:
-    """Planned work on ``job`` in ``[now_s, then_s)``: start, end (seconds after the world's start) and run."""
-    found = []
-    for i, (begin_s, plan) in enumerate(world.plans):
-        until_s = min(then_s, *(later for later, _ in world.plans[i + 1 :])) if world.plans[i + 1 :] else then_s
-        first_s = _first_s(world, plan)
-        for run in plan.runs_of(job):
-            start = max(now_s, begin_s, first_s + run.start * plan.horizon.step_s)
-            end = min(until_s, first_s + run.end * plan.horizon.step_s)
+def _pieces(world: SimulatedWorld, now_s: float, then_s: float) -> dict[str, list[Piece]]:
+    """Planned work in ``[now_s, then_s)`` by job, in order of time."""
+    found: dict[str, list[Piece]] = defaultdict(list)
+    until_s = then_s
+    for begin_s, plan in reversed(world.plans):
+        first_s, step_s = _first_s(world, plan), plan.horizon.step_s
+        for run in plan.runs:
+            start, end = max(now_s, begin_s, first_s + run.start * step_s), min(until_s, first_s + run.end * step_s)
             if end > start:
-                found.append((start, end, run))
-    return sorted(found, key=lambda piece: piece[0])
+                found[run.job].append((start, end, run))
+        until_s = min(until_s, begin_s)
+        if until_s <= now_s:  # what an earlier plan wanted is over
+            break
+    for pieces in found.values():
+        pieces.sort(key=lambda piece: piece[0])
+    return found
 
 
 def _first_s(world: SimulatedWorld, plan: Plan) -> float:
@@ -177,7 +185,7 @@ def _peak_kw(world: SimulatedWorld, then_s: float) -> dict[str, float]:
         peak = before.get(name, 0.0)
         periods = int(now_s // quarter_s)
         if periods:
-            peak = max(peak, float(meter.import_kw(quarter_s, periods).max()))
+            peak = max(peak, meter.highest_import_kw(quarter_s, periods))
         if plan is not None and then_s > now_s:
             first = max(0, int((now_s - _first_s(world, plan)) // plan.horizon.step_s))
             last = math.ceil((then_s - _first_s(world, plan)) / plan.horizon.step_s)

@@ -108,6 +108,7 @@ class SiteMeter:
         self._totals: list[tuple[float, ...]] = [tuple(0.0 for _ in FLOWS)]
         self._socs: list[float] = [self.soc_kwh]
         self._made_kwh: list[float] = [0.0]
+        self._highest = (0, 0.0)
         self._events: tuple[CapacityEvent, ...] = ()
         self._plans: list[tuple[float, BatteryControl, tuple[Intent, ...], float]] = []
         self._lookups = [
@@ -124,18 +125,19 @@ class SiteMeter:
         self._breaks: list[float] = []
         self._find_breaks()
 
-    def follow_from(self, moment_s: float, plan: Plan) -> None:
+    def follow_from(self, moment_s: float, plan: Plan, *, ruled: bool = False) -> None:
         """Meter up to ``moment_s``, then ``follow`` the plan."""
         self.meter_to(moment_s)
-        self.follow(plan)
+        self.follow(plan, ruled=ruled)
 
-    def follow(self, plan: Plan) -> None:
-        """Drive the battery by ``plan`` from its first slot on."""
+    def follow(self, plan: Plan, *, ruled: bool = False) -> None:
+        """Drive the battery by ``plan`` from its first slot on; ``ruled``: by self-consumption, whatever the plan says."""
         start_s = plan.horizon.start_s - self._origin_s
         edges = (plan.horizon.edges_s - self._origin_s).tolist()
         for asset in self.assets:
             asset.follow(next((run for run in plan.assets if (run.site, run.asset) == (self.site.name, asset.name)), None), edges)
-        self._plans.append((start_s, plan.battery_control, intents(self.site, plan, self._origin_s), plan.horizon.step_s))
+        control = BatteryControl.SELF_CONSUMPTION if ruled else plan.battery_control
+        self._plans.append((start_s, control, intents(self.site, plan, self._origin_s), plan.horizon.step_s))
         self._find_breaks(plan.horizon)
 
     def know(self, events: tuple[CapacityEvent, ...]) -> None:
@@ -163,9 +165,10 @@ class SiteMeter:
             ``[len(FLOWS), n - 1]`` kWh and ``[n - 1]`` kWh for ``n`` instants.
         """
         edges = edges_s - self._origin_s
-        known, totals = np.array(self._edges_s), np.array(self._totals)
+        asked = slice(max(0, bisect_right(self._edges_s, edges[0]) - 1), bisect_right(self._edges_s, edges[-1]) + 1)
+        known, totals = np.array(self._edges_s[asked]), np.array(self._totals[asked])
         flows = np.stack([np.diff(np.interp(edges, known, totals[:, i])) for i in range(len(FLOWS))])
-        return flows, np.interp(edges[1:], known, np.array(self._socs))
+        return flows, np.interp(edges[1:], known, np.array(self._socs[asked]))
 
     def made_kwh(self, edges_s: FloatArray) -> FloatArray:
         """What biogas units and generators gave between instants (Unix seconds), ``[n - 1]`` kWh; the load lacks it."""
@@ -177,12 +180,20 @@ class SiteMeter:
         """What its assets have owed by themselves so far."""
         return reduce(Bill.plus, (asset.bill for asset in self.assets), Bill())
 
-    def import_kw(self, period_s: float, periods: int) -> FloatArray:
-        """Mean import (kW) in each of the first ``periods`` periods."""
-        edges_s: FloatArray = self._origin_s + period_s * np.arange(periods + 1, dtype=np.float64)
+    def import_kw(self, period_s: float, periods: int, first: int = 0) -> FloatArray:
+        """Mean import (kW) in each of the first ``periods`` periods, those before the one numbered ``first`` left out."""
+        edges_s: FloatArray = self._origin_s + period_s * np.arange(first, periods + 1, dtype=np.float64)
         flows, _ = self.energies(edges_s)
         mean: FloatArray = flows[FLOWS.index("import_kwh")] / (period_s / 3600.0)
         return mean
+
+    def highest_import_kw(self, period_s: float, periods: int) -> float:
+        """Highest mean import (kW) of the first ``periods`` periods (one length a meter), each looked at once."""
+        seen, highest = self._highest
+        if periods > seen:
+            highest = max(highest, float(self.import_kw(period_s, periods, seen).max()))
+            self._highest = (periods, highest)
+        return highest
 
     def soc_bounds_kwh(self) -> tuple[float, float]:
         """Lowest and highest state of charge so far (pieces are linear, so it lies at a piece's end)."""

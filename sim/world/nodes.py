@@ -62,16 +62,20 @@ class NodePool:
 
     Attributes:
         nodes: by name, in order.
+        busy: names of the jobs that hold nodes now.
     """
 
     def __init__(self, env: simpy.Environment, site: Site) -> None:
         self._env = env
         self._queue: list[Request] = []
+        self.busy: set[str] = set()
         self.nodes: dict[str, Node] = {}
         for group in site.nodes:
             for i in range(group.count):
                 name = f"{site.name}.{group.name}-{i}"
                 self.nodes[name] = Node(name, group, group.cores, group.gpus, group.memory_gb)
+        self._down: frozenset[str] = frozenset()
+        self._idle_kw = self._count_idle_kw()
 
     def request(self, job: Job, nodes: tuple[str, ...]) -> Request:
         """Ask for room; the request's ``granted`` succeeds when the job has it."""
@@ -88,18 +92,19 @@ class NodePool:
                 self.nodes[name].take(wish.job, -1.0)
                 self.nodes[name].holders.discard(wish.job.name)
             wish.held = ()
+            self.busy.discard(wish.job.name)
         elif wish in self._queue:
             self._queue.remove(wish)
         self._serve()
 
     def fail(self, node: str) -> frozenset[str]:
         """Take ``node`` out of order; the names of the jobs that ran on it."""
-        self.nodes[node].down = True
+        self._set_down(node, down=True)
         return frozenset(self.nodes[node].holders)
 
     def repair(self, node: str) -> None:
         """Put ``node`` back to work."""
-        self.nodes[node].down = False
+        self._set_down(node, down=False)
         self._serve()
 
     def free_nodes(self, job: Job, avoid: frozenset[str] = frozenset()) -> tuple[str, ...]:
@@ -116,7 +121,7 @@ class NodePool:
 
     def down_nodes(self) -> frozenset[str]:
         """Names of the nodes that are out of order."""
-        return frozenset(node.name for node in self.nodes.values() if node.down)
+        return self._down
 
     def core_kw(self, held: tuple[str, ...], job: Job) -> float:
         """IT power (kW) that ``job`` adds on the nodes it holds."""
@@ -124,6 +129,15 @@ class NodePool:
 
     def idle_kw(self) -> float:
         """IT power (kW) of all working nodes when they run nothing; a node that is out of order draws nothing."""
+        return self._idle_kw
+
+    def _set_down(self, node: str, *, down: bool) -> None:
+        """Note that a node is out of order, or works again."""
+        self.nodes[node].down = down
+        self._down = self._down | {node} if down else self._down - {node}
+        self._idle_kw = self._count_idle_kw()
+
+    def _count_idle_kw(self) -> float:
         return sum(node.group.idle_kw for node in self.nodes.values() if not node.down)
 
     def _serve(self) -> None:
@@ -137,6 +151,7 @@ class NodePool:
                     self.nodes[name].take(wish.job, 1.0)
                     self.nodes[name].holders.add(wish.job.name)
                 wish.held = names
+                self.busy.add(wish.job.name)
                 _succeed(wish.granted, names)
             else:
                 blocked.update(names)

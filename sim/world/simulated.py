@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
+import numpy as np
 import simpy
 
 from grid.chance import stream
@@ -23,7 +24,7 @@ from scheduler.outcome import Outcome
 from scheduler.plan import Plan, Run, Transfer
 from scheduler.scenario import Scenario
 from scheduler.workload import Job, JobKind
-from scheduler.world import Observation
+from scheduler.world import JobState, Observation
 from sim.world.assets import asset_world
 from sim.world.assets.follower import AssetWorld
 from sim.world.failures import Failure, draw_failures
@@ -88,6 +89,7 @@ class SimulatedWorld:
         self.env = simpy.Environment()
         self._epoch = 0
         self._job_ended: simpy.Event = self.env.event()
+        self._seen = {state.job: state for state in observation.started} if observation else {}
         self.pools = {site.name: NodePool(self.env, site) for site in scenario.sites}
         self.meters = {site.name: self._meter(site.name) for site in scenario.sites}
         self.library = Library(self.env, scenario, observation, self._power_changed, self._note)
@@ -104,12 +106,12 @@ class SimulatedWorld:
             self._note,
         )
         self.jobs: dict[str, SimulatedJob] = {}
-        self._delays = {}
+        self._delays: dict[str, np.random.Generator] = {}
         self._sent: dict[str, int] = {}
         self._heard: dict[str, int] = {}
         for job in self._open_jobs():
             self.jobs[job.name] = SimulatedJob(job, self._true_s(job), around, self.horizon.start)
-            self._delays[job.name] = self.truth.command_stream(job.name)
+        self._open = dict(self.jobs)
         self.announce(self.events)
         repair_s = scenario.errors.repair_h * 3600.0
         for node in sorted(observation.failed_nodes) if observation else ():
@@ -137,8 +139,12 @@ class SimulatedWorld:
         for meter in self.meters.values():
             meter.meter_to(target_s)
 
-    def command(self, plan: Plan) -> None:
+    def command(self, plan: Plan, ruled: frozenset[str] = frozenset()) -> None:
         """Carry out ``plan`` from its first slot on, or from now on when that has begun; replaces the plan in force.
+
+        Args:
+            plan: the plan.
+            ruled: sites whose batteries keep to self-consumption, whatever the plan says.
 
         Raises:
             ValueError: the plan names a job that this world does not have.
@@ -151,8 +157,8 @@ class SimulatedWorld:
             self._draw_failures(plan, begin_s)
         self._epoch += 1
         self.plans.append((begin_s, plan))
-        for meter in self.meters.values():
-            meter.follow_from(self.env.now, plan)
+        for name, meter in self.meters.items():
+            meter.follow_from(self.env.now, plan, ruled=name in ruled)
         self.env.process(self._dispatch(plan, self._epoch, begin_s))
 
     def observe(self, slot: int) -> Observation:
@@ -186,14 +192,23 @@ class SimulatedWorld:
         if self.env.now < end_s:
             self.advance(self.horizon.end)
         last_s = end_s + PATIENCE.total_seconds()
-        while any(job.wish is not None for job in self.jobs.values()) and self.env.peek() <= last_s:
+        while any(job.wish is not None for job in self._open.values()) and self.env.peek() <= last_s:
             self.env.step()
         return settle(self, self.horizon if step is None else self.horizon.with_step(step), baseline)
 
     def finished(self) -> frozenset[str]:
         """Names of the jobs that are done now, those that end at this very instant included."""
         before = self.begun_from.finished if self.begun_from else frozenset[str]()
-        return before | {name for name, job in self.jobs.items() if job.is_done(self.env.now)}
+        return before.union(self.jobs.keys() - self._open.keys(), self._ending())
+
+    def unfinished(self) -> dict[str, SimulatedJob]:
+        """Jobs that are not done now, by name, in the order of the scenario."""
+        ending = self._ending()
+        return {name: job for name, job in self._open.items() if name not in ending}
+
+    def observed(self, job: str) -> JobState | None:
+        """State in which this world found ``job`` when it began; None when it had not begun then."""
+        return self._seen.get(job)
 
     def failed_nodes(self) -> frozenset[str]:
         """Names of the nodes that are out of order now."""
@@ -211,10 +226,9 @@ class SimulatedWorld:
 
     def _true_s(self, job: Job) -> float:
         """True run time; of a job that had begun, the true time of the slots that were observed to be left."""
-        states = {state.job: state for state in self.begun_from.started} if self.begun_from else {}
-        asked_s = job.duration.total_seconds()
-        if job.name in states:
-            asked_s = min(asked_s, states[job.name].remaining_slots * self.horizon.step_s)
+        asked_s, state = job.duration.total_seconds(), self._seen.get(job.name)
+        if state is not None:
+            asked_s = min(asked_s, state.remaining_slots * self.horizon.step_s)
         return asked_s * self.truth.duration_factor(job.name)
 
     def _meter(self, name: str) -> SiteMeter:
@@ -295,7 +309,7 @@ class SimulatedWorld:
         self.library.close_all()
         first = {run.job: run.start for run in reversed(plan.runs)}
         dropped = {item.name for item in plan.dropped}
-        for name, job in self.jobs.items():
+        for name, job in self._open.items():
             if job.wish is not None and (first.get(name, 0) > 0 or (name in dropped and name not in first)):
                 self._send(name, None, epoch)
 
@@ -329,7 +343,7 @@ class SimulatedWorld:
     def _send(self, name: str, wish: Wish | None, epoch: int) -> None:
         """Send a command to a job; it arrives after a delay, and not at all when a newer one has arrived before."""
         self._sent[name] = sequence = self._sent.get(name, 0) + 1
-        arrival = self.env.timeout(self.truth.command_delay_s(self._delays[name]))
+        arrival = self.env.timeout(self._delay_s(name))
 
         def arrive(_: simpy.Event) -> None:
             if sequence <= self._heard.get(name, 0) or self._superseded(epoch):
@@ -342,18 +356,32 @@ class SimulatedWorld:
 
         arrival.callbacks = [arrive]
 
+    def _delay_s(self, name: str) -> float:
+        """Delay of the next command to a job; its stream of draws begins with the first one."""
+        if self.scenario.errors.command_delay_s <= 0:
+            return 0.0
+        if name not in self._delays:
+            self._delays[name] = self.truth.command_stream(name)
+        return self.truth.command_delay_s(self._delays[name])
+
     # ---- what jobs and transfers ask of the world ------------------------------------------------------------------
 
     def _before(self, job: Job) -> tuple[SimulatedJob, ...]:
         """Jobs of this world that ``job`` comes after and that have not ended."""
         return tuple(self.jobs[name] for name in job.after if name in self.jobs and self.jobs[name].finished_s is None)
 
-    def _end_of_job(self) -> None:
+    def _ending(self) -> set[str]:
+        """Jobs that end at this very instant, their end not simulated yet."""
+        running = (name for pool in self.pools.values() for name in pool.busy)
+        return {name for name in running if self.jobs[name].is_done(self.env.now)}
+
+    def _end_of_job(self, name: str) -> None:
+        del self._open[name]
         ended, self._job_ended = self._job_ended, self.env.event()
         ended.succeed()
 
     def _power_changed(self, site: str) -> None:
-        running = math.fsum(job.power_kw for job in self.jobs.values() if job.site == site)
+        running = math.fsum(self.jobs[name].power_kw for name in self.pools[site].busy)
         it_kw = running + self.library.power_kw(site)
         self.meters[site].set_it_kw(self.env.now, it_kw, self.pools[site].idle_kw())
 

@@ -141,7 +141,8 @@ class Truth:
 
     def duration_factor(self, job: str) -> float:
         """True run time of ``job`` over the run time that was asked for."""
-        return float(stream(self.seed, f"duration:{job}").uniform(self._errors.duration_low, self._errors.duration_high))
+        low, high = self._errors.duration_low, self._errors.duration_high
+        return low if low == high else float(stream(self.seed, f"duration:{job}").uniform(low, high))
 
     def command_delay_s(self, rng: np.random.Generator) -> float:
         """The next delay of a stream that ``command_stream`` gave."""

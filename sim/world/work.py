@@ -74,7 +74,7 @@ class Surroundings:
         has_data: whether a job's inputs can be read at a site now.
         data_changed: event that succeeds when the next replica arrives.
         before: jobs of this world that a job comes after and that have not ended.
-        job_ended: event that succeeds when the next job ends; ended: called by a job that ends.
+        job_ended: event that succeeds when the next job ends; ended: called with the name of a job that ends.
         other_nodes: free nodes of a site that no other planned run needs while the job would run, or empty.
         power_changed: called with a site whenever the power of its jobs changes.
         note: writes a line to the world's log.
@@ -86,7 +86,7 @@ class Surroundings:
     data_changed: Callable[[], simpy.Event]
     before: Callable[[Job], tuple[SimulatedJob, ...]]
     job_ended: Callable[[], simpy.Event]
-    ended: Callable[[], None]
+    ended: Callable[[str], None]
     other_nodes: Callable[[Job, str, float], tuple[str, ...]]
     power_changed: Callable[[str], None]
     note: Callable[[str], None]
@@ -251,7 +251,7 @@ class SimulatedJob:
         self.held, self.power_kw, self.speed = (), 0.0, 1.0
         if self.left_s <= DONE_S:
             self.left_s, self.finished_s, self.wish = 0.0, env.now, None
-            self._around.ended()
+            self._around.ended(self.job.name)
         elif self._failed is not None:
             lost_min = (self.true_s - self.left_s) / 60.0
             self._around.note(f"{self.job.name} lost {lost_min:.0f} min of work at {wish.site}: {self._failed} failed")

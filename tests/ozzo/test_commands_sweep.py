@@ -112,9 +112,15 @@ def test_shipped_sweeps_are_right() -> None:
 def test_the_bench_tells_ratio_load_and_equality(tmp_path: Path) -> None:
     """Medians of pairs, the load beside them, and exit code 1 only when the tables differ."""
     found = SweepBench(
-        200, 2, (Pair(40.0, 20.0, 39.0, 40.0, 0.1, 0.9, same=True), Pair(30.0, 20.0, 29.5, 31.0, 3.0, 4.0, same=True))
+        200,
+        2,
+        (
+            Pair(40.0, 20.0, 39.0, 40.0, 0.1, 0.9, 38.0, 20.0, same=True),
+            Pair(30.0, 20.0, 29.5, 31.0, 3.0, 4.0, 28.5, 15.0, same=True),
+        ),
     )
     assert found.speedup == 1.75
+    assert found.speedup_by_computing == 1.9
     assert found.exit_code == 0
     out = io.StringIO()
     print_table(found, out)
@@ -122,7 +128,7 @@ def test_the_bench_tells_ratio_load_and_equality(tmp_path: Path) -> None:
     assert "3.0, 4.0" in out.getvalue()
     assert "29.5, 31.0" in out.getvalue()
     assert json.loads(bench_as_json(found))["pairs"][1]["speedup"] == 1.5
-    assert SweepBench(4, 2, (Pair(1.0, 1.0, 1.0, 1.0, 0.0, 0.0, same=False),)).exit_code == 1
+    assert SweepBench(4, 2, (Pair(1.0, 1.0, 1.0, 1.0, 0.0, 0.0, 1.0, 1.0, same=False),)).exit_code == 1
 
 
 @pytest.mark.slow

@@ -150,3 +150,39 @@ def test_the_output_page_knows_every_column() -> None:
     for name, (_, words) in (IDENTITY | FIGURES | ORIGIN).items():
         told = "`part.<name>_eur`" if name.startswith("part.") else f"| `{name}` | {words} |"
         assert told in page, name
+
+
+LOOP = SWEEP.replace(
+    "parameters:\n",
+    "parameters:\n  - {path: replan_minutes, values: [120, 4 h]}\n  - {path: mode, values: [live, shadow]}\n",
+)
+
+
+def test_a_sweep_runs_closed_loops(tmp_path: Path) -> None:
+    """With ``replan_minutes`` and ``mode`` among its parameters a run is a closed loop: 4 plans of 8 hours at 120 min, 2 at 4 h.
+
+    A shadow of any policy has the figures of the baseline alone; the seed decides the world.
+    """
+    sweep = load_sweep(sweep_file(tmp_path, LOOP))
+    wanted = {("fifo", 1), ("wait_for_sun", 1), ("fifo", 2)}
+    runs = [run for run in sweep.runs() if (run.policy, run.seed) in wanted and run.values[2] == "4 kWh"]
+    rows = {(run.policy, run.seed, run.values[0], run.values[1]): carry_out(sweep.task(run)) for run in runs}
+    assert rows["fifo", 1, 120, "live"]["status"] == "4 plans, 0 refused"
+    assert rows["fifo", 1, "4 h", "live"]["status"] == "2 plans, 0 refused"
+    shadow = rows["wait_for_sun", 1, 120, "shadow"]
+    assert shadow["objective_eur"] == rows["fifo", 1, 120, "live"]["objective_eur"]
+    assert rows["fifo", 2, 120, "live"]["objective_eur"] != shadow["objective_eur"]
+    assert all(row.keys() == FIGURES.keys() | (ORIGIN.keys() - {"version", "attempts"}) for row in rows.values())
+
+
+def test_faults_of_a_closed_loop_name_their_line(tmp_path: Path) -> None:
+    """An interval of nothing, a mode that does not exist and a pilot at no site: each at the line of its value."""
+    text = LOOP.replace("[120, 4 h]", "[0, 60]").replace("[live, shadow]", "[live, shadwo]")
+    text = text.replace("seeds:", "  - {path: pilot, values: [hal]}\nseeds:")
+    with pytest.raises(InputError) as error:
+        load_sweep(sweep_file(tmp_path, text))
+    found = {finding.field: finding for finding in error.value.findings}
+    assert found.keys() == {"parameters[0].values[0]", "parameters[1].values[1]", "parameters[3].values[0]"}
+    assert found["parameters[1].values[1]"].nearest == "shadow"
+    assert found["parameters[3].values[0]"].nearest == "hall"
+    assert all(finding.line for finding in found.values())

@@ -166,14 +166,14 @@ def test_a_wrong_file_is_told(tmp_path: Path, text: str) -> None:
     with pytest.raises(FeedError, match=r"sun\.csv"):
         read_weeks(tmp_path / "sun.csv")
     with pytest.raises(InputError, match="--sun"):
-        command(tmp_path / "sun.csv", 0, as_json=True, say=lambda _: None)
+        command(tmp_path / "sun.csv", 0, 48.0, as_json=True, say=lambda _: None)
 
 
 def test_no_data_folder_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
     """Without a file and without OZZO_DATA."""
     monkeypatch.delenv("OZZO_DATA", raising=False)
     with pytest.raises(InputError, match="OZZO_DATA"):
-        command(None, 0, as_json=True, say=lambda _: None)
+        command(None, 0, 48.0, as_json=True, say=lambda _: None)
 
 
 @pytest.mark.slow
@@ -184,11 +184,11 @@ def test_the_command_tells_rows_and_differences(tmp_path: Path, monkeypatch: pyt
     assert found[1].green_pct is None
     assert found[0].cost_pct < found[1].cost_pct < 0
     assert found[0].missed == 0
-    monkeypatch.setattr(greenslot_weeks, "rows", lambda *_: found)
-    told = json.loads(command(sun, 0, as_json=True, say=lambda _: None))["rows"]
+    monkeypatch.setattr(greenslot_weeks, "rows", lambda *_, **__: found)
+    told = json.loads(command(sun, 0, 48.0, as_json=True, say=lambda _: None))["rows"]
     assert [row["case"] for row in told] == ["average", "no sun"]
     assert told[0]["difference_points"] == pytest.approx(found[0].cost_pct + 25.0)
-    table = command(sun, 0, as_json=False, say=lambda _: None)
+    table = command(sun, 0, 48.0, as_json=False, say=lambda _: None)
     assert f"{found[0].cost_pct:+.1f}" in table
 
 
@@ -202,3 +202,11 @@ def test_a_quarter_less_than_easy_on_an_average_week(data: Path) -> None:
     assert average.baseline_green_pct == pytest.approx(26, abs=1)
     assert average.cost_pct <= -25.0
     assert average.missed == average.baseline_missed == 0
+
+
+def test_how_far_a_plan_looks_decides_what_is_saved_without_sun() -> None:
+    """Two nights of work on Monday morning, due on Friday: 24 hours ahead half of it runs by day, 48 hours ahead none."""
+    jobs = [(flow, 0, 600, 480, 4 * 1440) for flow in range(2 * 16)]
+    near, far = (greenslot(work(*jobs), DARK, look_h=hours) for hours in (24.0, 48.0))
+    by_day = [(begin % 1440 >= 9 * 60) & (begin % 1440 < 23 * 60) for begin in (near, far)]
+    assert [int(found.sum()) for found in by_day] == [len(jobs) // 2, 0]
