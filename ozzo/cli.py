@@ -25,11 +25,8 @@ from ozzo.cli_live import add_live_commands
 from ozzo.cli_mock import mock_signals
 from ozzo.cli_replay import replay
 from ozzo.cli_reproduce import reproduce_app
-<<<<<<< HEAD
-from ozzo.cli_simulate import simulate
-=======
 from ozzo.cli_serve import add_serve_commands
->>>>>>> main
+from ozzo.cli_simulate import simulate
 from ozzo.cli_slurm import slurm_app
 from ozzo.cli_sweep import report, sweep
 from ozzo.version import __version__

@@ -99,23 +99,6 @@ class Controller:
         """Plan with ``scenario`` from now on: what is known changed (forecasts, jobs, the period that is planned)."""
         self.scenario = scenario
 
-    def replan(self, moment: datetime, cause: str) -> Decision:
-        """Plan what is left of the horizon anew, from what is known at ``moment``; as ``on_event`` without an event.
-
-        Raises:
-            ValueError: no slot is left to decide.
-        """
-        slot = first_slot(self.scenario, moment)
-        if slot >= self.scenario.horizon.slots:
-            raise ValueError(f"{cause} at {moment:%Y-%m-%d %H:%M} UTC: no slot is left to plan")
-        return self._decide(self._world.observe(slot), cause)
-
-    def forget(self) -> None:
-        """Let go of all decisions but the last one and the one in force, so that months of them fit into memory."""
-        force = next((decision for decision in reversed(self.decisions) if decision.commanded), None)
-        last = self.decisions[-1:]
-        self.decisions = last if force is None or force in last else [force, *last]
-
     def on_event(self, events: tuple[CapacityEvent, ...], moment: datetime) -> Decision:
         """Take in events that became known at ``moment`` and plan the rest of the horizon anew.
 
@@ -130,11 +113,7 @@ class Controller:
         self._world.announce(self.scenario.events)
         for event in events:
             self._record("event", moment, {"name": event.name, "site": event.site, "limit_kw": event.limit_kw})
-<<<<<<< HEAD
-        slot = first_slot(self.scenario, moment)
-=======
         slot = self.first_slot(moment)
->>>>>>> main
         if slot >= self.scenario.horizon.slots:
             names = ", ".join(event.name for event in events)
             raise ValueError(f"event {names} became known at {moment:%Y-%m-%d %H:%M} UTC: no slot is left to plan")
@@ -142,8 +121,6 @@ class Controller:
         cause = "event " + ", ".join(sorted({f"{event.name} at {event.site}" for event in events}))
         return self._decide(observation, cause)
 
-<<<<<<< HEAD
-=======
     def replan(self, cause: str, slot: int) -> Decision:
         """Plan the horizon from ``slot`` on anew, without news of an event.
 
@@ -165,13 +142,8 @@ class Controller:
 
     def first_slot(self, moment: datetime) -> int:
         """First slot that a plan made at ``moment`` may change; it begins a metering period, as the rest must be whole ones."""
-        horizon = self.scenario.horizon
-        slot = max(0, horizon.ceil_slot(moment)) + self.scenario.planning.lead_slots
-        while slot < horizon.slots and (horizon.time(slot) - horizon.start) % self.scenario.settlement:
-            slot += 1
-        return slot
+        return first_slot(self.scenario, moment)
 
->>>>>>> main
     def _decide(self, observation: Observation | None, cause: str) -> Decision:
         before = self.in_force
         problem = build_problem(self.scenario, observation, before)
