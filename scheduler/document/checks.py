@@ -6,6 +6,7 @@ from scheduler.document.checks_feeds import check_feeds, check_marginal
 from scheduler.document.context import Context
 from scheduler.document.contracts import check_contracts
 from scheduler.document.cooling import check_cooling
+from scheduler.document.mains import check_mains_faults
 from scheduler.document.network import check_network
 from scheduler.document.places import BatteryPart, SitePart, SolarPart, WindPart
 from scheduler.document.site_assets import check_assets
@@ -14,7 +15,7 @@ from scheduler.document.tree import Place
 
 def check_places(context: Context) -> None:
     """Names, settings, sites and links."""
-    for collection in ("sites", "feeds", "feeders", "links", "datasets", "tenants", "events"):
+    for collection in ("sites", "feeds", "feeders", "links", "datasets", "tenants", "events", "mains_faults"):
         context.unique(collection)
     context.unique("workload", "jobs")
     _settings(context)
@@ -27,6 +28,7 @@ def check_places(context: Context) -> None:
         _site(context, site, place)
     _feeders(context)
     check_contracts(context)
+    check_mains_faults(context)
     for index, link in enumerate(context.document.links):
         place = (*context.place("links", index), "ends")
         for end, name in enumerate(link.ends):

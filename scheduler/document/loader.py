@@ -30,6 +30,7 @@ from scheduler.document.context import Context, open_context
 from scheduler.document.contracts import build_contracts
 from scheduler.document.cooling import build_cooling, outdoor_series
 from scheduler.document.jobs import scenario_jobs
+from scheduler.document.mains import build_mains_faults
 from scheduler.document.network import read_network
 from scheduler.document.places import SitePart
 from scheduler.document.schema_check import check_schema
@@ -191,6 +192,7 @@ def _build(context: Context, sources: Sources, horizon: Horizon, progress: Progr
             for part in document.feeders
         ),
         contracts=build_contracts(context, sources, horizon),
+        mains_faults=build_mains_faults(context),
     )
 
 

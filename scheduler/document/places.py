@@ -93,6 +93,11 @@ class BatteryPart(Part):
         float, about("Price of wear per kWh through the terminal, half on charge, half on discharge.", ge=0), Unit("EUR/kWh")
     ] = 0.0
     wear: Annotated[WearPart | None, about("Wear by depth of cycles and by charge held, instead of wear_eur_per_kwh.")] = None
+    ups: Annotated[
+        bool,
+        about("Carries the load without a break when the mains fail; always so where it bridges emergency generators."),
+        Field(strict=True),
+    ] = False
 
 
 class WindowPart(Part):

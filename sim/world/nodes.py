@@ -62,11 +62,13 @@ class NodePool:
 
     Attributes:
         nodes: by name, in order.
+        closed_by: why nothing is granted now (the mains have failed, nodes restart), or empty.
     """
 
     def __init__(self, env: simpy.Environment, site: Site) -> None:
         self._env = env
         self._queue: list[Request] = []
+        self.closed_by: list[str] = []
         self.nodes: dict[str, Node] = {}
         for group in site.nodes:
             for i in range(group.count):
@@ -102,6 +104,19 @@ class NodePool:
         self.nodes[node].down = False
         self._serve()
 
+    def close(self, why: str) -> None:
+        """Grant nothing until every closing has been opened again."""
+        self.closed_by.append(why)
+
+    def open(self, why: str) -> None:
+        """Take one closing back."""
+        self.closed_by.remove(why)
+        self._serve()
+
+    def holders(self) -> frozenset[str]:
+        """Names of the jobs that hold nodes."""
+        return frozenset[str]().union(*(node.holders for node in self.nodes.values()))
+
     def free_nodes(self, job: Job, avoid: frozenset[str] = frozenset()) -> tuple[str, ...]:
         """Nodes of one group that can hold the whole gang now, outside ``avoid``; empty when there are not enough."""
         wanted = {name for wish in self._queue for name in wish.nodes}
@@ -128,6 +143,8 @@ class NodePool:
 
     def _serve(self) -> None:
         """Grant what can be granted, oldest wish first; a waiting wish keeps its nodes from later ones."""
+        if self.closed_by:
+            return
         blocked: set[str] = set()
         waiting: list[Request] = []
         for wish in self._queue:

@@ -3,20 +3,22 @@
 What is simulated, and what is not: jobs start after an exponential command delay, run for their true time, queue for busy
 nodes and begin again when their node fails; sun and wind differ from the forecast; batteries are driven by
 ``sim.world.battery_control``; the grid always delivers (an import above the limit is metered and reported as a violation),
-except at a site whose import limit is zero throughout, where missing energy is unserved.
+except at a site whose import limit is zero throughout, where missing energy is unserved, and while the mains of a site have failed
+(``sim.world.outages``). Links are shared fairly (``sim.world.migrations``).
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Generator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
 
 import simpy
 
 from grid.chance import stream
+from grid.mains import MainsFault
 from grid.response.event import CapacityEvent
 from scheduler.facility import Site
 from scheduler.outcome import Outcome
@@ -26,13 +28,15 @@ from scheduler.workload import Job, JobKind
 from scheduler.world import Observation
 from sim.world.assets import asset_world
 from sim.world.assets.follower import AssetWorld
-from sim.world.failures import Failure, draw_failures
+from sim.world.failures import Failure, draw_failures, draw_outages
 from sim.world.foresee import foresee
 from sim.world.meter import SiteMeter
 from sim.world.migrations import Library
 from sim.world.nodes import NodePool
+from sim.world.outages import Outages, Stage
 from sim.world.settle import settle
-from sim.world.truth import Truth
+from sim.world.shares import Kind, Owner, Part
+from sim.world.truth import Truth, has_mains
 from sim.world.work import SimulatedJob, Surroundings, Wish
 
 PATIENCE = timedelta(hours=24)
@@ -48,6 +52,7 @@ class _Step:
     job: str = ""
     wish: Wish | None = None
     transfer: Transfer | None = None
+    length_s: float = 0.0
 
 
 class SimulatedWorld:
@@ -104,6 +109,9 @@ class SimulatedWorld:
             self._note,
         )
         self.jobs: dict[str, SimulatedJob] = {}
+        restart_s = scenario.errors.restart_minutes * 60.0
+        stage = Stage(self.env, self.horizon.start, self.meters, self.pools, self.jobs, self.library, restart_s, self._note)
+        self.outages = Outages(stage)
         self._delays = {}
         self._sent: dict[str, int] = {}
         self._heard: dict[str, int] = {}
@@ -114,6 +122,8 @@ class SimulatedWorld:
         repair_s = scenario.errors.repair_h * 3600.0
         for node in sorted(observation.failed_nodes) if observation else ():
             self.env.process(self._fail(Failure(node, 0.0, repair_s)))
+        self.outages.let_happen(self._mains_faults())
+        self._let_links_change()
         for state in observation.started if observation else ():
             self.jobs[state.job].resume_from_observation(state.site, state.nodes, running=state.running)
 
@@ -254,6 +264,33 @@ class SimulatedWorld:
         errors, rng = self.scenario.errors, stream(self.truth.seed, "failures")
         for failure in draw_failures(rng, plan, true_s, nodes, errors.node_failures, errors.repair_h * 3600.0):
             self.env.process(self._fail(Failure(failure.node, begin_s + failure.start_s, begin_s + failure.end_s)))
+        count, mean_s = self.scenario.rehearsal.mains_outages, errors.fault_rates.outage_s
+        site_of = {
+            node: site.name
+            for site in self.scenario.sites
+            if has_mains(site, self.horizon)
+            for node in self.pools[site.name].nodes
+        }
+        outages = draw_outages(stream(self.truth.seed, "outages"), plan, true_s, site_of, count, mean_s)
+        self.outages.let_happen(tuple(replace(fault, start_s=fault.start_s + begin_s) for fault in outages))
+
+    def _mains_faults(self) -> tuple[MainsFault, ...]:
+        """Faults of the truth that are not over when this world begins, in its own seconds."""
+        gone_s = self.horizon.start_s - self.scenario.horizon.start_s
+        return tuple(
+            replace(
+                fault,
+                start_s=max(0.0, fault.start_s - gone_s),
+                length_s=min(fault.length_s, fault.end_s - gone_s),
+            )
+            for fault in self.truth.mains
+            if fault.end_s > gone_s
+        )
+
+    def _let_links_change(self) -> None:
+        gone_s = self.horizon.start_s - self.scenario.horizon.start_s
+        for link, shares in self.truth.link_shares.items():
+            self.env.process(self._change_link(link, shares.tolist(), gone_s))
 
     # ---- processes -------------------------------------------------------------------------------------------------
 
@@ -270,6 +307,14 @@ class SimulatedWorld:
         pool.repair(failure.node)
         self._power_changed(site)
 
+    def _change_link(self, link: str, shares: list[float], gone_s: float) -> Generator[simpy.Event, Any, None]:
+        """Other traffic leaves another share of a link's rate, every hour of the scenario."""
+        for hour in range(int(gone_s // 3600.0), len(shares)):
+            wait_s = hour * 3600.0 - gone_s - self.env.now
+            if wait_s > 0:
+                yield self.env.timeout(wait_s)
+            self.library.set_link_share(link, shares[hour])
+
     def _dispatch(self, plan: Plan, epoch: int, begin_s: float) -> Generator[simpy.Event, Any, None]:
         """Send what ``plan`` wants when its time comes, until another plan has taken over."""
         yield self.env.timeout(begin_s - self.env.now)
@@ -282,9 +327,9 @@ class SimulatedWorld:
             if step.transfer is None:
                 self._send(step.job, step.wish, epoch)
             elif step.order == 0:
-                self.library.close(step.transfer.migration)
+                self.library.end(step.transfer.migration)
             else:
-                self.library.open(step.transfer)
+                self.library.open(step.transfer, step.length_s)
 
     def _superseded(self, epoch: int) -> bool:
         """True when a later plan has come into force."""
@@ -307,7 +352,8 @@ class SimulatedWorld:
         for transfer in plan.transfers:
             start_s, end_s = first_s + transfer.start * step_s, first_s + transfer.end * step_s
             if end_s > begin_s:
-                steps.append(_Step(max(begin_s, start_s), 2, transfer=transfer))
+                opened_s = max(begin_s, start_s)
+                steps.append(_Step(opened_s, 2, transfer=transfer, length_s=end_s - opened_s))
                 steps.append(_Step(end_s, 0, transfer=transfer))
         pieces: dict[str, list[Run]] = {}
         for run in plan.runs:
@@ -353,9 +399,15 @@ class SimulatedWorld:
         ended.succeed()
 
     def _power_changed(self, site: str) -> None:
-        running = math.fsum(job.power_kw for job in self.jobs.values() if job.site == site)
-        it_kw = running + self.library.power_kw(site)
-        self.meters[site].set_it_kw(self.env.now, it_kw, self.pools[site].idle_kw())
+        parts = {
+            Owner(Kind.JOB, name): Part(job.power_kw, job.cores_held)
+            for name, job in self.jobs.items()
+            if job.site == site and job.held
+        }
+        parts |= {Owner(Kind.MIGRATION, name): Part(power, 0.0) for name, power in self.library.parts_kw(site).items() if power}
+        it_kw = math.fsum(part.it_kw for part in parts.values())
+        self.meters[site].set_it_kw(self.env.now, it_kw, self.pools[site].idle_kw(), parts)
+        self.outages.changed(site)
 
     def _other_nodes(self, job: Job, site: str, left_s: float) -> tuple[str, ...]:
         plan = self.plan_at(self.env.now)
