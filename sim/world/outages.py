@@ -117,7 +117,7 @@ class Outages:
         meter.regain_mains(env.now)
         note(f"{fault.name}: the mains of {fault.site} are back")
         if course.island.dark:
-            env.process(self._restart(course))
+            self._light(course)
         elif not course.running and not course.restarting:
             self._let_run(course)
         after = (meter.bridged_kwh, meter.backup_kwh, meter.lost_kwh)
@@ -167,7 +167,7 @@ class Outages:
         if wake_s < end_s:
             self._stage.meters[course.fault.site].meter_to(env.now)
             self._stage.note(f"the generators of {course.fault.site} carry it")
-            env.process(self._restart(course))
+            self._light(course)
 
     def _carries_all(self, course: _Course) -> bool:
         """The generators can carry the site with every core busy."""
@@ -197,9 +197,13 @@ class Outages:
         pool.open(course.why)
         self._stage.library.set_power(course.fault.site, there=not pool.closed_by)
 
+    def _light(self, course: _Course) -> None:
+        """There is power again: nodes that had lost it restart."""
+        course.island.dark, course.restarting = False, True
+        self._stage.env.process(self._restart(course))
+
     def _restart(self, course: _Course) -> Generator[simpy.Event, Any, None]:
         """Nodes that lost their power come back; then jobs may go on (on generators, if those carry the whole site)."""
-        course.island.dark, course.restarting = False, True
         yield self._stage.env.timeout(self._stage.restart_s)
         course.restarting = False
         on_island = self._stage.meters[course.fault.site].island is course.island
