@@ -162,7 +162,7 @@ def repaired(
         repair.move(j)
     repair.drop_followers()
     left = tuple(sorted((run for pieces in repair.runs.values() for run in pieces), key=lambda run: (run.start, run.job)))
-    return _with_energy(problem, replace(plan, runs=left, reasons=repair.reasons, dropped=tuple(repair.dropped)), plan)
+    return priced_again(problem, replace(plan, runs=left, reasons=repair.reasons, dropped=tuple(repair.dropped)), plan)
 
 
 def _fastest(task: JobTask) -> tuple[float, float, float]:
@@ -188,7 +188,7 @@ def _joined(runs: list[Run]) -> list[Run]:
     return joined
 
 
-def _with_energy(problem: Problem, plan: Plan, before: Plan) -> Plan:
+def priced_again(problem: Problem, plan: Plan, before: Plan) -> Plan:
     """``plan`` with the energy, objective and gap that follow from its runs; ``before`` holds the energy of other runs."""
     power = np.maximum(before.energy.it_kw + _job_kw(problem, plan.runs) - _job_kw(problem, before.runs), 0.0)
     old, assets = before.energy, runs_again(problem, before.assets, power) if before.assets else ()

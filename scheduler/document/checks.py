@@ -8,6 +8,7 @@ from scheduler.document.contracts import check_contracts
 from scheduler.document.cooling import check_cooling
 from scheduler.document.mains import check_mains_faults
 from scheduler.document.network import check_network
+from scheduler.document.nodes import check_sleep
 from scheduler.document.places import BatteryPart, SitePart, SolarPart, WindPart
 from scheduler.document.site_assets import check_assets
 from scheduler.document.tree import Place
@@ -91,6 +92,7 @@ def _site(context: Context, site: SitePart, place: Place) -> None:
         if group.peak_kw < group.idle_kw:
             where = (*place, "nodes", index, "peak_kw")
             context.report(where, f"{group.peak_kw:g} kW", f"at least idle_kw, which is {group.idle_kw:g} kW", needs=[where[:-1]])
+        check_sleep(context, group, (*place, "nodes", index), site)
     if site.bus is not None and context.document.network is None:
         context.report(
             (*place, "bus"), context.written((*place, "bus")), "a network in the document to have this bus", needs=[("network",)]

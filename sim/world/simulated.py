@@ -93,7 +93,8 @@ class SimulatedWorld:
         self.env = simpy.Environment()
         self._epoch = 0
         self._job_ended: simpy.Event = self.env.event()
-        self.pools = {site.name: NodePool(self.env, site) for site in scenario.sites}
+        asleep = observation.asleep if observation else frozenset[str]()
+        self.pools = {site.name: NodePool(self.env, site, self._power_changed, asleep) for site in scenario.sites}
         self.meters = {site.name: self._meter(site.name) for site in scenario.sites}
         self.library = Library(self.env, scenario, observation, self._power_changed, self._note)
         around = Surroundings(
@@ -163,6 +164,7 @@ class SimulatedWorld:
         self.plans.append((begin_s, plan))
         for meter in self.meters.values():
             meter.follow_from(self.env.now, plan)
+        self._expect(begin_s)
         self.env.process(self._dispatch(plan, self._epoch, begin_s))
 
     def observe(self, slot: int) -> Observation:
@@ -330,6 +332,21 @@ class SimulatedWorld:
                 self.library.end(step.transfer.migration)
             else:
                 self.library.open(step.transfer, step.length_s)
+
+    def _expect(self, begin_s: float) -> None:
+        """Tell nodes that sleep when they are needed: by the plan in force until ``begin_s``, then by the new one."""
+        if not any(group.sleep for site in self.scenario.sites for group in site.nodes):
+            return
+        needs: dict[str, list[float]] = {}
+        for (from_s, plan), until_s in zip(self.plans[-2:], (begin_s, math.inf)[-len(self.plans[-2:]) :], strict=True):
+            first_s, step_s = plan.horizon.start_s - self.horizon.start_s, plan.horizon.step_s
+            for run in plan.runs:
+                start_s = max(from_s, first_s + run.start * step_s)
+                if start_s < until_s and first_s + run.end * step_s > from_s:
+                    for node in run.nodes:
+                        needs.setdefault(node, []).append(start_s)
+        for pool in self.pools.values():
+            pool.expect({name: sorted(needs[name]) for name in pool.nodes if name in needs})
 
     def _superseded(self, epoch: int) -> bool:
         """True when a later plan has come into force."""

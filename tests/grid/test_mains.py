@@ -43,9 +43,7 @@ def test_no_rates_give_no_faults() -> None:
     assert draw_faults(stream(3, "mains:hall"), "hall", FaultRates(), 1e9) == ()
 
 
-FAULT = st.builds(
-    MainsFault, st.just("f"), st.sampled_from(["a", "b"]), st.floats(0, 100), st.floats(0.1, 50), st.floats(0, 0.9)
-)
+FAULT = st.builds(MainsFault, st.just("f"), st.sampled_from(["a", "b"]), st.floats(0, 100), st.floats(0.1, 50), st.floats(0, 0.9))
 
 
 @given(st.lists(FAULT, max_size=12))

@@ -218,9 +218,7 @@ def test_a_world_that_begins_in_an_outage_has_what_is_left_of_it() -> None:
 def worlds(draw: st.DrawFn) -> tuple[Scenario, tuple[Run, ...]]:
     """A site with or without sun, battery, supply and generators, a job of any kind, and up to three faults."""
     soc = draw(st.floats(0.0, 10.0))
-    battery = draw(
-        st.sampled_from([None, BATTERY, replace(BATTERY, ups=False), replace(BATTERY, discharge_kw=1.0)])
-    )
+    battery = draw(st.sampled_from([None, BATTERY, replace(BATTERY, ups=False), replace(BATTERY, discharge_kw=1.0)]))
     if battery is not None:
         battery = replace(battery, initial_soc_kwh=soc, reserve_soc_kwh=min(soc, 1.0))
     generator = draw(st.sampled_from([None, GENERATOR, replace(GENERATOR, units=1, unit_kw=1.0)]))
