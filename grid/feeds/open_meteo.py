@@ -30,6 +30,10 @@ FIELDS = {  # our name: (their name, their unit or None when several are known)
 }
 
 
+PRESSURE = "surface_pressure"
+"""Their name of the air pressure at the ground, in hPa; an answer may leave it out."""
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Weather:
     """Hourly weather at one point; values hold at the instant, straight lines between.
@@ -44,6 +48,7 @@ class Weather:
         elevation_m: of the ground.
         source: for reports.
         faults: gaps and missing values in the file.
+        pressure_pa: air pressure at the ground, ``[n]`` (``NaN`` where missing), or None when the file does not tell it.
     """
 
     times_s: FloatArray
@@ -56,6 +61,7 @@ class Weather:
     elevation_m: float
     source: str
     faults: tuple[Fault, ...] = ()
+    pressure_pa: FloatArray | None = None
 
     def covers(self, horizon: Horizon) -> bool:
         """True when the horizon lies in the file (the last hour stands for the hour after it)."""
@@ -70,7 +76,9 @@ class Weather:
         moments = np.asarray(moments_s, dtype=np.float64)
         if moments.min() < self.times_s[0] or moments.max() > self.times_s[-1] + 3600.0:
             raise FeedError(f"{self.source} covers {iso(self.times_s[0])} to {iso(self.times_s[-1])}, not {iso(moments.min())}")
-        values: FloatArray = getattr(self, name)
+        values: FloatArray | None = getattr(self, name)
+        if values is None:
+            raise FeedError(f"{self.source} does not tell {name}")
         known = np.isfinite(values)
         if repair == "none" and self.faults:
             first = int(np.searchsorted(self.times_s, moments.min(), side="right")) - 1
@@ -79,6 +87,18 @@ class Weather:
             if not known[used].all() or (np.diff(self.times_s[used]) > 3600.0).any():
                 raise FeedError(f"{self.source}: {describe(self.faults)}; ask for repair: interpolate")
         return np.interp(moments, self.times_s[known], values[known])
+
+
+    def pressure_at(self, moments_s: npt.ArrayLike) -> FloatArray | None:
+        """Air pressure at the ground (Pa) at ``moments_s``, or None where the file does not tell it for all of them."""
+        moments = np.asarray(moments_s, dtype=np.float64)
+        if self.pressure_pa is None:
+            return None
+        first = max(0, int(np.searchsorted(self.times_s, moments.min(), side="right")) - 1)
+        last = int(np.searchsorted(self.times_s, moments.max(), side="left"))
+        if not np.isfinite(self.pressure_pa[first : last + 1]).all():
+            return None
+        return np.interp(moments, self.times_s, self.pressure_pa)
 
 
 def read_weather(path: str | Path) -> Weather:
@@ -126,9 +146,19 @@ def answer_weather(text: str, path: str) -> Weather:
         empty = np.flatnonzero(~np.isfinite(values))
         if len(empty):
             faults.append(Fault(FaultKind.NOT_A_NUMBER, f"{name} from {iso(times[empty[0]])}", len(empty)))
+    pressure = None
+    if PRESSURE in hourly:
+        pressure = 100.0 * _listed(path, hourly, units, PRESSURE, "hPa", len(times))
     source = f"{Path(path).name}, Open-Meteo {place[0]:.2f} N {place[1]:.2f} E"
     return Weather(
-        times, **fields, latitude=place[0], longitude=place[1], elevation_m=place[2], source=source, faults=tuple(faults)
+        times,
+        **fields,
+        latitude=place[0],
+        longitude=place[1],
+        elevation_m=place[2],
+        source=source,
+        faults=tuple(faults),
+        pressure_pa=pressure,
     )
 
 
@@ -137,6 +167,13 @@ def _field(path: str | Path, hourly: dict[str, Any], units: dict[str, str], name
     theirs, unit = FIELDS[name]
     if theirs not in hourly:
         raise FeedError(f"{path}: no hourly.{theirs}")
+    return _listed(path, hourly, units, theirs, unit, length)
+
+
+def _listed(
+    path: str | Path, hourly: dict[str, Any], units: dict[str, str], theirs: str, unit: str | None, length: int
+) -> FloatArray:
+    """The list ``theirs`` in ``unit`` (None: a wind speed, in m/s)."""
     found = units.get(theirs, "")
     factor = 1.0
     if unit is None:
