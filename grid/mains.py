@@ -80,7 +80,7 @@ def draw_faults(rng: np.random.Generator, site: str, rates: FaultRates, length_s
         rates: how often and how long.
         length_s: period in which faults begin.
     """
-    found = []
+    found: list[MainsFault] = []
     for kind, per_year, mean_s in (
         ("outage", rates.outages_per_year, rates.outage_s),
         ("dip", rates.dips_per_year, rates.dip_s),

@@ -101,7 +101,7 @@ class ErrorModel:
         error_correlation_h: time constant of the errors (first-order autoregressive, exact in continuous time).
         duration_low, duration_high: true run time / asked run time is uniform in this range.
         command_delay_s: mean of the exponential delay of a command.
-        command_loss: probability that a command is lost on its way; it is sent again ``command_repeat_s`` later, until it arrives.
+        command_loss: probability that a command is lost on its way; it is sent again ``command_repeat_s`` later.
         link_rate_low: share of a link's rate that other traffic leaves is uniform between this and 1, drawn anew each hour.
         node_failures: number of nodes that fail in a stressed rehearsal.
         repair_h: time until a failed node is back.

@@ -72,7 +72,8 @@ def pause(sleep: Sleep, idle_kw: float, start_s: float, end_s: float, *, needed:
     Args:
         sleep: how it sleeps.
         idle_kw: power when it idles.
-        start_s, end_s: the pause.
+        start_s: beginning of the pause.
+        end_s: its end.
         needed: it must be ready at the end; else the end is only the end of what is looked at.
         asleep: it sleeps already at the beginning.
     """

@@ -1,4 +1,4 @@
-"""What nodes that sleep spare in a plan, stated a second time: node by node, from the energy that each has drawn up to an instant."""
+"""What nodes that sleep spare in a plan, stated a second time: node by node, from what each has drawn up to an instant."""
 
 from __future__ import annotations
 

@@ -5,9 +5,9 @@ neutral air (Hellmann; windpowerlib's default). Power curves come from windpower
 turbine has 800 kW: the curve of a big machine scaled to a small one keeps the shape but starts at a lower wind than small
 machines do, so the yield is on the high side.
 
-Where the weather tells temperature and pressure, the curve (which holds for 1.225 kg/m3) is corrected for the density of the air at
-the hub, as windpowerlib does it: temperature falls by 6.5 K/km and pressure by 1/8 hPa/m up to the hub, and the wind speeds of the
-curve are shifted by a power of the density that depends on them (Svenningsen, *Power Curve Air Density Correction and Other
+Where the weather tells temperature and pressure, the curve (which holds for 1.225 kg/m3) is corrected for the density of the air
+at the hub, as windpowerlib does it: temperature falls by 6.5 K/km and pressure by 1/8 hPa/m up to the hub, and the wind speeds of
+the curve are shifted by a power of the density that depends on them (Svenningsen, *Power Curve Air Density Correction and Other
 Power Curve Options in WindPRO*, EMD, 2010). Weather without pressure leaves the curve as it is, and the series says so.
 """
 

@@ -88,7 +88,6 @@ class Weather:
                 raise FeedError(f"{self.source}: {describe(self.faults)}; ask for repair: interpolate")
         return np.interp(moments, self.times_s[known], values[known])
 
-
     def pressure_at(self, moments_s: npt.ArrayLike) -> FloatArray | None:
         """Air pressure at the ground (Pa) at ``moments_s``, or None where the file does not tell it for all of them."""
         moments = np.asarray(moments_s, dtype=np.float64)

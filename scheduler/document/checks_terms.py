@@ -28,7 +28,9 @@ def _table(context: Context, job: JobPart, place: Place) -> None:
     if job.power_caps:
         context.report(where, "a table beside power_caps", "one of the two", needs=[(*place, "power_caps")])
     if job.gpus == 0:
-        context.report(where, "a table of GPU power limits for a job without GPUs", "gpus of at least 1", needs=[(*place, "gpus")])
+        context.report(
+            where, "a table of GPU power limits for a job without GPUs", "gpus of at least 1", needs=[(*place, "gpus")]
+        )
 
 
 def _move(context: Context, job: JobPart, place: Place) -> None:

@@ -24,7 +24,11 @@ def scenario_jobs(context: Context, sources: Sources, horizon: Horizon) -> tuple
     """
     from scheduler.traces import fit_to_horizon
 
-    jobs = [*listed_jobs(context, sources, horizon), *trace_jobs(context, sources, horizon), *generated_jobs(context, sources, horizon)]
+    jobs = [
+        *listed_jobs(context, sources, horizon),
+        *trace_jobs(context, sources, horizon),
+        *generated_jobs(context, sources, horizon),
+    ]
     seen: set[str] = set()
     named = []
     for job in jobs:

@@ -34,8 +34,8 @@ class PowerTablePart(Part):
     gpu_limits: Annotated[
         Text,
         about(
-            f"{PATH_WORDS} of a CSV file with the columns dataset, network, batch_size, optimizer, power_limit (W), time_per_epoch"
-            " and average_power (W, one GPU without its host), as Zeus publishes them.",
+            f"{PATH_WORDS} of a CSV file with the columns dataset, network, batch_size, optimizer, power_limit (W),"
+            " time_per_epoch and average_power (W, one GPU without its host), as Zeus publishes them.",
             min_length=1,
         ),
     ]

@@ -1,7 +1,7 @@
 """Nodes that sleep in the model: how many are awake in each slot, and what falling asleep and waking up take.
 
-The rows say the least that any plan can draw: jobs fill nodes whole, and a node sleeps in any pause. Real nodes have pauses that are
-too short to sleep in, and jobs do not always fill them, so a plan never costs less than the model says and its bound holds.
+The rows say the least that any plan can draw: jobs fill nodes whole, and a node sleeps in any pause. Real nodes have pauses that
+are too short to sleep in, and jobs do not always fill them, so a plan never costs less than the model says and its bound holds.
 What a plan really draws is counted with its nodes (``scheduler.resting``). Nothing here is whole: a node may be awake in part.
 """
 
@@ -33,7 +33,10 @@ def add_variables(parts: ModelParts) -> None:
 
 
 def awake_enough(parts: ModelParts) -> None:
-    """Jobs fit into what is awake: ``job_kw[s, t] <= dearest core[s] * (cores that never sleep + sum cores[i] * awake[i, t])``."""
+    """Jobs fit into what is awake.
+
+    ``job_kw[s, t] <= dearest core[s] * (cores that never sleep + sum cores[i] * awake[i, t])``.
+    """
     model, problem = parts.model, parts.problem
     dearest = dearest_core_kw(problem)
     by_site: dict[int, list[int]] = defaultdict(list)
@@ -48,7 +51,10 @@ def awake_enough(parts: ModelParts) -> None:
             for t in range(problem.horizon.slots):
                 always = max(0.0, float(problem.capacity[0, s, t]) - sleeping)
                 coefs = [1.0, *(-dearest[s] * problem.sleepers[i].cores for i in members)]
-                yield (s, t), parts.linear((coefs, [model.job_kw[s, t], *(model.awake[i, t] for i in members)])) <= dearest[s] * always
+                yield (
+                    (s, t),
+                    parts.linear((coefs, [model.job_kw[s, t], *(model.awake[i, t] for i in members)])) <= dearest[s] * always,
+                )
 
     add_rows(parts, "awake_enough", rows())
 

@@ -34,7 +34,7 @@ FIRST_SHARE = 0.4
 
 @dataclass(frozen=True, slots=True)
 class TwoStagePolicy:
-    """The policy ``milp-two-stage``; of a problem without futures, with assets, or with nodes that sleep, it makes the plan of ``milp``.
+    """The policy ``milp-two-stage``; of a problem without futures, with assets, or with nodes that sleep, it makes ``milp``'s.
 
     Attributes:
         stop: asked again and again; True returns the incumbent. None: Ctrl-C asks.

@@ -9,7 +9,7 @@ file                        holds
 ``timeseries.parquet``      one row a policy, site and slot: planned and realised flows, limits, prices, carbon, voltage
 ``jobs.parquet``            one row a policy and job: where and when, as planned and as realised, and why
 ``departures.parquet``      one row a policy and car at a charging point: when, and its battery at departure, planned and realised
-``energy_shares.parquet``   one row a policy, site and job or migration: what it answers for of the site's load; nobody's and assets'
+``energy_shares.parquet``   one row a policy, site and job or migration: its part of the site's load; and nobody's and assets'
 ``network.parquet``         one row a policy and power flow: lowest and highest voltage, highest loadings, element names
 ``report.html``             the page
 ==========================  ==========================================================================================

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 
 from grid.horizon import FloatArray
@@ -19,6 +21,20 @@ FLOWS: tuple[str, ...] = (
     "unserved_kwh",
 )
 """Energies that are accumulated, in this order."""
+
+
+@dataclass(frozen=True, slots=True)
+class Piece:
+    """Constant powers of a site (kW) that do not depend on its battery; its facility power is the load without assets."""
+
+    it_kw: float
+    load_kw: float
+    available_kw: float
+    net_limit_kw: float
+    export_room_kw: float
+    made_kw: float
+    pue: float
+    facility_kw: float
 
 
 class FlowLog:

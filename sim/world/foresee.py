@@ -69,7 +69,7 @@ def foresee(world: SimulatedWorld, slot: int) -> Observation:
 
 
 def _asleep(world: SimulatedWorld, then_s: float) -> frozenset[str]:
-    """Nodes that sleep now and that the plan in force leaves asleep until then; which more will have gone to sleep is not foreseen."""
+    """Nodes that sleep now and that the plan in force leaves asleep until then; which more will sleep then is not foreseen."""
     return frozenset(
         name
         for pool in world.pools.values()

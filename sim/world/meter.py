@@ -10,16 +10,15 @@ Inside, time is seconds after the horizon's start: Unix seconds as real numbers 
 
 The load of a site with assets is what they leave: plus what they draw, less what they give.
 
-While the mains are gone (``lose_mains``) the site is an island (``sim.world.island``): assets but emergency generators stand still.
+While the mains are gone (``lose_mains``) the site is an island (``sim.world.island``): assets stand still, but for emergency
+generators.
 
 Balance: import + used + discharge + unserved = load + charge + export, in every piece.
 """
 
 from __future__ import annotations
 
-from bisect import bisect_right
 from collections.abc import Mapping
-from dataclasses import dataclass
 from functools import reduce
 
 import numpy as np
@@ -34,26 +33,10 @@ from scheduler.plan import BatteryControl, Plan
 from sim.world.assets.follower import AssetWorld
 from sim.world.assets.generator import GeneratorWorld
 from sim.world.battery_control import NO_BATTERY, Instant, Intent, Setting, battery_power, intents
-from sim.world.flows import FLOWS, FlowLog
+from sim.world.flows import FlowLog, Piece
+from sim.world.given import TINY_S, Given
 from sim.world.island import Island, IslandFlow, holds_for_s
 from sim.world.shares import Owner, Part, SiteShares
-
-TINY_S = 1e-7
-"""Pieces shorter than this are not made."""
-
-
-@dataclass(frozen=True, slots=True)
-class _Piece:
-    """Constant powers of a site (kW) that do not depend on its battery; its facility power is the load without assets."""
-
-    it_kw: float
-    load_kw: float
-    available_kw: float
-    net_limit_kw: float
-    export_room_kw: float
-    made_kw: float
-    pue: float
-    facility_kw: float
 
 
 class SiteMeter:
@@ -88,15 +71,16 @@ class SiteMeter:
         connection: Connection | None = None,
     ) -> None:
         self.site = site
-        self._connection = connection or site.connection
         self._on_feeder = on_feeder
         self.now_s = 0.0
         self._origin_s = horizon.start_s
         self.soc_kwh = soc_kwh if site.battery else 0.0
         self._end_s = horizon.end_s - horizon.start_s
-        self._sources = sources
-        self._load_factor = load_factor or Series.constant(1.0, horizon, "1", "fixed load as forecast")
-        self._pue = pue or site.pue_series() or Series.constant(site.pue, horizon, "1", "PUE of the document")
+        factor = load_factor or Series.constant(1.0, horizon, "1", "fixed load as forecast")
+        pue = pue or site.pue_series() or Series.constant(site.pue, horizon, "1", "PUE of the document")
+        limits = connection or site.connection
+        series = (limits.import_limit_kw, limits.export_limit_kw, site.tariff.export_eur_per_mwh, factor, pue)
+        self._given = Given(horizon, series, sources)
         self.assets = assets
         self._it_kw = 0.0
         self._idle_kw = idle_it_kw
@@ -107,19 +91,6 @@ class SiteMeter:
         self.island: Island | None = None
         self.bridged_kwh = self.backup_kwh = self.lost_kwh = 0.0
         self._plans: list[tuple[float, BatteryControl, tuple[Intent, ...], float]] = []
-        self._lookups = [
-            ((series.edges_s - self._origin_s).tolist(), series.values.tolist())
-            for series in (
-                self._connection.import_limit_kw,
-                self._connection.export_limit_kw,
-                site.tariff.export_eur_per_mwh,
-                self._load_factor,
-                self._pue,
-                *sources,
-            )
-        ]
-        self._breaks: list[float] = []
-        self._find_breaks()
 
     def follow_from(self, moment_s: float, plan: Plan) -> None:
         """Meter up to ``moment_s``, then ``follow`` the plan."""
@@ -133,12 +104,12 @@ class SiteMeter:
         for asset in self.assets:
             asset.follow(next((run for run in plan.assets if (run.site, run.asset) == (self.site.name, asset.name)), None), edges)
         self._plans.append((start_s, plan.battery_control, intents(self.site, plan, self._origin_s), plan.horizon.step_s))
-        self._find_breaks(plan.horizon)
+        self._given.break_at_slots(plan.horizon)
 
     def know(self, events: tuple[CapacityEvent, ...]) -> None:
         """Demand-response events at this site; each binds from its start, but not before it was received."""
         self._events = tuple(event for event in events if event.site == self.site.name)
-        self._find_breaks()
+        self._given.break_at_events(self._events)
 
     def set_it_kw(self, moment_s: float, it_kw: float, idle_kw: float, parts: Mapping[Owner, Part] | None = None) -> None:
         """From ``moment_s`` on, jobs and transfers draw ``it_kw`` (in ``parts``) and the working nodes idle at ``idle_kw``."""
@@ -153,7 +124,7 @@ class SiteMeter:
         for asset in self.assets:
             asset.mains = False
         if island.generator_s < self._end_s:
-            self._breaks = sorted({*self._breaks, island.generator_s})
+            self._given.break_at([island.generator_s])
 
     def regain_mains(self, moment_s: float) -> None:
         """From ``moment_s`` on the grid is back."""
@@ -174,8 +145,7 @@ class SiteMeter:
         it_kw, self._it_kw = self._it_kw, self._it_kw if jobs else 0.0
         try:
             while now_s < limit - TINY_S:
-                index = bisect_right(self._breaks, now_s + TINY_S)
-                until = min(limit, self._breaks[index]) if index < len(self._breaks) else limit
+                until = self._given.next_s(now_s, limit)
                 piece = self._piece((now_s + until) / 2, None, 0.0)
                 must_kw = piece.load_kw - piece.pue * piece.it_kw
                 while now_s < until - TINY_S:
@@ -193,9 +163,7 @@ class SiteMeter:
         """Meter up to ``moment_s`` (at most the end of the horizon)."""
         target = min(moment_s, self._end_s)
         while self.now_s < target:
-            index = bisect_right(self._breaks, self.now_s + TINY_S)
-            until = min(target, self._breaks[index]) if index < len(self._breaks) else target
-            self._constant(until)
+            self._constant(self._given.next_s(self.now_s, target))
 
     def energies(self, edges_s: FloatArray) -> tuple[FloatArray, FloatArray]:
         """Energies between instants (Unix seconds), and the state of charge at each instant but the first.
@@ -218,7 +186,7 @@ class SiteMeter:
         """Mean import (kW) in each of the first ``periods`` periods."""
         edges_s: FloatArray = self._origin_s + period_s * np.arange(periods + 1, dtype=np.float64)
         flows, _ = self.energies(edges_s)
-        mean: FloatArray = flows[FLOWS.index("import_kwh")] / (period_s / 3600.0)
+        mean: FloatArray = flows[IMPORT] / (period_s / 3600.0)
         return mean
 
     def soc_bounds_kwh(self) -> tuple[float, float]:
@@ -229,25 +197,6 @@ class SiteMeter:
     def load_kwh(self) -> float:
         """Load counted so far."""
         return self._log.total("load_kwh")
-
-    def _find_breaks(self, *horizons: Horizon) -> None:
-        """Every instant at which something given changes."""
-        breaks = set(self._breaks)
-        for series in (
-            self._connection.import_limit_kw,
-            self._connection.export_limit_kw,
-            self.site.tariff.export_eur_per_mwh,
-            self._load_factor,
-            self._pue,
-            *self._sources,
-        ):
-            points = series.change_points_s(self._origin_s, self._origin_s + self._end_s)
-            breaks.update((points - self._origin_s).tolist())
-        for horizon in horizons:
-            breaks.update((horizon.edges_s - self._origin_s).tolist())
-        for event in self._events:
-            breaks.update(when.timestamp() - self._origin_s for when in (event.start, event.end, event.received))
-        self._breaks = sorted(breaks)
 
     def _constant(self, until_s: float) -> None:
         """Meter ``[now_s, until_s)``, in which nothing given changes."""
@@ -302,7 +251,7 @@ class SiteMeter:
     def _reach(
         self, setting: Setting, rate_kw: float, intent: Intent | None, until_s: float, now_s: float, soc_kwh: float
     ) -> tuple[float, float]:
-        """Instant to which a setting holds from ``now_s`` and ``soc_kwh`` on, at most ``until_s``, and the state of charge there."""
+        """Instant to which a setting holds from ``now_s`` and ``soc_kwh`` on, at most ``until_s``, and the content then."""
         battery = self.site.battery
         if battery is None:
             return until_s, 0.0
@@ -321,11 +270,9 @@ class SiteMeter:
         end_s = min(until_s, now_s + hold_h * 3600.0)
         return (until_s, soc) if until_s - end_s < TINY_S else (max(end_s, now_s + TINY_S), soc)
 
-    def _piece(self, moment_s: float, intent: Intent | None, planned_s: float) -> _Piece:
+    def _piece(self, moment_s: float, intent: Intent | None, planned_s: float) -> Piece:
         """Constant powers around ``moment_s``; ``intent`` is of a plan that knew what was received until ``planned_s``."""
-        net_limit, export_limit, export_price, factor, pue, *available = (
-            self._value(i, moment_s) for i in range(len(self._lookups))
-        )
+        net_limit, export_limit, export_price, factor, pue, available = self._given.at(moment_s)
         for event in self._events:
             begin = max(event.start, event.received).timestamp() - self._origin_s
             if begin <= moment_s < event.end.timestamp() - self._origin_s:
@@ -341,11 +288,7 @@ class SiteMeter:
         room = export_limit
         if export_price < 0 or (self._on_feeder and intent is not None):
             room = min(export_limit, intent.export_kw if intent is not None else 0.0)
-        return _Piece(self._it_kw, load, sum(available), net_limit, room, made, pue, facility)
-
-    def _value(self, lookup: int, moment_s: float) -> float:
-        edges, values = self._lookups[lookup]
-        return float(values[min(len(values) - 1, max(0, bisect_right(edges, moment_s) - 1))])
+        return Piece(self._it_kw, load, available, net_limit, room, made, pue, facility)
 
     def _intent(self, moment_s: float) -> tuple[BatteryControl, Intent | None, float]:
         """Control, planned slot and start of the plan in force at ``moment_s``; self-consumption while there is no plan."""
@@ -355,7 +298,7 @@ class SiteMeter:
                 return control, slots[slot] if slot < len(slots) else None, start_s
         return BatteryControl.SELF_CONSUMPTION, None, 0.0
 
-    def _record(self, piece: _Piece, battery_kw: float, unused_kw: float, end_s: float, soc_kwh: float) -> None:
+    def _record(self, piece: Piece, battery_kw: float, unused_kw: float, end_s: float, soc_kwh: float) -> None:
         """Add a piece of constant powers from ``now_s`` to ``end_s``."""
         net = piece.load_kw - (piece.available_kw - unused_kw) + battery_kw
         imported, spare = max(0.0, net), max(0.0, -net)
@@ -376,7 +319,7 @@ class SiteMeter:
         )
         self._add(piece, powers, piece.made_kw, end_s, soc_kwh)
 
-    def _record_island(self, piece: _Piece, flow: IslandFlow, end_s: float, soc_kwh: float) -> None:
+    def _record_island(self, piece: Piece, flow: IslandFlow, end_s: float, soc_kwh: float) -> None:
         """Add a piece without mains; the load of the balance is what generators leave of it."""
         hours = (end_s - self.now_s) / 3600.0
         self.bridged_kwh += max(0.0, -flow.battery_kw) * hours
@@ -396,7 +339,7 @@ class SiteMeter:
         )
         self._add(piece, powers, flow.generator_kw, end_s, soc_kwh)
 
-    def _add(self, piece: _Piece, powers: tuple[float, ...], made_kw: float, end_s: float, soc_kwh: float) -> None:
+    def _add(self, piece: Piece, powers: tuple[float, ...], made_kw: float, end_s: float, soc_kwh: float) -> None:
         """Count constant powers (in the order of ``FLOWS``) up to ``end_s``, and whose they are."""
         self.shares.add(piece.pue, piece.it_kw, piece.facility_kw, powers[1], (end_s - self.now_s) / 3600.0)
         self._log.add(powers, made_kw, soc_kwh, end_s)

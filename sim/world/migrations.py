@@ -11,12 +11,13 @@ deleted after the plan).
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import simpy
 
+from grid.horizon import FloatArray
 from scheduler.data import Dataset
 from scheduler.facility import Link
 from scheduler.plan import Transfer
@@ -182,6 +183,18 @@ class Library:
         self._settle()
         self._left_share[link] = share
         self._share(set())
+
+    def let_links_change(self, shares: Mapping[str, FloatArray], gone_s: float) -> None:
+        """Other traffic leaves these shares of each link, one an hour, of which ``gone_s`` seconds are over."""
+        for link, values in shares.items():
+            self._env.process(self._change(link, values.tolist(), gone_s))
+
+    def _change(self, link: str, shares: list[float], gone_s: float) -> Generator[simpy.Event, Any, None]:
+        for hour in range(int(gone_s // 3600.0), len(shares)):
+            wait_s = hour * 3600.0 - gone_s - self._env.now
+            if wait_s > 0:
+                yield self._env.timeout(wait_s)
+            self.set_link_share(link, shares[hour])
 
     def parts_kw(self, site: str) -> dict[str, float]:
         """IT power (kW) of each transfer at ``site`` now."""

@@ -83,9 +83,7 @@ class NodePool:
         for group in site.nodes:
             for i in range(group.count):
                 name = f"{site.name}.{group.name}-{i}"
-                rest = Rest(
-                    env, group, asleep=name in asleep, changed=lambda: power_changed(site.name), ready=self._serve
-                )
+                rest = Rest(env, group, asleep=name in asleep, changed=lambda: power_changed(site.name), ready=self._serve)
                 self.nodes[name] = Node(name, group, group.cores, group.gpus, group.memory_gb, rest)
 
     def request(self, job: Job, nodes: tuple[str, ...]) -> Request:
@@ -125,9 +123,7 @@ class NodePool:
 
     def resting_nodes(self) -> frozenset[str]:
         """Names of the nodes that sleep, or are about to."""
-        return frozenset(
-            name for name, node in self.nodes.items() if node.rest.state in (NodeState.ASLEEP, NodeState.GOING_DOWN)
-        )
+        return frozenset(name for name, node in self.nodes.items() if node.rest.state in (NodeState.ASLEEP, NodeState.GOING_DOWN))
 
     def _set_down(self, node: str, *, down: bool) -> None:
         self.nodes[node].down = self.nodes[node].rest.down = down
@@ -190,7 +186,6 @@ class NodePool:
                 blocked.update(names)
                 waiting.append(wish)
         self._queue = waiting
-
 
     def _awake(self, names: tuple[str, ...]) -> bool:
         """All of them are awake; those that are not are asked to wake up."""

@@ -85,7 +85,7 @@ class Outages:
         self._changed: dict[str, simpy.Event] = {}
 
     def let_happen(self, faults: tuple[MainsFault, ...]) -> None:
-        """These faults happen (seconds after the world's start); one that begins while its site has another one is no other one."""
+        """These faults happen (seconds after the world's start); one that begins while its site has another is left out."""
         for fault in faults:
             self._stage.env.process(self._happen(fault))
 

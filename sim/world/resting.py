@@ -2,12 +2,12 @@
 
 ::
 
-    busy --> idle --after some idle time, unless needed too soon--> going down --> asleep --needed, or asked for--> waking --> idle
+    busy --> idle --some time, unless needed too soon--> going down --> asleep --needed, or asked for--> waking --> idle
       ^       |
       +-------+ a job takes it
 
-When a node is needed by plan, it is woken so early that it is ready then. A job that asks for a node which sleeps waits until it is
-awake; one that asks while the node goes to sleep waits for that as well.
+When a node is needed by plan, it is woken so early that it is ready then. A job that asks for a node which sleeps waits until it
+is awake; one that asks while the node goes to sleep waits for that as well.
 """
 
 from __future__ import annotations

@@ -1,9 +1,9 @@
 """Whose energy a site's load is: jobs, migrations, assets, nobody; the parts add up to what its meter counted.
 
 At every instant the facility power of a site is ``overhead + PUE * (idle power + sum of IT powers)``. A job or a transfer answers
-for PUE times the IT power that it adds. The rest (overhead, idle nodes, the error of that forecast) is shared by the jobs that hold
-nodes, by the cores that they hold; while no job holds any it is nobody's. What other assets draw, less what they and emergency
-generators give, is the assets'. So
+for PUE times the IT power that it adds. The rest (overhead, idle nodes, the error of that forecast) is shared by the jobs that
+hold nodes, by the cores that they hold; while no job holds any it is nobody's. What other assets draw, less what they and
+emergency generators give, is the assets'. So
 
     own of jobs + own of migrations + shared + nobody's + assets = load of the meter
 
@@ -79,7 +79,8 @@ class SiteShares:
 
         Args:
             pue: facility power per IT power.
-            it_kw: IT power of all parts; facility_kw: facility power.
+            it_kw: IT power of all parts.
+            facility_kw: facility power.
             load_kw: what the meter counts: facility power and what assets draw, less what they give.
             hours: length.
         """

@@ -1,7 +1,7 @@
 """Max-min fair sharing of links: no transfer can get more without taking from one that has no more than it.
 
-Progressive filling (Bertsekas and Gallager, *Data Networks*, 2nd edition, section 6.5.2): all rates rise together; a transfer stops
-when it has what it asked for or when a link on its way is full. A transfer crosses all its links at one rate.
+Progressive filling (Bertsekas and Gallager, *Data Networks*, 2nd edition, section 6.5.2): all rates rise together; a transfer
+stops when it has what it asked for or when a link on its way is full. A transfer crosses all its links at one rate.
 """
 
 from __future__ import annotations

@@ -3,28 +3,27 @@
 What is simulated, and what is not: jobs start after an exponential command delay, run for their true time, queue for busy
 nodes and begin again when their node fails; sun and wind differ from the forecast; batteries are driven by
 ``sim.world.battery_control``; the grid always delivers (an import above the limit is metered and reported as a violation),
-except at a site whose import limit is zero throughout, where missing energy is unserved, and while the mains of a site have failed
-(``sim.world.outages``). Links are shared fairly (``sim.world.migrations``).
+except at a site whose import limit is zero throughout, where missing energy is unserved, and while the mains of a site have
+failed (``sim.world.outages``). Links are shared fairly (``sim.world.migrations``).
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Generator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 
 import simpy
 
 from grid.chance import stream
-from grid.mains import MainsFault
 from grid.response.event import CapacityEvent
 from scheduler.facility import Site
 from scheduler.outcome import Outcome
-from scheduler.plan import Plan, Run, Transfer
+from scheduler.plan import Plan
 from scheduler.scenario import Scenario
-from scheduler.workload import Job, JobKind
+from scheduler.workload import Job
 from scheduler.world import Observation
 from sim.world.assets import asset_world
 from sim.world.assets.follower import AssetWorld
@@ -36,23 +35,12 @@ from sim.world.nodes import NodePool
 from sim.world.outages import Outages, Stage
 from sim.world.settle import settle
 from sim.world.shares import Kind, Owner, Part
+from sim.world.steps import needs_s, steps_of
 from sim.world.truth import Truth, has_mains
 from sim.world.work import SimulatedJob, Surroundings, Wish
 
 PATIENCE = timedelta(hours=24)
 """How long after the horizon's end the world waits for jobs that still run, so that a late end is known."""
-
-
-@dataclass(frozen=True, slots=True)
-class _Step:
-    """One thing that a plan wants at one instant (seconds after the world's start); lower ``order`` first."""
-
-    moment_s: float
-    order: int
-    job: str = ""
-    wish: Wish | None = None
-    transfer: Transfer | None = None
-    length_s: float = 0.0
 
 
 class SimulatedWorld:
@@ -123,8 +111,9 @@ class SimulatedWorld:
         repair_s = scenario.errors.repair_h * 3600.0
         for node in sorted(observation.failed_nodes) if observation else ():
             self.env.process(self._fail(Failure(node, 0.0, repair_s)))
-        self.outages.let_happen(self._mains_faults())
-        self._let_links_change()
+        gone_s = self.horizon.start_s - scenario.horizon.start_s
+        self.outages.let_happen(self.truth.mains_from(gone_s))
+        self.library.let_links_change(self.truth.link_shares, gone_s)
         for state in observation.started if observation else ():
             self.jobs[state.job].resume_from_observation(state.site, state.nodes, running=state.running)
 
@@ -164,7 +153,9 @@ class SimulatedWorld:
         self.plans.append((begin_s, plan))
         for meter in self.meters.values():
             meter.follow_from(self.env.now, plan)
-        self._expect(begin_s)
+        needs = needs_s(self.plans[-2:], self.horizon.start_s)
+        for pool in self.pools.values():
+            pool.expect(needs)
         self.env.process(self._dispatch(plan, self._epoch, begin_s))
 
     def observe(self, slot: int) -> Observation:
@@ -276,24 +267,6 @@ class SimulatedWorld:
         outages = draw_outages(stream(self.truth.seed, "outages"), plan, true_s, site_of, count, mean_s)
         self.outages.let_happen(tuple(replace(fault, start_s=fault.start_s + begin_s) for fault in outages))
 
-    def _mains_faults(self) -> tuple[MainsFault, ...]:
-        """Faults of the truth that are not over when this world begins, in its own seconds."""
-        gone_s = self.horizon.start_s - self.scenario.horizon.start_s
-        return tuple(
-            replace(
-                fault,
-                start_s=max(0.0, fault.start_s - gone_s),
-                length_s=min(fault.length_s, fault.end_s - gone_s),
-            )
-            for fault in self.truth.mains
-            if fault.end_s > gone_s
-        )
-
-    def _let_links_change(self) -> None:
-        gone_s = self.horizon.start_s - self.scenario.horizon.start_s
-        for link, shares in self.truth.link_shares.items():
-            self.env.process(self._change_link(link, shares.tolist(), gone_s))
-
     # ---- processes -------------------------------------------------------------------------------------------------
 
     def _fail(self, failure: Failure) -> Generator[simpy.Event, Any, None]:
@@ -309,19 +282,11 @@ class SimulatedWorld:
         pool.repair(failure.node)
         self._power_changed(site)
 
-    def _change_link(self, link: str, shares: list[float], gone_s: float) -> Generator[simpy.Event, Any, None]:
-        """Other traffic leaves another share of a link's rate, every hour of the scenario."""
-        for hour in range(int(gone_s // 3600.0), len(shares)):
-            wait_s = hour * 3600.0 - gone_s - self.env.now
-            if wait_s > 0:
-                yield self.env.timeout(wait_s)
-            self.library.set_link_share(link, shares[hour])
-
     def _dispatch(self, plan: Plan, epoch: int, begin_s: float) -> Generator[simpy.Event, Any, None]:
         """Send what ``plan`` wants when its time comes, until another plan has taken over."""
         yield self.env.timeout(begin_s - self.env.now)
         self._take_over(plan, epoch)
-        for step in self._steps(plan, begin_s):
+        for step in steps_of(plan, self.horizon.start_s, begin_s, self.jobs):
             if step.moment_s > self.env.now:
                 yield self.env.timeout(step.moment_s - self.env.now)
             if self._superseded(epoch):
@@ -332,21 +297,6 @@ class SimulatedWorld:
                 self.library.end(step.transfer.migration)
             else:
                 self.library.open(step.transfer, step.length_s)
-
-    def _expect(self, begin_s: float) -> None:
-        """Tell nodes that sleep when they are needed: by the plan in force until ``begin_s``, then by the new one."""
-        if not any(group.sleep for site in self.scenario.sites for group in site.nodes):
-            return
-        needs: dict[str, list[float]] = {}
-        for (from_s, plan), until_s in zip(self.plans[-2:], (begin_s, math.inf)[-len(self.plans[-2:]) :], strict=True):
-            first_s, step_s = plan.horizon.start_s - self.horizon.start_s, plan.horizon.step_s
-            for run in plan.runs:
-                start_s = max(from_s, first_s + run.start * step_s)
-                if start_s < until_s and first_s + run.end * step_s > from_s:
-                    for node in run.nodes:
-                        needs.setdefault(node, []).append(start_s)
-        for pool in self.pools.values():
-            pool.expect({name: sorted(needs[name]) for name in pool.nodes if name in needs})
 
     def _superseded(self, epoch: int) -> bool:
         """True when a later plan has come into force."""
@@ -360,34 +310,6 @@ class SimulatedWorld:
         for name, job in self.jobs.items():
             if job.wish is not None and (first.get(name, 0) > 0 or (name in dropped and name not in first)):
                 self._send(name, None, epoch)
-
-    def _steps(self, plan: Plan, begin_s: float) -> list[_Step]:
-        """Everything that ``plan`` wants, in order of time: at one instant transfers end, jobs pause, then things begin."""
-        first_s = plan.horizon.start_s - self.horizon.start_s
-        step_s = plan.horizon.step_s
-        steps: list[_Step] = []
-        for transfer in plan.transfers:
-            start_s, end_s = first_s + transfer.start * step_s, first_s + transfer.end * step_s
-            if end_s > begin_s:
-                opened_s = max(begin_s, start_s)
-                steps.append(_Step(opened_s, 2, transfer=transfer, length_s=end_s - opened_s))
-                steps.append(_Step(end_s, 0, transfer=transfer))
-        pieces: dict[str, list[Run]] = {}
-        for run in plan.runs:
-            pieces.setdefault(run.job, []).append(run)
-        for name, runs in pieces.items():
-            if name not in self.jobs:
-                continue
-            runs.sort(key=lambda run: run.start)
-            for i, run in enumerate(runs):
-                steps.append(
-                    _Step(first_s + run.start * step_s, 3, name, Wish(run.site, run.nodes, run.speed, run.power, run.use))
-                )
-                if i + 1 == len(runs) and run.speed < 1.0:  # what is not done by now goes on at full speed
-                    steps.append(_Step(first_s + run.end * step_s, 3, name, Wish(run.site, run.nodes)))
-                if i + 1 < len(runs) and runs[i + 1].start > run.end and self.jobs[name].job.kind is not JobKind.RIGID:
-                    steps.append(_Step(first_s + run.end * step_s, 1, name))
-        return sorted(steps, key=lambda step: (step.moment_s, step.order, step.job))
 
     def _send(self, name: str, wish: Wish | None, epoch: int) -> None:
         """Send a command to a job; it arrives after a delay, and not at all when a newer one has arrived before."""

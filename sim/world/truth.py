@@ -172,6 +172,14 @@ class Truth:
             if errors.link_rate_low < 1.0
         }
 
+    def mains_from(self, gone_s: float) -> tuple[MainsFault, ...]:
+        """Faults of the mains that are not over ``gone_s`` seconds after the horizon's start, in seconds from then on."""
+        return tuple(
+            replace(fault, start_s=max(0.0, fault.start_s - gone_s), length_s=min(fault.length_s, fault.end_s - gone_s))
+            for fault in self.mains
+            if fault.end_s > gone_s
+        )
+
     def duration_factor(self, job: str) -> float:
         """True run time of ``job`` over the run time that was asked for."""
         return float(stream(self.seed, f"duration:{job}").uniform(self._errors.duration_low, self._errors.duration_high))

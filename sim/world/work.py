@@ -187,7 +187,11 @@ class SimulatedJob:
         self._poke()
 
     def lose_power(self, why: str, *, at_once: bool) -> bool:
-        """Its site has no power for it any more: it stops, at a checkpoint if it can and there is time; True when that kept its work."""
+        """Its site has no power for it any more: it stops, at a checkpoint if it can and there is time.
+
+        Returns:
+            True when that kept its work.
+        """
         if at_once or self.job.kind is JobKind.RIGID:
             self.node_failed(why)
             return False

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -27,7 +29,7 @@ def test_a_fault_that_is_none_is_refused(length_s: float, retained: float) -> No
 
 
 def test_rates_give_as_many_faults_as_they_say() -> None:
-    """In 200 years at 2 outages of an hour and 5 dips a year: 400 and 1000 within four standard deviations; the same again at a seed."""
+    """In 200 years at 2 outages of an hour and 5 dips a year: 400 and 1000 within four deviations, the same at a seed."""
     rates = FaultRates(2.0, 3600.0, 5.0, 0.2)
     found = draw_faults(stream(3, "mains:hall"), "hall", rates, 200 * YEAR_S)
     outages = [fault for fault in found if fault.name.startswith("outage")]
@@ -52,6 +54,6 @@ def test_faults_made_apart_cover_the_same_time_and_never_touch(faults: list[Main
     found = apart(faults)
     for site in ("a", "b"):
         mine = sorted((fault for fault in found if fault.site == site), key=lambda fault: fault.start_s)
-        assert all(before.end_s < after.start_s for before, after in zip(mine, mine[1:], strict=False))
+        assert all(before.end_s < after.start_s for before, after in pairwise(mine))
         for fault in (fault for fault in faults if fault.site == site):
             assert any(one.start_s <= fault.start_s and fault.end_s <= one.end_s + 1e-9 for one in mine)

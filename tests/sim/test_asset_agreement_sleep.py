@@ -36,7 +36,7 @@ def with_sleep(scenario: Scenario, sleep: Sleep | None) -> Scenario:
 
 
 def test_a_pause_by_hand() -> None:
-    """An hour: 10 min idle, 1 min down, 44 min asleep, 5 min up; a quarter of an hour is too short; at the end nobody wakes it."""
+    """An hour: 10 min idle, 1 min down, 44 min asleep, 5 min up; a quarter is too short; at the end nobody wakes it."""
     assert pause(SLEEP, 0.1, 0.0, 3600.0, needed=True) == [
         (0.0, 600.0, 0.1),
         (600.0, 660.0, 0.12),

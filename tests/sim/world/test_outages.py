@@ -98,7 +98,7 @@ def test_a_battery_carries_two_hours_and_nothing_stops() -> None:
 
 
 def test_jobs_stop_at_the_reserve_and_the_fixed_load_lives_on_it() -> None:
-    """Job until the reserve, then the fixed load alone until it is empty, dark to the end, five minutes to restart, then the rest."""
+    """Job until the reserve, the fixed load alone until it is empty, dark to the end, five minutes to restart, the rest."""
     _, outcome = world_of(hall(), from_h=1, hours=5)
     (fault,) = outcome.mains
     stop_h = 1 + 4 * 0.95 / ALL_KW
@@ -122,7 +122,7 @@ def test_a_rigid_job_loses_its_work() -> None:
 
 
 def test_the_battery_refills_its_reserve_from_the_grid_first() -> None:
-    """Empty at 6 h; at 5 kW and 95 % the reserve of 1 kWh is there within a quarter of an hour, though the plan charges nothing."""
+    """Empty at 6 h; at 5 kW and 95 % the reserve is there within a quarter of an hour, though the plan charges nothing."""
     _, outcome = world_of(hall(), from_h=1, hours=5)
     assert outcome.energy.soc_kwh[0, 5] == pytest.approx(0.0, abs=1e-9)
     assert outcome.energy.soc_kwh[0, 6] == pytest.approx(1.0, abs=1e-9)
@@ -159,7 +159,7 @@ def test_generators_take_over_after_their_start() -> None:
 
 
 def test_jobs_give_way_when_the_battery_only_bridges_the_fixed_load() -> None:
-    """0.02 kWh last a minute for 0.58 kW and not for 1.54: the job stops when the rest is needed, and goes on with the generators."""
+    """0.02 kWh last a minute for 0.58 kW and not for 1.54: the job stops when the rest is needed, until the generators run."""
     low = replace(BATTERY, initial_soc_kwh=0.02, reserve_soc_kwh=0.02)
     _, outcome = world_of(hall(low, GENERATOR), from_h=1, hours=2)
     (fault,) = outcome.mains
