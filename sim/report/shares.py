@@ -12,8 +12,8 @@ from sim.report.frames import outcomes
 
 MAINS_MEANING = (
     "list, one for each fault of the mains that the realised run met: name, site, start, end (UTC), retained_pu (voltage that "
-    "was left), bridged (by power supplies alone), dark_s (nothing carried the site), battery_kwh and generator_kwh (what carried "
-    "it instead), unserved_kwh, jobs_saved (stopped at a checkpoint), jobs_lost"
+    "was left), bridged (by power supplies alone), dark_s (nothing carried the site), battery_kwh and generator_kwh (what "
+    "carried it instead), unserved_kwh, jobs_saved (stopped at a checkpoint), jobs_lost"
 )
 ATTRIBUTION_MEANING = (
     "kWh of load by whose it is: load_kwh = jobs_kwh + migrations_kwh (PUE times the IT power that each adds) + shared_kwh "

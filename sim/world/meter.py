@@ -33,7 +33,7 @@ from scheduler.plan import BatteryControl, Plan
 from sim.world.assets.follower import AssetWorld
 from sim.world.assets.generator import GeneratorWorld
 from sim.world.battery_control import NO_BATTERY, Instant, Intent, Setting, battery_power, intents
-from sim.world.flows import FlowLog, Piece
+from sim.world.flows import FLOWS, FlowLog, Piece
 from sim.world.given import TINY_S, Given
 from sim.world.island import Island, IslandFlow, holds_for_s
 from sim.world.shares import Owner, Part, SiteShares
@@ -186,7 +186,7 @@ class SiteMeter:
         """Mean import (kW) in each of the first ``periods`` periods."""
         edges_s: FloatArray = self._origin_s + period_s * np.arange(periods + 1, dtype=np.float64)
         flows, _ = self.energies(edges_s)
-        mean: FloatArray = flows[IMPORT] / (period_s / 3600.0)
+        mean: FloatArray = flows[FLOWS.index("import_kwh")] / (period_s / 3600.0)
         return mean
 
     def soc_bounds_kwh(self) -> tuple[float, float]:
