@@ -16,7 +16,7 @@ from scheduler.asset_runs import bill_of, runs_again, with_draw
 from scheduler.build import build_problem
 from scheduler.objective import breakdown_eur
 from scheduler.optimiser.restrict import BoolArray
-from scheduler.optimiser.settle import settle
+from scheduler.optimiser.settle import settle_with_room
 from scheduler.plan import BatteryControl, Dropped, Plan, Reason, ReasonKind, Run
 from scheduler.policies.dispatch import dispatch
 from scheduler.policies.placing import predecessors_first
@@ -196,7 +196,7 @@ def priced_again(problem: Problem, plan: Plan, before: Plan) -> Plan:
     if plan.battery_control is BatteryControl.SELF_CONSUMPTION:
         energy = dispatch(drawn, power)
     else:
-        energy = settle(drawn, power, old.charge_kw, old.discharge_kw, old.renewable_used_kw, old.unserved_kw)
+        energy = settle_with_room(drawn, power, old.charge_kw, old.discharge_kw, old.renewable_used_kw, old.unserved_kw)
     lost = {item.name for item in plan.dropped} - {item.name for item in before.dropped}
     more = sum(task.drop_eur for task in problem.jobs if task.name in lost)
     (fixed, late), (fixed_before, _) = _terms_eur(problem, plan.runs), _terms_eur(problem, before.runs)

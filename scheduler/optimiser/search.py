@@ -33,7 +33,7 @@ from scheduler.optimiser.improve import place_rest, reinsert
 from scheduler.optimiser.model import ModelParts
 from scheduler.optimiser.neighbourhoods import WHOLE, Neighbourhoods
 from scheduler.optimiser.restrict import BoolArray, hold, restrict, rows_of, without_columns
-from scheduler.optimiser.settle import settle
+from scheduler.optimiser.settle import settle, settle_with_room
 from scheduler.plan import EnergySchedule
 from scheduler.policies import Progress
 from scheduler.policies.schedule import Schedule, it_power_kw
@@ -242,7 +242,8 @@ class Search:
         names = ("charge_kw", "discharge_kw", "renewable_used_kw", "unserved_kw", "it_kw")
         charge, discharge, used, unserved, had = (cells(self.model, name, values, it_kw.shape) for name in names)
         less = np.maximum(0.0, problem.pue * (had - it_kw))
-        return settle(problem, it_kw, charge, discharge, np.maximum(0.0, used - less), unserved)
+        close = settle_with_room if problem.sleepers else settle
+        return close(problem, it_kw, charge, discharge, np.maximum(0.0, used - less), unserved)
 
     def _from_relaxation(self, relaxed: Answer) -> None:
         """Place what the relaxation decided whole, then the rest, then improve job by job."""
