@@ -26,6 +26,8 @@ def add_variables(parts: ModelParts) -> None:
     import pyomo.environ as pyo
 
     sleepers, slots = parts.problem.sleepers, range(parts.problem.horizon.slots)
+    if not sleepers:
+        return
     cells = [(i, t) for i in range(len(sleepers)) for t in slots]
     parts.model.awake = pyo.Var(cells, bounds=lambda _, i, _t: (0.0, float(sleepers[i].nodes)))
     parts.model.woken = pyo.Var(cells, domain=pyo.NonNegativeReals)
@@ -64,7 +66,7 @@ def awake_flow(parts: ModelParts) -> None:
     model, problem = parts.model, parts.problem
 
     def rows() -> NodeRows:
-        for i, t in model.awake:
+        for i, t in model.awake if problem.sleepers else ():
             coefs, variables = [1.0, -1.0, 1.0], [model.awake[i, t], model.woken[i, t], model.slept[i, t]]
             if t == 0:
                 group = problem.sleepers[i]

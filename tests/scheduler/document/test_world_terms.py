@@ -44,7 +44,7 @@ def test_the_scenario_with_emergency_power_is_built_as_written() -> None:
 
 
 def test_caps_of_a_table_by_hand() -> None:
-    """150 W and 200 W took 130 and 131 s, 250 W 120 s: both first get the mean of 130.5; power falls with the GPUs' share only."""
+    """150 W and 200 W took 130 and 131 s, 250 W 120 s: both first get their mean; power falls with the GPUs' share only."""
     curve = next(curve for curve in read_limits(TABLE) if curve.workload == WORKLOAD)
     caps = caps_of(curve, (), 0.8)
     assert [cap.speed for cap in caps] == pytest.approx([120 / 130.5, 120 / 130.5, 0.6])

@@ -37,7 +37,7 @@ def share_of(found: Attribution | None, name: str, site: str) -> EnergyShare:
 
 
 def test_two_jobs_and_a_transfer_by_hand() -> None:
-    """Two nodes of four for two hours beside one node for one: 1.2 x 0.4 kW a node each, and 0.58 kW of the rest by their nodes."""
+    """Two nodes of four for two hours beside one node for one: 1.2 x 0.4 kW a node each, 0.58 kW of the rest by nodes."""
     scenario = small_scenario(errors=EXACT)
     runs = (
         Run("render", "hall", 0, 3, ("hall.rack-0", "hall.rack-1")),
