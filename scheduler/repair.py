@@ -196,7 +196,7 @@ def priced_again(problem: Problem, plan: Plan, before: Plan) -> Plan:
     if plan.battery_control is BatteryControl.SELF_CONSUMPTION:
         energy = dispatch(drawn, power)
     else:
-        energy = settle_with_room(drawn, power, old.charge_kw, old.discharge_kw, old.renewable_used_kw, old.unserved_kw)
+        energy = settle_with_room(drawn, power, (old.charge_kw, old.discharge_kw, old.renewable_used_kw, old.unserved_kw))
     lost = {item.name for item in plan.dropped} - {item.name for item in before.dropped}
     more = sum(task.drop_eur for task in problem.jobs if task.name in lost)
     (fixed, late), (fixed_before, _) = _terms_eur(problem, plan.runs), _terms_eur(problem, before.runs)

@@ -142,8 +142,6 @@ class RehearsalSettings:
     Attributes:
         stressed_runs: rehearsals with forecast error, duration error, node failure and delays; each with its own seed, so its
             weather and run times are other than those of the nominal run.
-        mains_outages: outages of the mains in each stressed run, at sites and times where the plan works (``ErrorModel`` says
-            how long they last), beside those that are drawn by rate or given.
         deadline_miss_tolerance: largest share of jobs that may miss their deadline in a stressed run (the nominal run
             tolerates none). Jobs that an injected failure hit (it took their work, or they had to wait for the repair) do
             not count: no plan can promise those.
@@ -151,15 +149,17 @@ class RehearsalSettings:
             slot when it is shorter) in every slot: stricter than EN 50160's 95 % of the week, coarser than its 10 minutes.
         loading_limit_pct: largest loading of lines and transformers.
         battery_tolerance_kwh: how far a realised state of charge may leave its bounds (numerical only).
+        mains_outages: outages of the mains in each stressed run, at sites and times where the plan works (``ErrorModel`` says
+            how long they last), beside those that are drawn by rate or given.
     """
 
     stressed_runs: int = 2
-    mains_outages: int = 0
     deadline_miss_tolerance: float = 0.02
     voltage_low_pu: float = 0.9
     voltage_high_pu: float = 1.1
     loading_limit_pct: float = 100.0
     battery_tolerance_kwh: float = 1e-6
+    mains_outages: int = 0
 
 
 class BusinessCase(StrEnum):

@@ -242,8 +242,8 @@ class Search:
         names = ("charge_kw", "discharge_kw", "renewable_used_kw", "unserved_kw", "it_kw")
         charge, discharge, used, unserved, had = (cells(self.model, name, values, it_kw.shape) for name in names)
         less = np.maximum(0.0, problem.pue * (had - it_kw))
-        close = settle_with_room if problem.sleepers else settle
-        return close(problem, it_kw, charge, discharge, np.maximum(0.0, used - less), unserved)
+        powers = (charge, discharge, np.maximum(0.0, used - less), unserved)
+        return settle_with_room(problem, it_kw, powers) if problem.sleepers else settle(problem, it_kw, *powers)
 
     def _from_relaxation(self, relaxed: Answer) -> None:
         """Place what the relaxation decided whole, then the rest, then improve job by job."""
