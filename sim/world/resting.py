@@ -131,9 +131,10 @@ class Rest:
         self._changed()
         while not self._asked:
             wake_s = self.needed_by_s(env.now) - sleep.up_s
-            if wake_s <= env.now + TINY_S:
+            if wake_s > env.now + TINY_S:
+                yield self._look if wake_s == math.inf else self._look | env.timeout(wake_s - env.now)
+            if env.now >= wake_s - TINY_S:
                 break
-            yield self._look if wake_s == math.inf else self._look | env.timeout(wake_s - env.now)
         yield from self._turn(NodeState.WAKING, sleep.up_s)
         self.state, self._asked, self._idle_since_s = NodeState.AWAKE, False, env.now
         self._changed()
