@@ -66,14 +66,17 @@ def agent(
         Path | None,
         typer.Argument(metavar="CONFIG", help="Folder that 'ozzo enrol' wrote, or a settings file.", show_default=False),
     ] = None,
-    probe: Annotated[bool, typer.Option("--probe", help="Tell what this machine offers to an agent, and leave.")] = False,
+    probe: Annotated[
+        bool, typer.Option("--probe", help="Tell what this machine (and the Redfish controller of CONFIG) offers, and leave.")
+    ] = False,
     as_json: AsJson = False,
 ) -> None:
     """Run the agent of this node until SIGTERM: it obeys its controller, keeps its jobs, and its cap when nobody speaks."""
     if probe:
+        from ozzo.agent.config import read_config
         from ozzo.agent.power import probe as look
 
-        rows = look()
+        rows = look(config=None if config is None else read_config(config))
         sys.stdout.write(json.dumps(dict(rows)) + "\n" if as_json else "".join(f"{name}: {text}\n" for name, text in rows))
         return
     if config is None:

@@ -22,6 +22,7 @@ from ozzo.clock import AcceleratedClock
 from ozzo.credentials import Credentials
 from ozzo.fleet import specs_of
 from ozzo.live import NodeFleet
+from ozzo.node_power import NodePower
 from ozzo.remote import RemoteAgents
 from ozzo.store import Journal
 from ozzo.web.events import EventServer
@@ -70,13 +71,14 @@ class Order:
 
 @dataclass(frozen=True, slots=True)
 class Carried:
-    """What carrying out came to; ``finished`` is False when a person interrupted it."""
+    """What carrying out came to; ``power``: what the nodes said that they draw."""
 
     plans: tuple[PlanInForce, ...]
     outcome: Outcome | None
     scenario: Scenario
     commanding: Commanding | None
     notes: tuple[str, ...]
+    power: tuple[NodePower, ...] = ()
 
 
 @dataclass
@@ -157,7 +159,7 @@ def carry_out(order: Order, journal: Journal, say: Callable[[str], None]) -> Car
             arrived = [waiting.pop(0)] if waiting and world.now() >= waiting[0][0].received else []
             while server is not None and server.inbox.waiting():
                 try:
-                    arrived.append(_understood(scenario, server.inbox.queue.get().body, world.now()))
+                    arrived.append(_understood(scenario, server.inbox.queue.get().body, world.now(), say))
                 except InputError as error:  # its period ended between the check at the door and now
                     notes.append(f"A posted event came too late: {error}")
                     say(notes[-1])
@@ -171,7 +173,8 @@ def carry_out(order: Order, journal: Journal, say: Callable[[str], None]) -> Car
                 notes.append(note)
                 say(note)
     outcome = with_power_flow(controller.scenario, twin.outcome(baseline=order.expected), order.network)
-    return Carried(tuple(plans), outcome, controller.scenario, commanding, tuple(notes))
+    power = () if fleet is None else fleet.power.means()
+    return Carried(tuple(plans), outcome, controller.scenario, commanding, tuple(notes), power)
 
 
 def _fleet(order: Order, journal: Journal, clock: AcceleratedClock, say: Callable[[str], None]) -> NodeFleet:
@@ -198,14 +201,18 @@ def _trouble(commanding: Commanding) -> list[str]:
     return notes
 
 
-def _understood(scenario: Scenario, body: Mapping[str, Any], now: datetime) -> tuple[CapacityEvent, ...]:
-    """The capacity events of a posted object, received at scenario instant ``now``.
+def _understood(
+    scenario: Scenario, body: Mapping[str, Any], now: datetime, say: Callable[[str], None] | None = None
+) -> tuple[CapacityEvent, ...]:
+    """The capacity events of a posted object, received at scenario instant ``now``; what of it is not heeded is said.
 
     Raises:
         InputError: it is not understood, or nothing of it is left to do.
     """
     sites = tuple(site.name for site in scenario.sites)
-    events = parse_event(body, sites=sites, horizon=scenario.horizon, seed=scenario.seed, file="posted event", now=now)
+    events = parse_event(
+        body, sites=sites, horizon=scenario.horizon, seed=scenario.seed, file="posted event", now=now, notice=say, lenient=False
+    )
     return tuple(replace(event, received=now) for event in events)
 
 

@@ -39,8 +39,9 @@ from ozzo.commands import (
 )
 from ozzo.fleet import Agents, LocalAgents, missing, specs_of
 from ozzo.ledger import Ledger
+from ozzo.node_power import PowerLog
 from ozzo.orders import Brief, Order, orders_of, stopped, transition, without_nodes
-from ozzo.sender import Sender
+from ozzo.sender import NOT_AFTER_S, Sender
 from ozzo.store import Journal
 from ozzo.tally import tally
 from ozzo.transport import Delivery
@@ -50,7 +51,7 @@ from sim.record import Commanding
 
 
 class NodeFleet:
-    """Node agents under one controller; use it as a context manager."""
+    """Node agents under one controller, a context manager; ``states``: last word of each node, ``power``: what they drew."""
 
     def __init__(
         self,
@@ -88,7 +89,7 @@ class NodeFleet:
         self._silent: set[str] = set()
         self._unsure: set[str] = set()
         self._connections = 0
-        self._ledger = Ledger()
+        self._ledger, self.power = Ledger(), PowerLog(scenario.horizon)
         self._notes: list[str] = []
         self.states: dict[str, NodeState] = {}
 
@@ -193,10 +194,7 @@ class NodeFleet:
             self._repeat()
 
     def settle(self, timeout_s: float = 10.0) -> None:
-        """Wait (wall time) until all commands are answered and all processes that should end have ended.
-
-        Nobody waits for a node that is silent: what was to happen there counts as not done.
-        """
+        """Wait (wall time) until all commands are answered and all that should end has ended; for silent nodes nobody waits."""
         end = time.monotonic() + timeout_s
         while time.monotonic() < end:
             if not self._book.ending(self._silent) and not self._ledger.is_open(self._silent):
@@ -224,19 +222,27 @@ class NodeFleet:
         """What commanding has come to so far (heartbeats are not counted)."""
         run, failed = self._book.outcome(self._clock.now())
         ends = run, tuple(name.removeprefix(self._brief.run) for name in failed)
-        notes = [self._agents.note, *self._notes]
         about = (self.description, len(self.states), self._clock.speed)
-        return tally(self._ledger.counts(), ends, notes, about, tuple(sorted(self._silent)))
+        return tally(self._ledger.counts(), ends, [self._agents.note, *self._notes], about, tuple(sorted(self._silent)))
 
     def close(self) -> None:
         """Stop heartbeats, agents and broker, and jobs on nodes that outlive us; twice does no harm."""
         if self._sender is not None:
-            left = self._book.alive().values() if self._agents.stays else ()
-            for order in [order for order in left if order.desired.state is not JobWish.STOPPED]:
+            if self._agents.stays:
                 with suppress(TransportError):
-                    self._give(stopped(order, "the run has ended"))
+                    self._part()
             self._sender.close()
         self._agents.stop()
+
+    def _part(self) -> None:
+        """Stop what runs on nodes that outlive us, and wait until each node has taken its stops: nobody repeats them later."""
+        for order in [order for order in self._book.alive().values() if order.desired.state is not JobWish.STOPPED]:
+            self._give(stopped(order, "the run has ended"))
+        until = time.monotonic() + NOT_AFTER_S
+        while self._ledger.unheard(self._silent) and time.monotonic() < until:
+            self._take(0.05)
+            self._repeat()
+        self._journal.append("parted", datetime.now(UTC), {"unanswered": self._ledger.unheard()})
 
     def __enter__(self) -> Self:
         self.start()
@@ -263,14 +269,14 @@ class NodeFleet:
         try:
             node, channel = node_of(delivery.topic)
             if channel is Channel.STATE:
-                self._hear(decode(NodeState, delivery.payload, limit=4 * 16_384), node)
+                self._hear(decode(NodeState, delivery.payload, limit=4 * 16_384), node, retained=delivery.retained)
             else:
                 self._answered(decode(Acknowledgement, delivery.payload), node)
         except ValueError as error:
             self._journal.append("unreadable", datetime.now(UTC), {"topic": delivery.topic, "error": str(error)[:500]})
 
-    def _hear(self, state: NodeState, node: str) -> None:
-        """A node speaks about itself."""
+    def _hear(self, state: NodeState, node: str, *, retained: bool) -> None:
+        """A node speaks about itself. What the broker retained is of any age: it counts when it is newer than its last word."""
         if state.node != node:
             raise ValueError(f"node {state.node!r} speaks on the topic of {node!r}")
         before = self.states.get(node)
@@ -280,7 +286,10 @@ class NodeFleet:
                 self._progress(f"node {node} went silent")
                 self._journal.append("node_gone", datetime.now(UTC), {"node": node, "pid": state.pid})
             return
+        if retained and (before is None or state.at <= before.at):
+            return
         self.states[node] = state
+        self.power.take(state, self._clock.now())
         if node in self._silent:
             self._silent.discard(node)
             self._notes.append(f"Node {node} went silent and came back.")

@@ -33,6 +33,15 @@ FIELDS = {  # our name: (their name, their unit or None when several are known)
 PRESSURE = "surface_pressure"
 """Their name of the air pressure at the ground, in hPa; an answer may leave it out."""
 
+RANGES = {
+    "temperature_c": (-90.0, 60.0),
+    "humidity_pct": (0.0, 110.0),
+    "cloud_pct": (0.0, 100.0),
+    "wind_m_per_s": (0.0, 75.0),
+    "pressure_pa": (30_000.0, 115_000.0),
+}
+"""What can be on Earth: a value outside is in another unit, or damaged."""
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Weather:
@@ -71,7 +80,7 @@ class Weather:
         """Field ``name`` at ``moments_s``, by straight lines between the hours.
 
         Raises:
-            FeedError: the file has faults around these moments and ``repair`` is ``none``, or does not reach them.
+            FeedError: the file has faults around these moments and ``repair`` is ``none``, does not reach them, or is empty.
         """
         moments = np.asarray(moments_s, dtype=np.float64)
         if moments.min() < self.times_s[0] or moments.max() > self.times_s[-1] + 3600.0:
@@ -80,6 +89,8 @@ class Weather:
         if values is None:
             raise FeedError(f"{self.source} does not tell {name}")
         known = np.isfinite(values)
+        if not known.any():
+            raise FeedError(f"{self.source}: not a single value of {name}")
         if repair == "none" and self.faults:
             first = int(np.searchsorted(self.times_s, moments.min(), side="right")) - 1
             last = int(np.searchsorted(self.times_s, moments.max(), side="left"))
@@ -104,7 +115,8 @@ def read_weather(path: str | Path) -> Weather:
     """The weather in a file with an Open-Meteo answer.
 
     Raises:
-        FeedError: the file cannot be read, a list or a unit is missing or unknown, or lists differ in length.
+        FeedError: the file cannot be read, a list or a unit is missing or unknown, lists differ in length, a time has a zone, or
+            a value cannot be on Earth.
     """
     try:
         text = Path(path).read_text(encoding="utf-8")
@@ -125,14 +137,19 @@ def answer_weather(text: str, path: str) -> Weather:
         offset_s = float(answer["utc_offset_seconds"])
         place = (float(answer["latitude"]), float(answer["longitude"]), float(answer["elevation"]))
         local = hourly["time"]
-    except json.JSONDecodeError as error:
+    except (json.JSONDecodeError, RecursionError) as error:
         raise FeedError(f"{path}: cannot be read: {error}") from error
-    except (KeyError, TypeError, ValueError) as error:
+    except (KeyError, TypeError, ValueError, OverflowError) as error:
         raise FeedError(f"{path}: not an Open-Meteo answer: no {error}") from error
+    if not (isinstance(units, dict) and np.isfinite([offset_s, *place]).all()):
+        raise FeedError(f"{path}: not an Open-Meteo answer: hourly_units, offset or place are of another kind")
     try:
-        times = np.array([datetime.fromisoformat(text).replace(tzinfo=UTC).timestamp() - offset_s for text in local])
+        stamps = [datetime.fromisoformat(text) for text in local]
     except (ValueError, TypeError) as error:
         raise FeedError(f"{path}: hourly.time: {error}") from error
+    if any(stamp.tzinfo is not None for stamp in stamps):
+        raise FeedError(f"{path}: hourly.time: a time with a zone; expected the clock of utc_offset_seconds")
+    times = np.array([stamp.replace(tzinfo=UTC).timestamp() - offset_s for stamp in stamps])
     if len(times) < 2 or (np.diff(times) <= 0).any():
         raise FeedError(f"{path}: hourly.time does not ascend")
     fields = {name: _field(path, hourly, units, name, len(times)) for name in FIELDS}
@@ -148,6 +165,7 @@ def answer_weather(text: str, path: str) -> Weather:
     pressure = None
     if PRESSURE in hourly:
         pressure = 100.0 * _listed(path, hourly, units, PRESSURE, "hPa", len(times))
+        check_ranges(path, "pressure_pa", pressure)
     source = f"{Path(path).name}, Open-Meteo {place[0]:.2f} N {place[1]:.2f} E"
     return Weather(
         times,
@@ -166,7 +184,9 @@ def _field(path: str | Path, hourly: dict[str, Any], units: dict[str, str], name
     theirs, unit = FIELDS[name]
     if theirs not in hourly:
         raise FeedError(f"{path}: no hourly.{theirs}")
-    return _listed(path, hourly, units, theirs, unit, length)
+    values = _listed(path, hourly, units, theirs, unit, length)
+    check_ranges(path, name, values)
+    return values
 
 
 def _listed(
@@ -176,15 +196,28 @@ def _listed(
     found = units.get(theirs, "")
     factor = 1.0
     if unit is None:
-        if found not in WIND_TO_M_PER_S:
+        if not isinstance(found, str) or found not in WIND_TO_M_PER_S:
             raise FeedError(f"{path}: {theirs} in {found!r}; expected one of {', '.join(WIND_TO_M_PER_S)}")
         factor = WIND_TO_M_PER_S[found]
     elif found != unit:
         raise FeedError(f"{path}: {theirs} in {found!r}; expected {unit!r}")
     try:
         values = np.array([np.nan if value is None else value for value in hourly[theirs]], dtype=np.float64)
-    except (TypeError, ValueError) as error:
+    except (TypeError, ValueError, OverflowError) as error:
         raise FeedError(f"{path}: hourly.{theirs}: {error}") from error
-    if len(values) != length:
+    if values.shape != (length,):
         raise FeedError(f"{path}: hourly.{theirs} has {len(values)} values for {length} times")
     return values * factor
+
+
+def check_ranges(path: str | Path, name: str, values: FloatArray) -> None:
+    """Refuse values that cannot be on Earth; ``NaN`` passes.
+
+    Raises:
+        FeedError: names the first one.
+    """
+    low, high = RANGES[name]
+    wrong = np.flatnonzero((values < low) | (values > high))
+    if len(wrong):
+        value = values[wrong[0]]
+        raise FeedError(f"{path}: {name} {value:g} in hour {wrong[0] + 1}; expected {low:g} to {high:g} (another unit?)")

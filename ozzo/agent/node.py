@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import os
 import selectors
+import sqlite3
 import time
 from collections import deque
 from collections.abc import Callable
@@ -21,6 +22,7 @@ from ozzo.agent.config import AgentConfig
 from ozzo.agent.jobs import JobTable
 from ozzo.agent.journal import NodeJournal
 from ozzo.agent.keeping import Keeping
+from ozzo.agent.limiter import HardwareCap, limiter_for
 from ozzo.agent.power import meter_for
 from ozzo.commands import (
     ENDED_TOLD,
@@ -64,13 +66,15 @@ class NodeAgent:
         self._wake_read, self._wake_write = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
         self._inbox: deque[Delivery] = deque()
         self._stopping = self._orphaned = False
-        self._malformed = 0
+        self._malformed, self._disk_told = 0, False
         self._fence = Fence()
         self._topics = {channel: topic(config.scenario, config.node, channel) for channel in Channel}
         self._rules = CapRules(config.failsafe_kw, timedelta(seconds=config.failsafe_hold_s))
         self._lease = Lease()
         self._jobs = JobTable(config, self._selector, self._say_and_keep)
-        self._meter = meter_for(config.power, config.idle_kw, config.peak_kw, config.rest_kw)
+        self._meter = meter_for(config, note)
+        limiter = limiter_for(config, note)
+        self._hardware = None if limiter is None else HardwareCap(limiter, self._wake, note)
         self._last_word = self._next_beat = time.monotonic()
 
     def stop(self) -> None:
@@ -96,7 +100,7 @@ class NodeAgent:
         self._journal = NodeJournal(Path(self.config.journal))
         try:
             if self.config.keep_jobs:
-                self._jobs.keeping = Keeping(self.config)
+                self._jobs.keeping = Keeping(self.config, self._note)
                 self._note(self._jobs.keeping.note)
             self._begin()
             while not self._stopping:
@@ -112,6 +116,8 @@ class NodeAgent:
             else:
                 self._jobs.end_all()
             self._say_state("death")
+            if self._hardware is not None:
+                self._hardware.close()
             if self._jobs.keeping is not None:
                 self._jobs.keeping.close()
             self._journal.close()
@@ -121,10 +127,9 @@ class NodeAgent:
 
     def _begin(self) -> None:
         self._fence = self._journal.fence()
-        self._jobs.adopt()
         if self._fence.epoch:  # an earlier life obeyed somebody: not free before a controller speaks again
             self._lease = Lease(mode=CapMode.FAILSAFE, failsafe_since=datetime.now(UTC))
-            self._jobs.enforce(self._lease.cap_kw(self._rules))
+        self._jobs.adopt(self._cap_for_jobs())
         self._selector.register(self._wake_read, selectors.EVENT_READ, (self._drain, None))
         if self._watch_fd is not None:
             self._selector.register(self._watch_fd, selectors.EVENT_READ, (self._input_ended, None))
@@ -182,13 +187,29 @@ class NodeAgent:
         before = self._lease
         self._lease = tick(self._lease, datetime.now(UTC), self._rules)
         if self._lease.mode is not before.mode:
-            self._jobs.enforce(self._lease.cap_kw(self._rules))
             self._next_beat = 0.0  # tell at once
+        if self._cap_for_jobs() != self._jobs.cap_kw:
+            self._hold()
         now = time.monotonic()
         if self.config.orphan_s is not None and now >= self._last_word + self.config.orphan_s:
             self._stopping = self._orphaned = True
         if now >= self._next_beat:
+            if self._jobs.keeping is not None:
+                self._jobs.keeping.tidy()
             self._say_state("heartbeat")
+
+    def _cap_for_jobs(self) -> float | None:
+        """The cap that freezing must keep; None without a cap, or while the hardware is known to hold it."""
+        cap_kw = self._lease.cap_kw(self._rules)
+        if self._hardware is not None:
+            self._hardware.want(cap_kw)
+            if self._hardware.holds(cap_kw):
+                return None
+        return cap_kw
+
+    def _hold(self) -> None:
+        """Let jobs stand still or go on by the cap in force."""
+        self._jobs.enforce(self._cap_for_jobs())
 
     def _read_inbox(self) -> None:
         while self._inbox and not self._stopping:
@@ -206,10 +227,16 @@ class NodeAgent:
         stored = self._journal.answer(command.id)
         decision = decide(command, node=self.config.node, now=now, fence=self._fence, stored=stored)
         beat = isinstance(command.desired, Hello)
-        if decision.act and not beat:
-            self._journal.accept(command, decision.acknowledgement, decision.fence)
-        elif decision.fence != self._fence:
-            self._journal.raise_fence(decision.fence)
+        try:
+            if decision.act and not beat:
+                self._journal.accept(command, decision.acknowledgement, decision.fence)
+            elif decision.fence != self._fence:
+                self._journal.raise_fence(decision.fence)
+        except sqlite3.Error as error:  # it does not count: the controller says it again, or the lease ends and failsafe holds
+            delivery.acknowledge()
+            self._disk_trouble(error)
+            return
+        self._disk_told = False
         self._fence = decision.fence
         delivery.acknowledge()
         if not (decision.act and beat):
@@ -224,9 +251,8 @@ class NodeAgent:
         self._lease = heard(self._lease, now, command.lease_s, self._rules, heartbeat=isinstance(desired, Hello))
         if isinstance(desired, CapState):
             self._lease = capped(self._lease, now, desired.cap_kw, command.lease_s, self._rules)
-        cap_kw = self._lease.cap_kw(self._rules)
-        if cap_kw != self._jobs.cap_kw:
-            self._jobs.enforce(cap_kw)
+        if self._cap_for_jobs() != self._jobs.cap_kw or self._jobs.restless:
+            self._hold()
         if isinstance(desired, Hello):
             self._say_state("heartbeat")
         elif isinstance(desired, JobState):
@@ -236,18 +262,35 @@ class NodeAgent:
         else:
             failsafe = self._lease.mode is CapMode.FAILSAFE
             text = "kept for the end of failsafe" if failsafe else ""
+            cap_kw = self._lease.cap_kw(self._rules)
             measured = {"cap_kw": cap_kw or 0.0, "failsafe": float(failsafe), "held": float(len(self._jobs.held))}
-            self._say_and_keep(answer(command, Stage.APPLIED, now, text=text, measured=measured))
+            if self._hardware is not None:
+                measured["hardware"] = float(self._hardware.holds(cap_kw))
+            restless = "; ".join(self._jobs.restless.values())
+            stage, code = (Stage.FAILED, RefusalCode.NOT_CONFIRMED) if restless else (Stage.APPLIED, None)
+            self._say_and_keep(answer(command, stage, now, code=code, text=restless or text, measured=measured))
 
     def _say(self, acknowledgement: Acknowledgement) -> None:
         self._transport.publish(self._topics[Channel.ACK], acknowledgement.encode())
 
     def _say_and_keep(self, acknowledgement: Acknowledgement) -> None:
-        self._journal.keep_answer(acknowledgement)
+        try:
+            self._journal.keep_answer(acknowledgement)
+        except sqlite3.Error as error:  # after a restart it is carried out once more: states are absolute
+            self._disk_trouble(error)
         self._say(acknowledgement)
+
+    def _disk_trouble(self, error: sqlite3.Error) -> None:
+        """Tell once that the journal takes nothing."""
+        if not self._disk_told:
+            self._disk_told = True
+            self._note(f"the journal cannot be written, so no command is taken: {error}")
 
     def _say_state(self, event: Literal["birth", "heartbeat", "death"]) -> None:
         now = datetime.now(UTC)
+        power_kw = None if self._meter is None else self._meter.power_kw()
+        if self._hardware is not None:
+            self._hardware.saw(power_kw)
         state = NodeState(
             node=self.config.node,
             pid=os.getpid(),
@@ -261,7 +304,7 @@ class NodeAgent:
             cap_kw=self._lease.cap_kw(self._rules),
             failsafe=self._lease.mode is CapMode.FAILSAFE,
             lease_left_s=self._lease.left_s(now),
-            power_kw=None if self._meter is None else self._meter.power_kw(),
+            power_kw=power_kw,
             power_source="" if self._meter is None else self._meter.source,
             malformed=self._malformed,
             at=now,
