@@ -159,7 +159,7 @@ def carry_out(order: Order, journal: Journal, say: Callable[[str], None]) -> Car
             arrived = [waiting.pop(0)] if waiting and world.now() >= waiting[0][0].received else []
             while server is not None and server.inbox.waiting():
                 try:
-                    arrived.append(_understood(scenario, server.inbox.queue.get().body, world.now(), say))
+                    arrived.append(understood(scenario, server.inbox.queue.get().body, world.now(), say))
                 except InputError as error:  # its period ended between the check at the door and now
                     notes.append(f"A posted event came too late: {error}")
                     say(notes[-1])
@@ -201,7 +201,7 @@ def _trouble(commanding: Commanding) -> list[str]:
     return notes
 
 
-def _understood(
+def understood(
     scenario: Scenario, body: Mapping[str, Any], now: datetime, say: Callable[[str], None] | None = None
 ) -> tuple[CapacityEvent, ...]:
     """The capacity events of a posted object, received at scenario instant ``now``; what of it is not heeded is said.
@@ -218,7 +218,7 @@ def _understood(
 
 def _check(scenario: Scenario, clock: AcceleratedClock, body: Mapping[str, Any]) -> None:
     """Refuse a posted object at the door (InputError with all findings)."""
-    _understood(scenario, body, clock.now())
+    understood(scenario, body, clock.now())
 
 
 def _react(
@@ -252,4 +252,4 @@ def _react(
             world.clock.resume()
 
 
-__all__ = ["Carried", "Order", "PilotWorld", "carry_out"]
+__all__ = ["Carried", "Order", "PilotWorld", "carry_out", "understood"]

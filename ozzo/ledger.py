@@ -11,6 +11,10 @@ from uuid import UUID
 
 from ozzo.commands import Acknowledgement, Command, RefusalCode, Stage
 
+REMEMBER_S = 3600.0
+"""For how long an answered command is known, so that a late answer to it is understood; then only the totals know of it."""
+FORGET_AT_ONCE = 50
+"""Commands that are looked at for that with each new one."""
 RETRY_S = 1.0
 """An unanswered command is sent again after this long."""
 FINAL = frozenset({Stage.APPLIED, Stage.FAILED, Stage.REFUSED, Stage.ENDED})
@@ -68,12 +72,26 @@ class Ledger:
         self._lock = threading.Lock()
         self._sent: dict[UUID, Sent] = {}
         self._open: dict[UUID, Sent] = {}
+        self._forgotten = Counts(0, 0, 0, 0, 0, 0, 0.0)
 
     def add(self, command: Command, payload: bytes) -> None:
         """A command is about to be sent."""
         now = self._monotonic()
         with self._lock:
             self._sent[command.id] = self._open[command.id] = Sent(command, payload, now, now + RETRY_S)
+            self._forget(now)
+
+    def _forget(self, now: float) -> None:
+        """Keep only the totals of commands that were sent long ago and are not open; call it with the lock held."""
+        old: list[Sent] = []
+        for entry in self._sent.values():
+            if entry.first_s > now - REMEMBER_S or len(old) == FORGET_AT_ONCE:
+                break
+            old.append(entry)
+        gone = [entry for entry in old if entry.command.id not in self._open]
+        for entry in gone:
+            del self._sent[entry.command.id]
+        self._forgotten = _together(self._forgotten, _counted(gone))
 
     def answered(self, acknowledgement: Acknowledgement) -> Sent | None:
         """Book an answer; None when no such command was sent."""
@@ -129,15 +147,30 @@ class Ledger:
     def counts(self) -> Counts:
         """Totals so far."""
         with self._lock:
-            sent = list(self._sent.values())
-        late = sum(entry.code is RefusalCode.EXPIRED for entry in sent)
-        waits = [entry.answered_s - entry.first_s for entry in sent if entry.answered_s is not None]
-        return Counts(
-            commands=len(sent),
-            accepted=sum(entry.answered_s is not None and Stage.REFUSED not in entry.stages for entry in sent),
-            applied=sum(Stage.APPLIED in entry.stages for entry in sent),
-            failed=sum(bool(entry.stages & {Stage.FAILED, Stage.REFUSED}) for entry in sent) - late,
-            late=late,
-            silent=sum(entry.given_up and not entry.stages & FINAL for entry in sent),
-            worst_ack_s=max(waits, default=0.0),
-        )
+            return _together(self._forgotten, _counted(list(self._sent.values())))
+
+
+def _counted(sent: list[Sent]) -> Counts:
+    late = sum(entry.code is RefusalCode.EXPIRED for entry in sent)
+    waits = [entry.answered_s - entry.first_s for entry in sent if entry.answered_s is not None]
+    return Counts(
+        commands=len(sent),
+        accepted=sum(entry.answered_s is not None and Stage.REFUSED not in entry.stages for entry in sent),
+        applied=sum(Stage.APPLIED in entry.stages for entry in sent),
+        failed=sum(bool(entry.stages & {Stage.FAILED, Stage.REFUSED}) for entry in sent) - late,
+        late=late,
+        silent=sum(entry.given_up and not entry.stages & FINAL for entry in sent),
+        worst_ack_s=max(waits, default=0.0),
+    )
+
+
+def _together(a: Counts, b: Counts) -> Counts:
+    return Counts(
+        a.commands + b.commands,
+        a.accepted + b.accepted,
+        a.applied + b.applied,
+        a.failed + b.failed,
+        a.late + b.late,
+        a.silent + b.silent,
+        max(a.worst_ack_s, b.worst_ack_s),
+    )

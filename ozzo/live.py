@@ -134,7 +134,7 @@ class NodeFleet:
             self._agents.launch()
             self._await_births(timeout_s)
             epoch = self._agents.next_epoch(self._journal, max((state.epoch for state in self.states.values()), default=0))
-            self._sender = Sender(scenario, self._agents.transport, self._journal, self._ledger, self._peak_kw, epoch)
+            self._sender = self._speaker(epoch)
             self._sender.needs_cap |= {node for node, state in self.states.items() if state.failsafe}
             self._connections = self._agents.transport.connections
             self._sender.begin_heartbeats()
@@ -142,6 +142,10 @@ class NodeFleet:
             self.close()
             raise
         self._progress(f"{len(self.states)} node agents are there ({self.description})")
+
+    def _speaker(self, epoch: int) -> Sender:
+        """The voice of a new epoch."""
+        return Sender(self._agents.scenario, self._agents.transport, self._journal, self._ledger, self._peak_kw, epoch)
 
     def _await_births(self, timeout_s: float) -> None:
         until = time.monotonic() + timeout_s
@@ -306,14 +310,18 @@ class NodeFleet:
         """Book what a node says has ended, and state again what it should do when something may have got lost on the way."""
         if state.epoch > voice.epoch:
             voice.retire(f"another controller, of epoch {state.epoch}, has taken over; this one had {voice.epoch}")
-        if state.failsafe:
-            voice.needs_cap.add(state.node)
         if state.epoch == voice.epoch:
             self._book.heard(state.node, state.ended, state.sequence)
         if state.node in self._unsure:
             self._unsure.discard(state.node)
-            for order in () if voice.retired else self._book.lost(state.node):
+            for order in () if voice.retired else self._lost_on(state):
                 self._give(order)
+        if state.failsafe:  # after what it must do, so that nothing thaws before it is told to stop
+            voice.needs_cap.add(state.node)
+
+    def _lost_on(self, state: NodeState) -> list[Order]:
+        """What a node may not know any more."""
+        return self._book.lost(state.node)
 
     def _answered(self, acknowledgement: Acknowledgement, node: str) -> None:
         if acknowledgement.node != node:

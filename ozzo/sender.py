@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime, timedelta
 
 from grid.errors import TransportError
@@ -29,7 +29,14 @@ class Sender:
     """
 
     def __init__(
-        self, scenario: str, transport: Transport, journal: Journal, ledger: Ledger, peak_kw: Mapping[str, float], epoch: int
+        self,
+        scenario: str,
+        transport: Transport,
+        journal: Journal,
+        ledger: Ledger,
+        peak_kw: Mapping[str, float],
+        epoch: int,
+        permit: Callable[[], str] = lambda: "",
     ) -> None:
         """Begin an epoch.
 
@@ -40,9 +47,10 @@ class Sender:
             epoch: number of this controller's life, above all before.
             ledger: waits for answers.
             peak_kw: highest IT power by node; all these nodes get heartbeats.
+            permit: asked before every message: why nothing may be said any more, or empty.
         """
         self._scenario, self._transport, self._journal, self._ledger = scenario, transport, journal, ledger
-        self._peak_kw = peak_kw
+        self._peak_kw, self._permit = peak_kw, permit
         self.epoch, self._sequence = epoch, 0
         self._lock = threading.Lock()
         self._quiet = threading.Event()
@@ -121,17 +129,26 @@ class Sender:
         )
 
     def _publish(self, node: str, payload: bytes) -> None:
+        why = self._permit()
+        if why:
+            self.retire(why)
+            raise TransportError(why)
         self._transport.publish(topic(self._scenario, node, Channel.COMMAND), payload, expiry_s=NOT_AFTER_S)
 
     def _beat(self) -> None:
         """The heartbeat thread: renew every node's lease, and the cap of those that came out of failsafe."""
         while not self._quiet.wait(LEASE_S / 3):
             try:
-                self._greet()
+                self.greet()
             except TransportError as error:  # the next one who sends is told
                 self.retire(str(error))
 
-    def _greet(self) -> None:
+    def greet(self) -> None:
+        """Send every node a heartbeat now.
+
+        Raises:
+            TransportError: the carrier refused it, or nothing may be said any more.
+        """
         for node in self._peak_kw:
             with self._lock:
                 if self._quiet.is_set():
