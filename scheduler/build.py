@@ -45,6 +45,7 @@ from scheduler.planned_limits import feeder_limits, group_limits, site_limits
 from scheduler.problem import FULL_SPEED, RESOURCES, EventLimit, JobOption, JobTask, Mode, Problem, TenantShare
 from scheduler.quantiles import fixed_kw, planned_slots, renewable_kw
 from scheduler.scenario import Scenario
+from scheduler.sleepers import sleepers_of
 from scheduler.window_peaks import peak_terms
 from scheduler.workload import Job, JobKind
 from scheduler.world import JobState, Observation
@@ -112,6 +113,7 @@ def build_problem(scenario: Scenario, observation: Observation | None = None, be
         tenants=tuple(TenantShare(tenant.name, tenant.share) for tenant in scenario.tenants),
         futures=DrawnFutures(scenario, horizon, import_eur + carbon / 1000.0 * weights.carbon_eur_per_kg),
         assets=placed_assets(scenario, observation),
+        sleepers=sleepers_of(scenario, horizon, observation, fixed),
     )
 
 

@@ -14,6 +14,7 @@ from grid.horizon import FloatArray, Horizon
 from grid.series import Series
 from grid.tariff import Carbon, Tariff
 from scheduler.data import Tier
+from scheduler.sleep import Sleep
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +30,7 @@ class NodeGroup:
         idle_kw: IT power of one node that runs nothing.
         peak_kw: IT power of one node whose cores are all busy.
         failsafe_kw: power cap of one node that lost its controller.
+        sleep: how a node sleeps that runs nothing, or None: it never does.
     """
 
     name: str
@@ -39,6 +41,7 @@ class NodeGroup:
     idle_kw: float
     peak_kw: float
     failsafe_kw: float
+    sleep: Sleep | None = None
 
     @property
     def core_kw(self) -> float:

@@ -61,6 +61,8 @@ class ViolationKind(StrEnum):
     """what an asset stores is out of bounds or does not follow from its powers"""
     ASSET_RUN = "asset_run"
     """an asset runs too short, or leaves out what is due"""
+    BACKUP = "backup"
+    """a site with emergency generators did not carry its fixed load through a fault of the mains"""
     ASSET_NOT_FOLLOWED = "asset_not_followed"
     """an asset could not do what the plan wanted of it"""
     UNSERVED = "unserved"
@@ -183,6 +185,77 @@ class CarDeparture:
 
 
 @dataclass(frozen=True, slots=True)
+class MainsOutcome:
+    """What came of a fault of a site's mains.
+
+    Attributes:
+        name: of the fault; site: where.
+        start, end: period, UTC.
+        retained_pu: voltage that was left, as a share of the nominal one.
+        bridged: power supplies rode through it by themselves.
+        dark_s: time in which nothing carried the site.
+        battery_kwh, generator_kwh: what carried it instead; unserved_kwh: fixed load that nothing carried.
+        jobs_saved: jobs that stopped at a checkpoint; jobs_lost: jobs that lost their work.
+    """
+
+    name: str
+    site: str
+    start: datetime
+    end: datetime
+    retained_pu: float
+    bridged: bool
+    dark_s: float
+    battery_kwh: float
+    generator_kwh: float
+    unserved_kwh: float
+    jobs_saved: int
+    jobs_lost: int
+
+
+@dataclass(frozen=True, slots=True)
+class EnergyShare:
+    """What one job or migration answers for of a site's load.
+
+    Attributes:
+        kind: ``job`` or ``migration``; name: its name; site: where.
+        own_kwh: facility energy of the IT power that it added.
+        shared_kwh: its part of overhead and idle nodes (jobs only).
+    """
+
+    kind: str
+    name: str
+    site: str
+    own_kwh: float
+    shared_kwh: float
+
+
+@dataclass(frozen=True, slots=True)
+class Attribution:
+    """Whose energy the load of all sites was; the parts add up to it.
+
+    Attributes:
+        shares: of jobs and migrations, each at each site where it was.
+        nobody_kwh: by site, drawn while no job held a node; assets_kwh: by site, net draw of assets and emergency generators.
+        load_kwh: by site, what its meter counted.
+    """
+
+    shares: tuple[EnergyShare, ...]
+    nobody_kwh: dict[str, float]
+    assets_kwh: dict[str, float]
+    load_kwh: dict[str, float]
+
+    @property
+    def own_kwh(self) -> float:
+        """All that jobs and migrations added by themselves."""
+        return sum(share.own_kwh for share in self.shares)
+
+    @property
+    def shared_kwh(self) -> float:
+        """All that jobs share of overhead and idle nodes."""
+        return sum(share.shared_kwh for share in self.shares)
+
+
+@dataclass(frozen=True, slots=True)
 class EventDelivery:
     """Proof of delivery of one demand-response event at one site.
 
@@ -266,6 +339,8 @@ class Outcome:
         departures: every car that left a charging point.
         contracts: what contracts with the grid operator cost and bring, line by line.
         key_figures: energies, powers and money of each site, or None when not known.
+        mains: what came of each fault of the mains that ended inside the horizon.
+        attribution: whose energy the load was, or None when not known.
     """
 
     policy: str
@@ -288,6 +363,8 @@ class Outcome:
     departures: tuple[CarDeparture, ...] = ()
     contracts: tuple[ContractLine, ...] = ()
     key_figures: KeyFigures | None = None
+    mains: tuple[MainsOutcome, ...] = ()
+    attribution: Attribution | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,6 +9,8 @@ that gaps stay whole). Failed nodes get nothing new.
 The pool may have room where no single nodes have (fragmentation). Then the job is put to the nearest time at which it
 finds nodes, at its own site first, and when there is none it is dropped with a reason (``scheduler.repair``).
 
+Where nodes sleep, the plan is priced again once it is known which node has which pauses (``scheduler.resting``).
+
 A malleable job holds its nodes whole, also where it uses a share of a slot; from one pace to the next it stays where it is.
 """
 
@@ -16,9 +18,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
+from scheduler.build import build_problem
 from scheduler.plan import Plan, Run
 from scheduler.racks import Rack, best_fit, keep, need_of, rack_of, stay
-from scheduler.repair import repaired
+from scheduler.repair import priced_again, repaired
+from scheduler.resting import with_nodes_at_rest
 from scheduler.scenario import Scenario
 from scheduler.workload import Job
 from scheduler.world import Observation
@@ -40,9 +44,13 @@ class Assignment:
 def assign_nodes(scenario: Scenario, plan: Plan, observation: Observation | None = None) -> Plan:
     """The plan with nodes for every run; jobs that fragmentation leaves without are moved or dropped (see above)."""
     assignment, racks = _assign(scenario, plan, observation)
-    if not assignment.unplaced:
-        return assignment.plan
-    return repaired(scenario, assignment.plan, assignment.unplaced, racks, observation)
+    placed = assignment.plan
+    if assignment.unplaced:
+        placed = repaired(scenario, placed, assignment.unplaced, racks, observation)
+    if not any(group.sleep for site in scenario.sites for group in site.nodes):
+        return placed
+    problem = build_problem(scenario, observation)
+    return priced_again(with_nodes_at_rest(scenario, problem, placed, observation), placed, placed)
 
 
 def try_nodes(scenario: Scenario, plan: Plan, observation: Observation | None = None) -> Assignment:

@@ -17,6 +17,7 @@ from scheduler.asset_runs import PlacedAsset
 from scheduler.futures import Future
 from scheduler.network_limits import NetworkCut
 from scheduler.scenario import PlanningSettings, Weights
+from scheduler.sleep import Sleepers
 from scheduler.workload import JobKind
 
 RESOURCES: tuple[str, ...] = ("cores", "gpus", "memory_gb")
@@ -294,6 +295,7 @@ class Problem:
         tenants: tenants with a share of their own.
         cuts: linear limits of the electrical network.
         assets: other assets behind the meters (only the reference solver knows them).
+        sleepers: nodes that sleep when they have nothing to do; ``fixed_kw`` counts them as awake.
         futures: what else than ``renewable_kw`` and ``fixed_kw`` may come, for two-stage plans; empty: nothing is uncertain.
     """
 
@@ -330,6 +332,7 @@ class Problem:
     assets: tuple[PlacedAsset, ...] = ()
     groups: tuple[GroupLimit, ...] = ()
     window_peaks: tuple[WindowPeak, ...] = ()
+    sleepers: tuple[Sleepers, ...] = ()
 
     @property
     def import_weight_eur_per_kwh(self) -> FloatArray:

@@ -16,7 +16,7 @@ from scheduler.asset_runs import bill_of, runs_again, with_draw
 from scheduler.build import build_problem
 from scheduler.objective import breakdown_eur
 from scheduler.optimiser.restrict import BoolArray
-from scheduler.optimiser.settle import settle
+from scheduler.optimiser.settle import settle_with_room
 from scheduler.plan import BatteryControl, Dropped, Plan, Reason, ReasonKind, Run
 from scheduler.policies.dispatch import dispatch
 from scheduler.policies.placing import predecessors_first
@@ -162,7 +162,7 @@ def repaired(
         repair.move(j)
     repair.drop_followers()
     left = tuple(sorted((run for pieces in repair.runs.values() for run in pieces), key=lambda run: (run.start, run.job)))
-    return _with_energy(problem, replace(plan, runs=left, reasons=repair.reasons, dropped=tuple(repair.dropped)), plan)
+    return priced_again(problem, replace(plan, runs=left, reasons=repair.reasons, dropped=tuple(repair.dropped)), plan)
 
 
 def _fastest(task: JobTask) -> tuple[float, float, float]:
@@ -188,7 +188,7 @@ def _joined(runs: list[Run]) -> list[Run]:
     return joined
 
 
-def _with_energy(problem: Problem, plan: Plan, before: Plan) -> Plan:
+def priced_again(problem: Problem, plan: Plan, before: Plan) -> Plan:
     """``plan`` with the energy, objective and gap that follow from its runs; ``before`` holds the energy of other runs."""
     power = np.maximum(before.energy.it_kw + _job_kw(problem, plan.runs) - _job_kw(problem, before.runs), 0.0)
     old, assets = before.energy, runs_again(problem, before.assets, power) if before.assets else ()
@@ -196,7 +196,7 @@ def _with_energy(problem: Problem, plan: Plan, before: Plan) -> Plan:
     if plan.battery_control is BatteryControl.SELF_CONSUMPTION:
         energy = dispatch(drawn, power)
     else:
-        energy = settle(drawn, power, old.charge_kw, old.discharge_kw, old.renewable_used_kw, old.unserved_kw)
+        energy = settle_with_room(drawn, power, (old.charge_kw, old.discharge_kw, old.renewable_used_kw, old.unserved_kw))
     lost = {item.name for item in plan.dropped} - {item.name for item in before.dropped}
     more = sum(task.drop_eur for task in problem.jobs if task.name in lost)
     (fixed, late), (fixed_before, _) = _terms_eur(problem, plan.runs), _terms_eur(problem, before.runs)

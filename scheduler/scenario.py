@@ -12,6 +12,7 @@ from pathlib import Path
 
 from grid.contracts.book import ContractBook
 from grid.horizon import Horizon
+from grid.mains import FaultRates, MainsFault
 from grid.response.event import CapacityEvent
 from scheduler.data import Dataset
 from scheduler.facility import FeederLine, Link, Site
@@ -102,8 +103,13 @@ class ErrorModel:
         error_correlation_h: time constant of the errors (first-order autoregressive, exact in continuous time).
         duration_low, duration_high: true run time / asked run time is uniform in this range.
         command_delay_s: mean of the exponential delay of a command.
+        command_loss: probability that a command is lost on its way; it is sent again ``command_repeat_s`` later.
+        link_rate_low: share of a link's rate that other traffic leaves is uniform between this and 1, drawn anew each hour.
         node_failures: number of nodes that fail in a stressed rehearsal.
         repair_h: time until a failed node is back.
+        outages_per_year, outage_minutes: outages of each site's mains, and their mean length.
+        dips_per_year, dip_s: dips of its voltage, and their mean length.
+        restart_minutes: time that nodes which lost their power take to come back once it is there.
     """
 
     solar_sigma: float = 0.15
@@ -114,8 +120,21 @@ class ErrorModel:
     duration_low: float = 0.7
     duration_high: float = 1.0
     command_delay_s: float = 2.0
+    command_loss: float = 0.0
+    command_repeat_s: float = 10.0
+    link_rate_low: float = 1.0
     node_failures: int = 1
     repair_h: float = 2.0
+    outages_per_year: float = 0.0
+    outage_minutes: float = 60.0
+    dips_per_year: float = 0.0
+    dip_s: float = 0.2
+    restart_minutes: float = 5.0
+
+    @property
+    def fault_rates(self) -> FaultRates:
+        """How often mains fail."""
+        return FaultRates(self.outages_per_year, self.outage_minutes * 60.0, self.dips_per_year, self.dip_s)
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,6 +151,8 @@ class RehearsalSettings:
             slot when it is shorter) in every slot: stricter than EN 50160's 95 % of the week, coarser than its 10 minutes.
         loading_limit_pct: largest loading of lines and transformers.
         battery_tolerance_kwh: how far a realised state of charge may leave its bounds (numerical only).
+        mains_outages: outages of the mains in each stressed run, at sites and times where the plan works (``ErrorModel`` says
+            how long they last), beside those that are drawn by rate or given.
     """
 
     stressed_runs: int = 2
@@ -140,6 +161,7 @@ class RehearsalSettings:
     voltage_high_pu: float = 1.1
     loading_limit_pct: float = 100.0
     battery_tolerance_kwh: float = 1e-6
+    mains_outages: int = 0
 
 
 class BusinessCase(StrEnum):
@@ -189,6 +211,7 @@ class Scenario:
         provenance: sentences on which numbers are real, derived or assumed.
         beyond_horizon: names of jobs that cannot end inside the horizon and were left out of it.
         business_case: published business case that the report puts beside the run, or None.
+        mains_faults: faults of the mains at given times, which every simulated world has and no plan knows (Unix seconds).
     """
 
     name: str
@@ -212,6 +235,7 @@ class Scenario:
     feeders: tuple[FeederLine, ...] = ()
     contracts: ContractBook = field(default_factory=ContractBook)
     business_case: BusinessCase | None = None
+    mains_faults: tuple[MainsFault, ...] = ()
 
     def site(self, name: str) -> Site:
         """The site of that name.

@@ -46,6 +46,7 @@ class Observation:
         moved_to: target that a migration has begun to fill, by migration name.
         failed_nodes: nodes that are out of order.
         assets: state of each asset by ``<site>/<asset>``, keys of its own.
+        asleep: nodes that sleep.
         peaks: peak so far of each charge of a capacity tariff, by site and key of the charge.
     """
 
@@ -60,6 +61,7 @@ class Observation:
     failed_nodes: frozenset[str] = frozenset()
     assets: dict[str, dict[str, float]] = field(default_factory=dict)
     peaks: dict[str, dict[str, float]] = field(default_factory=dict)
+    asleep: frozenset[str] = frozenset()
 
 
 class World(Protocol):

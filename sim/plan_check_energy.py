@@ -15,6 +15,7 @@ from scheduler.outcome import Violation, ViolationKind
 from scheduler.plan import Plan, Run
 from scheduler.scenario import PEAK_HEADROOM
 from scheduler.workload import Job
+from sim.plan_check_sleep import spared_kw
 from sim.world.migrations import end_power_kw, way
 
 if TYPE_CHECKING:
@@ -126,6 +127,7 @@ def _load(checked: Checked, s: int, site: Site, low: FloatArray, high: FloatArra
     energy = checked.plan.energy
     error = checked.scenario.errors.load_sigma * _normal_quantile(checked.scenario.planning.load_quantile)
     idle, pue = site.idle_on(checked.horizon), site.pue_on(checked.horizon)
+    idle = idle - pue * spared_kw(checked, site)
     careful = idle * max(0.0, 1.0 + error)
     fixed_low, fixed_high = (careful, careful) if error <= 0 else (idle, careful)
     least, most = fixed_low + pue * low, fixed_high + pue * high

@@ -2,7 +2,7 @@
 
 1. The plan is checked against its scenario (``sim.plan_check``); a broken rule ends it here.
 2. The nominal run carries it out with forecast error, run-time error and command delays, at the scenario's own seed, with an
-   AC power flow in every slot. No deadline may be missed.
+   AC power flow in every slot. No deadline may be missed, but by jobs that a fault of the mains hit, where the scenario has one.
 3. Stressed runs, each with a seed of its own, draw other weather, run times and delays than the nominal run, and let nodes fail
    while the plan works on them; the power flow is solved in every slot there too. Missed deadlines are tolerated for the jobs
    that such a failure hit, and of the others up to a small share (``rehearsal.deadline_miss_tolerance``). Nothing else is
@@ -138,7 +138,7 @@ def rehearse(
 
 def judge(scenario: Scenario, plan: Plan, nominal: Outcome, stressed: tuple[Outcome, ...]) -> Verdict:
     """The verdict on runs of ``plan``: the worst of each broken rule that is not tolerated."""
-    broken = [*nominal.violations]
+    broken = _without_hit(nominal)
     for run in stressed:
         broken += _not_tolerated(scenario, plan, run)
     runs = (nominal, *stressed)
@@ -154,10 +154,16 @@ def judge(scenario: Scenario, plan: Plan, nominal: Outcome, stressed: tuple[Outc
 def _not_tolerated(scenario: Scenario, plan: Plan, run: Outcome) -> list[Violation]:
     """Broken rules of a stressed run, without the missed deadlines that are tolerated (see ``RehearsalSettings``)."""
     share = scenario.rehearsal.deadline_miss_tolerance * len({piece.job for piece in plan.runs})
-    excused = {job.job for job in run.jobs if job.failures}
-    late = [item for item in run.violations if item.kind is ViolationKind.DEADLINE and item.subject not in excused]
-    rest = [item for item in run.violations if item.kind is not ViolationKind.DEADLINE]
+    left = _without_hit(run)
+    late = [item for item in left if item.kind is ViolationKind.DEADLINE]
+    rest = [item for item in left if item.kind is not ViolationKind.DEADLINE]
     return [*rest, *late] if len(late) > share else rest
+
+
+def _without_hit(run: Outcome) -> list[Violation]:
+    """Broken rules without the missed deadlines of jobs that a fault hit: no plan can promise those."""
+    excused = {job.job for job in run.jobs if job.failures}
+    return [item for item in run.violations if item.kind is not ViolationKind.DEADLINE or item.subject not in excused]
 
 
 def _stressed(scenario: Scenario, plan: Plan, seed: int, observation: Observation | None, network: PowerFlow | None) -> Outcome:
@@ -200,6 +206,12 @@ def _worst_values(scenario: Scenario, plan: Plan, runs: tuple[Outcome, ...]) -> 
         "event_shortfall_kwh": max((item.shortfall_kwh for run in runs for item in run.deliveries), default=0.0),
         "job_restarts": float(max(sum(job.restarts for job in run.jobs) for run in runs)),
     }
+    faults = [[fault for fault in run.mains if not fault.bridged] for run in runs]
+    if any(faults):
+        worst["mains_faults"] = float(max(len(found) for found in faults))
+        worst["mains_dark_min"] = max(sum(fault.dark_s for fault in found) for found in faults) / 60.0
+        worst["mains_unserved_kwh"] = max(sum(fault.unserved_kwh for fault in found) for found in faults)
+        worst["mains_jobs_stopped"] = float(max(sum(fault.jobs_saved + fault.jobs_lost for fault in found) for found in faults))
     networks = [run.network for run in runs if run.network is not None]
     if networks:
         worst |= _worst_of_phases([run.phases for run in runs if run.phases is not None])

@@ -26,6 +26,7 @@ class Battery:
         reserve_soc_kwh: state of charge never undercut (backup reserve).
         wear_eur_per_kwh: price of wear per kWh through the terminal, half on charge and half on discharge.
         wear: further prices, by depth of cycles and by charge held; None when there are none.
+        ups: it carries the load without a break when the mains fail (uninterruptible supply).
     """
 
     energy_kwh: float
@@ -37,6 +38,7 @@ class Battery:
     reserve_soc_kwh: float = 0.0
     wear_eur_per_kwh: float = 0.0
     wear: DepthWear | None = None
+    ups: bool = False
 
     def __post_init__(self) -> None:
         if self.energy_kwh <= 0 or min(self.charge_kw, self.discharge_kw, self.wear_eur_per_kwh) < 0:

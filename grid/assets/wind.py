@@ -3,7 +3,12 @@
 The height correction is the power law ``v(h) = v(10) (h / 10)^a`` with a = 1/7 by default, the usual value for open land in
 neutral air (Hellmann; windpowerlib's default). Power curves come from windpowerlib (Open Energy Database). Its smallest
 turbine has 800 kW: the curve of a big machine scaled to a small one keeps the shape but starts at a lower wind than small
-machines do, so the yield is on the high side. Air density is not corrected.
+machines do, so the yield is on the high side.
+
+Where the weather tells temperature and pressure, the curve (which holds for 1.225 kg/m3) is corrected for the density of the air
+at the hub, as windpowerlib does it: temperature falls by 6.5 K/km and pressure by 1/8 hPa/m up to the hub, and the wind speeds of
+the curve are shifted by a power of the density that depends on them (Svenningsen, *Power Curve Air Density Correction and Other
+Power Curve Options in WindPRO*, EMD, 2010). Weather without pressure leaves the curve as it is, and the series says so.
 """
 
 from __future__ import annotations
@@ -25,6 +30,7 @@ from grid.series import Series
 SAMPLE_S = 300.0
 POWER_LAW_EXPONENT = 1.0 / 7.0
 MEASURED_AT_M = 10.0
+TEMPERATURE_AT_M = 2.0
 
 
 def _library_table(name: str) -> dict[str, dict[str, str]]:
@@ -51,9 +57,20 @@ def turbine_types() -> tuple[str, ...]:
 
 
 def share_of_rating(
-    wind_m_per_s: FloatArray, turbine: str, hub_height_m: float, exponent: float = POWER_LAW_EXPONENT
+    wind_m_per_s: FloatArray,
+    turbine: str,
+    hub_height_m: float,
+    exponent: float = POWER_LAW_EXPONENT,
+    density_kg_per_m3: FloatArray | None = None,
 ) -> FloatArray:
     """Power over rated power for wind at 10 m; zero below cut-in and above cut-out.
+
+    Args:
+        wind_m_per_s: wind at 10 m, ``[n]``.
+        turbine: type of windpowerlib.
+        hub_height_m: height of the hub.
+        exponent: of the power law.
+        density_kg_per_m3: of the air at the hub, ``[n]``; None: that of the curve.
 
     Raises:
         FeedError: windpowerlib has no power curve for this turbine (names the nearest), or the hub height is not positive.
@@ -71,10 +88,31 @@ def share_of_rating(
     # The table is read directly: the class WindTurbine refuses hubs below half the rotor of the big machine.
     points = [(float(speed), float(watts)) for speed, watts in curves[turbine].items() if speed != "turbine_type" and watts]
     at_hub = hellman(wind_m_per_s, MEASURED_AT_M, hub_height_m, hellman_exponent=exponent)
-    power = power_curve(np.asarray(at_hub), np.array([v for v, _ in points]), np.array([w for _, w in points]))
+    speeds, watts = np.array([v for v, _ in points]), np.array([w for _, w in points])
+    if density_kg_per_m3 is None:
+        power = power_curve(np.asarray(at_hub), speeds, watts)
+    else:
+        power = power_curve(np.asarray(at_hub), speeds, watts, density=density_kg_per_m3, density_correction=True)
     rated_w = float(_library_table("turbine_data.csv")[turbine]["nominal_power"])
     share: FloatArray = np.asarray(power, dtype=np.float64) / rated_w
     return share
+
+
+def hub_density(weather: Weather, moments_s: FloatArray, hub_height_m: float, repair: Repair = "none") -> FloatArray | None:
+    """Density of the air at the hub (kg/m3) at ``moments_s``; None where the weather tells no pressure for all of them.
+
+    Raises:
+        FeedError: the temperature has faults around these moments and ``repair`` is ``none``.
+    """
+    pressure = weather.pressure_at(moments_s)
+    if pressure is None or not hub_height_m > 0:
+        return None
+    from windpowerlib.density import barometric
+    from windpowerlib.temperature import linear_gradient
+
+    kelvin = linear_gradient(weather.at("temperature_c", moments_s, repair) + 273.15, TEMPERATURE_AT_M, hub_height_m)
+    density: FloatArray = np.asarray(barometric(pressure, 0.0, hub_height_m, kelvin), dtype=np.float64)
+    return density
 
 
 def wind_power(
@@ -90,7 +128,7 @@ def wind_power(
     """AC power of a wind plant in kW, between 0 and ``rated_kw``, in steps of five minutes over ``horizon``.
 
     Args:
-        weather: wind at 10 m.
+        weather: wind at 10 m; temperature and pressure, where it tells them.
         horizon: period to cover.
         rated_kw: rated power that the curve is scaled to.
         turbine: type of windpowerlib whose curve gives the shape.
@@ -109,8 +147,11 @@ def wind_power(
         math.ceil((horizon.end_s - horizon.start_s) / SAMPLE_S) + 1, dtype=np.float64
     )
     edges[-1] = horizon.end_s
-    speed = weather.at("wind_m_per_s", (edges[:-1] + edges[1:]) / 2, repair)
-    power = rated_kw * np.clip(share_of_rating(speed, turbine, hub_height_m, exponent), 0.0, 1.0)
-    height = f"{hub_height_m:g} m, power law {exponent:.3g}"
+    moments = (edges[:-1] + edges[1:]) / 2
+    speed = weather.at("wind_m_per_s", moments, repair)
+    density = hub_density(weather, moments, hub_height_m, repair)
+    power = rated_kw * np.clip(share_of_rating(speed, turbine, hub_height_m, exponent, density), 0.0, 1.0)
+    air = "air of 1.225 kg/m3 (no pressure known)" if density is None else f"air of {density.mean():.3f} kg/m3 on average"
+    height = f"{hub_height_m:g} m, power law {exponent:.3g}, {air}"
     source = f"model: {turbine} curve scaled to {rated_kw:g} kW at {height}, from 10 m wind of {weather.source}"
     return Series(edges, power, "kW", source)

@@ -30,11 +30,15 @@ FIELDS = {  # our name: (their name, their unit or None when several are known)
 }
 
 
+PRESSURE = "surface_pressure"
+"""Their name of the air pressure at the ground, in hPa; an answer may leave it out."""
+
 RANGES = {
     "temperature_c": (-90.0, 60.0),
     "humidity_pct": (0.0, 110.0),
     "cloud_pct": (0.0, 100.0),
     "wind_m_per_s": (0.0, 75.0),
+    "pressure_pa": (30_000.0, 115_000.0),
 }
 """What can be on Earth: a value outside is in another unit, or damaged."""
 
@@ -53,6 +57,7 @@ class Weather:
         elevation_m: of the ground.
         source: for reports.
         faults: gaps and missing values in the file.
+        pressure_pa: air pressure at the ground, ``[n]`` (``NaN`` where missing), or None when the file does not tell it.
     """
 
     times_s: FloatArray
@@ -65,6 +70,7 @@ class Weather:
     elevation_m: float
     source: str
     faults: tuple[Fault, ...] = ()
+    pressure_pa: FloatArray | None = None
 
     def covers(self, horizon: Horizon) -> bool:
         """True when the horizon lies in the file (the last hour stands for the hour after it)."""
@@ -79,7 +85,9 @@ class Weather:
         moments = np.asarray(moments_s, dtype=np.float64)
         if moments.min() < self.times_s[0] or moments.max() > self.times_s[-1] + 3600.0:
             raise FeedError(f"{self.source} covers {iso(self.times_s[0])} to {iso(self.times_s[-1])}, not {iso(moments.min())}")
-        values: FloatArray = getattr(self, name)
+        values: FloatArray | None = getattr(self, name)
+        if values is None:
+            raise FeedError(f"{self.source} does not tell {name}")
         known = np.isfinite(values)
         if not known.any():
             raise FeedError(f"{self.source}: not a single value of {name}")
@@ -90,6 +98,17 @@ class Weather:
             if not known[used].all() or (np.diff(self.times_s[used]) > 3600.0).any():
                 raise FeedError(f"{self.source}: {describe(self.faults)}; ask for repair: interpolate")
         return np.interp(moments, self.times_s[known], values[known])
+
+    def pressure_at(self, moments_s: npt.ArrayLike) -> FloatArray | None:
+        """Air pressure at the ground (Pa) at ``moments_s``, or None where the file does not tell it for all of them."""
+        moments = np.asarray(moments_s, dtype=np.float64)
+        if self.pressure_pa is None:
+            return None
+        first = max(0, int(np.searchsorted(self.times_s, moments.min(), side="right")) - 1)
+        last = int(np.searchsorted(self.times_s, moments.max(), side="left"))
+        if not np.isfinite(self.pressure_pa[first : last + 1]).all():
+            return None
+        return np.interp(moments, self.times_s, self.pressure_pa)
 
 
 def read_weather(path: str | Path) -> Weather:
@@ -143,9 +162,20 @@ def answer_weather(text: str, path: str) -> Weather:
         empty = np.flatnonzero(~np.isfinite(values))
         if len(empty):
             faults.append(Fault(FaultKind.NOT_A_NUMBER, f"{name} from {iso(times[empty[0]])}", len(empty)))
+    pressure = None
+    if PRESSURE in hourly:
+        pressure = 100.0 * _listed(path, hourly, units, PRESSURE, "hPa", len(times))
+        check_ranges(path, "pressure_pa", pressure)
     source = f"{Path(path).name}, Open-Meteo {place[0]:.2f} N {place[1]:.2f} E"
     return Weather(
-        times, **fields, latitude=place[0], longitude=place[1], elevation_m=place[2], source=source, faults=tuple(faults)
+        times,
+        **fields,
+        latitude=place[0],
+        longitude=place[1],
+        elevation_m=place[2],
+        source=source,
+        faults=tuple(faults),
+        pressure_pa=pressure,
     )
 
 
@@ -154,6 +184,15 @@ def _field(path: str | Path, hourly: dict[str, Any], units: dict[str, str], name
     theirs, unit = FIELDS[name]
     if theirs not in hourly:
         raise FeedError(f"{path}: no hourly.{theirs}")
+    values = _listed(path, hourly, units, theirs, unit, length)
+    check_ranges(path, name, values)
+    return values
+
+
+def _listed(
+    path: str | Path, hourly: dict[str, Any], units: dict[str, str], theirs: str, unit: str | None, length: int
+) -> FloatArray:
+    """The list ``theirs`` in ``unit`` (None: a wind speed, in m/s)."""
     found = units.get(theirs, "")
     factor = 1.0
     if unit is None:
@@ -168,9 +207,7 @@ def _field(path: str | Path, hourly: dict[str, Any], units: dict[str, str], name
         raise FeedError(f"{path}: hourly.{theirs}: {error}") from error
     if values.shape != (length,):
         raise FeedError(f"{path}: hourly.{theirs} has {len(values)} values for {length} times")
-    values *= factor
-    check_ranges(path, name, values)
-    return values
+    return values * factor
 
 
 def check_ranges(path: str | Path, name: str, values: FloatArray) -> None:

@@ -27,7 +27,13 @@ from grid.horizon import FloatArray, Horizon
 ROWS = 8760
 NOT_A_LEAP_YEAR = 2001
 
-EPW_FIELDS = {"temperature_c": (6, 99.9), "humidity_pct": (8, 999.0), "cloud_pct": (22, 99.0), "wind_m_per_s": (21, 999.0)}
+EPW_FIELDS = {
+    "temperature_c": (6, 99.9),
+    "humidity_pct": (8, 999.0),
+    "cloud_pct": (22, 99.0),
+    "wind_m_per_s": (21, 999.0),
+    "pressure_pa": (9, 999999.0),
+}
 """Position in the row, and the value that means missing (and any above it)."""
 
 TMY3_FIELDS = {
@@ -35,6 +41,7 @@ TMY3_FIELDS = {
     "humidity_pct": "RHum (%)",
     "cloud_pct": "TotCld (tenths)",
     "wind_m_per_s": "Wspd (m/s)",
+    "pressure_pa": "Pressure (mbar)",
 }
 TMY3_MISSING = -9900.0
 
@@ -104,6 +111,7 @@ def read_tmy3(path: str | Path, horizon: Horizon) -> Weather:
             (value,) = _numbers(path, number, [cells[header.index(column)]])
             fields[name][i] = np.nan if value <= TMY3_MISSING else value
     fields["cloud_pct"] *= 10.0
+    fields["pressure_pa"] *= 100.0
     return _laid(path, _Year(fields, north, east, height, offset, f"{Path(path).name}, TMY3 typical year"), horizon)
 
 
@@ -161,6 +169,8 @@ def _laid(path: str | Path, year: _Year, horizon: Horizon) -> Weather:
         if gap > 3600.0
     ]
     for name, values in fields.items():
+        if name == "pressure_pa":
+            continue  # nothing but a correction needs it
         empty = np.flatnonzero(~np.isfinite(values))
         if len(empty):
             gaps.append(Fault(FaultKind.NOT_A_NUMBER, f"{name} from {iso(moments[empty[0]])}", len(empty)))

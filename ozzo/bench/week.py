@@ -22,7 +22,7 @@ from scheduler.data import Tier
 from scheduler.facility import Site
 from sim.energy_core.layout import MeteredSite
 from sim.energy_core.meter import Metered, meter_sites
-from sim.world.meter import FLOWS
+from sim.world.flows import FLOWS
 
 STEP_S, STEPS = 60, 10_080
 START = datetime(2022, 6, 9, tzinfo=UTC)

@@ -80,7 +80,7 @@ def _weather(spec: FeedSpec, start: datetime, end: datetime) -> Question:
     params = {
         "latitude": f"{spec.latitude}",
         "longitude": f"{spec.longitude}",
-        "hourly": "temperature_2m,relative_humidity_2m,cloudcover,windspeed_10m",
+        "hourly": "temperature_2m,relative_humidity_2m,cloudcover,windspeed_10m,surface_pressure",
         "windspeed_unit": "ms",
         "timezone": "GMT",
         "start_date": f"{start.astimezone(UTC):%Y-%m-%d}",

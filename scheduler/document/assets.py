@@ -40,6 +40,7 @@ def build_battery(part: BatteryPart) -> Battery:
         reserve_soc_kwh=part.reserve_soc_kwh,
         wear_eur_per_kwh=part.wear_eur_per_kwh,
         wear=wear_of(part.wear.cell, part.wear.replacement_eur_per_kwh, part.wear.end_of_life) if part.wear else None,
+        ups=bool(part.ups),
     )
 
 

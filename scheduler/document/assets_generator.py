@@ -94,7 +94,8 @@ def reserve_kwh(load_kw: float, start_s: float, discharge_efficiency: float) -> 
 def with_reserve(battery: Battery, part: GeneratorPart, load_kw: float) -> Battery:
     """The battery with a reserve, a hard floor in every slot, that carries the load until the generators do."""
     reserve = max(battery.reserve_soc_kwh, reserve_kwh(load_kw, part.start_s, battery.discharge_efficiency))
-    return replace(battery, reserve_soc_kwh=reserve, initial_soc_kwh=max(battery.initial_soc_kwh, reserve))
+    initial = max(battery.initial_soc_kwh, reserve)
+    return replace(battery, reserve_soc_kwh=reserve, initial_soc_kwh=initial, ups=battery.ups or part.start_s > 0)
 
 
 def build_generator(part: GeneratorPart) -> Generator:

@@ -6,7 +6,9 @@ from scheduler.document.checks_feeds import check_feeds, check_marginal
 from scheduler.document.context import Context
 from scheduler.document.contracts import check_contracts
 from scheduler.document.cooling import check_cooling
+from scheduler.document.mains import check_mains_faults
 from scheduler.document.network import check_network
+from scheduler.document.nodes import check_sleep
 from scheduler.document.places import BatteryPart, SitePart, SolarPart, WindPart
 from scheduler.document.site_assets import check_assets
 from scheduler.document.tree import Place
@@ -14,7 +16,7 @@ from scheduler.document.tree import Place
 
 def check_places(context: Context) -> None:
     """Names, settings, sites and links."""
-    for collection in ("sites", "feeds", "feeders", "links", "datasets", "tenants", "events"):
+    for collection in ("sites", "feeds", "feeders", "links", "datasets", "tenants", "events", "mains_faults"):
         context.unique(collection)
     context.unique("workload", "jobs")
     _settings(context)
@@ -27,6 +29,7 @@ def check_places(context: Context) -> None:
         _site(context, site, place)
     _feeders(context)
     check_contracts(context)
+    check_mains_faults(context)
     for index, link in enumerate(context.document.links):
         place = (*context.place("links", index), "ends")
         for end, name in enumerate(link.ends):
@@ -89,6 +92,7 @@ def _site(context: Context, site: SitePart, place: Place) -> None:
         if group.peak_kw < group.idle_kw:
             where = (*place, "nodes", index, "peak_kw")
             context.report(where, f"{group.peak_kw:g} kW", f"at least idle_kw, which is {group.idle_kw:g} kW", needs=[where[:-1]])
+        check_sleep(context, group, (*place, "nodes", index), site)
     if site.bus is not None and context.document.network is None:
         context.report(
             (*place, "bus"), context.written((*place, "bus")), "a network in the document to have this bus", needs=[("network",)]

@@ -15,14 +15,27 @@ def check_terms(context: Context, job: JobPart, place: Place) -> None:
     _due(context, job, place)
     _pieces(context, job, place)
     _move(context, job, place)
-    if job.power_caps and "kind" in job.model_fields_set and job.kind is not JobKind.MALLEABLE:
-        expected = "malleable (or no kind at all) for a job with power_caps"
-        context.report((*place, "kind"), f"'{job.kind}'", expected, needs=[(*place, "power_caps")])
+    if job.capped and "kind" in job.model_fields_set and job.kind is not JobKind.MALLEABLE:
+        expected = f"malleable (or no kind at all) for a job with {'power_caps' if job.power_caps else 'a power_table'}"
+        context.report((*place, "kind"), f"'{job.kind}'", expected, needs=[(*place, "power_caps"), (*place, "power_table")])
+    if job.power_table is not None:
+        _table(context, job, place)
+
+
+def _table(context: Context, job: JobPart, place: Place) -> None:
+    """A table of GPU power limits is for a job with GPUs, and stands in place of caps."""
+    where = (*place, "power_table")
+    if job.power_caps:
+        context.report(where, "a table beside power_caps", "one of the two", needs=[(*place, "power_caps")])
+    if job.gpus == 0:
+        context.report(
+            where, "a table of GPU power limits for a job without GPUs", "gpus of at least 1", needs=[(*place, "gpus")]
+        )
 
 
 def _move(context: Context, job: JobPart, place: Place) -> None:
     """What runs in one piece is not moved while it runs."""
-    if job.move_eur is not None and job.kind is JobKind.RIGID and not job.power_caps:
+    if job.move_eur is not None and job.kind is JobKind.RIGID and not job.capped:
         expected = "kind: interruptible or malleable, for a rigid job runs in one piece at one site"
         context.report((*place, "move_eur"), f"{job.move_eur:g} EUR for a job of kind rigid", expected, needs=[(*place, "kind")])
 

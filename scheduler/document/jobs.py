@@ -24,7 +24,11 @@ def scenario_jobs(context: Context, sources: Sources, horizon: Horizon) -> tuple
     """
     from scheduler.traces import fit_to_horizon
 
-    jobs = [*listed_jobs(context, horizon), *trace_jobs(context, sources, horizon), *generated_jobs(context, sources, horizon)]
+    jobs = [
+        *listed_jobs(context, sources, horizon),
+        *trace_jobs(context, sources, horizon),
+        *generated_jobs(context, sources, horizon),
+    ]
     seen: set[str] = set()
     named = []
     for job in jobs:
@@ -47,7 +51,7 @@ def with_those_before(kept: tuple[Job, ...], beyond: tuple[str, ...]) -> tuple[t
     return kept, beyond
 
 
-def listed_jobs(context: Context, horizon: Horizon) -> list[Job]:
+def listed_jobs(context: Context, sources: Sources, horizon: Horizon) -> list[Job]:
     """Jobs that the document lists one by one."""
     jobs = []
     for index, part in enumerate(context.document.workload.jobs):
@@ -61,7 +65,7 @@ def listed_jobs(context: Context, horizon: Horizon) -> list[Job]:
         jobs.append(
             Job(
                 name=part.name,
-                kind=JobKind.MALLEABLE if part.power_caps else part.kind,
+                kind=JobKind.MALLEABLE if part.capped else part.kind,
                 release=release,
                 deadline=deadline,
                 duration=timedelta(minutes=part.duration_minutes),
@@ -78,7 +82,7 @@ def listed_jobs(context: Context, horizon: Horizon) -> list[Job]:
                 min_run=timedelta(minutes=part.min_run_minutes),
                 min_gap=timedelta(minutes=part.min_gap_minutes),
                 restart_eur=part.restart_eur,
-                power_caps=tuple(PowerCap(cap.speed, cap.power) for cap in part.power_caps),
+                power_caps=sources.power_caps.get(index) or tuple(PowerCap(cap.speed, cap.power) for cap in part.power_caps),
                 after=part.after,
                 tenant=part.tenant,
                 move_eur=part.move_eur,

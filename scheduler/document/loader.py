@@ -30,7 +30,9 @@ from scheduler.document.context import Context, open_context
 from scheduler.document.contracts import build_contracts
 from scheduler.document.cooling import build_cooling, outdoor_series
 from scheduler.document.jobs import scenario_jobs
+from scheduler.document.mains import build_mains_faults
 from scheduler.document.network import read_network
+from scheduler.document.nodes import build_sleep
 from scheduler.document.places import SitePart
 from scheduler.document.schema_check import check_schema
 from scheduler.document.settings import PlanningPart
@@ -191,6 +193,7 @@ def _build(context: Context, sources: Sources, horizon: Horizon, progress: Progr
             for part in document.feeders
         ),
         contracts=build_contracts(context, sources, horizon),
+        mains_faults=build_mains_faults(context),
     )
 
 
@@ -237,6 +240,7 @@ def _site(context: Context, sources: Sources, part: SitePart, index: int, horizo
                 idle_kw=group.idle_kw,
                 peak_kw=group.peak_kw,
                 failsafe_kw=group.idle_kw if group.failsafe_kw is None else group.failsafe_kw,
+                sleep=build_sleep(group.sleep),
             )
             for group in part.nodes
         ),

@@ -11,6 +11,7 @@ from pydantic import BeforeValidator, Field
 from scheduler.document.contracts import ContractPart
 from scheduler.document.feeds import FeedPart
 from scheduler.document.fields import Count, Name, Part, Text, about, custom
+from scheduler.document.mains import MainsFaultPart
 from scheduler.document.places import FeederPart, LinkPart, SitePart
 from scheduler.document.settings import (
     ErrorsPart,
@@ -66,5 +67,8 @@ class Document(Part):
     tenants: Annotated[tuple[TenantPart, ...], about("Tenants, each with the share of every site that its jobs may use.")] = ()
     workload: Annotated[WorkloadPart, about("Jobs.")] = WorkloadPart()
     events: Annotated[tuple[EventPart, ...], about("Demand-response events known from the start or received later.")] = ()
+    mains_faults: Annotated[
+        tuple[MainsFaultPart, ...], about("Outages and voltage dips at given times; no plan knows them before they happen.")
+    ] = ()
     business_case: Annotated[BusinessCase | None, about("Published business case that the report puts beside the run.")] = None
     provenance: Annotated[ProvenancePart, about("Which numbers are real, derived, assumed.")] = ProvenancePart()

@@ -15,6 +15,17 @@ from scheduler.document.site_assets import AssetPart
 MANY = 100_000
 
 
+class SleepPart(Part):
+    """How a node sleeps that runs nothing; the plan in force wakes it in time, what no plan foresaw waits for it."""
+
+    after_minutes: Annotated[float, about("Idle time after which it goes to sleep.", gt=0), Unit("min")]
+    power_kw: Annotated[float, about("IT power while asleep.", ge=0), Unit("kW")]
+    down_s: Annotated[float, about("Time that going to sleep takes; it cannot be broken off.", ge=0), Unit("s")]
+    down_kw: Annotated[float, about("IT power in that time.", ge=0), Unit("kW")]
+    up_s: Annotated[float, about("Time that waking up takes.", ge=0), Unit("s")]
+    up_kw: Annotated[float, about("IT power in that time.", ge=0), Unit("kW")]
+
+
 class NodesPart(Part):
     """A group of equal nodes."""
 
@@ -28,6 +39,7 @@ class NodesPart(Part):
     failsafe_kw: Annotated[
         float | None, about("Power cap of one node that lost its controller; idle_kw when left out.", ge=0), Unit("kW")
     ] = None
+    sleep: Annotated[SleepPart | None, about("How a node sleeps that runs nothing; it never does when left out.")] = None
 
 
 class SolarPart(Part):
@@ -93,6 +105,11 @@ class BatteryPart(Part):
         float, about("Price of wear per kWh through the terminal, half on charge, half on discharge.", ge=0), Unit("EUR/kWh")
     ] = 0.0
     wear: Annotated[WearPart | None, about("Wear by depth of cycles and by charge held, instead of wear_eur_per_kwh.")] = None
+    ups: Annotated[
+        bool,
+        about("Carries the load without a break when the mains fail; always so where it bridges emergency generators."),
+        Field(strict=True),
+    ] = False
 
 
 class WindowPart(Part):

@@ -12,6 +12,9 @@ from pydantic import Field
 from scheduler import scenario
 from scheduler.document.fields import Count, Part, Text, Unit, When, about
 
+MOST_FAULTS = 100_000
+"""Faults of the mains in a year beyond which a document is wrong."""
+
 _WEIGHTS = scenario.Weights()
 _PLANNING = scenario.PlanningSettings()
 _FUTURES = scenario.FutureSettings()
@@ -137,8 +140,30 @@ class ErrorsPart(Part):
         float, about("Longest true run time as a share of the one asked for.", gt=0, le=100), Unit("share")
     ] = _ERRORS.duration_high
     command_delay_s: Annotated[float, about("Mean delay of a command.", ge=0), Unit("s")] = _ERRORS.command_delay_s
+    command_loss: Annotated[
+        float, about("Probability that a command is lost on its way to a node.", ge=0, le=0.99), Unit("share")
+    ] = _ERRORS.command_loss
+    command_repeat_s: Annotated[float, about("Time after which a lost command is sent again.", gt=0), Unit("s")] = (
+        _ERRORS.command_repeat_s
+    )
+    link_rate_low: Annotated[
+        float,
+        about("Least share of a link's rate that other traffic leaves (uniform up to 1, drawn anew each hour).", gt=0, le=1),
+        Unit("share"),
+    ] = _ERRORS.link_rate_low
     node_failures: Annotated[Count, about("Nodes that fail in a stressed rehearsal.", ge=0, le=10_000)] = _ERRORS.node_failures
     repair_h: Annotated[float, about("Time until a failed node is back.", ge=0), Unit("h")] = _ERRORS.repair_h
+    outages_per_year: Annotated[
+        float, about("Outages of the mains of each site in a year of 8760 h, in every simulated world.", ge=0, le=MOST_FAULTS)
+    ] = _ERRORS.outages_per_year
+    outage_minutes: Annotated[float, about("Mean length of an outage (exponential).", gt=0), Unit("min")] = _ERRORS.outage_minutes
+    dips_per_year: Annotated[
+        float, about("Dips of the voltage of each site below 90 % in a year, in every simulated world.", ge=0, le=MOST_FAULTS)
+    ] = _ERRORS.dips_per_year
+    dip_s: Annotated[float, about("Mean length of a dip (exponential).", gt=0), Unit("s")] = _ERRORS.dip_s
+    restart_minutes: Annotated[
+        float, about("Time until nodes that lost their power are back once there is power again.", ge=0), Unit("min")
+    ] = _ERRORS.restart_minutes
 
 
 class RehearsalPart(Part):
@@ -147,11 +172,14 @@ class RehearsalPart(Part):
     stressed_runs: Annotated[Count, about("Rehearsals with errors, failures and delays.", ge=0, le=1000)] = (
         _REHEARSAL.stressed_runs
     )
+    mains_outages: Annotated[
+        Count, about("Outages of the mains in each stressed run, at sites and times where the plan works.", ge=0, le=1000)
+    ] = _REHEARSAL.mains_outages
     deadline_miss_tolerance: Annotated[
         float,
         about(
             "Largest share of jobs late in a stressed run (none may be late in the nominal run); jobs that an injected failure"
-            " of a node hit do not count.",
+            " of a node or of the mains hit do not count.",
             ge=0,
             le=1,
         ),

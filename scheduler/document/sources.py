@@ -24,6 +24,7 @@ from scheduler.document.context import Context
 from scheduler.document.contracts_imbalance import ImbalancePart
 from scheduler.document.hourly import by_local_hour
 from scheduler.document.places import SitePart
+from scheduler.document.power_table import read_power_tables
 from scheduler.document.signals import (
     CarbonPart,
     HeatDemandPart,
@@ -36,6 +37,7 @@ from scheduler.document.signals import (
 from scheduler.document.site_assets import asset_series
 from scheduler.document.tree import Place, shown
 from scheduler.document.units import UnitError, convert, nearest, units_like
+from scheduler.workload import PowerCap
 
 if TYPE_CHECKING:
     from grid.feeds.open_meteo import Weather
@@ -57,12 +59,14 @@ class Sources:
         weather: the weather of each file that could be read.
         reported: environment variables that a finding has named already.
         network_json: the pandapower file of the network, once it was found and can be used.
+        power_caps: of each listed job (by position) that takes them from a table.
     """
 
     series: dict[SourcePart, Series] = field(default_factory=dict)
     weather: dict[WeatherPart, Weather] = field(default_factory=dict)
     reported: set[str] = field(default_factory=set)
     network_json: Path | None = None
+    power_caps: dict[int, tuple[PowerCap, ...]] = field(default_factory=dict)
 
 
 def read_sources(context: Context) -> Sources:
@@ -79,6 +83,7 @@ def read_sources(context: Context) -> Sources:
         part = getattr(document.workload, name)
         if part is not None:
             find_file(context, sources, getattr(part, kind), ("workload", name, kind))
+    read_power_tables(context, sources)
     return sources
 
 

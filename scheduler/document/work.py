@@ -8,6 +8,7 @@ from pydantic import Field
 
 from scheduler.data import Tier
 from scheduler.document.fields import Count, Name, Part, Text, Unit, When, about
+from scheduler.document.power_table import PowerTablePart
 from scheduler.document.signals import PATH_WORDS
 from scheduler.workload import JobKind
 
@@ -61,7 +62,7 @@ class JobPart(Part):
     """One deferrable job."""
 
     name: Annotated[Name, about("Unique name.")]
-    kind: Annotated[JobKind, about(f"{KIND_WORDS} With power_caps a job is malleable.")] = JobKind.RIGID
+    kind: Annotated[JobKind, about(f"{KIND_WORDS} With power_caps or a power_table a job is malleable.")] = JobKind.RIGID
     release: Annotated[When | None, about("Earliest start; the horizon's start when left out.")] = None
     deadline: Annotated[When | None, about("Latest end; the horizon's end when left out.")] = None
     duration_minutes: Annotated[float, about("Run time asked for.", gt=0, le=5_256_000), Unit("min")]
@@ -87,6 +88,9 @@ class JobPart(Part):
         float, about("Price of each piece after the first (checkpoint and restart) of an interruptible job.", ge=0), Unit("EUR")
     ] = 0.0
     power_caps: Annotated[tuple[PowerCapPart, ...], about("Ways to run it below full power; make it malleable.")] = ()
+    power_table: Annotated[
+        PowerTablePart | None, about("Instead of power_caps: a measured table of GPU power limits; makes the job malleable.")
+    ] = None
     after: Annotated[tuple[Name, ...], about("Listed jobs that must have ended first; it is dropped when one of them is.")] = ()
     move_eur: Annotated[
         float | None,
@@ -97,6 +101,11 @@ class JobPart(Part):
     command: Annotated[
         tuple[Text, ...], about("Command and arguments for a node; {seconds} becomes the scaled run time.", min_length=1)
     ] = ("sleep", "{seconds}")
+
+    @property
+    def capped(self) -> bool:
+        """It may run below full power."""
+        return bool(self.power_caps) or self.power_table is not None
 
 
 class TracePart(Part):

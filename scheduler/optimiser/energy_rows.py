@@ -12,6 +12,7 @@ from typing import Any
 
 from scheduler.optimiser.asset_rows.forms import AssetRows, row_of
 from scheduler.optimiser.model import ModelParts, Row, add_rows
+from scheduler.optimiser.sleep_rows import rest_terms
 
 CellRows = Iterator[tuple[tuple[int, int], Any]]
 
@@ -43,12 +44,14 @@ def it_power(parts: ModelParts) -> None:
 def balance(parts: ModelParts) -> None:
     """What comes in is what is used, at every site and slot.
 
-    ``import - export + renewable_used + discharge - charge + unserved = fixed + pue * it + net draw of assets``.
+    ``import - export + renewable_used + discharge - charge + unserved = fixed + pue * it + net draw of assets`` (less what
+    sleeping nodes save, ``sleep_rows.rest_terms``).
     """
     model, problem = parts.model, parts.problem
     drawn: dict[int, list[AssetRows]] = defaultdict(list)
     for rows_of_asset in parts.assets:
         drawn[rows_of_asset.site].append(rows_of_asset)
+    resting = rest_terms(parts)
 
     def rows() -> CellRows:
         for cell in model.it_kw:
@@ -65,6 +68,11 @@ def balance(parts: ModelParts) -> None:
                 coefs.extend(-coef for coef in terms)
                 variables.extend(of_asset)
                 fixed += draw.constant
+            if cell in resting:
+                (terms, nodes), spared = resting[cell]
+                coefs.extend(-coef for coef in terms)
+                variables.extend(nodes)
+                fixed += spared
             yield cell, parts.linear((coefs, variables)) == fixed
 
     add_rows(parts, "balance", rows())

@@ -30,6 +30,7 @@ Variables (all not negative but ``flow_kw`` and ``drop_pu``):
 ``soc_missing_kwh[s]``    energy missing in the battery at the end
 ``layer_kwh[s, j, t]``    energy in a layer of the cells, and what is taken out of it (``layer_out_kwh``): only where depth wears
 ``importing[s, t]``       1 import, 0 export: only where exporting could earn more than importing costs (binary)
+``awake, woken, slept``    [i, t] nodes of the sleepers ``i`` that are awake in the slot, that wake up and fall asleep before it
 ``asset<number>_...``     of each asset, see the room ``asset_rows``
 ``charging[s, t]``        1 charge, 0 discharge: only where burning energy could pay (binary)
 ========================  ====================================================================================
@@ -101,6 +102,7 @@ def build_model(problem: Problem) -> ModelParts:
         kind_rows,
         network_rows,
         objective_rows,
+        sleep_rows,
         wear_rows,
     )
 
@@ -113,6 +115,7 @@ def build_model(problem: Problem) -> ModelParts:
     _data_variables(parts, pyo)
     _energy_variables(parts, pyo)
     wear_rows.add_variables(parts)
+    sleep_rows.add_variables(parts)
     parts.assets = asset_rows.add_assets(parts)
     for family in (
         *job_rows.FAMILIES,
@@ -123,6 +126,7 @@ def build_model(problem: Problem) -> ModelParts:
         *common_rows.FAMILIES,
         *network_rows.FAMILIES,
         *contract_rows.FAMILIES,
+        *sleep_rows.FAMILIES,
     ):
         family(parts)
     objective_rows.add_objective(parts)

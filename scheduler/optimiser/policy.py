@@ -23,6 +23,7 @@ from scheduler.policies.fifo import fifo_schedule
 from scheduler.policies.schedule import Schedule, it_power_kw, task_eur
 from scheduler.policies.wait_for_sun import wait_for_sun_schedule
 from scheduler.problem import Problem
+from scheduler.resting import with_rest
 
 KINDS = {"fifo": ReasonKind.RUN_AT_ONCE, "wait_for_sun": ReasonKind.WAIT_FOR_SUN}
 """Reason of everything in a plan of these baselines."""
@@ -127,7 +128,7 @@ def _not_dearer(problem: Problem, plan: Plan, baselines: dict[str, Schedule]) ->
     for name, schedule in baselines.items():
         power = it_power_kw(problem, schedule)
         runs = rule_runs(problem, power)
-        energy = dispatch(with_draw(problem, runs), power)
+        energy = dispatch(with_draw(with_rest(problem, schedule), runs), power)
         if overload_kw(problem, energy) > DUST_KW or (energy.export_kw > problem.export_limit_kw + DUST_KW).any():
             continue  # the rule knows no feeder and no export limit of assets: what breaks one is no plan
         priced = breakdown_eur(problem, energy, assets=bill_of(runs), **task_eur(problem, schedule))

@@ -33,10 +33,12 @@ from scheduler.optimiser.improve import place_rest, reinsert
 from scheduler.optimiser.model import ModelParts
 from scheduler.optimiser.neighbourhoods import WHOLE, Neighbourhoods
 from scheduler.optimiser.restrict import BoolArray, hold, restrict, rows_of, without_columns
-from scheduler.optimiser.settle import settle
+from scheduler.optimiser.settle import settle, settle_with_room
 from scheduler.plan import EnergySchedule
 from scheduler.policies import Progress
 from scheduler.policies.schedule import Schedule, it_power_kw
+from scheduler.problem import Problem
+from scheduler.resting import with_rest
 from scheduler.scenario import PlanningSettings
 
 RELAXATION_SHARE = 0.8
@@ -162,7 +164,7 @@ class Search:
         """Energy of ``values`` (the incumbent when None) with the IT power of ``schedule``."""
         values = self._values() if values is None else values
         power = it_power_kw(self.parts.problem, schedule)
-        return self._settled(power, values)
+        return self._settled(power, values, with_rest(self.parts.problem, schedule))
 
     def asset_runs(self, schedule: Schedule, values: FloatArray | None = None) -> tuple[AssetRun, ...]:
         """What ``values`` (the incumbent when None) want of the assets, with the IT power of ``schedule``."""
@@ -229,17 +231,19 @@ class Search:
         self.progress(f"relaxation: bound {self.bound:.4f} EUR")
         return answer
 
-    def _settled(self, it_kw: FloatArray, values: FloatArray) -> EnergySchedule:
-        """Energy of ``values``; what ``it_kw`` takes less than they had (free work that earned nothing) is curtailed."""
-        problem = (
-            with_draw(self.parts.problem, solved_runs(self.parts, self.model, values, it_kw))
-            if self.parts.assets
-            else self.parts.problem
-        )
+    def _settled(self, it_kw: FloatArray, values: FloatArray, problem: Problem | None = None) -> EnergySchedule:
+        """Energy of ``values``; what ``it_kw`` takes less than they had (free work that earned nothing) is curtailed.
+
+        ``problem`` is the model's own, or that with the fixed load that sleeping nodes leave.
+        """
+        problem = problem or self.parts.problem
+        if self.parts.assets:
+            problem = with_draw(problem, solved_runs(self.parts, self.model, values, it_kw))
         names = ("charge_kw", "discharge_kw", "renewable_used_kw", "unserved_kw", "it_kw")
         charge, discharge, used, unserved, had = (cells(self.model, name, values, it_kw.shape) for name in names)
         less = np.maximum(0.0, problem.pue * (had - it_kw))
-        return settle(problem, it_kw, charge, discharge, np.maximum(0.0, used - less), unserved)
+        powers = (charge, discharge, np.maximum(0.0, used - less), unserved)
+        return settle_with_room(problem, it_kw, powers) if problem.sleepers else settle(problem, it_kw, *powers)
 
     def _from_relaxation(self, relaxed: Answer) -> None:
         """Place what the relaxation decided whole, then the rest, then improve job by job."""

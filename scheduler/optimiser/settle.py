@@ -17,6 +17,28 @@ DUST_KW = 1e-7
 """Powers below this are solver tolerance, not decisions."""
 
 
+BATTERY_ROUNDS = 4
+"""Times that batteries make room for a load that is more than the solver's; each may empty one in a later slot."""
+
+
+Powers = tuple[FloatArray, FloatArray, FloatArray, FloatArray]
+"""Charge, discharge, sun and wind used, unserved load: the solver's powers, ``[S, T]`` kW each."""
+
+
+def settle_with_room(problem: Problem, it_kw: FloatArray, powers: Powers) -> EnergySchedule:
+    """As ``settle``; where the load is more than the limit leaves, batteries charge less or give more before load is unserved."""
+    charge_kw, discharge_kw, used_kw, unserved_kw = powers
+    energy = settle(problem, it_kw, charge_kw, discharge_kw, used_kw, unserved_kw)
+    for _ in range(BATTERY_ROUNDS):
+        short = np.maximum(0.0, energy.unserved_kw - unserved_kw)
+        if not (short > DUST_KW).any():
+            break
+        less = np.minimum(energy.charge_kw, short)
+        charge_kw, discharge_kw = energy.charge_kw - less, energy.discharge_kw + (short - less)
+        energy = settle(problem, it_kw, charge_kw, discharge_kw, used_kw, unserved_kw)
+    return energy
+
+
 def settle(
     problem: Problem,
     it_kw: FloatArray,

@@ -34,7 +34,7 @@ FIRST_SHARE = 0.4
 
 @dataclass(frozen=True, slots=True)
 class TwoStagePolicy:
-    """The policy ``milp-two-stage``; of a problem without futures, or with assets, it makes the plan of ``milp``.
+    """The policy ``milp-two-stage``; of a problem without futures, with assets, or with nodes that sleep, it makes ``milp``'s.
 
     Attributes:
         stop: asked again and again; True returns the incumbent. None: Ctrl-C asks.
@@ -53,8 +53,8 @@ class TwoStagePolicy:
         Raises:
             SolverError: the solver failed in a way that leaves no plan at all.
         """
-        if problem.assets:
-            progress("several futures are not planned for sites with assets: the plan is that of milp")
+        if problem.assets or problem.sleepers:
+            progress("several futures are not planned for sites with assets or nodes that sleep: the plan is that of milp")
             return replace(MilpPolicy(self.stop).plan(problem, progress), policy=self.name)
         if at_scale(problem, progress):
             from scheduler.optimiser.large.two_stage import LargeTwoStagePolicy

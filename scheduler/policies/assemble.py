@@ -13,6 +13,7 @@ from scheduler.policies.dispatch import dispatch
 from scheduler.policies.schedule import Schedule, it_power_kw, runs_of, task_eur, transfers_of
 from scheduler.problem import Problem
 from scheduler.reasons import explain, is_impossible
+from scheduler.resting import with_rest
 
 
 def new_plan_id() -> str:
@@ -27,7 +28,7 @@ def rule_plan(problem: Problem, schedule: Schedule, policy: str, kind: ReasonKin
     """Plan of a rule: self-consumption dispatch, no bound, status ``HEURISTIC``."""
     power = it_power_kw(problem, schedule)
     runs = rule_runs(problem, power)
-    energy = dispatch(with_draw(problem, runs), power)
+    energy = dispatch(with_draw(with_rest(problem, schedule), runs), power)
     return make_plan(
         problem,
         schedule,

@@ -6,8 +6,7 @@ to the metered energy, because the load of every site is known before it is mete
 that ``grid.contracts.book.ContractBook.connection`` has made.
 
 ``layout`` turns sites into arrays, ``kernel`` meters them, ``meter`` is the way in. ``fifo`` runs a trace first come, first
-served (``fifo_kernel``), and ``shares`` gives every job its part of the energy; ``nodes`` says what a node draws, ``gpu_limits``
-what a power limit does to a GPU.
+served (``fifo_kernel``), and ``shares`` gives every job its part of the energy; ``nodes`` says what a node draws.
 
 A kernel here calls nothing outside its own file, which numba watches. The import below names the folder of compiled code before
 numba is imported.

@@ -16,7 +16,7 @@ import numpy.typing as npt
 from grid.horizon import FloatArray, Horizon
 from sim.energy_core import kernel
 from sim.energy_core.layout import MeteredSite, lay_out
-from sim.world.meter import FLOWS
+from sim.world.flows import FLOWS
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -13,6 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from grid.horizon import FloatArray
+from scheduler.sleep import Sleep
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,46 +57,6 @@ class PowerCurve:
             raise ValueError("utilisation lies between 0 and 1")
         found: FloatArray = np.interp(use, self.utilisation, self.power_kw)
         return found
-
-
-@dataclass(frozen=True, slots=True)
-class Sleep:
-    """How a node sleeps when it has nothing to do.
-
-    Attributes:
-        after_s: idle time after which it goes to sleep.
-        power_kw: while asleep.
-        down_s, down_kw: going to sleep, which cannot be broken off: how long, and power in that time.
-        up_s, up_kw: waking up, the same; a job waits for it.
-
-    Raises:
-        ValueError: a negative value, or one that is no number.
-    """
-
-    after_s: float
-    power_kw: float
-    down_s: float
-    down_kw: float
-    up_s: float
-    up_kw: float
-
-    def __post_init__(self) -> None:
-        values = {name: getattr(self, name) for name in self.__slots__}
-        wrong = [f"{name} = {value}" for name, value in values.items() if not (math.isfinite(value) and value >= 0)]
-        if wrong:
-            raise ValueError(f"sleep: {', '.join(wrong)}; all of it is finite and not negative")
-
-    @property
-    def transition_kwh(self) -> float:
-        """Energy of going to sleep and waking up once."""
-        return (self.down_s * self.down_kw + self.up_s * self.up_kw) / 3600.0
-
-    def worth_s(self, idle_kw: float) -> float:
-        """Length of a pause from which sleeping all of it takes less energy than idling; infinite when sleep saves nothing."""
-        if idle_kw <= self.power_kw:
-            return math.inf
-        both_s = self.down_s + self.up_s
-        return max(both_s, (self.transition_kwh * 3600.0 - self.power_kw * both_s) / (idle_kw - self.power_kw))
 
 
 @dataclass(frozen=True, slots=True)

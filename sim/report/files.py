@@ -9,6 +9,7 @@ file                        holds
 ``timeseries.parquet``      one row a policy, site and slot: planned and realised flows, limits, prices, carbon, voltage
 ``jobs.parquet``            one row a policy and job: where and when, as planned and as realised, and why
 ``departures.parquet``      one row a policy and car at a charging point: when, and its battery at departure, planned and realised
+``energy_shares.parquet``   one row a policy, site and job or migration: its part of the site's load; and nobody's and assets'
 ``network.parquet``         one row a policy and power flow: lowest and highest voltage, highest loadings, element names
 ``report.html``             the page
 ==========================  ==========================================================================================
@@ -27,6 +28,7 @@ from sim.record import RunRecord
 from sim.report.charging import departure_rows
 from sim.report.page import report_html
 from sim.report.rows import job_rows, network_rows, timeseries_columns
+from sim.report.shares import share_rows
 from sim.report.summary import iso, summary, violation_entry
 
 
@@ -111,7 +113,12 @@ def write_run(record: RunRecord, folder: Path) -> tuple[Path, ...]:
     if record.plans:
         written.append(_write_json(folder / "verdict.json", verdict_to_dict(record)))
     written.append(_write_parquet(folder / "timeseries.parquet", timeseries_columns(record)))
-    tables = {"jobs": job_rows(record), "network": network_rows(record), "departures": departure_rows(record)}
+    tables = {
+        "jobs": job_rows(record),
+        "network": network_rows(record),
+        "departures": departure_rows(record),
+        "energy_shares": share_rows(record),
+    }
     for name, rows in tables.items():
         if rows:
             written.append(_write_parquet(folder / f"{name}.parquet", _columns(rows)))

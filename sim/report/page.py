@@ -29,6 +29,7 @@ from sim.report.sections_charging import charging_section
 from sim.report.sections_contracts import contracts_section
 from sim.report.sections_grid import grid_section
 from sim.report.sections_kpis import kpi_section
+from sim.report.sections_shares import mains_section, shares_section
 from sim.report.sections_why import (
     commanding_section,
     dropped_section,
@@ -50,8 +51,10 @@ SECTIONS = (
     assets_section,
     charging_section,
     contracts_section,
+    shares_section,
     jobs_section,
     events_section,
+    mains_section,
     network_section,
     grid_section,
     placement_section,

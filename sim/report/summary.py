@@ -21,6 +21,7 @@ from sim.report.contract_figures import contract_figures
 from sim.report.extremes import extremes
 from sim.report.grid_capacity import grid_capacity
 from sim.report.kpis import kpis
+from sim.report.shares import ATTRIBUTION_MEANING, MAINS_MEANING, attribution_entry, mains_entries
 
 TOTAL_KEYS: dict[str, str] = {
     "cost_eur": "EUR; energy cost: import minus export revenue, plus peak charge, battery wear, penalties of events "
@@ -50,6 +51,8 @@ POLICY_KEYS: dict[str, str] = {
     "transformer_loading_pct; null without a power flow",
     "heat": "heat reused: delivered_mwh, gas_avoided_m3 and co2_avoided_kg (what gas boilers would have burnt and emitted for "
     "it; never taken off carbon_kg), electricity_kwh (heat pumps), cooling_saved_kwh (chillers); null when no site reuses heat",
+    "mains": MAINS_MEANING,
+    "attribution": ATTRIBUTION_MEANING,
     "solve_s": "s; wall time of building and solving, all plans of that policy together",
     "kpis": "key figures, as below; null without an execution",
 }
@@ -166,6 +169,8 @@ def _policy(record: RunRecord, plans: list[Plan], outcome: Outcome | None) -> di
         "events": [_delivery(delivery) for delivery in outcome.deliveries] if outcome else [],
         "network": _network(outcome),
         "heat": _heat(outcome),
+        "mains": mains_entries(outcome),
+        "attribution": attribution_entry(outcome),
         "solve_s": sum(plan.build_s + plan.solve_s for plan in plans) if plans else None,
         "kpis": kpis(record, outcome),
     }

@@ -20,6 +20,8 @@ Signs: battery power is charge - discharge at the terminal (charging positive); 
 Both obey a floor: no discharge below the state of charge from which the plan's later charging still restores what the plan
 leaves at the end, so that a battery that fell behind its plan does not end empty (without a plan: the reserve).
 
+7. *After an outage*: a battery that was drawn below its reserve charges up to it first, from surplus and from the grid.
+
 Both keep the state of charge within [reserve, capacity] and the terminal's limits, do not discharge into an export that is
 refused (limit, or negative price), and charge less or discharge more while net import would exceed the limit in force
 (connection or demand-response event; for that the floor does not hold, the reserve does).
@@ -110,6 +112,7 @@ class Setting:
     Attributes:
         power_kw: charging positive.
         lowest_kwh: state of charge down to which it holds.
+        highest_kwh: state of charge up to which it holds, or None for the capacity.
         until_ahead_kwh: energy ahead of the plan to which it holds (from above or below), or None.
         unused_kw: available sun and wind that the site leaves unused on purpose.
     """
@@ -118,6 +121,7 @@ class Setting:
     lowest_kwh: float
     until_ahead_kwh: float | None = None
     unused_kw: float = 0.0
+    highest_kwh: float | None = None
 
 
 def intents(site: Site, plan: Plan, origin_s: float) -> tuple[Intent, ...]:
@@ -186,6 +190,9 @@ def battery_power(
     battery: Battery, control: BatteryControl, soc_kwh: float, now: Instant, intent: Intent | None, moment_s: float
 ) -> Setting:
     """What the battery does now (see the module's rules); holds until something measured changes."""
+    if soc_kwh < battery.reserve_soc_kwh - BEHIND_KWH:
+        room_kw = max(0.0, now.net_limit_kw - (now.load_kw - now.available_kw))
+        return Setting(min(battery.charge_kw, room_kw), soc_kwh, highest_kwh=battery.reserve_soc_kwh)
     until: float | None = None
     unused = 0.0
     if control is BatteryControl.FOLLOW_PLAN and intent is not None:

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from grid.mains import MainsFault
 from scheduler.plan import Plan
 from sim.world.work import LEAST_SPEED
 
@@ -66,6 +67,32 @@ def draw_failures(
         failed.add(node)
         found.append(Failure(node, start_s, start_s + repair_s))
     return tuple(sorted(found, key=lambda failure: (failure.start_s, failure.node)))
+
+
+def draw_outages(
+    rng: np.random.Generator, plan: Plan, true_s: Mapping[str, float], site_of: Mapping[str, str], count: int, mean_s: float
+) -> tuple[MainsFault, ...]:
+    """``count`` outages of the mains while the plan works at their sites, in order of time (seconds after the plan's start).
+
+    Args:
+        rng: the stream ``outages`` of the seed.
+        plan: what is carried out.
+        true_s: true run time by job; jobs that are done are missing.
+        site_of: site of each node whose mains may fail.
+        count: how many; none where nobody works.
+        mean_s: mean length.
+    """
+    work = [item for item in work_of(plan, true_s) if item.node in site_of]
+    if not work:
+        return ()
+    share = np.array([item.length_s for item in work])
+    found = []
+    for number in range(count):
+        item = work[int(rng.choice(len(work), p=share / share.sum()))]
+        start_s = item.start_s + float(rng.uniform(*MIDDLE)) * item.length_s
+        length_s = max(1.0, float(rng.exponential(mean_s)))
+        found.append(MainsFault(f"outage-in-work-{number + 1}", site_of[item.node], start_s, length_s))
+    return tuple(sorted(found, key=lambda fault: (fault.start_s, fault.site)))
 
 
 def work_of(plan: Plan, true_s: Mapping[str, float]) -> list[Work]:

@@ -63,12 +63,23 @@ def foresee(world: SimulatedWorld, slot: int) -> Observation:
         moved_tb=moved_tb,
         moved_to=moved_to,
         failed_nodes=failed,
+        asleep=_asleep(world, then_s),
         assets={
             f"{name}/{asset.name}": asset.foreseen(world.env.now, then_s)
             for name, meter in world.meters.items()
             for asset in meter.assets
         },
         peaks=window_peaks_kw(world, then_s),
+    )
+
+
+def _asleep(world: SimulatedWorld, then_s: float) -> frozenset[str]:
+    """Nodes that sleep now and that the plan in force leaves asleep until then; which more will sleep then is not foreseen."""
+    return frozenset(
+        name
+        for pool in world.pools.values()
+        for name in pool.resting_nodes()
+        if pool.nodes[name].rest.needed_by_s(world.env.now) > then_s
     )
 
 

@@ -10,13 +10,15 @@ Inside, time is seconds after the horizon's start: Unix seconds as real numbers 
 
 The load of a site with assets is what they leave: plus what they draw, less what they give.
 
+While the mains are gone (``lose_mains``) the site is an island (``sim.world.island``): assets stand still, but for emergency
+generators.
+
 Balance: import + used + discharge + unserved = load + charge + export, in every piece.
 """
 
 from __future__ import annotations
 
-from bisect import bisect_right
-from dataclasses import dataclass
+from collections.abc import Mapping
 from functools import reduce
 
 import numpy as np
@@ -29,36 +31,12 @@ from grid.series import Series
 from scheduler.facility import Site
 from scheduler.plan import BatteryControl, Plan
 from sim.world.assets.follower import AssetWorld
+from sim.world.assets.generator import GeneratorWorld
 from sim.world.battery_control import NO_BATTERY, Instant, Intent, Setting, battery_power, intents
-
-TINY_S = 1e-7
-"""Pieces shorter than this are not made."""
-
-FLOWS: tuple[str, ...] = (
-    "it_kwh",
-    "load_kwh",
-    "import_kwh",
-    "export_kwh",
-    "renewable_kwh",
-    "renewable_used_kwh",
-    "curtailed_kwh",
-    "charge_kwh",
-    "discharge_kwh",
-    "unserved_kwh",
-)
-"""Energies that are accumulated, in this order."""
-
-
-@dataclass(frozen=True, slots=True)
-class _Piece:
-    """Constant powers of a site (kW) that do not depend on its battery."""
-
-    it_kw: float
-    load_kw: float
-    available_kw: float
-    net_limit_kw: float
-    export_room_kw: float
-    made_kw: float
+from sim.world.flows import FLOWS, FlowLog, Piece
+from sim.world.given import TINY_S, Given
+from sim.world.island import Island, IslandFlow, holds_for_s
+from sim.world.shares import Owner, Part, SiteShares
 
 
 class SiteMeter:
@@ -74,6 +52,8 @@ class SiteMeter:
     Attributes:
         site: the site; assets: its assets in the world; soc_kwh: state of charge now (0 without a battery).
         now_s: instant up to which everything is metered (seconds after the horizon's start).
+        island: what carries the site while its mains are gone, or None.
+        bridged_kwh, backup_kwh, lost_kwh: without mains so far: out of the battery, out of generators, unserved.
     """
 
     def __init__(
@@ -91,39 +71,27 @@ class SiteMeter:
         connection: Connection | None = None,
     ) -> None:
         self.site = site
-        self._connection = connection or site.connection
         self._on_feeder = on_feeder
         self.now_s = 0.0
         self._origin_s = horizon.start_s
         self.soc_kwh = soc_kwh if site.battery else 0.0
         self._end_s = horizon.end_s - horizon.start_s
-        self._sources = sources
-        self._load_factor = load_factor or Series.constant(1.0, horizon, "1", "fixed load as forecast")
-        self._pue = pue or site.pue_series() or Series.constant(site.pue, horizon, "1", "PUE of the document")
+        factor = load_factor or Series.constant(1.0, horizon, "1", "fixed load as forecast")
+        pue = pue or site.pue_series() or Series.constant(site.pue, horizon, "1", "PUE of the document")
+        limits = connection or site.connection
+        series = (limits.import_limit_kw, limits.export_limit_kw, site.tariff.export_eur_per_mwh, factor, pue)
+        self._given = Given(horizon, series, sources)
         self.assets = assets
         self._it_kw = 0.0
         self._idle_kw = idle_it_kw
         self._islanded = bool((site.connection.import_limit_kw.mean(horizon) <= 0).all())
-        self._edges_s: list[float] = [0.0]
-        self._totals: list[tuple[float, ...]] = [tuple(0.0 for _ in FLOWS)]
-        self._socs: list[float] = [self.soc_kwh]
-        self._made_kwh: list[float] = [0.0]
         self._highest = (0, 0.0)
+        self._log = FlowLog(self.soc_kwh)
+        self.shares = SiteShares()
         self._events: tuple[CapacityEvent, ...] = ()
+        self.island: Island | None = None
+        self.bridged_kwh = self.backup_kwh = self.lost_kwh = 0.0
         self._plans: list[tuple[float, BatteryControl, tuple[Intent, ...], float]] = []
-        self._lookups = [
-            ((series.edges_s - self._origin_s).tolist(), series.values.tolist())
-            for series in (
-                self._connection.import_limit_kw,
-                self._connection.export_limit_kw,
-                site.tariff.export_eur_per_mwh,
-                self._load_factor,
-                self._pue,
-                *sources,
-            )
-        ]
-        self._breaks: list[float] = []
-        self._find_breaks()
 
     def follow_from(self, moment_s: float, plan: Plan, *, ruled: bool = False) -> None:
         """Meter up to ``moment_s``, then ``follow`` the plan."""
@@ -138,25 +106,66 @@ class SiteMeter:
             asset.follow(next((run for run in plan.assets if (run.site, run.asset) == (self.site.name, asset.name)), None), edges)
         control = BatteryControl.SELF_CONSUMPTION if ruled else plan.battery_control
         self._plans.append((start_s, control, intents(self.site, plan, self._origin_s), plan.horizon.step_s))
-        self._find_breaks(plan.horizon)
+        self._given.break_at_slots(plan.horizon)
 
     def know(self, events: tuple[CapacityEvent, ...]) -> None:
         """Demand-response events at this site; each binds from its start, but not before it was received."""
         self._events = tuple(event for event in events if event.site == self.site.name)
-        self._find_breaks()
+        self._given.break_at_events(self._events)
 
-    def set_it_kw(self, moment_s: float, it_kw: float, idle_kw: float) -> None:
-        """From ``moment_s`` on, jobs and transfers draw ``it_kw`` and the working nodes idle at ``idle_kw``."""
+    def set_it_kw(self, moment_s: float, it_kw: float, idle_kw: float, parts: Mapping[Owner, Part] | None = None) -> None:
+        """From ``moment_s`` on, jobs and transfers draw ``it_kw`` (in ``parts``) and the working nodes idle at ``idle_kw``."""
         self.meter_to(moment_s)
         self._it_kw, self._idle_kw = it_kw, idle_kw
+        self.shares.set(parts or {})
+
+    def lose_mains(self, moment_s: float, island: Island) -> None:
+        """From ``moment_s`` on there is no grid."""
+        self.meter_to(moment_s)
+        self.island = island
+        for asset in self.assets:
+            asset.mains = False
+        if island.generator_s < self._end_s:
+            self._given.break_at([island.generator_s])
+
+    def regain_mains(self, moment_s: float) -> None:
+        """From ``moment_s`` on the grid is back."""
+        self.meter_to(moment_s)
+        self.island = None
+        for asset in self.assets:
+            asset.mains = True
+
+    def lasts_until_s(self, limit_s: float, *, jobs: bool) -> float:
+        """Instant up to which the island carries what it carries now, at most ``limit_s``, if jobs go on as they do.
+
+        With ``jobs`` the state of charge must also stay above what the fixed load will need; without, jobs draw nothing.
+        """
+        island = self.island
+        if island is None:
+            return limit_s
+        now_s, soc, limit = self.now_s, self.soc_kwh, min(limit_s, self._end_s)
+        it_kw, self._it_kw = self._it_kw, self._it_kw if jobs else 0.0
+        try:
+            while now_s < limit - TINY_S:
+                until = self._given.next_s(now_s, limit)
+                piece = self._piece((now_s + until) / 2, None, 0.0)
+                must_kw = piece.load_kw - piece.pue * piece.it_kw
+                while now_s < until - TINY_S:
+                    flow = island.flow(piece.load_kw, piece.available_kw, soc, now_s)
+                    floor = island.floor_kwh(must_kw, now_s) if jobs else (0.0, 0.0)
+                    held_s = holds_for_s(flow, island, soc, floor, until - now_s)
+                    if held_s < until - now_s:
+                        return now_s + held_s
+                    now_s, soc = self._reach(Setting(flow.battery_kw, 0.0), self._rate_kw(flow), None, until, now_s, soc)
+        finally:
+            self._it_kw = it_kw
+        return limit_s
 
     def meter_to(self, moment_s: float) -> None:
         """Meter up to ``moment_s`` (at most the end of the horizon)."""
         target = min(moment_s, self._end_s)
         while self.now_s < target:
-            index = bisect_right(self._breaks, self.now_s + TINY_S)
-            until = min(target, self._breaks[index]) if index < len(self._breaks) else target
-            self._constant(until)
+            self._constant(self._given.next_s(self.now_s, target))
 
     def energies(self, edges_s: FloatArray) -> tuple[FloatArray, FloatArray]:
         """Energies between instants (Unix seconds), and the state of charge at each instant but the first.
@@ -164,16 +173,11 @@ class SiteMeter:
         Returns:
             ``[len(FLOWS), n - 1]`` kWh and ``[n - 1]`` kWh for ``n`` instants.
         """
-        edges = edges_s - self._origin_s
-        asked = slice(max(0, bisect_right(self._edges_s, edges[0]) - 1), bisect_right(self._edges_s, edges[-1]) + 1)
-        known, totals = np.array(self._edges_s[asked]), np.array(self._totals[asked])
-        flows = np.stack([np.diff(np.interp(edges, known, totals[:, i])) for i in range(len(FLOWS))])
-        return flows, np.interp(edges[1:], known, np.array(self._socs[asked]))
+        return self._log.energies(edges_s - self._origin_s)
 
     def made_kwh(self, edges_s: FloatArray) -> FloatArray:
         """What biogas units and generators gave between instants (Unix seconds), ``[n - 1]`` kWh; the load lacks it."""
-        made: FloatArray = np.diff(np.interp(edges_s - self._origin_s, np.array(self._edges_s), np.array(self._made_kwh)))
-        return made
+        return self._log.made_kwh(edges_s - self._origin_s)
 
     @property
     def bill(self) -> Bill:
@@ -197,29 +201,18 @@ class SiteMeter:
 
     def soc_bounds_kwh(self) -> tuple[float, float]:
         """Lowest and highest state of charge so far (pieces are linear, so it lies at a piece's end)."""
-        return min(self._socs), max(self._socs)
+        return self._log.soc_bounds_kwh()
 
-    def _find_breaks(self, *horizons: Horizon) -> None:
-        """Every instant at which something given changes."""
-        breaks = set(self._breaks)
-        for series in (
-            self._connection.import_limit_kw,
-            self._connection.export_limit_kw,
-            self.site.tariff.export_eur_per_mwh,
-            self._load_factor,
-            self._pue,
-            *self._sources,
-        ):
-            points = series.change_points_s(self._origin_s, self._origin_s + self._end_s)
-            breaks.update((points - self._origin_s).tolist())
-        for horizon in horizons:
-            breaks.update((horizon.edges_s - self._origin_s).tolist())
-        for event in self._events:
-            breaks.update(when.timestamp() - self._origin_s for when in (event.start, event.end, event.received))
-        self._breaks = sorted(breaks)
+    @property
+    def load_kwh(self) -> float:
+        """Load counted so far."""
+        return self._log.total("load_kwh")
 
     def _constant(self, until_s: float) -> None:
         """Meter ``[now_s, until_s)``, in which nothing given changes."""
+        if self.island is not None:
+            self._alone(self.island, until_s)
+            return
         for asset in self.assets:
             asset.it_kw = self._idle_kw + self._it_kw
             until_s = max(min(until_s, asset.hold_s(self.now_s, until_s)), self.now_s + TINY_S)
@@ -231,39 +224,65 @@ class SiteMeter:
         while self.now_s < until_s:
             setting = battery_power(battery or NO_BATTERY, control, self.soc_kwh, measured, intent, self.now_s)
             if battery is None:
-                self._record(piece, 0.0, setting.unused_kw, until_s)
+                self._record(piece, 0.0, setting.unused_kw, until_s, 0.0)
                 continue
             rate = battery.soc_rate_kw(setting.power_kw)
-            end_s, soc = self._reach(setting, rate, intent, until_s)
-            self._record(piece, setting.power_kw, setting.unused_kw, end_s)
-            self._socs[-1] = self.soc_kwh = soc
+            end_s, soc = self._reach(setting, rate, intent, until_s, self.now_s, self.soc_kwh)
+            self._record(piece, setting.power_kw, setting.unused_kw, end_s, soc)
         for asset in self.assets:
             asset.advance(begin_s, self.now_s)
 
-    def _reach(self, setting: Setting, rate_kw: float, intent: Intent | None, until_s: float) -> tuple[float, float]:
-        """Instant to which a setting holds, at most ``until_s``, and the state of charge there."""
+    def _alone(self, island: Island, until_s: float) -> None:
+        """Meter ``[now_s, until_s)`` without mains, in which nothing given changes."""
+        for asset in self.assets:
+            asset.it_kw = self._idle_kw + self._it_kw
+            until_s = max(min(until_s, asset.hold_s(self.now_s, until_s)), self.now_s + TINY_S)
+        begin_s = self.now_s
+        piece = self._piece((begin_s + until_s) / 2, None, 0.0)
+        while self.now_s < until_s:
+            flow = island.flow(piece.load_kw, piece.available_kw, self.soc_kwh, (self.now_s + until_s) / 2)
+            end_s, soc = self._reach(Setting(flow.battery_kw, 0.0), self._rate_kw(flow), None, until_s, self.now_s, self.soc_kwh)
+            self._share_backup(flow.generator_kw)
+            self._record_island(piece, flow, end_s, soc)
+        for asset in self.assets:
+            asset.advance(begin_s, self.now_s)
+
+    def _share_backup(self, power_kw: float) -> None:
+        """Tell each emergency generator its part of what they carry."""
+        for asset in self.assets:
+            if isinstance(asset, GeneratorWorld):
+                asset.backup_kw = min(power_kw, asset.unit.units * asset.unit.unit_kw)
+                power_kw -= asset.backup_kw
+
+    def _rate_kw(self, flow: IslandFlow) -> float:
+        """Rate at which the state of charge changes in an island."""
+        return self.site.battery.soc_rate_kw(flow.battery_kw) if self.site.battery is not None else 0.0
+
+    def _reach(
+        self, setting: Setting, rate_kw: float, intent: Intent | None, until_s: float, now_s: float, soc_kwh: float
+    ) -> tuple[float, float]:
+        """Instant to which a setting holds from ``now_s`` and ``soc_kwh`` on, at most ``until_s``, and the content then."""
         battery = self.site.battery
         if battery is None:
             return until_s, 0.0
-        left_h = (until_s - self.now_s) / 3600.0
-        hold_h, soc = left_h, self.soc_kwh + rate_kw * left_h
-        bound = battery.energy_kwh if rate_kw > 0 else setting.lowest_kwh
-        if rate_kw != 0 and (bound - self.soc_kwh) / rate_kw < hold_h:
-            hold_h, soc = (bound - self.soc_kwh) / rate_kw, bound
+        left_h = (until_s - now_s) / 3600.0
+        hold_h, soc = left_h, soc_kwh + rate_kw * left_h
+        top = battery.energy_kwh if setting.highest_kwh is None else setting.highest_kwh
+        bound = top if rate_kw > 0 else setting.lowest_kwh
+        if rate_kw != 0 and (bound - soc_kwh) / rate_kw < hold_h:
+            hold_h, soc = (bound - soc_kwh) / rate_kw, bound
         if setting.until_ahead_kwh is not None and intent is not None and rate_kw != intent.rate_kw:
-            ahead = self.soc_kwh - intent.planned_kwh(self.now_s) - setting.until_ahead_kwh
+            ahead = soc_kwh - intent.planned_kwh(now_s) - setting.until_ahead_kwh
             cross_h = ahead / (intent.rate_kw - rate_kw)
             if 0 <= cross_h < hold_h:
                 hold_h = cross_h
-                soc = intent.planned_kwh(self.now_s + hold_h * 3600.0) + setting.until_ahead_kwh
-        end_s = min(until_s, self.now_s + hold_h * 3600.0)
-        return (until_s, soc) if until_s - end_s < TINY_S else (max(end_s, self.now_s + TINY_S), soc)
+                soc = intent.planned_kwh(now_s + hold_h * 3600.0) + setting.until_ahead_kwh
+        end_s = min(until_s, now_s + hold_h * 3600.0)
+        return (until_s, soc) if until_s - end_s < TINY_S else (max(end_s, now_s + TINY_S), soc)
 
-    def _piece(self, moment_s: float, intent: Intent | None, planned_s: float) -> _Piece:
+    def _piece(self, moment_s: float, intent: Intent | None, planned_s: float) -> Piece:
         """Constant powers around ``moment_s``; ``intent`` is of a plan that knew what was received until ``planned_s``."""
-        net_limit, export_limit, export_price, factor, pue, *available = (
-            self._value(i, moment_s) for i in range(len(self._lookups))
-        )
+        net_limit, export_limit, export_price, factor, pue, available = self._given.at(moment_s)
         for event in self._events:
             begin = max(event.start, event.received).timestamp() - self._origin_s
             if begin <= moment_s < event.end.timestamp() - self._origin_s:
@@ -272,17 +291,14 @@ class SiteMeter:
                 net_limit = min(net_limit, wanted)
         load = self.site.overhead_kw + pue * (self._idle_kw + self._it_kw)
         load += (factor - 1.0) * (self.site.overhead_kw + pue * self._idle_kw)
+        facility = load
         draws = [asset.draw_kw(moment_s, self._idle_kw + self._it_kw) for asset in self.assets]
         load += sum(draws)
         made = sum(max(0.0, -draw) for asset, draw in zip(self.assets, draws, strict=True) if asset.makes_power)
         room = export_limit
         if export_price < 0 or (self._on_feeder and intent is not None):
             room = min(export_limit, intent.export_kw if intent is not None else 0.0)
-        return _Piece(self._it_kw, load, sum(available), net_limit, room, made)
-
-    def _value(self, lookup: int, moment_s: float) -> float:
-        edges, values = self._lookups[lookup]
-        return float(values[min(len(values) - 1, max(0, bisect_right(edges, moment_s) - 1))])
+        return Piece(self._it_kw, load, available, net_limit, room, made, pue, facility)
 
     def _intent(self, moment_s: float) -> tuple[BatteryControl, Intent | None, float]:
         """Control, planned slot and start of the plan in force at ``moment_s``; self-consumption while there is no plan."""
@@ -292,9 +308,8 @@ class SiteMeter:
                 return control, slots[slot] if slot < len(slots) else None, start_s
         return BatteryControl.SELF_CONSUMPTION, None, 0.0
 
-    def _record(self, piece: _Piece, battery_kw: float, unused_kw: float, end_s: float) -> None:
+    def _record(self, piece: Piece, battery_kw: float, unused_kw: float, end_s: float, soc_kwh: float) -> None:
         """Add a piece of constant powers from ``now_s`` to ``end_s``."""
-        hours = (end_s - self.now_s) / 3600.0
         net = piece.load_kw - (piece.available_kw - unused_kw) + battery_kw
         imported, spare = max(0.0, net), max(0.0, -net)
         exported = max(min(spare, piece.export_room_kw), spare - (piece.available_kw - unused_kw))  # assets are not curtailed
@@ -312,9 +327,30 @@ class SiteMeter:
             max(0.0, -battery_kw),
             unserved,
         )
-        last = self._totals[-1]
-        self._totals.append(tuple(total + power * hours for total, power in zip(last, powers, strict=True)))
-        self._edges_s.append(end_s)
-        self._socs.append(self.soc_kwh)
-        self._made_kwh.append(self._made_kwh[-1] + piece.made_kw * hours)
-        self.now_s = end_s
+        self._add(piece, powers, piece.made_kw, end_s, soc_kwh)
+
+    def _record_island(self, piece: Piece, flow: IslandFlow, end_s: float, soc_kwh: float) -> None:
+        """Add a piece without mains; the load of the balance is what generators leave of it."""
+        hours = (end_s - self.now_s) / 3600.0
+        self.bridged_kwh += max(0.0, -flow.battery_kw) * hours
+        self.backup_kwh += flow.generator_kw * hours
+        self.lost_kwh += flow.unserved_kw * hours
+        powers = (
+            piece.it_kw,
+            piece.load_kw - flow.generator_kw,
+            0.0,
+            0.0,
+            piece.available_kw,
+            flow.used_kw,
+            piece.available_kw - flow.used_kw,
+            max(0.0, flow.battery_kw),
+            max(0.0, -flow.battery_kw),
+            flow.unserved_kw,
+        )
+        self._add(piece, powers, flow.generator_kw, end_s, soc_kwh)
+
+    def _add(self, piece: Piece, powers: tuple[float, ...], made_kw: float, end_s: float, soc_kwh: float) -> None:
+        """Count constant powers (in the order of ``FLOWS``) up to ``end_s``, and whose they are."""
+        self.shares.add(piece.pue, piece.it_kw, piece.facility_kw, powers[1], (end_s - self.now_s) / 3600.0)
+        self._log.add(powers, made_kw, soc_kwh, end_s)
+        self.now_s, self.soc_kwh = end_s, soc_kwh

@@ -2,11 +2,13 @@
 
 A SimPy ``Resource`` counts one thing; a gang needs several named nodes at once and three things on each. ``NodePool``
 therefore keeps what is free on each node and grants a request by succeeding a SimPy event. The queue is first come, first
-served *on each node*: a request may overtake an earlier one only when the two share no node.
+served *on each node*: a request may overtake an earlier one only when the two share no node. Nodes that sleep (``resting``) are
+woken for a request, which keeps them until they are awake.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -14,6 +16,7 @@ import simpy
 
 from scheduler.facility import NodeGroup, Site
 from scheduler.workload import Job
+from sim.world.resting import NodeState, Rest
 
 SLACK = 1e-9
 """Rounding allowed when memory (a real number) is added up."""
@@ -43,11 +46,12 @@ class Node:
     cores: float
     gpus: float
     memory_gb: float
+    rest: Rest
     down: bool = False
     holders: set[str] = field(default_factory=set)
 
     def fits(self, job: Job) -> bool:
-        """True when the node works and has room for one member of the gang now."""
+        """True when the node works and has room for one member of the gang, also when it sleeps."""
         return not self.down and self.cores >= job.cores and self.gpus >= job.gpus and self.memory_gb + SLACK >= job.memory_gb
 
     def take(self, job: Job, sign: float) -> None:
@@ -62,18 +66,28 @@ class NodePool:
 
     Attributes:
         nodes: by name, in order.
-        busy: names of the jobs that hold nodes now.
+        busy: names of the jobs that hold nodes now, in the order in which they got them.
+        closed_by: why nothing is granted now (the mains have failed, nodes restart), or empty.
     """
 
-    def __init__(self, env: simpy.Environment, site: Site) -> None:
+    def __init__(
+        self,
+        env: simpy.Environment,
+        site: Site,
+        power_changed: Callable[[str], None] = lambda _site: None,
+        asleep: frozenset[str] = frozenset(),
+    ) -> None:
         self._env = env
         self._queue: list[Request] = []
-        self.busy: set[str] = set()
+        self.busy: dict[str, None] = {}
+        self.closed_by: list[str] = []
         self.nodes: dict[str, Node] = {}
         for group in site.nodes:
             for i in range(group.count):
                 name = f"{site.name}.{group.name}-{i}"
-                self.nodes[name] = Node(name, group, group.cores, group.gpus, group.memory_gb)
+                rest = Rest(env, group, asleep=name in asleep, changed=lambda: power_changed(site.name), ready=self._serve)
+                self.nodes[name] = Node(name, group, group.cores, group.gpus, group.memory_gb, rest)
+        self._sleeps = any(group.sleep is not None for group in site.nodes)
         self._down: frozenset[str] = frozenset()
         self._idle_kw = self._count_idle_kw()
 
@@ -91,8 +105,9 @@ class NodePool:
             for name in wish.held:
                 self.nodes[name].take(wish.job, -1.0)
                 self.nodes[name].holders.discard(wish.job.name)
+                self.nodes[name].rest.take(busy=bool(self.nodes[name].holders))
             wish.held = ()
-            self.busy.discard(wish.job.name)
+            self.busy.pop(wish.job.name, None)
         elif wish in self._queue:
             self._queue.remove(wish)
         self._serve()
@@ -107,11 +122,39 @@ class NodePool:
         self._set_down(node, down=False)
         self._serve()
 
+    def expect(self, needs_s: Mapping[str, list[float]]) -> None:
+        """Instants (ascending) at which the plan in force needs each node; the others it does not need."""
+        for name, node in self.nodes.items():
+            node.rest.expect(needs_s.get(name, []))
+
+    def resting_nodes(self) -> frozenset[str]:
+        """Names of the nodes that sleep, or are about to."""
+        return frozenset(name for name, node in self.nodes.items() if node.rest.state in (NodeState.ASLEEP, NodeState.GOING_DOWN))
+
+    def _set_down(self, node: str, *, down: bool) -> None:
+        self.nodes[node].down = self.nodes[node].rest.down = down
+        self._down = self._down | {node} if down else self._down - {node}
+        self._idle_kw = self._count_idle_kw()
+        self.nodes[node].rest.look()
+
+    def close(self, why: str) -> None:
+        """Grant nothing until every closing has been opened again."""
+        self.closed_by.append(why)
+
+    def open(self, why: str) -> None:
+        """Take one closing back."""
+        self.closed_by.remove(why)
+        self._serve()
+
+    def holders(self) -> frozenset[str]:
+        """Names of the jobs that hold nodes."""
+        return frozenset[str]().union(*(node.holders for node in self.nodes.values()))
+
     def free_nodes(self, job: Job, avoid: frozenset[str] = frozenset()) -> tuple[str, ...]:
         """Nodes of one group that can hold the whole gang now, outside ``avoid``; empty when there are not enough."""
         wanted = {name for wish in self._queue for name in wish.nodes}
         by_group: dict[str, list[str]] = {}
-        for node in self.nodes.values():
+        for node in sorted(self.nodes.values(), key=lambda node: not node.rest.awake):  # those that sleep last
             if node.fits(job) and node.name not in avoid and node.name not in wanted:
                 found = by_group.setdefault(node.group.name, [])
                 found.append(node.name)
@@ -128,35 +171,39 @@ class NodePool:
         return sum(job.cores * self.nodes[name].group.core_kw for name in held)
 
     def idle_kw(self) -> float:
-        """IT power (kW) of all working nodes when they run nothing; a node that is out of order draws nothing."""
-        return self._idle_kw
-
-    def _set_down(self, node: str, *, down: bool) -> None:
-        """Note that a node is out of order, or works again."""
-        self.nodes[node].down = down
-        self._down = self._down | {node} if down else self._down - {node}
-        self._idle_kw = self._count_idle_kw()
+        """IT power (kW) of all working nodes beside their jobs; a node that is out of order draws nothing."""
+        return self._count_idle_kw() if self._sleeps else self._idle_kw
 
     def _count_idle_kw(self) -> float:
-        return sum(node.group.idle_kw for node in self.nodes.values() if not node.down)
+        return sum(node.rest.idle_kw for node in self.nodes.values() if not node.down)
 
     def _serve(self) -> None:
         """Grant what can be granted, oldest wish first; a waiting wish keeps its nodes from later ones."""
+        if self.closed_by:
+            return
         blocked: set[str] = set()
         waiting: list[Request] = []
         for wish in self._queue:
             names = wish.nodes or self.free_nodes(wish.job, frozenset(blocked))
-            if names and not blocked.intersection(names) and all(self.nodes[name].fits(wish.job) for name in names):
+            fits = bool(names) and not blocked.intersection(names) and all(self.nodes[name].fits(wish.job) for name in names)
+            if fits and self._awake(names):
                 for name in names:
                     self.nodes[name].take(wish.job, 1.0)
                     self.nodes[name].holders.add(wish.job.name)
+                    self.nodes[name].rest.take(busy=True)
                 wish.held = names
-                self.busy.add(wish.job.name)
+                self.busy[wish.job.name] = None
                 _succeed(wish.granted, names)
             else:
                 blocked.update(names)
                 waiting.append(wish)
         self._queue = waiting
+
+    def _awake(self, names: tuple[str, ...]) -> bool:
+        """All of them are awake; those that are not are asked to wake up."""
+        for name in names:
+            self.nodes[name].rest.ask()
+        return all(self.nodes[name].rest.awake for name in names)
 
 
 def _succeed(event: simpy.Event, value: Any) -> None:

@@ -29,7 +29,8 @@ from sim.world.assets.charging import ChargingWorld
 from sim.world.assets.heat import HeatWorld
 from sim.world.contracts import contract_violations, nominated_kw
 from sim.world.feeders import feeder_violations
-from sim.world.meter import FLOWS
+from sim.world.flows import FLOWS
+from sim.world.mains_settled import attribution, backup_violations, mains_outcomes
 from sim.world.migrations import required_moves
 
 if TYPE_CHECKING:
@@ -79,10 +80,12 @@ def settle(world: SimulatedWorld, reporting: Horizon, baseline: Outcome | None) 
     moves = required_moves(scenario)
     not_moved = tuple(name for name in moves if name not in world.library.finished_s and name not in _arrived_before(world))
     plan = world.plans[-1][1] if world.plans else None
+    mains = mains_outcomes(world)
     violations = (
         *_energy_violations(world, settlement, energy),
         *feeder_violations(world, settlement, energy),
         *contract_violations(world, settlement, energy),
+        *backup_violations(world, mains),
         *_assets_not_followed(world),
         *(_late(world, outcome) for outcome in jobs if outcome.missed and outcome.job not in dropped),
         *_data_violations(world, scenario, not_moved, dropped),
@@ -113,6 +116,8 @@ def settle(world: SimulatedWorld, reporting: Horizon, baseline: Outcome | None) 
             scenario, settlement, energy, np.stack([meter.made_kwh(settlement.edges_s) for meter in meters]), bills, lines
         ),
         heat=_heat(world),
+        mains=mains,
+        attribution=attribution(world),
     )
 
 
@@ -272,7 +277,7 @@ def _worst_over(
 
 
 def _unserved(world: SimulatedWorld, settlement: Horizon, site: Site, unserved_kwh: FloatArray) -> Violation | None:
-    total = float(unserved_kwh.sum())
+    total = float(unserved_kwh.sum()) - world.meters[site.name].lost_kwh  # what a fault of the mains left is told with it
     if total <= BALANCE_TOLERANCE_KWH:
         return None
     worst = int(np.argmax(unserved_kwh))
@@ -309,7 +314,8 @@ def _soc(world: SimulatedWorld, site: Site) -> Violation | None:
     if highest > site.battery.energy_kwh + tolerance:
         advice = "Charge less: the battery cannot hold it."
         return Violation(kind, subject, highest, site.battery.energy_kwh, "kWh", None, seed, advice)
-    if lowest < site.battery.reserve_soc_kwh - tolerance:
+    backup = world.meters[site.name].bridged_kwh > 0  # the reserve is there for a fault of the mains
+    if lowest < (0.0 if backup else site.battery.reserve_soc_kwh) - tolerance:
         advice = "Discharge less: the reserve is kept for backup."
         return Violation(kind, subject, lowest, site.battery.reserve_soc_kwh, "kWh", None, seed, advice)
     return None

@@ -3,14 +3,15 @@
 What is simulated, and what is not: jobs start after an exponential command delay, run for their true time, queue for busy
 nodes and begin again when their node fails; sun and wind differ from the forecast; batteries are driven by
 ``sim.world.battery_control``; the grid always delivers (an import above the limit is metered and reported as a violation),
-except at a site whose import limit is zero throughout, where missing energy is unserved.
+except at a site whose import limit is zero throughout, where missing energy is unserved, and while the mains of a site have
+failed (``sim.world.outages``). Links are shared fairly (``sim.world.migrations``).
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Generator
-from dataclasses import dataclass
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -21,34 +22,26 @@ from grid.chance import stream
 from grid.response.event import CapacityEvent
 from scheduler.facility import Site
 from scheduler.outcome import Outcome
-from scheduler.plan import Plan, Run, Transfer
+from scheduler.plan import Plan
 from scheduler.scenario import Scenario
-from scheduler.workload import Job, JobKind
+from scheduler.workload import Job
 from scheduler.world import JobState, Observation
 from sim.world.assets import asset_world
 from sim.world.assets.follower import AssetWorld
-from sim.world.failures import Failure, draw_failures
+from sim.world.failures import Failure, draw_failures, draw_outages
 from sim.world.foresee import foresee
 from sim.world.meter import SiteMeter
 from sim.world.migrations import Library
 from sim.world.nodes import NodePool
+from sim.world.outages import Outages, Stage
 from sim.world.settle import settle
-from sim.world.truth import Truth
+from sim.world.shares import Kind, Owner, Part
+from sim.world.steps import needs_s, steps_of
+from sim.world.truth import Truth, has_mains
 from sim.world.work import SimulatedJob, Surroundings, Wish
 
 PATIENCE = timedelta(hours=24)
 """How long after the horizon's end the world waits for jobs that still run, so that a late end is known."""
-
-
-@dataclass(frozen=True, slots=True)
-class _Step:
-    """One thing that a plan wants at one instant (seconds after the world's start); lower ``order`` first."""
-
-    moment_s: float
-    order: int
-    job: str = ""
-    wish: Wish | None = None
-    transfer: Transfer | None = None
 
 
 class SimulatedWorld:
@@ -90,7 +83,8 @@ class SimulatedWorld:
         self._epoch = 0
         self._job_ended: simpy.Event = self.env.event()
         self._seen = {state.job: state for state in observation.started} if observation else {}
-        self.pools = {site.name: NodePool(self.env, site) for site in scenario.sites}
+        asleep = observation.asleep if observation else frozenset[str]()
+        self.pools = {site.name: NodePool(self.env, site, self._power_changed, asleep) for site in scenario.sites}
         self.meters = {site.name: self._meter(site.name) for site in scenario.sites}
         self.library = Library(self.env, scenario, observation, self._power_changed, self._note)
         around = Surroundings(
@@ -107,6 +101,9 @@ class SimulatedWorld:
         )
         self.jobs: dict[str, SimulatedJob] = {}
         self._delays: dict[str, np.random.Generator] = {}
+        restart_s = scenario.errors.restart_minutes * 60.0
+        stage = Stage(self.env, self.horizon.start, self.meters, self.pools, self.jobs, self.library, restart_s, self._note)
+        self.outages = Outages(stage)
         self._sent: dict[str, int] = {}
         self._heard: dict[str, int] = {}
         for job in self._open_jobs():
@@ -116,6 +113,9 @@ class SimulatedWorld:
         repair_s = scenario.errors.repair_h * 3600.0
         for node in sorted(observation.failed_nodes) if observation else ():
             self.env.process(self._fail(Failure(node, 0.0, repair_s)))
+        gone_s = self.horizon.start_s - scenario.horizon.start_s
+        self.outages.let_happen(self.truth.mains_from(gone_s))
+        self.library.let_links_change(self.truth.link_shares, gone_s)
         for state in observation.started if observation else ():
             self.jobs[state.job].resume_from_observation(state.site, state.nodes, running=state.running)
 
@@ -159,6 +159,9 @@ class SimulatedWorld:
         self.plans.append((begin_s, plan))
         for name, meter in self.meters.items():
             meter.follow_from(self.env.now, plan, ruled=name in ruled)
+        needs = needs_s(self.plans[-2:], self.horizon.start_s)
+        for pool in self.pools.values():
+            pool.expect(needs)
         self.env.process(self._dispatch(plan, self._epoch, begin_s))
 
     def observe(self, slot: int) -> Observation:
@@ -268,6 +271,15 @@ class SimulatedWorld:
         errors, rng = self.scenario.errors, stream(self.truth.seed, "failures")
         for failure in draw_failures(rng, plan, true_s, nodes, errors.node_failures, errors.repair_h * 3600.0):
             self.env.process(self._fail(Failure(failure.node, begin_s + failure.start_s, begin_s + failure.end_s)))
+        count, mean_s = self.scenario.rehearsal.mains_outages, errors.fault_rates.outage_s
+        site_of = {
+            node: site.name
+            for site in self.scenario.sites
+            if has_mains(site, self.horizon)
+            for node in self.pools[site.name].nodes
+        }
+        outages = draw_outages(stream(self.truth.seed, "outages"), plan, true_s, site_of, count, mean_s)
+        self.outages.let_happen(tuple(replace(fault, start_s=fault.start_s + begin_s) for fault in outages))
 
     # ---- processes -------------------------------------------------------------------------------------------------
 
@@ -288,7 +300,7 @@ class SimulatedWorld:
         """Send what ``plan`` wants when its time comes, until another plan has taken over."""
         yield self.env.timeout(begin_s - self.env.now)
         self._take_over(plan, epoch)
-        for step in self._steps(plan, begin_s):
+        for step in steps_of(plan, self.horizon.start_s, begin_s, self.jobs):
             if step.moment_s > self.env.now:
                 yield self.env.timeout(step.moment_s - self.env.now)
             if self._superseded(epoch):
@@ -296,9 +308,9 @@ class SimulatedWorld:
             if step.transfer is None:
                 self._send(step.job, step.wish, epoch)
             elif step.order == 0:
-                self.library.close(step.transfer.migration)
+                self.library.end(step.transfer.migration)
             else:
-                self.library.open(step.transfer)
+                self.library.open(step.transfer, step.length_s)
 
     def _superseded(self, epoch: int) -> bool:
         """True when a later plan has come into force."""
@@ -312,33 +324,6 @@ class SimulatedWorld:
         for name, job in self._open.items():
             if job.wish is not None and (first.get(name, 0) > 0 or (name in dropped and name not in first)):
                 self._send(name, None, epoch)
-
-    def _steps(self, plan: Plan, begin_s: float) -> list[_Step]:
-        """Everything that ``plan`` wants, in order of time: at one instant transfers end, jobs pause, then things begin."""
-        first_s = plan.horizon.start_s - self.horizon.start_s
-        step_s = plan.horizon.step_s
-        steps: list[_Step] = []
-        for transfer in plan.transfers:
-            start_s, end_s = first_s + transfer.start * step_s, first_s + transfer.end * step_s
-            if end_s > begin_s:
-                steps.append(_Step(max(begin_s, start_s), 2, transfer=transfer))
-                steps.append(_Step(end_s, 0, transfer=transfer))
-        pieces: dict[str, list[Run]] = {}
-        for run in plan.runs:
-            pieces.setdefault(run.job, []).append(run)
-        for name, runs in pieces.items():
-            if name not in self.jobs:
-                continue
-            runs.sort(key=lambda run: run.start)
-            for i, run in enumerate(runs):
-                steps.append(
-                    _Step(first_s + run.start * step_s, 3, name, Wish(run.site, run.nodes, run.speed, run.power, run.use))
-                )
-                if i + 1 == len(runs) and run.speed < 1.0:  # what is not done by now goes on at full speed
-                    steps.append(_Step(first_s + run.end * step_s, 3, name, Wish(run.site, run.nodes)))
-                if i + 1 < len(runs) and runs[i + 1].start > run.end and self.jobs[name].job.kind is not JobKind.RIGID:
-                    steps.append(_Step(first_s + run.end * step_s, 1, name))
-        return sorted(steps, key=lambda step: (step.moment_s, step.order, step.job))
 
     def _send(self, name: str, wish: Wish | None, epoch: int) -> None:
         """Send a command to a job; it arrives after a delay, and not at all when a newer one has arrived before."""
@@ -358,7 +343,8 @@ class SimulatedWorld:
 
     def _delay_s(self, name: str) -> float:
         """Delay of the next command to a job; its stream of draws begins with the first one."""
-        if self.scenario.errors.command_delay_s <= 0:
+        errors = self.scenario.errors
+        if errors.command_delay_s <= 0 and errors.command_loss <= 0:
             return 0.0
         if name not in self._delays:
             self._delays[name] = self.truth.command_stream(name)
@@ -381,9 +367,15 @@ class SimulatedWorld:
         ended.succeed()
 
     def _power_changed(self, site: str) -> None:
-        running = math.fsum(self.jobs[name].power_kw for name in self.pools[site].busy)
-        it_kw = running + self.library.power_kw(site)
-        self.meters[site].set_it_kw(self.env.now, it_kw, self.pools[site].idle_kw())
+        parts = {
+            Owner(Kind.JOB, name): Part(job.power_kw, job.cores_held)
+            for name, job in ((name, self.jobs[name]) for name in self.pools[site].busy)
+            if job.held
+        }
+        parts |= {Owner(Kind.MIGRATION, name): Part(power, 0.0) for name, power in self.library.parts_kw(site).items() if power}
+        it_kw = math.fsum(part.it_kw for part in parts.values())
+        self.meters[site].set_it_kw(self.env.now, it_kw, self.pools[site].idle_kw(), parts)
+        self.outages.changed(site)
 
     def _other_nodes(self, job: Job, site: str, left_s: float) -> tuple[str, ...]:
         plan = self.plan_at(self.env.now)

@@ -13,7 +13,10 @@ stream               what it decides
 ``load:<site>``      the same for the site's fixed load, on quarters of an hour
 ``temperature:<site>``  outdoor temperature of a site with cooling: forecast + e, in kelvin, the same process
 ``duration:<job>``   true run time / asked run time, uniform
-``command:<job>``    exponential delays of the commands to the job, in order
+``command:<job>``    exponential delays of the commands to the job, in order; before each, where commands can be lost, the
+                     losses
+``mains:<site>``     faults of the mains, by the rates of the error model
+``link:<name>``      share of a link's rate that other traffic leaves, one value an hour
 ``failures``         which of the nodes that the plan uses fail, and when (only in stressed worlds)
 ===================  ==============================================================================================
 """
@@ -21,14 +24,17 @@ stream               what it decides
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import numpy.typing as npt
 
 from grid.chance import stream
 from grid.horizon import FloatArray, Horizon
+from grid.mains import MainsFault, apart, draw_faults
 from grid.quantile_series import QuantileSeries, possible_peak
 from grid.series import Series
+from scheduler.facility import Site
 from scheduler.scenario import PEAK_HEADROOM, Scenario
 
 
@@ -90,6 +96,23 @@ def _errors(
     return inside, errors
 
 
+def has_mains(site: Site, horizon: Horizon) -> bool:
+    """The site ever takes anything from the grid."""
+    return bool((site.connection.import_limit_kw.mean(horizon) > 0).any())
+
+
+def _faults(scenario: Scenario, seed: int) -> tuple[MainsFault, ...]:
+    horizon, rates = scenario.horizon, scenario.errors.fault_rates
+    given = [replace(fault, start_s=fault.start_s - horizon.start_s) for fault in scenario.mains_faults]
+    drawn = [
+        fault
+        for site in scenario.sites
+        if has_mains(site, horizon)
+        for fault in draw_faults(stream(seed, f"mains:{site.name}"), site.name, rates, horizon.end_s - horizon.start_s)
+    ]
+    return apart([*given, *drawn])
+
+
 class Truth:
     """What really happens in ``scenario`` at ``seed``.
 
@@ -98,6 +121,8 @@ class Truth:
         solar_kw, wind_kw: realised available power by site (sites that have the source).
         load_factor: realised fixed load over its forecast by site; empty when ``errors.load_sigma`` is 0.
         outdoor_c: realised outdoor temperature by site (sites with cooling).
+        mains: faults of the mains, given and drawn (seconds after the start of the scenario's horizon).
+        link_shares: share of a link's rate that other traffic leaves, by link, one value an hour; empty when all of it is left.
     """
 
     def __init__(self, scenario: Scenario, seed: int, *, stressed: bool) -> None:
@@ -139,13 +164,32 @@ class Truth:
             if site.outdoor_c is not None
         }
 
+        self.mains = _faults(scenario, seed)
+        hours = math.ceil((horizon.end_s - horizon.start_s) / 3600.0)
+        self.link_shares = {
+            link.name: stream(seed, f"link:{link.name}").uniform(errors.link_rate_low, 1.0, hours)
+            for link in scenario.links
+            if errors.link_rate_low < 1.0
+        }
+
+    def mains_from(self, gone_s: float) -> tuple[MainsFault, ...]:
+        """Faults of the mains that are not over ``gone_s`` seconds after the horizon's start, in seconds from then on."""
+        return tuple(
+            replace(fault, start_s=max(0.0, fault.start_s - gone_s), length_s=min(fault.length_s, fault.end_s - gone_s))
+            for fault in self.mains
+            if fault.end_s > gone_s
+        )
+
     def duration_factor(self, job: str) -> float:
         """True run time of ``job`` over the run time that was asked for."""
         low, high = self._errors.duration_low, self._errors.duration_high
         return low if low == high else float(stream(self.seed, f"duration:{job}").uniform(low, high))
 
     def command_delay_s(self, rng: np.random.Generator) -> float:
-        """The next delay of a stream that ``command_stream`` gave."""
+        """The next delay of a stream that ``command_stream`` gave, with the repetitions of what was lost."""
+        if self._errors.command_loss > 0:
+            lost = int(rng.geometric(1.0 - self._errors.command_loss)) - 1
+            return lost * self._errors.command_repeat_s + float(rng.exponential(self._errors.command_delay_s))
         return float(rng.exponential(self._errors.command_delay_s)) if self._errors.command_delay_s > 0 else 0.0
 
     def command_stream(self, job: str) -> np.random.Generator:

@@ -15,6 +15,9 @@ of its last planned piece keeps its nodes until it is.
 A job of a workflow waits, once commanded, until the jobs that it comes after have ended. A job whose owner named a price of
 moving leaves its site when it is told to, and keeps its work.
 
+When the mains of a site fail and its supply runs low, jobs that can pause stop at a checkpoint and go on from there once there is
+power again; rigid jobs, and every job whose node lost its power at once, begin again.
+
 A malleable job works at the pace of its last command: so much work in a time, and so much power, relative to full speed. It
 holds its nodes whole at any pace, changes pace without letting go of them, and after a failure goes on at full speed.
 """
@@ -102,7 +105,7 @@ class SimulatedJob:
         restarts: times it lost its work; energy_kwh: IT energy above idle until ``since_s``.
         power_kw: IT power that it adds now; held: nodes it runs on now; speed: work done in a time, relative to full speed.
         unbroken: it began again after a failure and is not paused any more.
-        failures_hit: nodes whose failure took its work or that it had to wait for.
+        failures_hit: nodes (or mains) whose failure took its work, stopped it, or that it had to wait for.
         pieces: times it began to work, without a pause before it or not at the same instant; moves: times it changed its site.
         due_s: instant of its soft deadline, infinite when it has none.
     """
@@ -128,6 +131,7 @@ class SimulatedJob:
         self.failures_hit: list[str] = []
         self._around = around
         self._failed: str | None = None
+        self._saved: str | None = None
         self._poked = around.env.event()
         self.process = around.env.process(self._live())
 
@@ -135,6 +139,11 @@ class SimulatedJob:
     def running(self) -> bool:
         """It works now."""
         return bool(self.held)
+
+    @property
+    def cores_held(self) -> float:
+        """Cores that it holds now."""
+        return float(self.job.cores * len(self.held))
 
     def begin_running(self, wish: Wish) -> None:
         """Command: run there (nothing changes for a job that is done, or rigid and running)."""
@@ -177,6 +186,19 @@ class SimulatedJob:
         self._failed = node
         self._poke()
 
+    def lose_power(self, why: str, *, at_once: bool) -> bool:
+        """Its site has no power for it any more: it stops, at a checkpoint if it can and there is time.
+
+        Returns:
+            True when that kept its work.
+        """
+        if at_once or self.job.kind is JobKind.RIGID:
+            self.node_failed(why)
+            return False
+        self._saved = why
+        self._poke()
+        return True
+
     def worked_s(self, now_s: float) -> float:
         """Seconds of work at full speed done until ``now_s``, since the last restart."""
         return self.true_s - self.left_s + ((now_s - self.since_s) * self.speed if self.running else 0.0)
@@ -210,6 +232,8 @@ class SimulatedJob:
                 yield self._poked | self._around.data_changed()
                 continue
             wish = self._around_broken_nodes(wish)
+            closed_by = self._around.pools[wish.site].closed_by
+            self.failures_hit += [why for why in dict.fromkeys(closed_by) if why not in self.failures_hit]
             request = self._around.pools[wish.site].request(self.job, wish.nodes)
             if not request.held:
                 yield request.granted | self._poked
@@ -246,7 +270,7 @@ class SimulatedJob:
         pace: Pace | None = wish.pace
         while pace is not None:
             yield from self._keep_pace(wish, request, pace, full_kw)
-            over = self.left_s <= DONE_S or self._failed is not None or self.wish is None
+            over = self.left_s <= DONE_S or self._stopped or self.wish is None
             pace = None if over or self.wish is None or self._must_leave(request, self.wish.pace) else self.wish.pace
         self.held, self.power_kw, self.speed = (), 0.0, 1.0
         if self.left_s <= DONE_S:
@@ -259,7 +283,15 @@ class SimulatedJob:
             self.failures_hit.append(self._failed)
             self.left_s, self.unbroken, self.bound_to = self.true_s, True, None
             self.wish = Wish(wish.site, request.held)
-        self._failed = None
+        elif self._saved is not None:
+            self._around.note(f"{self.job.name} stops at its checkpoint at {wish.site}: {self._saved} failed")
+            self.failures_hit += [self._saved] if self._saved not in self.failures_hit else []
+        self._failed = self._saved = None
+
+    @property
+    def _stopped(self) -> bool:
+        """Something took its nodes or their power."""
+        return self._failed is not None or self._saved is not None
 
     def _keep_pace(self, wish: Wish, request: Request, pace: Pace, full_kw: float) -> Generator[simpy.Event, Any, None]:
         """Work at one pace until done, failed, or told otherwise; then the work and energy of that time are counted."""
@@ -267,7 +299,7 @@ class SimulatedJob:
         self.speed, self.power_kw = pace[0], pace[1] * full_kw
         self._around.power_changed(wish.site)
         done = env.timeout(self.left_s / self.speed)
-        while not (done.processed or self._failed is not None or self._must_leave(request, pace)):
+        while not (done.processed or self._stopped or self._must_leave(request, pace)):
             yield done | self._poked
         passed_s = env.now - self.since_s
         self.energy_kwh += self.power_kw * passed_s / 3600.0

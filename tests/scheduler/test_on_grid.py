@@ -51,7 +51,12 @@ def village(*, minutes: int = 60, base_kw: float = 0.0, scale: float = 1.0, **ru
     # Carbon is cheapest at 13:00, so that all jobs want to run at once around noon.
     weights = replace(scenario.weights, carbon_eur_per_kg=1.0)
     return replace(
-        scenario, sites=tuple(sites), jobs=jobs, network=spec, weights=weights, rehearsal=RehearsalSettings(0, **rules)
+        scenario,
+        sites=tuple(sites),
+        jobs=jobs,
+        network=spec,
+        weights=weights,
+        rehearsal=RehearsalSettings(0, mains_outages=0, **rules),
     )
 
 

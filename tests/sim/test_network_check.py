@@ -34,7 +34,7 @@ def on_the_grid(network: Network, *, extra_kw: float = 0.0, households: float = 
         jobs=(),
         errors=EXACT,
         network=NetworkSpec(CODE, "2016-01-15T00:00:00", households),
-        rehearsal=RehearsalSettings(stressed_runs=1, **limits),
+        rehearsal=RehearsalSettings(stressed_runs=1, mains_outages=0, **limits),
     )
     hall = scenario.site("hall")
     limit = Series.constant(1000.0, scenario.horizon, "kW")

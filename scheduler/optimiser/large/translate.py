@@ -30,6 +30,8 @@ def obstacles_to_scale(problem: Problem) -> list[str]:
     found = []
     if problem.assets:
         found.append("assets of sites beyond sun, wind and battery")
+    if problem.sleepers:
+        found.append("nodes that sleep")
     if any(battery and battery.wear for battery in problem.batteries):
         found.append("wear of batteries by depth or by charge held")
     if problem.migrations:

@@ -130,7 +130,7 @@ class ChargingWorld(AssetWorld):
 
     def _asked(self, moment_s: float) -> tuple[FloatArray, FloatArray]:
         """What the plan in force wants of each car, its share of its group."""
-        for edges, taken, given in reversed(self._wanted):
+        for edges, taken, given in reversed(self._wanted if self.mains else []):
             if moment_s >= edges[0]:
                 slot = bisect_right(edges, moment_s) - 1
                 if slot < taken.shape[1]:

@@ -27,6 +27,7 @@ class AssetWorld(ABC):
         it_kw: IT power of its site (idle nodes included) when its draw was last asked for.
         origin_s: Unix second of the start of the world's horizon.
         makes_power: what it gives is local generation (a store only gives back).
+        mains: the mains are there; without them it stands still, whatever plans want.
     """
 
     why_short = "it cannot do that"
@@ -40,6 +41,7 @@ class AssetWorld(ABC):
         self.first_short_s: float | None = None
         self.it_kw = 0.0
         self.note = note
+        self.mains = True
         self._plans: list[tuple[list[float], Mapping[str, list[float]]]] = []
 
     def follow(self, run: AssetRun | None, edges_s: list[float]) -> None:
@@ -48,7 +50,9 @@ class AssetWorld(ABC):
         self._plans.append((edges_s, series))
 
     def wanted(self, moment_s: float, name: str) -> float:
-        """What the plan in force wants at an instant; 0 without a plan."""
+        """What the plan in force wants at an instant; 0 without a plan, and without mains."""
+        if not self.mains:
+            return 0.0
         for edges, series in reversed(self._plans):
             if moment_s >= edges[0]:
                 slot = bisect_right(edges, moment_s) - 1

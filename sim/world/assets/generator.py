@@ -1,4 +1,4 @@
-"""Emergency generators in the world: test runs and flexible output as planned, fuel and carbon dioxide counted."""
+"""Emergency generators in the world: test runs and flexible output as planned, the load when the mains are gone; fuel counted."""
 
 from __future__ import annotations
 
@@ -8,10 +8,11 @@ from sim.world.assets.follower import AssetWorld, Note
 
 
 class GeneratorWorld(AssetWorld):
-    """The generators, with the mains there.
+    """The generators.
 
     Attributes:
         tested_h: hours of test run so far.
+        backup_kw: what they carry while the mains are gone, as the site's meter says (``sim.world.island``).
     """
 
     why_short = "its generators are not that large"
@@ -21,12 +22,13 @@ class GeneratorWorld(AssetWorld):
         super().__init__(unit.name, note)
         self.unit = unit
         self.tested_h = 0.0
+        self.backup_kw = 0.0
         self._now_s = 0.0
 
     def draw_kw(self, moment_s: float, it_kw: float) -> float:
-        """Minus its output."""
+        """Minus its output as planned; what it carries without mains is the meter's to say."""
         self.it_kw = it_kw
-        return -self._power_kw(moment_s)
+        return -self._power_kw(moment_s) if self.mains else 0.0
 
     def hold_s(self, now_s: float, until_s: float) -> float:  # noqa: ARG002 - the seam's
         """As long as the plan wants the same."""
@@ -35,8 +37,8 @@ class GeneratorWorld(AssetWorld):
     def advance(self, start_s: float, end_s: float) -> None:
         """Burn fuel, and count the test."""
         middle, hours = (start_s + end_s) / 2, (end_s - start_s) / 3600.0
-        power = self._power_kw(middle)
-        self.miss(start_s, (self.wanted(middle, "power_kw") - power) * hours)
+        power = self._power_kw(middle) if self.mains else self.backup_kw
+        self.miss(start_s, (self.wanted(middle, "power_kw") - power) * hours)  # without mains nothing is wanted
         energy = power * hours
         self.bill = self.bill.plus(Bill(energy * self.unit.fuel_eur_per_kwh, energy * self.unit.carbon_g_per_kwh))
         self.tested_h += hours * (self.wanted(middle, "test") > 0.5)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import numpy as np
@@ -62,3 +63,34 @@ def test_wrong_turbine_height_rating_and_horizon() -> None:
     with pytest.raises(FeedError, match="does not cover"):
         wind_power(weather(np.full(5, 5.0)), DAY, rated_kw=10)
     assert "scaled to 10 kW" in wind_power(calm, DAY, rated_kw=10).source
+
+
+def windy(pressure_pa: float | None, temperature_c: float = 15.0) -> Weather:
+    """25 hours of 3 to 20 m/s at this pressure and temperature."""
+    wind = np.linspace(3.0, 20.0, 25)
+    pressure = None if pressure_pa is None else np.full(25, pressure_pa)
+    return replace(weather(wind), temperature_c=np.full(25, temperature_c), pressure_pa=pressure)
+
+
+def test_thin_air_gives_less_and_weather_without_pressure_says_that_it_is_not_corrected() -> None:
+    """High and hot gives less than the curve, low and cold more (between cut-in and rating); without pressure it is the curve."""
+    thin, plain, thick = (
+        wind_power(windy(*air), DAY, rated_kw=100.0, hub_height_m=30.0) for air in ((90_000.0, 35.0), (None,), (104_000.0, -15.0))
+    )
+    rising = (plain.values > 1.0) & (plain.values < 90.0)
+    assert rising.any()
+    assert (thin.values[rising] < plain.values[rising]).all()
+    assert (thick.values[rising] > plain.values[rising]).all()
+    assert "no pressure known" in plain.source
+
+
+def test_a_gap_in_the_pressure_leaves_the_curve_and_a_gap_elsewhere_does_not_matter() -> None:
+    """Missing inside the horizon: not corrected and said; missing outside it: corrected."""
+    found = windy(96_000.0)
+    assert found.pressure_pa is not None
+    holed = found.pressure_pa.copy()
+    holed[3] = np.nan
+    inside = replace(found, pressure_pa=holed)
+    assert "no pressure known" in wind_power(inside, DAY, rated_kw=100.0).source
+    late = Horizon(START + timedelta(hours=6), timedelta(hours=1), 12)
+    assert "on average" in wind_power(inside, late, rated_kw=100.0).source

@@ -13,12 +13,14 @@ from hypothesis import strategies as st
 
 from grid.horizon import Horizon
 from grid.series import Series
+from scheduler.sleep import Sleep
 from sim.energy_core.fifo import FifoRun, run_fifo
 from sim.energy_core.layout import MeteredSite
 from sim.energy_core.meter import meter_sites
-from sim.energy_core.nodes import NodeKind, PowerCurve, Sleep
+from sim.energy_core.nodes import NodeKind, PowerCurve
 from sim.energy_core.shares import attribute
-from sim.world.meter import FLOWS, SiteMeter
+from sim.world.flows import FLOWS
+from sim.world.meter import SiteMeter
 from tests.factory import START, site
 
 LOAD = FLOWS.index("load_kwh")

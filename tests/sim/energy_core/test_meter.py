@@ -21,7 +21,8 @@ from sim.energy_core import kernel
 from sim.energy_core.layout import MeteredSite
 from sim.energy_core.meter import meter_sites
 from sim.world.battery_control import Instant, Intent, battery_power
-from sim.world.meter import FLOWS, SiteMeter
+from sim.world.flows import FLOWS
+from sim.world.meter import SiteMeter
 from sim.world.truth import Truth
 from tests.factory import START, site, small_scenario
 from tests.sim.hand import hand_plan

@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sim.energy_core.nodes import NodeKind, PowerCurve, Sleep
+from scheduler.sleep import Sleep
+from sim.energy_core.nodes import NodeKind, PowerCurve
 
 SLEEP = Sleep(300.0, 0.0086, 7.0, 0.14, 7.0, 0.14)
 """8.6 W asleep, 7 s each way (GreenSlot, SC'11); the power of a transition is an assumption of this test."""

@@ -11,8 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from grid.errors import InputError
+from scheduler.gpu_limits import limit_curve, monotone, read_limits
 from sim.energy_core.fifo import run_fifo
-from sim.energy_core.gpu_limits import limit_curve, monotone, read_limits
 from sim.energy_core.nodes import NodeKind, PowerCurve
 
 WORKLOAD = ("imagenet", "resnet50", "256", "adadelta")
