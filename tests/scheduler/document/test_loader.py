@@ -163,7 +163,9 @@ def test_defaults_are_those_of_the_dataclasses() -> None:
         (RehearsalPart, inside.RehearsalSettings),
     ]
     for part, target in pairs:
-        assert part().model_dump() == dataclasses.asdict(target())
+        expected = dataclasses.asdict(target())
+        expected.pop("reasons", None)  # not a setting of a document: simulated months do without them
+        assert part().model_dump() == expected
 
 
 @pytest.mark.parametrize(

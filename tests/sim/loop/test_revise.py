@@ -12,6 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from grid.chance import stream
+from grid.connection import Connection
 from grid.errors import SeriesError
 from grid.horizon import FloatArray, Horizon
 from grid.series import Series
@@ -105,10 +106,15 @@ def test_a_past_that_is_not_there_is_refused() -> None:
 
 
 def _with_past(scenario: Scenario) -> Scenario:
-    """The scenario with nine days of prices and carbon that rise by one every hour."""
+    """The scenario with nine days of prices and carbon that rise by one every hour, and a connection all along."""
     series = _signal(scenario.horizon, 7, np.arange(9.0 * 24))
     tariff, carbon = Tariff(series, series.scaled(0.5)), Carbon(series)
-    return replace(scenario, sites=tuple(replace(site, tariff=tariff, carbon=carbon) for site in scenario.sites))
+    limit = Series.constant(50.0, replace(scenario.horizon, slots=48), "kW")
+    connection = Connection(limit, limit)
+    return replace(
+        scenario,
+        sites=tuple(replace(site, tariff=tariff, carbon=carbon, connection=connection) for site in scenario.sites),
+    )
 
 
 def test_prices_of_tomorrow_are_known_from_the_auction_on() -> None:
