@@ -41,6 +41,11 @@ class JobBook:
         if order.desired.state is JobWish.RUNNING and self.exits.get(order.key, 0) != 0:
             del self.exits[order.key]  # it was stopped or failed, and starts again
 
+    def stands(self, order: Order) -> bool:
+        """True when the same was told before and the job has not ended since."""
+        before = self.given.get(order.key)
+        return before is not None and order.key not in self.exits and before.desired == order.desired
+
     def ended(self, key: Key, code: int) -> None:
         """A process ended."""
         self.exits[key] = code

@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import queue
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
@@ -149,8 +149,14 @@ class NodeFleet:
                 raise missing(silent, self._agents.trouble(), timeout_s)
             self._take(0.1)
 
-    def replace(self, plan: Plan, from_slot: int = 0) -> None:
-        """Put a plan into force from its slot ``from_slot`` on; the first one, or one that replaces another in mid-run."""
+    def replace(self, plan: Plan, from_slot: int = 0, *, restate: bool = True) -> None:
+        """Put a plan into force from its slot ``from_slot`` on; the first one, or one that replaces another in mid-run.
+
+        Args:
+            plan: the plan.
+            from_slot: slot of its horizon.
+            restate: also tell nodes what they were told before; without it only what changes is sent (the fast path).
+        """
         mute = without_nodes(plan)
         if mute:
             self._notes.append(f"{len(mute)} runs of plan {plan.id} name no node, so nobody was told to run them.")
@@ -162,12 +168,24 @@ class NodeFleet:
         unknown = {order.node for order in orders} - self._peak_kw.keys()
         if unknown:
             raise TransportError(f"plan {plan.id} uses nodes without an agent: {', '.join(sorted(unknown)[:5])}")
+        if not restate:
+            moment = plan.horizon.time(from_slot)
+            orders = [order for order in orders if order.due > moment or not self._book.stands(order)]
         self._pending = orders
         self._journal.append(
             "plan_in_force",
             datetime.now(UTC),
             {"plan": plan.id, "orders": len(orders), "scenario_time": self._clock.now().isoformat()},
         )
+
+    def cap(self, caps_kw: Mapping[str, float]) -> None:
+        """State IT power caps (kW by node) and renew them with each heartbeat; nodes that had one before get their full power."""
+        voice = self._voice
+        before, voice.caps_kw = voice.caps_kw, dict(caps_kw)
+        for node in sorted(before.keys() | caps_kw.keys()):
+            voice.needs_cap.add(node)
+            if before.get(node) != caps_kw.get(node):
+                voice.cap(node)
 
     def advance(self, until: datetime, wake: Callable[[], bool] = lambda: False) -> datetime:
         """Send what falls due and take answers until scenario instant ``until`` or until ``wake()`` is true.
@@ -179,18 +197,24 @@ class NodeFleet:
             KeyboardInterrupt: a person pressed Ctrl-C; what was sent is in the journal.
         """
         while True:
-            now = self._clock.now()
-            due = 0
-            while due < len(self._pending) and self._pending[due].due <= min(now, until):
-                due += 1
-            batch, self._pending = self._pending[:due], self._pending[due:]
-            for order in batch:
-                self._give(order)
+            now = self.send_due(until)
             if now >= until or wake():
                 return now
             target = min(until, self._pending[0].due) if self._pending else until
             self._take(min(0.05, self._clock.wall_s_until(target)))
             self._repeat()
+
+    def send_due(self, until: datetime | None = None) -> datetime:
+        """Send what is due now (and by ``until``); the scenario instant."""
+        now = self._clock.now()
+        last = now if until is None else min(now, until)
+        due = 0
+        while due < len(self._pending) and self._pending[due].due <= last:
+            due += 1
+        batch, self._pending = self._pending[:due], self._pending[due:]
+        for order in batch:
+            self._give(order)
+        return now
 
     def settle(self, timeout_s: float = 10.0) -> None:
         """Wait (wall time) until all commands are answered and all processes that should end have ended.

@@ -26,6 +26,7 @@ class Sender:
         epoch: number of this controller's life.
         retired: why it may not speak any more, or empty.
         needs_cap: nodes that came out of failsafe; each heartbeat renews their cap. Add to it, any time.
+        caps_kw: caps below the highest power, by node; replace the whole mapping, any time.
     """
 
     def __init__(
@@ -48,6 +49,7 @@ class Sender:
         self._quiet = threading.Event()
         self._heart: threading.Thread | None = None
         self.needs_cap: set[str] = set()
+        self.caps_kw: Mapping[str, float] = {}
         self.retired = ""
 
     def begin_heartbeats(self) -> None:
@@ -138,4 +140,14 @@ class Sender:
                     return
                 self._publish(node, self._command(node, Hello(), None, "").encode())
             if node in self.needs_cap:
-                self.send(node, CapState(cap_kw=self._peak_kw[node]), None, "the node may use its full power again")
+                self.cap(node)
+
+    def cap(self, node: str) -> None:
+        """State the cap of a node: the one in ``caps_kw``, else its highest power.
+
+        Raises:
+            TransportError: another controller has taken over, or the carrier refused it.
+        """
+        low_kw = self.caps_kw.get(node)
+        reason = "the node may use its full power again" if low_kw is None else "a sudden limit at its site"
+        self.send(node, CapState(cap_kw=self._peak_kw[node] if low_kw is None else low_kw), None, reason)

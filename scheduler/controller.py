@@ -100,13 +100,18 @@ class Controller:
         self._world.announce(self.scenario.events)
         for event in events:
             self._record("event", moment, {"name": event.name, "site": event.site, "limit_kw": event.limit_kw})
+        return self.replan(moment, "event " + ", ".join(sorted({f"{event.name} at {event.site}" for event in events})))
+
+    def replan(self, moment: datetime, cause: str) -> Decision:
+        """Plan the rest of the horizon anew because of something that became known at ``moment``; see ``on_event``.
+
+        Raises:
+            ValueError: no slot is left to decide.
+        """
         slot = self._first_slot(moment)
         if slot >= self.scenario.horizon.slots:
-            names = ", ".join(event.name for event in events)
-            raise ValueError(f"event {names} became known at {moment:%Y-%m-%d %H:%M} UTC: no slot is left to plan")
-        observation = self._world.observe(slot)
-        cause = "event " + ", ".join(sorted({f"{event.name} at {event.site}" for event in events}))
-        return self._decide(observation, cause)
+            raise ValueError(f"{cause} became known at {moment:%Y-%m-%d %H:%M} UTC: no slot is left to plan")
+        return self._decide(self._world.observe(slot), cause)
 
     def _first_slot(self, moment: datetime) -> int:
         """First slot that a plan made at ``moment`` may change; it begins a metering period, as the rest must be whole ones."""

@@ -98,8 +98,9 @@ class Ladder:
 
 
 def _ordered(site: str, slot: int, slots: int, steps: list[Step]) -> Ladder:
-    """A ladder of steps; those of one job keep their order, because their prices rise."""
-    steps.sort(key=lambda step: step.eur_per_kw)  # stable
+    """A ladder of steps, at one price the gentlest first; those of one job keep their order, because their prices rise."""
+    gentle = list(StepKind)
+    steps.sort(key=lambda step: (step.eur_per_kw, gentle.index(step.kind)))  # stable
     released, sums = 0.0, []
     for step in steps:
         released += step.kw
