@@ -84,6 +84,8 @@ class RefusalCode(StrEnum):
     TIME_LIMIT = "time_limit"
     """the job ran longer than the command allowed and was stopped"""
     TOO_MANY_JOBS = "too_many_jobs"
+    NOT_JOURNALED = "not_journaled"
+    """the node cannot write its journal, so it obeys nobody"""
 
 
 class Wire(BaseModel):

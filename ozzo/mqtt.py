@@ -72,6 +72,30 @@ class _ClosingSocket(ssl.SSLSocket):
             raise
 
 
+def client_for(endpoint: Endpoint, *, manual_ack: bool) -> paho.Client:
+    """A client of paho for an endpoint, not yet connected.
+
+    Args:
+        endpoint: where and who; with ``tls``: TLS 1.2 or later, the broker's certificate and name checked.
+        manual_ack: messages are acknowledged by hand.
+
+    Raises:
+        TransportError: the root certificate is no good.
+    """
+    client = paho.Client(CallbackAPIVersion.VERSION2, client_id=endpoint.user, protocol=paho.MQTTv5, manual_ack=manual_ack)
+    client.username_pw_set(endpoint.user, endpoint.password)
+    client.max_inflight_messages_set(100)
+    if endpoint.tls:
+        try:
+            context = ssl.create_default_context(cafile=endpoint.ca_file or None)
+        except OSError as error:  # also ssl.SSLError: the file holds no certificate
+            raise TransportError(f"root certificate {endpoint.ca_file}: {error}") from error
+        context.minimum_version = ssl.TLSVersion.TLSv1_2
+        context.sslsocket_class = _ClosingSocket
+        client.tls_set_context(context)
+    return client
+
+
 class MqttTransport:
     """One connection to a broker; its network thread is a daemon.
 
@@ -116,32 +140,16 @@ class MqttTransport:
         self.connections, self._lost = 0, ""
         self._granted: dict[int, list[ReasonCode]] = {}
         self._grant = threading.Condition()
-        self._client = paho.Client(
-            CallbackAPIVersion.VERSION2, client_id=endpoint.user, protocol=paho.MQTTv5, manual_ack=manual_ack
-        )
-        self._client.username_pw_set(endpoint.user, endpoint.password)
+        self._client = client_for(endpoint, manual_ack=manual_ack)
         self._client.reconnect_delay_set(1, 5)
-        self._client.max_inflight_messages_set(100)
         if will is not None:
             self._client.will_set(will.topic, will.payload, qos=1, retain=True)
-        if endpoint.tls:
-            self._secure(endpoint)
         self._client.on_connect = self._on_connect
         self._client.on_connect_fail = lambda *_: self._trouble("no broker there")
         self._client.on_disconnect = self._on_disconnect
         self._client.on_message = self._on_message
         self._client.on_subscribe = self._on_subscribe
         self._connect(session_s)
-
-    def _secure(self, endpoint: Endpoint) -> None:
-        """TLS 1.2 or later, the broker's certificate and name checked."""
-        try:
-            context = ssl.create_default_context(cafile=endpoint.ca_file or None)
-        except OSError as error:  # also ssl.SSLError: the file holds no certificate
-            raise TransportError(f"root certificate {endpoint.ca_file}: {error}") from error
-        context.minimum_version = ssl.TLSVersion.TLSv1_2
-        context.sslsocket_class = _ClosingSocket
-        self._client.tls_set_context(context)
 
     @property
     def _place(self) -> str:
