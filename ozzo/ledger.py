@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import threading
 import time
+from collections import deque
 from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from uuid import UUID
 
-from ozzo.commands import Acknowledgement, Command, RefusalCode, Stage
+from ozzo.commands import Acknowledgement, CapState, Command, RefusalCode, Stage
 
 RETRY_S = 1.0
 """An unanswered command is sent again after this long."""
+CAPS_KEPT = 10_000
+"""Answered cap commands that are kept at least, so that a late second answer is known."""
 FINAL = frozenset({Stage.APPLIED, Stage.FAILED, Stage.REFUSED, Stage.ENDED})
 """After these a command is not sent again."""
 
@@ -59,6 +62,18 @@ class Counts:
     silent: int
     worst_ack_s: float
 
+    def plus(self, other: Counts) -> Counts:
+        """Totals of both."""
+        return Counts(
+            commands=self.commands + other.commands,
+            accepted=self.accepted + other.accepted,
+            applied=self.applied + other.applied,
+            failed=self.failed + other.failed,
+            late=self.late + other.late,
+            silent=self.silent + other.silent,
+            worst_ack_s=max(self.worst_ack_s, other.worst_ack_s),
+        )
+
 
 class Ledger:
     """All commands of a fleet."""
@@ -68,12 +83,19 @@ class Ledger:
         self._lock = threading.Lock()
         self._sent: dict[UUID, Sent] = {}
         self._open: dict[UUID, Sent] = {}
+        self._caps: deque[UUID] = deque()
+        self._folded = Counts(0, 0, 0, 0, 0, 0, 0.0)
 
     def add(self, command: Command, payload: bytes) -> None:
         """A command is about to be sent."""
         now = self._monotonic()
         with self._lock:
             self._sent[command.id] = self._open[command.id] = Sent(command, payload, now, now + RETRY_S)
+
+    def knows(self, command: UUID) -> bool:
+        """True when such a command was sent."""
+        with self._lock:
+            return command in self._sent
 
     def answered(self, acknowledgement: Acknowledgement) -> Sent | None:
         """Book an answer; None when no such command was sent."""
@@ -86,8 +108,8 @@ class Ledger:
                 entry.answered_s = self._monotonic()
             if acknowledgement.code is not None:
                 entry.code = acknowledgement.code
-            if acknowledgement.stage in FINAL:
-                self._open.pop(acknowledgement.command, None)
+            if acknowledgement.stage in FINAL and self._open.pop(acknowledgement.command, None) is not None:
+                self._closed(entry)
             return entry
 
     def is_open(self, silent: Collection[str] = ()) -> bool:
@@ -119,20 +141,39 @@ class Ledger:
                     again.append(entry)
             for entry in lost:
                 del self._open[entry.command.id]
+                self._closed(entry)
         return again, lost
 
     def counts(self) -> Counts:
         """Totals so far."""
         with self._lock:
-            sent = list(self._sent.values())
-        late = sum(entry.code is RefusalCode.EXPIRED for entry in sent)
-        waits = [entry.answered_s - entry.first_s for entry in sent if entry.answered_s is not None]
-        return Counts(
-            commands=len(sent),
-            accepted=sum(entry.answered_s is not None and Stage.REFUSED not in entry.stages for entry in sent),
-            applied=sum(Stage.APPLIED in entry.stages for entry in sent),
-            failed=sum(bool(entry.stages & {Stage.FAILED, Stage.REFUSED}) for entry in sent) - late,
-            late=late,
-            silent=sum(entry.given_up and not entry.stages & FINAL for entry in sent),
-            worst_ack_s=max(waits, default=0.0),
-        )
+            sent, before = list(self._sent.values()), self._folded
+        return before.plus(_count(sent))
+
+    def _closed(self, entry: Sent) -> None:
+        """A command is not waited for any more; a job command may be answered again when its job ends, a cap will not be."""
+        if isinstance(entry.command.desired, CapState):
+            self._caps.append(entry.command.id)
+            self._forget()
+
+    def _forget(self) -> None:
+        """Cap commands that were answered long ago become part of the totals: a controller runs for months."""
+        if len(self._caps) < 2 * CAPS_KEPT:
+            return
+        old = [self._sent.pop(self._caps.popleft()) for _ in range(CAPS_KEPT)]
+        self._folded = self._folded.plus(_count(old))
+
+
+def _count(sent: Collection[Sent]) -> Counts:
+    """Totals of some commands."""
+    late = sum(entry.code is RefusalCode.EXPIRED for entry in sent)
+    waits = [entry.answered_s - entry.first_s for entry in sent if entry.answered_s is not None]
+    return Counts(
+        commands=len(sent),
+        accepted=sum(entry.answered_s is not None and Stage.REFUSED not in entry.stages for entry in sent),
+        applied=sum(Stage.APPLIED in entry.stages for entry in sent),
+        failed=sum(bool(entry.stages & {Stage.FAILED, Stage.REFUSED}) for entry in sent) - late,
+        late=late,
+        silent=sum(entry.given_up and not entry.stages & FINAL for entry in sent),
+        worst_ack_s=max(waits, default=0.0),
+    )

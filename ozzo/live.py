@@ -33,12 +33,11 @@ from ozzo.commands import (
     NodeState,
     RefusalCode,
     Stage,
-    decode,
-    node_of,
     topic,
 )
 from ozzo.fleet import Agents, LocalAgents, missing, specs_of
 from ozzo.ledger import Ledger
+from ozzo.mail import understood
 from ozzo.orders import Brief, Order, orders_of, stopped, transition, without_nodes
 from ozzo.sender import Sender
 from ozzo.store import Journal
@@ -48,9 +47,16 @@ from scheduler.plan import Plan
 from scheduler.scenario import Scenario
 from sim.record import Commanding
 
+AT_ONCE = 500
+"""Most messages that are taken together."""
+
 
 class NodeFleet:
-    """Node agents under one controller; use it as a context manager."""
+    """Node agents under one controller; use it as a context manager.
+
+    Attributes:
+        states: last state of each node; heard: how many were taken.
+    """
 
     def __init__(
         self,
@@ -91,6 +97,7 @@ class NodeFleet:
         self._ledger = Ledger()
         self._notes: list[str] = []
         self.states: dict[str, NodeState] = {}
+        self.heard = 0
 
     @classmethod
     def local(
@@ -212,8 +219,7 @@ class NodeFleet:
         while due < len(self._pending) and self._pending[due].due <= last:
             due += 1
         batch, self._pending = self._pending[:due], self._pending[due:]
-        for order in batch:
-            self._give(order)
+        self._give(*batch)
         return now
 
     def settle(self, timeout_s: float = 10.0) -> None:
@@ -225,9 +231,31 @@ class NodeFleet:
         while time.monotonic() < end:
             if not self._book.ending(self._silent) and not self._ledger.is_open(self._silent):
                 return
-            self._take(0.05)
-            self._repeat()
+            self.listen(0.05)
         self._notes.append(f"Not everything was answered {timeout_s:.0f} s after the end.")
+
+    def listen(self, timeout_s: float) -> None:
+        """Take what nodes say, waiting at most so long for the first of it, and repeat what they did not answer."""
+        self._take(timeout_s)
+        self._repeat()
+
+    def restate_all(self) -> None:
+        """Every node is told again what it should do, as soon as it speaks (as after a lost connection)."""
+        self._unsure |= self.states.keys()
+
+    @property
+    def waiting(self) -> int:
+        """Messages that have come and were not taken yet."""
+        return self._inbox.qsize()
+
+    def answered(self, timeout_s: float) -> bool:
+        """Take answers until every command has its final one, for at most so many wall seconds; whether that came about."""
+        end = time.monotonic() + timeout_s
+        while self._ledger.is_open(self._silent):
+            if time.monotonic() > end:
+                return False
+            self.listen(0.05)
+        return True
 
     def _repeat(self) -> None:
         """Repeat what is not answered; remember which nodes may not know what they should do."""
@@ -269,34 +297,42 @@ class NodeFleet:
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
         self.close()
 
-    def _give(self, order: Order) -> None:
-        self._book.give(order)
-        self._book.sequences[order.key] = self._voice.send(order.node, order.desired, order, order.reason).sequence
+    def _give(self, *orders: Order) -> None:
+        for order in orders:
+            self._book.give(order)
+        for order, command in zip(orders, self._voice.send_orders(orders) if orders else (), strict=True):
+            self._book.sequences[order.key] = command.sequence
 
     def _take(self, timeout_s: float) -> None:
         """Take all messages that are there, waiting at most ``timeout_s`` for the first."""
+        deliveries = []
         try:
-            delivery = self._inbox.get(timeout=max(0.0, timeout_s))
-            while True:
-                self._read(delivery)
-                delivery = self._inbox.get_nowait()
+            deliveries.append(self._inbox.get(timeout=max(0.0, timeout_s)))
+            while len(deliveries) < AT_ONCE:
+                deliveries.append(self._inbox.get_nowait())
         except queue.Empty:
-            return
+            pass
+        if deliveries:
+            self._read(deliveries)
 
-    def _read(self, delivery: Delivery) -> None:
-        try:
-            node, channel = node_of(delivery.topic)
-            if channel is Channel.STATE:
-                self._hear(decode(NodeState, delivery.payload, limit=4 * 16_384), node)
+    def _read(self, deliveries: Iterable[Delivery]) -> None:
+        """Understand them, write all answers down at once, then do what they ask for."""
+        said = understood(deliveries, self._unreadable)
+        known = [item for item in said if isinstance(item, Acknowledgement) and self._ledger.knows(item.command)]
+        if known:
+            self._journal.record_acknowledgement(*known)
+        for item in said:
+            if isinstance(item, NodeState):
+                self._hear(item)
             else:
-                self._answered(decode(Acknowledgement, delivery.payload), node)
-        except ValueError as error:
-            self._journal.append("unreadable", datetime.now(UTC), {"topic": delivery.topic, "error": str(error)[:500]})
+                self._answered(item)
 
-    def _hear(self, state: NodeState, node: str) -> None:
+    def _unreadable(self, where: str, why: str) -> None:
+        self._journal.append("unreadable", datetime.now(UTC), {"topic": where, "error": why[:500]})
+
+    def _hear(self, state: NodeState) -> None:
         """A node speaks about itself."""
-        if state.node != node:
-            raise ValueError(f"node {state.node!r} speaks on the topic of {node!r}")
+        node = state.node
         before = self.states.get(node)
         if state.event == "death":
             if before is not None and before.pid == state.pid:
@@ -305,6 +341,7 @@ class NodeFleet:
                 self._journal.append("node_gone", datetime.now(UTC), {"node": node, "pid": state.pid})
             return
         self.states[node] = state
+        self.heard += 1
         if node in self._silent:
             self._silent.discard(node)
             self._notes.append(f"Node {node} went silent and came back.")
@@ -327,20 +364,20 @@ class NodeFleet:
             self._book.heard(state.node, state.ended, state.sequence)
         if state.node in self._unsure:
             self._unsure.discard(state.node)
-            for order in () if voice.retired else self._book.lost(state.node):
-                self._give(order)
+            if not voice.retired:
+                self._give(*self._book.lost(state.node))
 
-    def _answered(self, acknowledgement: Acknowledgement, node: str) -> None:
-        if acknowledgement.node != node:
-            raise ValueError(f"node {acknowledgement.node!r} answers on the topic of {node!r}")
+    def _answered(self, acknowledgement: Acknowledgement) -> None:
+        node = acknowledgement.node
         if acknowledgement.code is RefusalCode.STALE_EPOCH and acknowledgement.epoch == self._voice.epoch:
             self._voice.retire(f"another controller has taken over: node {node} says that {acknowledgement.text}")
         entry = self._ledger.answered(acknowledgement)
         if entry is None:
             if acknowledgement.stage is not Stage.REFUSED:  # heartbeats are not in the ledger; only refusals answer them
-                raise ValueError(f"node {node} answers a command {acknowledgement.command} that was not sent")
+                self._unreadable(
+                    topic(self._agents.scenario, node, Channel.ACK), f"an answer to {acknowledgement.command}, never sent"
+                )
             return
-        self._journal.record_acknowledgement(acknowledgement)
         desired = entry.command.desired
         if isinstance(desired, JobState):
             told = acknowledgement.measured

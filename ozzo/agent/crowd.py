@@ -124,6 +124,8 @@ class Crowd:
     def down(self, node: int, *, was_up: bool, why: str) -> None:
         """A connection is gone, or was refused; it is made again."""
         self.connected -= was_up
+        if self._stopping:
+            return
         if why != self._trouble:
             self._trouble = why
             self._say(f"a simulated node has lost its broker: {why}")
