@@ -24,7 +24,7 @@ from ozzo.credentials import Credentials
 from ozzo.fast_path import FastPath
 from ozzo.fleet import specs_of
 from ozzo.limit_watch import LimitWatch
-from ozzo.live import NodeFleet
+from ozzo.live import NodeFleet, spare_the_collector
 from ozzo.remote import RemoteAgents
 from ozzo.store import Journal
 from ozzo.web.events import EventServer
@@ -231,6 +231,7 @@ def carry_out(order: Order, journal: Journal, say: Callable[[str], None]) -> Car
         fast.follow(order.problem, order.plan)
         plans.append(PlanInForce(scenario.horizon.start, order.plan, order.verdict, "first plan"))
         if clock is not None:
+            spare_the_collector()
             clock.resume()
         waiting = list(order.later)
         while world.now() < scenario.horizon.end:

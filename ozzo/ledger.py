@@ -13,7 +13,7 @@ from uuid import UUID
 from ozzo.commands import Acknowledgement, CapState, Command, RefusalCode, Stage
 
 RETRY_S = 1.0
-"""An unanswered command is sent again after this long."""
+"""An unanswered command is sent again after this long, then after twice as long each time: repeats must not feed a jam."""
 CAPS_KEPT = 10_000
 """Answered cap commands that are kept at least, so that a late second answer is known."""
 FINAL = frozenset({Stage.APPLIED, Stage.FAILED, Stage.REFUSED, Stage.ENDED})
@@ -137,7 +137,7 @@ class Ledger:
                     entry.given_up = True
                     lost.append(entry)
                 else:
-                    entry.again_s = now + RETRY_S
+                    entry.again_s = now + 2.0 * (entry.again_s - entry.first_s)
                     again.append(entry)
             for entry in lost:
                 del self._open[entry.command.id]

@@ -12,6 +12,7 @@ The fleet is used by one thread; a second one only sends heartbeats, so that lea
 
 from __future__ import annotations
 
+import gc
 import queue
 import time
 from collections.abc import Callable, Iterable, Mapping
@@ -49,6 +50,12 @@ from sim.record import Commanding
 
 AT_ONCE = 500
 """Most messages that are taken together."""
+
+
+def spare_the_collector() -> None:
+    """Everything that is there now stays, so the cyclic garbage collector need not look at it again in the middle of a limit."""
+    gc.collect()
+    gc.freeze()
 
 
 class NodeFleet:
@@ -395,6 +402,8 @@ class NodeFleet:
         if overtaken and order is not None:
             if not self._ledger.waits_for(command):
                 self._give(order)
+        elif acknowledgement.code is RefusalCode.EXPIRED and order is not None and order.desired == desired:
+            self._unsure.add(acknowledgement.node)  # it is still wanted: told again when the node speaks next
         elif desired.state is JobWish.RUNNING:
             self._book.refused(key)
         self._progress(f"{acknowledgement.node}: {desired.job} {desired.state}: {acknowledgement.code} {acknowledgement.text}")

@@ -12,6 +12,7 @@ import ssl
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Any
 
 import paho.mqtt.client as paho
@@ -70,6 +71,14 @@ class _ClosingSocket(ssl.SSLSocket):
         except OSError:
             self.close()
             raise
+
+
+@lru_cache(maxsize=64)
+def _expiring(seconds: int) -> Properties:
+    """Properties of a message that expires; made once, because paho takes longer for them than for the rest of a publish."""
+    properties = Properties(PacketTypes.PUBLISH)  # type: ignore[no-untyped-call]
+    properties.MessageExpiryInterval = seconds
+    return properties
 
 
 def client_for(endpoint: Endpoint, *, manual_ack: bool) -> paho.Client:
@@ -236,9 +245,7 @@ class MqttTransport:
             raise TransportError(f"publish on {topic} after close")
         if self._lost:
             raise TransportError(f"broker at {self._place}: {self._lost}")
-        properties = Properties(PacketTypes.PUBLISH)  # type: ignore[no-untyped-call]
-        if expiry_s is not None:
-            properties.MessageExpiryInterval = max(1, math.ceil(expiry_s))
+        properties = None if expiry_s is None else _expiring(max(1, math.ceil(expiry_s)))
         info = self._client.publish(topic, payload, qos=1, retain=retain, properties=properties)
         if info.rc not in {paho.MQTT_ERR_SUCCESS, paho.MQTT_ERR_NO_CONN}:
             raise TransportError(f"publish on {topic}: {paho.error_string(info.rc)}")

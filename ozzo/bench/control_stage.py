@@ -28,7 +28,7 @@ from ozzo.credentials import Credentials
 from ozzo.enrolment import agent_settings
 from ozzo.environment import child_environment
 from ozzo.fleet import NodeSpec, specs_of
-from ozzo.live import NodeFleet
+from ozzo.live import NodeFleet, spare_the_collector
 from ozzo.mqtt import Endpoint
 from ozzo.private import write_private
 from ozzo.remote import RemoteAgents
@@ -121,6 +121,7 @@ def stage(nodes: int, say: Callable[[str], None], *, heartbeat_s: float = 5.0) -
             stack.enter_context(_crowd(specs[first : first + PER_PROCESS], broker, folder, number, heartbeat_s))
         stack.callback(fleet.close)
         fleet.start(ALL_THERE_S)
+        spare_the_collector()
         yield Stage(fleet, journal, agents, broker, scenario, problem, plan, folder)
 
 
