@@ -1,15 +1,17 @@
 """``ozzo bench control``: the live plane with many simulated nodes on Mosquitto, beside a bare paho loop.
 
 *Fast path*: a limit comes; the ladder is climbed, every node is told to pause its job; the clock stops at the last node's
-*applied*. *Bare*: as many messages of a command's size to one other client, which sends each one back; nothing is decoded, written
-down or decided. Both in turn, in the same run, each over a broker of its own with the same settings. *Registered*: many nodes,
-what they cost in memory, and how long it takes to tell each of them again. *Telemetry*: every node a state a second; the slopes of
-queue and memory over time.
+*applied*. *Bare*: as many messages of a command's size to one other client, which sends each one back; nothing is decoded,
+written down or decided. Both in turn, in the same run, each over a broker of its own with the same settings. *Registered*: many
+nodes, what they cost in memory, and how long it takes to tell each of them again. *Telemetry*: every node a state a second; the
+slopes of queue and memory over time.
 """
 
 from __future__ import annotations
 
+import json
 import math
+import os
 import resource
 import statistics
 import sys
@@ -20,10 +22,11 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
 from grid.errors import TransportError
 from ozzo.bench.control_stage import IDLE_KW, PEAK_KW, Stage, child, stage, told_private
+from ozzo.bench.rows import machine
 from ozzo.broker import Broker
 from ozzo.broker_files import CONTROLLER
 from ozzo.commands import Channel, Command, JobState, JobWish, topic, uuid7
@@ -57,6 +60,33 @@ class ControlOptions:
     rounds: int = 20
     registered: int = 10_000
     telemetry_s: float = 60.0
+
+
+WORDS = {
+    "agents": ("", "simulated nodes, each with its own user and session at Mosquitto, in one process"),
+    "rounds": ("", "fast paths, with a bare round after each"),
+    "fast_p50_s": ("", "from the limit to the last node's applied acknowledgement, s: median of the rounds"),
+    "fast_p99_s": ("under 2", "the same: 99 % of the rounds within (the slowest of fewer than 100)"),
+    "fast_cpu_s": ("", "computing time of the controller's process for it, s"),
+    "bare_p50_s": ("", "bare paho loop: as many messages there and back, s: median"),
+    "bare_p99_s": ("", "the same: 99 % within"),
+    "fast_over_bare": ("at most 3", "fast path over the bare round after it: median of the ratios"),
+    "commands": ("", "commands sent in all rounds"),
+    "overtaken": ("", "of these, refused because a later heartbeat came first, and stated again"),
+    "late": ("", "of these, refused because their not-after had passed"),
+    "registered": ("", "nodes registered at one controller"),
+    "registered_s": ("", "until all of them had announced themselves, with the start of broker and nodes, s"),
+    "registered_gb": ("under 1", "memory of the controller then, GB, the bench itself included"),
+    "registered_more_gb": ("", "of that, more than before"),
+    "told_s": ("", "each of them told to run a job, until the last applied, s"),
+    "restated_s": ("under 60", "each of them told again what it should do, until the last applied, s"),
+    "telemetry_s": ("", "seconds for which every node told its state each second"),
+    "telemetry_per_s": ("", "states that the controller took in a second"),
+    "telemetry_queue_max": ("", "most messages that waited for it"),
+    "telemetry_queue_slope_per_min": ("no growth", "slope of that, messages a minute"),
+    "telemetry_memory_slope_mb_per_min": ("no growth", "slope of the controller's memory, MB a minute"),
+}
+"""Target and meaning of each figure."""
 
 
 class _Hands:
@@ -277,3 +307,18 @@ def _telemetry(on: Stage, seconds: float, say: Callable[[str], None]) -> Figures
 def slope(moments: Sequence[float], values: Sequence[float]) -> float:
     """Slope of the least-squares line through the values, a second; 0 with fewer than two."""
     return statistics.linear_regression(moments, values).slope if len(moments) > 1 else 0.0
+
+
+def print_figures(figures: Figures, out: TextIO) -> None:
+    """The table."""
+    about, load = machine(), os.getloadavg()[0]
+    out.write(f"Python {about['python']}, {about['cores']} cores, load {load:.1f} at the end\n\n")
+    out.write("| figure | target | value | what it is |\n|---|---|---|---|\n")
+    for name, value in figures.items():
+        target, words = WORDS.get(name, ("", ""))
+        out.write(f"| `{name}` | {target} | {value:.4g} | {words} |\n")
+
+
+def figures_json(figures: Figures) -> str:
+    """Figures and machine as JSON."""
+    return json.dumps({"machine": machine(), **figures}, indent=1)
