@@ -225,6 +225,26 @@ def control(
         print_figures(found, sys.stdout)
 
 
+@bench_app.command("soak")
+def soak(
+    minutes: Annotated[float, typer.Option(help="For how long things are broken.", min=0.01)] = 30.0,
+    seed: Annotated[int, typer.Option(help="Decides what is broken when.", min=0)] = 0,
+    nodes: Annotated[int, typer.Option(help="Simulated nodes.", min=1, max=1000)] = 20,
+    as_json: Annotated[bool, typer.Option("--json", help="Print machine-readable JSON on standard output.")] = False,
+) -> None:
+    """The live plane under random faults: kills, cuts, delays, losses; exit code 1 unless all counters are zero at the end."""
+    from ozzo.bench.soak import SoakOptions, print_result, result_json
+    from ozzo.bench.soak import soak as run_soak
+    from ozzo.console import Console
+
+    result = run_soak(SoakOptions(minutes, seed, nodes), Console(quiet=as_json).line)
+    if as_json:
+        sys.stdout.write(result_json(result) + "\n")
+    else:
+        print_result(result, sys.stdout)
+    raise typer.Exit(0 if result.counts.clean else 1)
+
+
 def _no_curve_of(options: dict[str, object]) -> None:
     """Refuse options that say nothing about a curve.
 

@@ -275,7 +275,7 @@ def main() -> int:
     parser.add_argument("--draws", action="store_true", help="also write down what each node draws")
     options = parser.parse_args()
     try:
-        told = json.loads(read_private(options.configs, "settings of simulated nodes, with passwords"))
+        told = json.loads(read_private(options.configs, "settings of simulated nodes, with passwords", longest=100_000_000))
         configs = [AgentConfig.model_validate_json(json.dumps(item)) for item in told]
         crowd = CrowdOptions(options.journal, options.speed, options.draws)
         run_crowd(configs, crowd, lambda line: print(line, file=sys.stderr, flush=True))

@@ -76,6 +76,25 @@ def made(nodes: int) -> tuple[Scenario, Problem, Plan]:
     return scenario, problem, plan
 
 
+class _CrowdAgents(RemoteAgents):
+    """Agents that are there already, in processes that we know.
+
+    Attributes:
+        crowds: the processes; log: what they say.
+    """
+
+    crowds: list[subprocess.Popen[bytes]]
+    log: Path
+
+    def ended(self) -> bool:
+        """One of the processes is gone."""
+        return any(process.poll() is not None for process in self.crowds)
+
+    def trouble(self) -> str:
+        """What they said last."""
+        return self.log.read_text(encoding="utf-8", errors="replace")[-500:] if self.log.exists() else ""
+
+
 @dataclass(frozen=True, slots=True)
 class Stage:
     """Everything that a measure needs.
@@ -115,10 +134,13 @@ def stage(nodes: int, say: Callable[[str], None], *, heartbeat_s: float = 5.0) -
         journal = stack.enter_context(Journal.open(folder / "journal.sqlite"))
         own = folder / "controller"
         own.mkdir(mode=0o700)
-        agents = RemoteAgents(Credentials(scenario.name, broker.endpoint(CONTROLLER), own), specs)
+        agents = _CrowdAgents(Credentials(scenario.name, broker.endpoint(CONTROLLER), own), specs)
         fleet = NodeFleet(scenario, journal, agents, AcceleratedClock(plan.horizon.start, 1.0), progress=say)
+        agents.crowds, agents.log = [], folder / "nodes.log"
         for number, first in enumerate(range(0, nodes, PER_PROCESS)):
-            stack.enter_context(_crowd(specs[first : first + PER_PROCESS], broker, folder, number, heartbeat_s))
+            agents.crowds.append(
+                stack.enter_context(_crowd(specs[first : first + PER_PROCESS], broker, folder, number, heartbeat_s))
+            )
         stack.callback(fleet.close)
         fleet.start(ALL_THERE_S)
         spare_the_collector()
@@ -126,7 +148,9 @@ def stage(nodes: int, say: Callable[[str], None], *, heartbeat_s: float = 5.0) -
 
 
 @contextmanager
-def _crowd(specs: Sequence[NodeSpec], broker: Broker, folder: Path, number: int, heartbeat_s: float) -> Iterator[None]:
+def _crowd(
+    specs: Sequence[NodeSpec], broker: Broker, folder: Path, number: int, heartbeat_s: float
+) -> Iterator[subprocess.Popen[bytes]]:
     """A process with simulated nodes."""
     told = []
     for spec in specs:
@@ -137,8 +161,8 @@ def _crowd(specs: Sequence[NodeSpec], broker: Broker, folder: Path, number: int,
     file = folder / f"nodes-{number}.json"
     write_private(file, json.dumps(told))
     command = [sys.executable, "-m", "ozzo.agent.crowd", str(file), "--journal", str(folder / f"nodes-{number}.sqlite")]
-    with child(command, folder / "nodes.log"):
-        yield
+    with child(command, folder / "nodes.log") as process:
+        yield process
 
 
 @contextmanager
@@ -148,11 +172,10 @@ def child(command: Sequence[str], log: Path, *, ready: bool = False) -> Iterator
     Raises:
         TransportError: it ended before it said that it is ready.
     """
-    search = os.pathsep.join(part for part in (str(Path(__file__).parents[2]), os.environ.get("PYTHONPATH", "")) if part)
     with (
         log.open("ab") as sink,
         subprocess.Popen(  # noqa: S603
-            command, stdout=subprocess.PIPE if ready else sink, stderr=sink, env=child_environment(PYTHONPATH=search)
+            command, stdout=subprocess.PIPE if ready else sink, stderr=sink, env=child_environment(PYTHONPATH=search_path())
         ) as process,
     ):
         killer = threading.Timer(20.0, process.kill)
@@ -166,6 +189,11 @@ def child(command: Sequence[str], log: Path, *, ready: bool = False) -> Iterator
             with suppress(KeyboardInterrupt):
                 process.wait()
             killer.cancel()
+
+
+def search_path() -> str:
+    """Where a process of ours finds this ozzo."""
+    return os.pathsep.join(part for part in (str(Path(__file__).parents[2]), os.environ.get("PYTHONPATH", "")) if part)
 
 
 def told_private(endpoint: Endpoint, file: Path) -> Path:
