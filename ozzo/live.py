@@ -97,6 +97,7 @@ class NodeFleet:
         self._inbox: queue.SimpleQueue[Delivery] = queue.SimpleQueue()
         self._sender: Sender | None = None
         self._pending: list[Order] = []
+        self._again: list[Order] = []
         self._book = JobBook()
         self._silent: set[str] = set()
         self._unsure: set[str] = set()
@@ -266,6 +267,8 @@ class NodeFleet:
 
     def _repeat(self) -> None:
         """Repeat what is not answered; remember which nodes may not know what they should do."""
+        if self.waiting > AT_ONCE:
+            return  # the answers may be among these
         self._unsure |= self._voice.repeat()
         if self._agents.transport.connections != self._connections:
             self._connections = self._agents.transport.connections
@@ -333,6 +336,9 @@ class NodeFleet:
                 self._hear(item)
             else:
                 self._answered(item)
+        if self._again and not self._voice.retired:
+            again, self._again = self._again, []
+            self._give(*again)
 
     def _unreadable(self, where: str, why: str) -> None:
         self._journal.append("unreadable", datetime.now(UTC), {"topic": where, "error": why[:500]})
@@ -371,8 +377,7 @@ class NodeFleet:
             self._book.heard(state.node, state.ended, state.sequence)
         if state.node in self._unsure:
             self._unsure.discard(state.node)
-            if not voice.retired:
-                self._give(*self._book.lost(state.node))
+            self._again += self._book.lost(state.node)
 
     def _answered(self, acknowledgement: Acknowledgement) -> None:
         node = acknowledgement.node

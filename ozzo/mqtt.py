@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 import ssl
 import threading
+import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import lru_cache
@@ -27,6 +28,10 @@ from ozzo.transport import Delivery, Handler, matches
 
 TAKEN_OVER = 142
 """Reason code "Session taken over" of a DISCONNECT (MQTT 5.0, section 3.14.2.1)."""
+
+
+MOST_UNCONFIRMED = 500
+"""Messages that the broker has not confirmed, from which on whoever publishes has to wait."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,6 +152,7 @@ class MqttTransport:
         self._hand_over = threading.RLock()
         self._answered, self._refusal = threading.Event(), ""
         self.connections, self._lost = 0, ""
+        self._unconfirmed, self._confirmed = 0, threading.Condition()
         self._granted: dict[int, list[ReasonCode]] = {}
         self._grant = threading.Condition()
         self._client = client_for(endpoint, manual_ack=manual_ack)
@@ -158,6 +164,7 @@ class MqttTransport:
         self._client.on_disconnect = self._on_disconnect
         self._client.on_message = self._on_message
         self._client.on_subscribe = self._on_subscribe
+        self._client.on_publish = self._on_publish
         self._connect(session_s)
 
     @property
@@ -214,6 +221,19 @@ class MqttTransport:
             self._granted[mid] = reasons
             self._grant.notify_all()
 
+    def _on_publish(self, *_: Any) -> None:
+        with self._confirmed:
+            self._unconfirmed -= 1
+            self._confirmed.notify_all()
+
+    def _wait_for_room(self) -> None:
+        """While the broker is there and slower than we are, wait for it: what it has not taken would only grow old here."""
+        until = time.monotonic() + self._timeout_s
+        with self._confirmed:
+            while self._unconfirmed >= MOST_UNCONFIRMED and self.connected and time.monotonic() < until:
+                self._confirmed.wait(0.1)
+            self._unconfirmed += 1
+
     def _on_message(self, client: paho.Client, _data: Any, message: paho.MQTTMessage) -> None:
         mid, qos = message.mid, message.qos
 
@@ -240,14 +260,19 @@ class MqttTransport:
         return bool(self._client.is_connected())
 
     def publish(self, topic: str, payload: bytes, *, expiry_s: float | None = None, retain: bool = False) -> None:
-        """See ``Transport``; while the broker is away, messages wait here for the reconnect."""
+        """See ``Transport``; while the broker is away, messages wait here for the reconnect.
+
+        A caller waits while the broker has more than ``MOST_UNCONFIRMED`` messages of ours to take.
+        """
         if self._closed:
             raise TransportError(f"publish on {topic} after close")
         if self._lost:
             raise TransportError(f"broker at {self._place}: {self._lost}")
+        self._wait_for_room()
         properties = None if expiry_s is None else _expiring(max(1, math.ceil(expiry_s)))
         info = self._client.publish(topic, payload, qos=1, retain=retain, properties=properties)
         if info.rc not in {paho.MQTT_ERR_SUCCESS, paho.MQTT_ERR_NO_CONN}:
+            self._on_publish()  # it will not be confirmed
             raise TransportError(f"publish on {topic}: {paho.error_string(info.rc)}")
 
     def subscribe(self, pattern: str, handler: Handler) -> None:

@@ -145,7 +145,7 @@ def cast(options: SoakOptions, folder: Path) -> Iterator[_Cast]:
         control = ["ozzo.bench.soak_controller", str(folder / "controller"), str(state), str(options.seed)]
         commands = ([*python, *crowd, "--speed", f"{SPEED:g}"], [*python, *control])
         time.sleep(1.0)  # the broker reads its new users
-        players = _Cast(broker, cables, commands, log, *(started(command, log) for command in commands))
+        players = _Cast(broker, cables, commands, log, started(commands[0], log), started(commands[1], log))
         stack.callback(players.close)
         yield players
 

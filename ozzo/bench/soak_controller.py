@@ -1,9 +1,9 @@
 """The controller of the soak: the product's sender, ledger and journal, with wishes drawn at a seed.
 
-``python -m ozzo.bench.soak_controller CREDENTIALS STATE SEED``. Wishes (which job on which node is in which state, which cap a node
-has) stand in a file before anybody is told, so a controller that was killed goes on where it was, with a higher epoch. Every
-so often it sends a command twice, late, or not at all. Once there is a file ``calm`` in its folder there are no new wishes and no
-mischief: every job is wished to run to its end, and that is stated until the nodes say so.
+``python -m ozzo.bench.soak_controller CREDENTIALS STATE SEED``. Wishes (which job on which node is in which state) stand in
+a file before anybody is told, so a controller that was killed goes on where it was, with a higher epoch. Every so often it sends
+a command twice, late, or not at all. Once there is a file ``calm`` in its folder there are no new wishes and no mischief: every
+job is wished to run to its end, and that is stated until the nodes say so.
 """
 
 from __future__ import annotations
@@ -28,8 +28,8 @@ from ozzo.store import Journal
 from ozzo.transport import Delivery, Handler, Transport
 
 SCHEMA = """
-CREATE TABLE IF NOT EXISTS wishes (node TEXT NOT NULL, job TEXT NOT NULL, wish TEXT NOT NULL, json TEXT NOT NULL, exit_code INTEGER,
-    PRIMARY KEY (node, job));
+CREATE TABLE IF NOT EXISTS wishes (node TEXT NOT NULL, job TEXT NOT NULL, wish TEXT NOT NULL, json TEXT NOT NULL,
+    exit_code INTEGER, PRIMARY KEY (node, job));
 """
 JOB_S = 20.0
 """Run time of a job at most."""

@@ -58,7 +58,7 @@ class SoakCounts:
 
     Attributes:
         cap_exceeded: times a node drew more than its cap, or than its failsafe cap without a lease, for longer than a lease.
-        jobs_lost: jobs that were wished and of which nobody knows the end, or whose end the controller and the node tell otherwise.
+        jobs_lost: jobs that were wished and of which nobody knows the end, or whose end is told in two ways.
         effects_doubled: jobs that were started more than once on their node.
         stale_epoch_acted: commands that a node accepted although it had accepted a higher epoch before.
         expired_acted: commands that a node accepted at or after their not-after.
