@@ -47,10 +47,9 @@ def test_a_crowd_obeys_and_outlives_its_broker_and_itself(mosquitto: str, tmp_pa
             eventually(lambda: broker.pid not in {0, before}, "another broker")
             first.kill()
             first.wait()
-        rig.states.clear()
-        with running(command, tmp_path / "log", PYTHONPATH=str(ROOT)):
+        with running(command, tmp_path / "log", PYTHONPATH=str(ROOT)) as second:
             for name in names:
-                assert rig.birth(name).jobs == {"j": "running"}
+                assert rig.state(name, lambda state: state.pid == second.pid, "a state").jobs == {"j": "running"}
             for item in sent:
                 count = len(rig.stages(item))
                 rig.send(item)
