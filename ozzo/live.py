@@ -13,7 +13,6 @@ The fleet is used by one thread; a second one only sends heartbeats, so that lea
 from __future__ import annotations
 
 import gc
-import queue
 import time
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
@@ -23,33 +22,17 @@ from types import TracebackType
 from typing import Self
 
 from grid.errors import TransportError
-from ozzo.book import JobBook
 from ozzo.clock import AcceleratedClock
-from ozzo.commands import (
-    Acknowledgement,
-    Channel,
-    Command,
-    JobState,
-    JobWish,
-    NodeState,
-    RefusalCode,
-    Stage,
-    topic,
-)
+from ozzo.commands import Channel, JobWish, topic
 from ozzo.fleet import Agents, LocalAgents, missing, specs_of
-from ozzo.ledger import Ledger
-from ozzo.mail import understood
+from ozzo.hearing import Hearing
 from ozzo.orders import Brief, Order, orders_of, stopped, transition, without_nodes
 from ozzo.sender import Sender
 from ozzo.store import Journal
 from ozzo.tally import tally
-from ozzo.transport import Delivery
 from scheduler.plan import Plan
 from scheduler.scenario import Scenario
 from sim.record import Commanding
-
-AT_ONCE = 500
-"""Most messages that are taken together."""
 
 
 def spare_the_collector() -> None:
@@ -58,12 +41,8 @@ def spare_the_collector() -> None:
     gc.freeze()
 
 
-class NodeFleet:
-    """Node agents under one controller; use it as a context manager.
-
-    Attributes:
-        states: last state of each node; heard: how many were taken.
-    """
+class NodeFleet(Hearing):
+    """Node agents under one controller; use it as a context manager."""
 
     def __init__(
         self,
@@ -85,6 +64,7 @@ class NodeFleet:
             progress: takes a line whenever there is something to tell.
             run: goes before the names of jobs on nodes that outlive this run.
         """
+        super().__init__(journal, agents, progress)
         core_kw = {
             f"{site.name}.{group.name}-{i}": group.core_kw
             for site in scenario.sites
@@ -92,20 +72,9 @@ class NodeFleet:
             for i in range(group.count)
         }
         self._brief = Brief({job.name: job for job in scenario.jobs}, core_kw, clock.speed, run)
-        self._journal, self._agents, self._clock, self._progress = journal, agents, clock, progress
+        self._clock = clock
         self._peak_kw = {spec.name: spec.peak_kw for spec in agents.nodes}
-        self._inbox: queue.SimpleQueue[Delivery] = queue.SimpleQueue()
-        self._sender: Sender | None = None
         self._pending: list[Order] = []
-        self._again: list[Order] = []
-        self._book = JobBook()
-        self._silent: set[str] = set()
-        self._unsure: set[str] = set()
-        self._connections = 0
-        self._ledger = Ledger()
-        self._notes: list[str] = []
-        self.states: dict[str, NodeState] = {}
-        self.heard = 0
 
     @classmethod
     def local(
@@ -127,12 +96,6 @@ class NodeFleet:
     def description(self) -> str:
         """Transport in words."""
         return self._agents.description
-
-    @property
-    def _voice(self) -> Sender:
-        if self._sender is None:
-            raise TransportError("the fleet was not started")
-        return self._sender
 
     def start(self, timeout_s: float = 20.0) -> None:
         """Start broker and agents and wait until every node has announced itself.
@@ -242,20 +205,6 @@ class NodeFleet:
             self.listen(0.05)
         self._notes.append(f"Not everything was answered {timeout_s:.0f} s after the end.")
 
-    def listen(self, timeout_s: float) -> None:
-        """Take what nodes say, waiting at most so long for the first of it, and repeat what they did not answer."""
-        self._take(timeout_s)
-        self._repeat()
-
-    def restate_all(self) -> None:
-        """Every node is told again what it should do, as soon as it speaks (as after a lost connection)."""
-        self._unsure |= self.states.keys()
-
-    @property
-    def waiting(self) -> int:
-        """Messages that have come and were not taken yet."""
-        return self._inbox.qsize()
-
     def answered(self, timeout_s: float) -> bool:
         """Take answers until every command has its final one, for at most so many wall seconds; whether that came about."""
         end = time.monotonic() + timeout_s
@@ -264,16 +213,6 @@ class NodeFleet:
                 return False
             self.listen(0.05)
         return True
-
-    def _repeat(self) -> None:
-        """Repeat what is not answered; remember which nodes may not know what they should do."""
-        if self.waiting > AT_ONCE:
-            return  # the answers may be among these
-        self._unsure |= self._voice.repeat()
-        if self._agents.transport.connections != self._connections:
-            self._connections = self._agents.transport.connections
-            self._unsure |= self.states.keys()
-            self._journal.append("reconnected", datetime.now(UTC), {"connections": self._connections})
 
     def carry_out(self, plan: Plan, from_slot: int = 0, *, wake: Callable[[], bool] = lambda: False) -> Commanding:
         """``replace``, ``advance`` to the end of the plan's horizon (or until ``wake()``), and ``settle`` at that end."""
@@ -306,109 +245,3 @@ class NodeFleet:
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
         self.close()
-
-    def _give(self, *orders: Order) -> None:
-        for order in orders:
-            self._book.give(order)
-        for order, command in zip(orders, self._voice.send_orders(orders) if orders else (), strict=True):
-            self._book.sequences[order.key] = command.sequence
-
-    def _take(self, timeout_s: float) -> None:
-        """Take all messages that are there, waiting at most ``timeout_s`` for the first."""
-        deliveries = []
-        try:
-            deliveries.append(self._inbox.get(timeout=max(0.0, timeout_s)))
-            while len(deliveries) < AT_ONCE:
-                deliveries.append(self._inbox.get_nowait())
-        except queue.Empty:
-            pass
-        if deliveries:
-            self._read(deliveries)
-
-    def _read(self, deliveries: Iterable[Delivery]) -> None:
-        """Understand them, write all answers down at once, then do what they ask for."""
-        said = understood(deliveries, self._unreadable)
-        known = [item for item in said if isinstance(item, Acknowledgement) and self._ledger.knows(item.command)]
-        if known:
-            self._journal.record_acknowledgement(*known)
-        for item in said:
-            if isinstance(item, NodeState):
-                self._hear(item)
-            else:
-                self._answered(item)
-        if self._again and not self._voice.retired:
-            again, self._again = self._again, []
-            self._give(*again)
-
-    def _unreadable(self, where: str, why: str) -> None:
-        self._journal.append("unreadable", datetime.now(UTC), {"topic": where, "error": why[:500]})
-
-    def _hear(self, state: NodeState) -> None:
-        """A node speaks about itself."""
-        node = state.node
-        before = self.states.get(node)
-        if state.event == "death":
-            if before is not None and before.pid == state.pid:
-                self._silent.add(node)
-                self._progress(f"node {node} went silent")
-                self._journal.append("node_gone", datetime.now(UTC), {"node": node, "pid": state.pid})
-            return
-        self.states[node] = state
-        self.heard += 1
-        if node in self._silent:
-            self._silent.discard(node)
-            self._notes.append(f"Node {node} went silent and came back.")
-            self._unsure.add(node)
-        if before is None or before.pid != state.pid:
-            self._journal.append("node", datetime.now(UTC), {"node": node, "pid": state.pid, "epoch": state.epoch})
-            self._agents.watch(state.pid)
-            if before is not None:
-                self._unsure.add(node)
-        if self._sender is not None:
-            self._reconcile(self._sender, state)
-
-    def _reconcile(self, voice: Sender, state: NodeState) -> None:
-        """Book what a node says has ended, and state again what it should do when something may have got lost on the way."""
-        if state.epoch > voice.epoch:
-            voice.retire(f"another controller, of epoch {state.epoch}, has taken over; this one had {voice.epoch}")
-        if state.failsafe:
-            voice.needs_cap.add(state.node)
-        if state.epoch == voice.epoch:
-            self._book.heard(state.node, state.ended, state.sequence)
-        if state.node in self._unsure:
-            self._unsure.discard(state.node)
-            self._again += self._book.lost(state.node)
-
-    def _answered(self, acknowledgement: Acknowledgement) -> None:
-        node = acknowledgement.node
-        if acknowledgement.code is RefusalCode.STALE_EPOCH and acknowledgement.epoch == self._voice.epoch:
-            self._voice.retire(f"another controller has taken over: node {node} says that {acknowledgement.text}")
-        entry = self._ledger.answered(acknowledgement)
-        if entry is None:
-            if acknowledgement.stage is not Stage.REFUSED:  # heartbeats are not in the ledger; only refusals answer them
-                self._unreadable(
-                    topic(self._agents.scenario, node, Channel.ACK), f"an answer to {acknowledgement.command}, never sent"
-                )
-            return
-        desired = entry.command.desired
-        if isinstance(desired, JobState):
-            told = acknowledgement.measured
-            gone = acknowledgement.stage is Stage.APPLIED and "exit_code" in told and not told.get("running")
-            if acknowledgement.stage is Stage.ENDED or gone:
-                self._book.ended((desired.job, node), int(acknowledgement.measured.get("exit_code", -1)))
-            elif acknowledgement.stage in {Stage.FAILED, Stage.REFUSED}:
-                self._failed(entry.command, acknowledgement, desired)
-
-    def _failed(self, command: Command, acknowledgement: Acknowledgement, desired: JobState) -> None:
-        """A refused job command: state it again when a later command overtook it, else remember the job as not run."""
-        key = (desired.job, acknowledgement.node)
-        order = self._book.given.get(key)
-        overtaken = acknowledgement.code is RefusalCode.STALE_SEQUENCE and order is not None and order.desired == desired
-        if overtaken and order is not None:
-            if not self._ledger.waits_for(command):
-                self._give(order)
-        elif acknowledgement.code is RefusalCode.EXPIRED and order is not None and order.desired == desired:
-            self._unsure.add(acknowledgement.node)  # it is still wanted: told again when the node speaks next
-        elif desired.state is JobWish.RUNNING:
-            self._book.refused(key)
-        self._progress(f"{acknowledgement.node}: {desired.job} {desired.state}: {acknowledgement.code} {acknowledgement.text}")
