@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Any
 from uuid import UUID
 
-from ozzo.commands import Acknowledgement, Command, JobState, JobWish
+from ozzo.commands import Acknowledgement, Command, JobState, JobWish, Wire
 from ozzo.fence import Fence
 
 KEEP = 500
@@ -102,16 +102,16 @@ class NodePage:
         self.raise_fence(fence)
         self._position += 1
         self._remember(command.id, acknowledgement)
-        row = (self.node, str(command.id), command.epoch, _text(command.not_after), _text(acknowledgement.at))
-        answer = acknowledgement.encode().decode()
+        row = (self.node, str(command.id), command.epoch, _text(command.not_after), _text(acknowledgement.at), command)
         sql = "INSERT INTO commands (node, id, epoch, not_after, at, json, answer) VALUES (?, ?, ?, ?, ?, ?, ?)"
-        self._book.write(sql, (*row, command.encode().decode(), answer))
+        self._book.write(sql, (*row, acknowledgement), (str(command.id), "answer"))
 
     def keep_answer(self, acknowledgement: Acknowledgement) -> None:
-        """Keep a later answer."""
+        """Keep a later answer; when the command is not written yet, it is written with this one."""
         self._remember(acknowledgement.command, acknowledgement)
-        values = (acknowledgement.encode().decode(), str(acknowledgement.command))
-        self._book.write("UPDATE commands SET answer = ? WHERE id = ?", values, (str(acknowledgement.command), "answer"))
+        place = str(acknowledgement.command)
+        if not self._book.amend((place, "answer"), acknowledgement):
+            self._book.write("UPDATE commands SET answer = ? WHERE id = ?", (acknowledgement, place))
 
     def _remember(self, command: UUID, acknowledgement: Acknowledgement) -> None:
         self._answers[command] = acknowledgement
@@ -200,7 +200,7 @@ class SharedJournal:
         return tuple(Command.model_validate_json(row[0]) for row in self._connection.execute(sql, (node,)).fetchall())
 
     def write(self, sql: str, values: tuple[Any, ...], place: tuple[str, str] | None = None) -> None:
-        """Something to write at the next commit; with a ``place`` it takes that of what was to be written there before."""
+        """Something to write at the next commit (messages as JSON); with a ``place`` in place of what was to be written there."""
         known = self._places.get(place) if place is not None else None
         if known is not None:
             self._pending[known] = (sql, values)
@@ -208,6 +208,15 @@ class SharedJournal:
         if place is not None:
             self._places[place] = len(self._pending)
         self._pending.append((sql, values))
+
+    def amend(self, place: tuple[str, str], last: Wire) -> bool:
+        """Change the last value of what is to be written at a place; False when nothing is."""
+        known = self._places.get(place)
+        if known is None:
+            return False
+        sql, values = self._pending[known]
+        self._pending[known] = (sql, (*values[:-1], last))
+        return True
 
     def commit(self, now: datetime | None = None) -> None:
         """Write everything in one transaction; on disk when this returns.
@@ -219,7 +228,7 @@ class SharedJournal:
             return
         with self._transaction():
             for sql, values in self._pending:
-                self._connection.execute(sql, values)
+                self._connection.execute(sql, [item.encode().decode() if isinstance(item, Wire) else item for item in values])
             moment = (now or datetime.now(UTC)).timestamp()
             self._connection.execute("INSERT OR REPLACE INTO alive VALUES (1, ?)", (moment,))
         self._pending.clear()

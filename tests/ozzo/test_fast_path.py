@@ -5,14 +5,16 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import pytest
 
 from grid.response.event import CapacityEvent
-from ozzo.commanding import PilotWorld
+from ozzo.commanding import Order, PilotWorld, carry_out
 from ozzo.commands import NodeState
 from ozzo.fast_path import FastPath, hold_slots, metered_it_kw
 from ozzo.limit_watch import LimitWatch
+from ozzo.store import Journal
 from scheduler.build import build_problem
 from scheduler.placement import assign_nodes
 from scheduler.plan import Plan
@@ -20,6 +22,7 @@ from scheduler.policies.fifo import Fifo
 from scheduler.problem import Problem
 from scheduler.scenario import ErrorModel, Scenario
 from scheduler.workload import JobKind, PowerCap
+from sim.rehearsal import rehearse
 from sim.world.simulated import SimulatedWorld
 from tests.factory import START, job, small_scenario
 
@@ -150,3 +153,24 @@ def test_only_meters_count_as_meters() -> None:
     for other in ({"power_source": "model"}, {"power_kw": None}, {"at": now - timedelta(seconds=11)}):
         assert metered_it_kw({"a": first, "b": second.model_copy(update=other)}, ["a", "b"], **ask) is None
     assert metered_it_kw({"a": first}, ["a", "b"], **ask) is None
+
+
+def test_a_run_answers_first_and_plans_then(tmp_path: Path) -> None:
+    """An event that holds as it arrives: the journal has the fast path, then the event and its plan; delivery starts at once."""
+    scenario, problem, plan = busy_hall()
+    moment = START + 0.5 * HOUR
+    event = CapacityEvent("sudden", "hall", moment, START + 4 * HOUR, 1.2, 1.0, moment)
+    rehearsal = rehearse(scenario, plan)
+    assert rehearsal.verdict.passed
+    with Journal.open(tmp_path / "journal.sqlite") as journal:
+        order = Order(
+            scenario, problem, plan, rehearsal.verdict, rehearsal.nominal, Fifo(), None, [(event,)], tmp_path, 60.0, False, 0
+        )
+        carried = carry_out(order, journal, lambda _: None)
+        kinds = [entry.kind for entry in journal.entries()]
+        (answer,) = [entry.payload for entry in journal.entries("fast_path")][:1]
+    assert kinds.index("fast_path") < kinds.index("event")
+    assert (answer["site"], answer["cause"]) == ("hall", "event sudden")
+    assert answer["released_kw"] > 0
+    assert carried.outcome is not None
+    assert all(item.finished is not None for item in carried.outcome.jobs)
