@@ -58,6 +58,7 @@ bench: .venv/.ozzo-dev ## speed, as ratios against a baseline run beside it; the
 	.venv/bin/ozzo bench world
 	.venv/bin/ozzo bench sweep
 	.venv/bin/ozzo bench control
+	.venv/bin/ozzo bench freeze
 
 docs: .venv/.ozzo-dev ## write again what is generated: reference, JSON Schema, dashboards, the page of scenarios (runs all of them)
 	.venv/bin/ozzo reference --out docs/reference.md

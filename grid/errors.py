@@ -12,6 +12,7 @@
     |-- RehearsalRefused      a plan did not pass its rehearsal, so it may not command anything
     |-- ExperimentError       an experiment cannot go on (its folder cannot be written, its workers do not start)
     |-- TransportError        broker or transport could not be reached or refused us
+    |-- HardwareError         a power meter or a power limit of a machine cannot be read or set
     `-- Interrupted           a person pressed Ctrl-C; what was done so far is kept
 """
 
@@ -112,6 +113,10 @@ class SolverError(OzzoError):
 
 class RehearsalRefused(OzzoError):
     """A plan that did not pass its rehearsal was about to command nodes."""
+
+
+class HardwareError(OzzoError):
+    """A power meter or a power limit of a machine cannot be read or set, or does not do what it was told."""
 
 
 class ExperimentError(OzzoError):

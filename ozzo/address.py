@@ -12,7 +12,7 @@ from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
 from grid.errors import Finding, InputError
-from ozzo.broker_files import DEFAULTS
+from ozzo.broker_files import is_default
 from ozzo.mqtt import Endpoint
 from ozzo.private import read_private
 
@@ -56,7 +56,7 @@ def is_loopback(host: str) -> bool:
         pass
     try:
         found = {str(entry[4][0]).partition("%")[0] for entry in socket.getaddrinfo(host, None, type=socket.SOCK_STREAM)}
-    except OSError:
+    except (OSError, UnicodeError):  # no such name, or none that a name could be
         return False
     return bool(found) and all(ipaddress.ip_address(address).is_loopback for address in found)
 
@@ -96,6 +96,18 @@ def url_of(endpoint: Endpoint) -> str:
     return f"{'mqtts' if endpoint.tls else 'mqtt'}://{endpoint.user}@{host}:{endpoint.port}"
 
 
+def _password(user: str, file: Path) -> str:
+    """The first line of a private file.
+
+    Raises:
+        InputError: it cannot be had, or anybody would guess it.
+    """
+    password = read_private(file, "the password of the broker's user").partition("\n")[0].strip()
+    if is_default(user, password):
+        raise InputError([Finding(str(file), None, "", "a default password", "one that was made for this user")])
+    return password
+
+
 def endpoint_of(url: str, password_file: Path, ca_file: Path | None = None, *, source: str = "(command line)") -> Endpoint:
     """The endpoint of a broker's URL and a password file.
 
@@ -113,7 +125,11 @@ def endpoint_of(url: str, password_file: Path, ca_file: Path | None = None, *, s
     def wrong(found: str, expected: str) -> None:
         findings.append(Finding(source, None, "broker", found, expected))
 
-    parts = urlsplit(url)
+    try:
+        parts = urlsplit(url)
+    except ValueError as error:  # such as brackets without an IPv6 address
+        parts = urlsplit("")
+        wrong(f"{error}"[:100], "mqtts://USER@HOST:PORT")
     try:
         port = parts.port
     except ValueError:
@@ -130,12 +146,9 @@ def endpoint_of(url: str, password_file: Path, ca_file: Path | None = None, *, s
         wrong(f"mqtt to {host}, which is beyond loopback", "mqtts: passwords and commands would go in the clear")
     password = ""
     try:
-        password = read_private(password_file, "the password of the broker's user").partition("\n")[0].strip()
+        password = _password(user, password_file)
     except InputError as error:
         findings += error.findings
-    else:
-        if password in {user, *DEFAULTS}:
-            findings.append(Finding(str(password_file), None, "", "a default password", "one that was made for this user"))
     if ca_file is not None and not ca_file.is_file():
         findings.append(Finding(str(ca_file), None, "", "no such file", "the root certificate of the broker (PEM)"))
     if findings:

@@ -8,6 +8,7 @@ starts in its last month, or under other names. Profile: RFC 5280; names of serv
 from __future__ import annotations
 
 import ipaddress
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -25,6 +26,8 @@ ROOT_DAYS = 3650
 SERVER_DAYS = 365
 RENEW = timedelta(days=30)
 """A certificate that ends within this time is made anew."""
+HOST_NAME = re.compile(r"(?!-)[A-Za-z0-9_-]{1,63}(?<!-)(\.(?!-)[A-Za-z0-9_-]{1,63}(?<!-))*")
+"""A host name (RFC 1123 section 2.1), with the underscore that some networks have."""
 EARLIER = timedelta(hours=1)
 """Certificates are valid from this long ago, because clocks of nodes differ."""
 
@@ -54,6 +57,19 @@ def _text(certificate: x509.Certificate) -> str:
     from cryptography.hazmat.primitives.serialization import Encoding
 
     return certificate.public_bytes(Encoding.PEM).decode()
+
+
+def wrong_names(names: Iterable[str]) -> list[Finding]:
+    """A finding for every name that no certificate can hold: neither an IP address nor a host name."""
+    expected = "an IP address or a host name: letters, digits, hyphens and dots, 63 letters a label (an IDN as xn--...)"
+    found = []
+    for name in names:
+        try:
+            ipaddress.ip_address(name)
+        except ValueError:
+            if len(name) > 253 or not HOST_NAME.fullmatch(name):
+                found.append(Finding("(command line)", None, "--name", repr(name)[:100], expected))
+    return found
 
 
 def _names(names: Iterable[str]) -> list[x509.GeneralName]:
@@ -173,9 +189,12 @@ def server_files(folder: Path, title: str, names: Iterable[str]) -> ServerFiles:
         names: addresses and host names under which nodes reach the broker.
 
     Raises:
-        InputError: what is there is broken, or the root has run out (nodes would have to be enrolled again).
+        InputError: a name is none, what is there is broken, or the root has run out (nodes would have to be enrolled again).
     """
     names = list(names)
+    wrong = wrong_names(names)
+    if wrong:
+        raise InputError(wrong)
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     root_file, root_key = folder / "ca.pem", folder / "ca.key"
     certificate_file, key_file = folder / "server.pem", folder / "server.key"

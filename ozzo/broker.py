@@ -7,6 +7,7 @@ guard process (``ozzo.guard``) owns it, so it ends with the controller however t
 
 from __future__ import annotations
 
+import contextlib
 import os
 import pwd
 import re
@@ -27,6 +28,7 @@ from ozzo.commands import label
 from ozzo.environment import child_environment
 from ozzo.guarded import Guarded
 from ozzo.mqtt import Endpoint
+from ozzo.private import hand_over
 
 PLACES = ("/usr/sbin", "/usr/local/sbin", "/usr/local/bin", "/opt/homebrew/sbin")
 """Where to look beside ``PATH``: Debian puts the broker into ``/usr/sbin``, which is not on a user's path."""
@@ -58,23 +60,31 @@ def broker_user() -> str:
     return "mosquitto" if any(entry.pw_name == "mosquitto" for entry in pwd.getpwall()) else ""
 
 
-def hand_over(owner: str, *paths: Path) -> None:
-    """Give files to the user that the broker runs as; nothing happens when that is the present one."""
-    if owner:
-        entry = pwd.getpwnam(owner)
-        for path in paths:
-            os.chown(path, entry.pw_uid, entry.pw_gid)
+def listens(pid: int, port: int) -> bool:
+    """True when process ``pid`` itself listens on TCP port ``port`` (``/proc/PID/fd`` and ``/proc/PID/net/tcp``, proc(5))."""
+    sockets, rows = set(), []
+    with contextlib.suppress(FileNotFoundError, ProcessLookupError):  # it has ended
+        for entry in Path(f"/proc/{pid}/fd").iterdir():
+            with contextlib.suppress(FileNotFoundError):  # closed meanwhile
+                sockets.add(str(entry.readlink()))
+    for name in ("tcp", "tcp6"):
+        with contextlib.suppress(FileNotFoundError, ProcessLookupError):  # a machine without IPv6
+            rows += [line.split() for line in Path(f"/proc/{pid}/net/{name}").read_text(encoding="ascii").splitlines()[1:]]
+    listening = {f"socket:[{row[9]}]" for row in rows if row[3] == "0A" and int(row[1].rpartition(":")[2], 16) == port}
+    return bool(sockets & listening)
 
 
 def accepts(host: str, port: int, guarded: Guarded, timeout_s: float) -> bool:
-    """Wait until a broker takes connections; False when it ended or time is up."""
+    """Wait until our broker takes connections; False when it ended or time is up. Another program on that port does not count."""
     until = time.monotonic() + timeout_s
     while time.monotonic() < until and guarded.runs():
-        try:
-            with socket.create_connection((host, port), timeout=1.0):
-                return True
-        except OSError:
-            time.sleep(0.02)
+        if listens(guarded.broker_pid, port):
+            try:
+                with socket.create_connection((host, port), timeout=1.0):
+                    return guarded.runs()
+            except OSError:
+                pass  # it begins to listen
+        time.sleep(0.02)
     return False
 
 

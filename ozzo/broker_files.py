@@ -22,6 +22,8 @@ DEFAULTS = (
     *("root", "secret", "test", "user", "123456", "12345678"),
 )
 """Passwords that manuals and images come with, beside the user's own name: with one of them a broker must not be reachable."""
+MOST_ITERATIONS = 10_000_000
+"""More rounds than this are taken for a broken line: they would take seconds to try."""
 ITERATIONS = 101
 """Rounds of PBKDF2 in Mosquitto's own password files; the passwords here are 192 random bits, so nobody guesses them anyway."""
 
@@ -65,24 +67,51 @@ def users_of(passwords: str) -> dict[str, str]:
     return {line.partition(":")[0]: line for line in passwords.splitlines() if ":" in line}
 
 
+@dataclass(frozen=True, slots=True)
+class _Hash:
+    """What a line of the password file says of a password; ``iterations`` 0 for the older kind."""
+
+    iterations: int
+    salt: bytes
+    digest: bytes
+
+    @classmethod
+    def of(cls, line: str) -> _Hash | None:
+        """Read a line; None when it holds no hash of a known kind."""
+        parts = line.partition(":")[2].split("$")
+        try:
+            if len(parts) == 5 and parts[1] == "7" and 1 <= int(parts[2]) <= MOST_ITERATIONS:
+                return cls(int(parts[2]), base64.b64decode(parts[3], validate=True), base64.b64decode(parts[4], validate=True))
+            if len(parts) == 4 and parts[1] == "6":  # Mosquitto before 1.6: one round of SHA-512
+                return cls(0, base64.b64decode(parts[2], validate=True), base64.b64decode(parts[3], validate=True))
+        except ValueError:  # no number, no base64
+            return None
+        return None
+
+    def opens(self, password: str) -> bool:
+        """True when it is that of ``password``."""
+        if self.iterations:
+            return hmac.compare_digest(_derived(password, self.salt, self.iterations), self.digest)
+        return hmac.compare_digest(hashlib.sha512(password.encode() + self.salt).digest(), self.digest)
+
+
 def opens(line: str, password: str) -> bool:
-    """True when ``password`` is that of a line of the password file; false too for lines of an unknown kind."""
-    parts = line.partition(":")[2].split("$")
-    if len(parts) == 5 and parts[1] == "7" and parts[2].isdigit():
-        derived = _derived(password, base64.b64decode(parts[3]), int(parts[2]))
-        return hmac.compare_digest(derived, base64.b64decode(parts[4]))
-    if len(parts) == 4 and parts[1] == "6":  # Mosquitto before 1.6: one round of SHA-512
-        salted = hashlib.sha512(password.encode() + base64.b64decode(parts[2])).digest()
-        return hmac.compare_digest(salted, base64.b64decode(parts[3]))
-    return False
+    """True when ``password`` is that of a line of the password file; false too for lines that hold no hash of a known kind."""
+    found = _Hash.of(line)
+    return found is not None and found.opens(password)
+
+
+def is_default(user: str, password: str) -> bool:
+    """True for a password that anybody would try first: none, a default of some manual, or the user's name."""
+    return password.casefold() in {user.casefold(), *DEFAULTS}
 
 
 def weak_users(passwords: str) -> tuple[str, ...]:
     """Users of a password file whose password is their name or one of ``DEFAULTS``, or whose line holds no hash."""
     weak = []
     for user, line in users_of(passwords).items():
-        hashed = line.partition(":")[2].startswith(("$6$", "$7$"))
-        if not hashed or any(opens(line, guess) for guess in (user, *DEFAULTS)):
+        found = _Hash.of(line)
+        if found is None or any(map(found.opens, (user, *DEFAULTS))):
             weak.append(user)
     return tuple(weak)
 

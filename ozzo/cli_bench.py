@@ -245,6 +245,24 @@ def soak(
     raise typer.Exit(0 if result.counts.clean else 1)
 
 
+@bench_app.command("freeze")
+def freeze(
+    processes: Annotated[int, typer.Option(help="Processes of the job.", min=1, max=5000)] = 100,
+    turns: Annotated[int, typer.Option(help="How often it is frozen and thawed.", min=1, max=1000)] = 20,
+    as_json: Annotated[bool, typer.Option("--json", help="Print machine-readable JSON on standard output.")] = False,
+) -> None:
+    """How long a node takes to freeze a job of many processes: with a cgroup, and process by process."""
+    import json
+
+    from ozzo.bench.freezing import as_rows, freezing, print_rows
+
+    found = freezing(processes, turns, lambda line: print(line, file=sys.stderr))
+    if as_json:
+        sys.stdout.write(json.dumps(as_rows(found)) + "\n")
+    else:
+        print_rows(found, sys.stdout)
+
+
 def _no_curve_of(options: dict[str, object]) -> None:
     """Refuse options that say nothing about a curve.
 

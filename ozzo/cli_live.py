@@ -70,7 +70,9 @@ def agent(
             show_default=False,
         ),
     ] = None,
-    probe: Annotated[bool, typer.Option("--probe", help="Tell what this machine offers to an agent, and leave.")] = False,
+    probe: Annotated[
+        bool, typer.Option("--probe", help="Tell what this machine (and the Redfish controller of CONFIG) offers, and leave.")
+    ] = False,
     simulate: Annotated[
         int | None,
         typer.Option(
@@ -92,9 +94,10 @@ def agent(
 ) -> None:
     """Run the agent of this node until SIGTERM: it obeys its controller, keeps its jobs, and its cap when nobody speaks."""
     if probe:
+        from ozzo.agent.config import read_config
         from ozzo.agent.power import probe as look
 
-        rows = look()
+        rows = look(config=None if config is None else read_config(config))
         sys.stdout.write(json.dumps(dict(rows)) + "\n" if as_json else "".join(f"{name}: {text}\n" for name, text in rows))
         return
     if simulate is not None:

@@ -25,6 +25,7 @@ from ozzo.fast_path import FastPath
 from ozzo.fleet import specs_of
 from ozzo.limit_watch import LimitWatch
 from ozzo.live import NodeFleet, spare_the_collector
+from ozzo.node_power import NodePower
 from ozzo.remote import RemoteAgents
 from ozzo.store import Journal
 from ozzo.web.events import EventServer
@@ -73,13 +74,14 @@ class Order:
 
 @dataclass(frozen=True, slots=True)
 class Carried:
-    """What carrying out came to; ``finished`` is False when a person interrupted it."""
+    """What carrying out came to; ``power``: what the nodes said that they draw."""
 
     plans: tuple[PlanInForce, ...]
     outcome: Outcome | None
     scenario: Scenario
     commanding: Commanding | None
     notes: tuple[str, ...]
+    power: tuple[NodePower, ...] = ()
 
 
 @dataclass
@@ -255,7 +257,8 @@ def carry_out(order: Order, journal: Journal, say: Callable[[str], None]) -> Car
                 notes.append(note)
                 say(note)
     outcome = with_power_flow(controller.scenario, twin.outcome(baseline=order.expected), order.network)
-    return Carried(tuple(plans), outcome, controller.scenario, commanding, tuple(notes))
+    power = () if fleet is None else fleet.power.means()
+    return Carried(tuple(plans), outcome, controller.scenario, commanding, tuple(notes), power)
 
 
 def _fleet(order: Order, journal: Journal, clock: AcceleratedClock, say: Callable[[str], None]) -> NodeFleet:

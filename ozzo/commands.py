@@ -84,8 +84,6 @@ class RefusalCode(StrEnum):
     TIME_LIMIT = "time_limit"
     """the job ran longer than the command allowed and was stopped"""
     TOO_MANY_JOBS = "too_many_jobs"
-    NOT_JOURNALED = "not_journaled"
-    """the node cannot write its journal, so it obeys nobody"""
 
 
 class Wire(BaseModel):
@@ -222,7 +220,7 @@ class NodeState(Wire):
         cap_kw: cap in force, or None when there is none.
         failsafe: the cap is the failsafe one.
         lease_left_s: lease left; 0 when it is lost or was never given.
-        power_kw: mean IT power since its state before, None when nothing measures it; power_source: ``rapl`` or ``model``.
+        power_kw: mean IT power since its state before, None when nothing measures it; power_source: as in its settings.
         malformed: messages that could not be read.
         at: wall clock UTC.
     """

@@ -15,7 +15,7 @@ from ozzo.commands import label
 from ozzo.credentials import read_json_object, write_credentials
 from ozzo.fleet import NodeSpec, specs_of
 from ozzo.mqtt import Endpoint
-from ozzo.private import locked, write_private
+from ozzo.private import locked, own_text, write_private
 from scheduler.scenario import Scenario
 
 PLACE = frozenset({"scenario", "node", "host", "port", "user", "password", "password_file", "tls", "ca_file"})
@@ -95,7 +95,7 @@ def enrol(scenario: Scenario, node: str, folder: Path, out: Path | None, *, file
     with locked(folder):
         own, owner = folder / "mosquitto", broker_user()
         passwords = own / "passwords"
-        lines = users_of(passwords.read_text(encoding="utf-8")) | {user: password_line(user, endpoint.password).rstrip("\n")}
+        lines = users_of(own_text(passwords)) | {user: password_line(user, endpoint.password).rstrip("\n")}
         write_credentials(target, scenario.name, endpoint, folder / "ca" / "ca.pem" if place.tls else None)
         settings = target / "agent.json"
         fresh = agent_settings(scenario.name, spec, endpoint).model_dump(mode="json", exclude_defaults=True)

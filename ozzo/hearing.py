@@ -102,12 +102,12 @@ class Hearing:
     def _read(self, deliveries: Iterable[Delivery]) -> None:
         """Understand them, write all answers down at once, then do what they ask for."""
         said = understood(deliveries, self._unreadable)
-        known = [item for item in said if isinstance(item, Acknowledgement) and self._ledger.knows(item.command)]
+        known = [item for item, _ in said if isinstance(item, Acknowledgement) and self._ledger.knows(item.command)]
         if known:
             self._journal.record_acknowledgement(*known)
-        for item in said:
+        for item, retained in said:
             if isinstance(item, NodeState):
-                self._hear(item)
+                self._hear(item, retained=retained)
             else:
                 self._answered(item)
         if self._again and not self._voice.retired:
@@ -117,8 +117,8 @@ class Hearing:
     def _unreadable(self, where: str, why: str) -> None:
         self._journal.append("unreadable", datetime.now(UTC), {"topic": where, "error": why[:500]})
 
-    def _hear(self, state: NodeState) -> None:
-        """A node speaks about itself."""
+    def _hear(self, state: NodeState, *, retained: bool) -> None:
+        """A node speaks about itself. What the broker retained is of any age: it counts when it is newer than its last word."""
         node = state.node
         before = self.states.get(node)
         if state.event == "death":
@@ -127,8 +127,11 @@ class Hearing:
                 self._progress(f"node {node} went silent")
                 self._journal.append("node_gone", datetime.now(UTC), {"node": node, "pid": state.pid})
             return
+        if retained and (before is None or state.at <= before.at):
+            return
         self.states[node] = state
         self.heard += 1
+        self._took(state)
         if node in self._silent:
             self._silent.discard(node)
             self._notes.append(f"Node {node} went silent and came back.")
@@ -140,6 +143,9 @@ class Hearing:
                 self._unsure.add(node)
         if self._sender is not None:
             self._reconcile(self._sender, state)
+
+    def _took(self, state: NodeState) -> None:
+        """A node has told something new."""
 
     def _reconcile(self, voice: Sender, state: NodeState) -> None:
         """Book what a node says has ended, and state again what it should do when something may have got lost on the way."""

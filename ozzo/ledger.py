@@ -117,6 +117,11 @@ class Ledger:
         with self._lock:
             return any(entry.command.node not in silent for entry in self._open.values())
 
+    def unheard(self, silent: Collection[str] = ()) -> int:
+        """Number of open commands without any answer, of nodes that are not ``silent``: they may not have arrived."""
+        with self._lock:
+            return sum(entry.answered_s is None and entry.command.node not in silent for entry in self._open.values())
+
     def waits_for(self, command: Command) -> bool:
         """True when another open command asks its node for the same state."""
         with self._lock:

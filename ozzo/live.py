@@ -23,11 +23,12 @@ from typing import Self
 
 from grid.errors import TransportError
 from ozzo.clock import AcceleratedClock
-from ozzo.commands import Channel, JobWish, topic
+from ozzo.commands import Channel, JobWish, NodeState, topic
 from ozzo.fleet import Agents, LocalAgents, missing, specs_of
 from ozzo.hearing import Hearing
+from ozzo.node_power import PowerLog
 from ozzo.orders import Brief, Order, orders_of, stopped, transition, without_nodes
-from ozzo.sender import Sender
+from ozzo.sender import NOT_AFTER_S, Sender
 from ozzo.store import Journal
 from ozzo.tally import tally
 from scheduler.plan import Plan
@@ -42,7 +43,7 @@ def spare_the_collector() -> None:
 
 
 class NodeFleet(Hearing):
-    """Node agents under one controller; use it as a context manager."""
+    """Node agents under one controller, a context manager; ``power``: what they drew."""
 
     def __init__(
         self,
@@ -75,6 +76,7 @@ class NodeFleet(Hearing):
         self._clock = clock
         self._peak_kw = {spec.name: spec.peak_kw for spec in agents.nodes}
         self._pending: list[Order] = []
+        self.power = PowerLog(scenario.horizon)
 
     @classmethod
     def local(
@@ -194,10 +196,7 @@ class NodeFleet(Hearing):
         return now
 
     def settle(self, timeout_s: float = 10.0) -> None:
-        """Wait (wall time) until all commands are answered and all processes that should end have ended.
-
-        Nobody waits for a node that is silent: what was to happen there counts as not done.
-        """
+        """Wait (wall time) until all commands are answered and all that should end has ended; for silent nodes nobody waits."""
         end = time.monotonic() + timeout_s
         while time.monotonic() < end:
             if not self._book.ending(self._silent) and not self._ledger.is_open(self._silent):
@@ -225,19 +224,30 @@ class NodeFleet(Hearing):
         """What commanding has come to so far (heartbeats are not counted)."""
         run, failed = self._book.outcome(self._clock.now())
         ends = run, tuple(name.removeprefix(self._brief.run) for name in failed)
-        notes = [self._agents.note, *self._notes]
         about = (self.description, len(self.states), self._clock.speed)
-        return tally(self._ledger.counts(), ends, notes, about, tuple(sorted(self._silent)))
+        return tally(self._ledger.counts(), ends, [self._agents.note, *self._notes], about, tuple(sorted(self._silent)))
 
     def close(self) -> None:
         """Stop heartbeats, agents and broker, and jobs on nodes that outlive us; twice does no harm."""
         if self._sender is not None:
-            left = self._book.alive().values() if self._agents.stays else ()
-            for order in [order for order in left if order.desired.state is not JobWish.STOPPED]:
+            if self._agents.stays:
                 with suppress(TransportError):
-                    self._give(stopped(order, "the run has ended"))
+                    self._part()
             self._sender.close()
         self._agents.stop()
+
+    def _part(self) -> None:
+        """Stop what runs on nodes that outlive us, and wait until each node has taken its stops: nobody repeats them later."""
+        left = [order for order in self._book.alive().values() if order.desired.state is not JobWish.STOPPED]
+        self._give(*(stopped(order, "the run has ended") for order in left))
+        until = time.monotonic() + NOT_AFTER_S
+        while self._ledger.unheard(self._silent) and time.monotonic() < until:
+            self._take(0.05)
+            self._repeat()
+        self._journal.append("parted", datetime.now(UTC), {"unanswered": self._ledger.unheard()})
+
+    def _took(self, state: NodeState) -> None:
+        self.power.take(state, self._clock.now())
 
     def __enter__(self) -> Self:
         self.start()

@@ -11,8 +11,10 @@ LONGEST_STATE = 4 * MAX_BYTES
 """Bytes of a node's state at most: it may list many jobs."""
 
 
-def understood(deliveries: Iterable[Delivery], unreadable: Callable[[str, str], None]) -> list[NodeState | Acknowledgement]:
-    """The messages in order.
+def understood(
+    deliveries: Iterable[Delivery], unreadable: Callable[[str, str], None]
+) -> list[tuple[NodeState | Acknowledgement, bool]]:
+    """The messages in order, and whether the broker had retained them (then they may be of any age).
 
     Args:
         deliveries: from topics of nodes.
@@ -21,7 +23,7 @@ def understood(deliveries: Iterable[Delivery], unreadable: Callable[[str, str], 
     found = []
     for delivery in deliveries:
         try:
-            found.append(_message(delivery))
+            found.append((_message(delivery), delivery.retained))
         except ValueError as error:
             unreadable(delivery.topic, str(error))
     return found

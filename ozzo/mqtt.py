@@ -241,7 +241,7 @@ class MqttTransport:
             if self._manual_ack and qos > 0:
                 client.ack(mid, qos)
 
-        delivery = Delivery(message.topic, bytes(message.payload), acknowledge)
+        delivery = Delivery(message.topic, bytes(message.payload), acknowledge, bool(message.retain))
         with self._hand_over:
             takers = [handler for pattern, handler in self._handlers.items() if matches(pattern, message.topic)]
             if not takers:  # from the session of an earlier life; it comes before this life has subscribed

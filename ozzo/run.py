@@ -253,6 +253,7 @@ def _work(state: RunState, arrivals: list[tuple[CapacityEvent, ...]], journal: J
         state.plans = list(carried.plans)
         state.outcome, state.scenario, state.commanding = carried.outcome, carried.scenario, carried.commanding
         state.notes += carried.notes
+        state.power = carried.power
         baselines_with_events(state, network, console)
 
 
@@ -285,7 +286,7 @@ def _report(state: RunState, folder: Path, console: Console) -> dict[str, Any]:
 
     record = state.record()
     write_run(record, folder)
-    write_telemetry(record, folder, console.line)
+    write_telemetry(record, folder, console.line, power=state.power)
     return summary(record)
 
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from grid.response.event import CapacityEvent
+from ozzo.node_power import NodePower
 from ozzo.version import __version__
 from scheduler.build import build_problem
 from scheduler.optimiser.shift_only import SHIFT_ONLY, cars_give
@@ -66,6 +67,7 @@ class RunState:
     baselines: dict[str, Outcome] = field(default_factory=dict)
     baseline_plans: dict[str, Plan] = field(default_factory=dict)
     commanding: Commanding | None = None
+    power: tuple[NodePower, ...] = ()
     phases_s: dict[str, float] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
     interrupted: str | None = None

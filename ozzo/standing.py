@@ -15,7 +15,6 @@ from __future__ import annotations
 
 import json
 import os
-import pwd
 import secrets
 import signal
 import socket
@@ -27,19 +26,21 @@ from typing import Self
 
 from grid.errors import Finding, InputError, TransportError
 from ozzo.address import Place
-from ozzo.authority import ServerFiles, server_files
-from ozzo.broker import accepts, broker_user, find_mosquitto, free_port, hand_over, mosquitto_version
-from ozzo.broker_files import CONTROLLER, Listener, access_list, opens, password_line, settings, users_of, weak_users
+from ozzo.authority import ServerFiles, server_files, wrong_names
+from ozzo.broker import accepts, broker_user, find_mosquitto, free_port, mosquitto_version
+from ozzo.broker_files import CONTROLLER, Listener, access_list, is_default, opens, password_line, settings, users_of, weak_users
 from ozzo.commands import label
 from ozzo.credentials import read_json_object, write_credentials
 from ozzo.guarded import Guarded
 from ozzo.mqtt import Endpoint
-from ozzo.private import locked, write_private
+from ozzo.private import closed_to, hand_over, locked, own_text, read_private, write_private
 
 LOOK_S = 0.5
 """Time between two looks at the broker and its files."""
 FIRST_PAUSE_S, LONGEST_PAUSE_S = 0.5, 30.0
 """Pause before a dead broker is started again: the first, and after many deaths in a row."""
+MARK = ".ozzo-broker"
+"""File that says that a folder is a broker's, made by ``ozzo broker``."""
 LOG_BYTES = 5_000_000
 """A log that is larger when the broker starts becomes ``log.old``."""
 
@@ -95,7 +96,10 @@ class StandingBroker:
         Raises:
             InputError: the folder cannot be used, a certificate is broken, or a user has a default password.
         """
-        self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        wrong = wrong_names(self._names)
+        if wrong:
+            raise InputError(wrong)
+        self._take_folder()
         self.folder.chmod(0o711 if self._owner else 0o700)  # the broker's user may pass through, not look around
         self._own.mkdir(mode=0o700, exist_ok=True)
         if self._owner:
@@ -106,15 +110,36 @@ class StandingBroker:
             self._write_users(files.root if files else None)
             self._write(files)
 
+    def _take_folder(self) -> None:
+        """Make the folder, or go on with our own; any other, unless it is empty, is left as it is.
+
+        Raises:
+            InputError: it is something else, somebody else's, or that of another scenario's broker.
+        """
+        found, mark = "", self.folder / MARK
+        try:
+            self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+            if self.folder.stat().st_uid != os.geteuid():
+                found = f"a folder of user number {self.folder.stat().st_uid}"
+            elif not mark.is_file() and any(not path.name.startswith(f".{MARK}") for path in self.folder.iterdir()):
+                found = "a folder with something else in it"
+        except OSError as error:
+            found = error.strerror or ""
+        record = self.folder / "broker.json"
+        if not found and record.exists():
+            other = read_json_object(record, "the record of this broker").get("scenario")
+            found = "" if other == self._scenario else f"the folder of the broker of scenario {other!r}"
+        if found:
+            expected = "an empty or new folder, or one that 'ozzo broker' made for this scenario"
+            raise InputError([Finding("(command line)", None, "--dir", f"{self.folder}: {found}", expected)])
+        if not mark.exists():
+            write_private(mark, "A folder of 'ozzo broker'. Its files are rewritten when the broker starts.\n")
+
     def _reachable(self) -> None:
         """The broker's user must be able to enter every folder above its own."""
-        entry = pwd.getpwnam(self._owner)
-        closed = [
-            path for path in self.folder.parents
-            if not (path.stat().st_mode & 0o001 or (path.stat().st_uid == entry.pw_uid and path.stat().st_mode & 0o100))
-        ]  # fmt: skip
-        if closed:
-            found = f"{closed[-1]}, which user {self._owner} cannot enter"
+        closed = closed_to(self._owner, self.folder)
+        if closed is not None:
+            found = f"{closed}, which user {self._owner} cannot enter"
             raise InputError(
                 [Finding("(command line)", None, "--dir", found, "a folder that it can reach, such as one in /var/lib")]
             )
@@ -135,14 +160,19 @@ class StandingBroker:
     def _write_users(self, root: Path | None) -> None:
         """Passwords of this scenario's users; the controller keeps its own if it has one. Refuses default passwords."""
         file = self._own / "passwords"
-        text = file.read_text(encoding="utf-8") if file.exists() else ""
+        text = own_text(file)
         weak = weak_users(text)
         if weak:
             expected = "passwords that 'ozzo enrol' makes; nothing listens with a default one"
             raise InputError([Finding(str(file), None, user, "a default password, or none", expected) for user in weak])
         lines = {user: line + "\n" for user, line in users_of(text).items() if user in {label(node) for node in self._nodes}}
         secret = self.folder / "controller" / "password"
-        password = secret.read_text(encoding="utf-8").strip() if secret.exists() else secrets.token_urlsafe(24)
+        password = secrets.token_urlsafe(24)
+        if secret.exists():
+            password = read_private(secret, "the controller's password").partition("\n")[0].strip()
+            if is_default(CONTROLLER, password):
+                expected = "one that nobody guesses, or no file: then one is made; nothing listens with a default password"
+                raise InputError([Finding(str(secret), None, "", "a default password, or none", expected)])
         line = users_of(text).get(CONTROLLER, "")
         lines[CONTROLLER] = line + "\n" if line and opens(line, password) else password_line(CONTROLLER, password)
         endpoint = Endpoint(self.host, self.port, CONTROLLER, password, tls=self.tls)
@@ -173,14 +203,16 @@ class StandingBroker:
 
     def _launch(self) -> None:
         log = self._own / "log"
-        if log.exists() and log.stat().st_size > LOG_BYTES:
+        if log.exists() and log.lstat().st_size > LOG_BYTES:
             log.replace(log.with_name("log.old"))
         self._seen = self._stamps()
         self._guarded = Guarded([self._program, "-c", str(self._own / "mosquitto.conf")], user=self._owner)
         host = self._place.host if not self._place.everywhere else ("::1" if ":" in self._place.host else "127.0.0.1")
         if not accepts(host, self.port, self._guarded, 10.0):
-            said = log.read_text(encoding="utf-8", errors="replace")[-500:].strip() if log.exists() else "it wrote no log"
+            said = own_text(log)[-500:].strip() or "it wrote no log"
             self.stop()
+            if not _free(self._place.host, self.port):
+                said = f"port {self.port} is taken by another program; {said}"
             raise TransportError(f"{self.description} did not start: {said}")
         self.pid = self._guarded.broker_pid
 

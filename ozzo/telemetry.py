@@ -13,6 +13,7 @@ measurement    tags beside ``run``                    fields
 ``jobs``       ``site``                               jobs ``running``, ``queued``, ``done`` during a slot
 ``job_runs``   ``site``, ``job``                      ``hours``, ``missed``, ``energy_kwh``, ``reason``; at a job's start
 ``network``    ``policy``                             lowest and highest voltage, highest loadings, their elements
+``nodes``      ``site``, ``node``, ``source``         ``power_kw`` that node agents told, mean of a slot (nodes were commanded)
 ``result``     ``policy``                             totals of the run, ``gap``, ``verdict`` (1 passed); at the first slot
 =============  =====================================  ==================================================================
 
@@ -33,6 +34,7 @@ from pathlib import Path
 import numpy as np
 
 from grid.horizon import FloatArray
+from ozzo.node_power import NodePower
 from sim.record import RunRecord
 from sim.report.files import write_whole
 from sim.report.frames import (
@@ -188,10 +190,13 @@ def _result(record: RunRecord, run: str) -> Iterator[Point]:
         yield Point("result", {"run": run, "policy": policy}, fields, record.scenario.horizon.start)
 
 
-def points(record: RunRecord, run: str) -> Iterator[Point]:
-    """Every point of a record, complete or partial; ``run`` names the run (the run folder's name)."""
+def points(record: RunRecord, run: str, power: Iterable[NodePower] = ()) -> Iterator[Point]:
+    """Every point of a record, complete or partial, and of what nodes drew; ``run`` names the run (the run folder's name)."""
     for make in (_energy, _events, _jobs, _network, _result):
         yield from make(record, run)
+    for mean in power:
+        tags = {"run": run, "site": mean.site, "node": mean.node, "source": mean.source}
+        yield Point("nodes", tags, {"power_kw": mean.power_kw}, mean.time)
 
 
 def write_sqlite(found: Iterable[Point], path: Path) -> int:
@@ -244,7 +249,11 @@ def _fill_table(store: sqlite3.Connection, kind: str, rows: list[Point]) -> None
 
 
 def write_telemetry(
-    record: RunRecord, folder: Path, progress: Callable[[str], None], environment: Mapping[str, str] | None = None
+    record: RunRecord,
+    folder: Path,
+    progress: Callable[[str], None],
+    environment: Mapping[str, str] | None = None,
+    power: Iterable[NodePower] = (),
 ) -> int:
     """Write the telemetry of a run to ``folder/telemetry.sqlite`` and, when configured, to InfluxDB; returns the points.
 
@@ -256,6 +265,7 @@ def write_telemetry(
         folder: the run folder; its name is the tag ``run``.
         progress: told what was written where.
         environment: where the InfluxDB settings stand, by default the process environment.
+        power: what nodes said that they draw.
 
     Raises:
         InputError: InfluxDB is configured by half (the SQLite file is written before).
@@ -263,7 +273,7 @@ def write_telemetry(
     from grid.errors import TransportError
     from ozzo.influx import InfluxSettings, write_points
 
-    found = list(points(record, folder.name))
+    found = list(points(record, folder.name, power))
     count = write_sqlite(found, folder / "telemetry.sqlite")
     progress(f"telemetry: {count:,} points in telemetry.sqlite")
     settings = InfluxSettings.from_environment(os.environ if environment is None else environment)

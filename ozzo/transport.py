@@ -26,11 +26,13 @@ class Delivery:
         topic: where it was published.
         payload: what was published.
         acknowledge: call it when the message may be forgotten by the carrier (after the journal commit).
+        retained: the carrier kept it from before we subscribed; whoever said it may be gone since.
     """
 
     topic: str
     payload: bytes
     acknowledge: Callable[[], None] = _nothing
+    retained: bool = False
 
 
 Handler = Callable[[Delivery], None]
@@ -98,7 +100,7 @@ class MemoryHub:
             self._subscriptions.append((client, pattern, handler))
             for topic, payload in self._retained.items():
                 if matches(pattern, topic):
-                    handler(Delivery(topic, payload))
+                    handler(Delivery(topic, payload, retained=True))
 
     def leave(self, client: MemoryTransport) -> None:
         """Forget the subscriptions of a client."""

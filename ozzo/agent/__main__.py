@@ -46,10 +46,10 @@ def run_agent(config: AgentConfig, watch_fd: int | None, *, patient: bool = Fals
         patient=patient,
         on_trouble=complain,
     )
-    agent = NodeAgent(config, transport, watch_fd=watch_fd, note=complain if patient else lambda _: None)
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: agent.stop())
     try:
+        agent = NodeAgent(config, transport, watch_fd=watch_fd, note=complain if patient else lambda _: None)
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, lambda *_: agent.stop())
         agent.run()
     finally:
         transport.close()

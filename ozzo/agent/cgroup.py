@@ -112,11 +112,11 @@ class Cgroup:
         return bool(self._event("populated"))
 
     def freeze(self, *, still: bool) -> bool:
-        """Freeze or thaw everything in it; True when the kernel confirms it (or nothing is left)."""
+        """Freeze or thaw everything in it; True when the kernel confirms it. A group that is gone freezes nothing."""
         try:
             (self.path / "cgroup.freeze").write_text("1" if still else "0", encoding="ascii")
         except OSError:
-            return not self.path.is_dir()
+            return not still and not self.path.is_dir()
         return self._wait("frozen", wanted=still)
 
     def kill(self) -> bool:
@@ -137,7 +137,7 @@ class Cgroup:
             if time.monotonic() > until:
                 return False
             time.sleep(0.001)
-        return True
+        return state is wanted or not wanted
 
     def remove(self) -> None:
         """Remove it when it is empty; one that is not stays."""

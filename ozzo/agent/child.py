@@ -81,10 +81,11 @@ class Child:
 
     def freeze(self) -> bool:
         """Pause the whole group; True when the operating system confirms it for the first process."""
-        if not self.frozen:
-            self._ran_s, self.frozen = self.ran_s, True
         self._signal(signal.SIGSTOP)
-        return self._confirm(stopped=True)
+        confirmed = self._confirm(stopped=True)
+        if confirmed and not self.frozen:
+            self._ran_s, self.frozen = self.ran_s, True
+        return confirmed
 
     def thaw(self) -> bool:
         """Go on; True when confirmed."""
@@ -121,6 +122,8 @@ class Child:
             os.killpg(self.pid, number)
         except ProcessLookupError:
             return  # nobody left: what was to be reached is reached, and the pidfd tells
+        except PermissionError:
+            return  # a program with other rights than ours: what does not come about is told as not confirmed
 
     def read(self) -> bool:
         """Take what it said; False when there will be no more."""

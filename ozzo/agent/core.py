@@ -3,8 +3,8 @@
 A command is put into the journal first, then the broker may forget it, then it is answered *accepted*, then it is carried out
 and answered again. ``NodeAgent`` drives one of these with real processes; ``ozzo.agent.crowd`` drives many with simulated ones.
 
-A node whose journal cannot be written (disk full) obeys nobody: it refuses what it is told, counts no heartbeat, and so goes to
-its failsafe cap when its lease has run out.
+A node whose journal cannot be written (disk full) obeys nobody: what it is told does not count, so the controller says it again,
+or the lease runs out and the failsafe cap holds.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ from ozzo.commands import (
     decode,
     topic,
 )
-from ozzo.fence import Decision, Fence, decide
+from ozzo.fence import Fence, decide
 from ozzo.lease import CapMode, CapRules, Lease, capped, heard, tick
 from ozzo.transport import Delivery, Transport
 
@@ -86,8 +86,7 @@ class NodeCore:
         """
         self.config, self._transport, self._meter, self._note = config, transport, meter, note
         self.orphaned = False
-        self._malformed = 0
-        self._told = ""
+        self._malformed, self._disk_told = 0, False
         self._fence = Fence()
         self._topics = {channel: topic(config.scenario, config.node, channel) for channel in Channel}
         self._rules = CapRules(config.failsafe_kw, timedelta(seconds=config.failsafe_hold_s))
@@ -97,10 +96,9 @@ class NodeCore:
     def _wake_up(self, deliver: Callable[[Delivery], None]) -> None:
         """Take up what an earlier life has left, then listen and say that we are there."""
         self._fence = self._journal.fence()
-        self._jobs.adopt()
         if self._fence.epoch:  # an earlier life obeyed somebody: not free before a controller speaks again
             self._lease = Lease(mode=CapMode.FAILSAFE, failsafe_since=datetime.now(UTC))
-            self._enforce()
+        self._jobs.adopt(self._cap_for_jobs())
         self._finish()
         self._transport.subscribe(self._topics[Channel.COMMAND], deliver)
         self._say_state("birth")
@@ -146,27 +144,22 @@ class NodeCore:
         before = self._lease
         self._lease = tick(self._lease, datetime.now(UTC), self._rules)
         if self._lease.mode is not before.mode:
-            self._enforce()
             self._next_beat = 0.0  # tell at once
+        if self._cap_for_jobs() != self._jobs.cap_kw:
+            self._hold()
         now = time.monotonic()
         if self.config.orphan_s is not None and now >= self._last_word + self.config.orphan_s:
             self.orphaned = True
         if now >= self._next_beat:
             self._say_state("heartbeat")
 
-    def _enforce(self) -> None:
-        """Let the cap in force hold, whether it can be written down or not."""
-        try:
-            self._jobs.enforce(self._lease.cap_kw(self._rules))
-        except sqlite3.Error as error:
-            self._trouble(error)
+    def _cap_for_jobs(self) -> float | None:
+        """The cap that freezing must keep; None without a cap, or while something else is known to hold it."""
+        return self._lease.cap_kw(self._rules)
 
-    def _trouble(self, error: sqlite3.Error) -> None:
-        """Tell a new trouble with the journal once."""
-        text = f"node {self.config.node}: the journal cannot be written ({error}): commands are refused"
-        if text != self._told:
-            self._told = text
-            self._note(text)
+    def _hold(self) -> None:
+        """Let jobs stand still or go on by the cap in force."""
+        self._jobs.enforce(self._cap_for_jobs())
 
     def take(self, delivery: Delivery) -> None:
         """One message: decide, keep, let the broker forget it, answer, act."""
@@ -176,37 +169,26 @@ class NodeCore:
             self._malformed += 1  # it has no id to answer to; the state says how many there were
             delivery.acknowledge()
             return
+        now = datetime.now(UTC)
+        stored = self._journal.answer(command.id)
+        decision = decide(command, node=self.config.node, now=now, fence=self._fence, stored=stored)
         beat = isinstance(command.desired, Hello)
         try:
-            decision = self._decided(command, beat=beat)
-        except sqlite3.Error as error:
-            self._trouble(error)
+            if decision.act and not beat:
+                self._journal.accept(command, decision.acknowledgement, decision.fence)
+            elif decision.fence != self._fence:
+                self._journal.raise_fence(decision.fence)
+        except sqlite3.Error as error:  # it does not count: the controller says it again, or the lease ends and failsafe holds
             delivery.acknowledge()
-            if not beat:
-                text = f"the journal cannot be written: {error}"
-                self._say(answer(command, Stage.REFUSED, datetime.now(UTC), code=RefusalCode.NOT_JOURNALED, text=text))
+            self._disk_trouble(error)
             return
-        self._told = ""
+        self._disk_told = False
+        self._fence = decision.fence
         delivery.acknowledge()
         if not (decision.act and beat):
             self._say(decision.acknowledgement)
         if decision.act:
             self._obey(command)
-
-    def _decided(self, command: Command, *, beat: bool) -> Decision:
-        """What to do with a command, in the journal.
-
-        Raises:
-            sqlite3.Error: it could not be written; nothing has changed.
-        """
-        stored = self._journal.answer(command.id)
-        decision = decide(command, node=self.config.node, now=datetime.now(UTC), fence=self._fence, stored=stored)
-        if decision.act and not beat:
-            self._journal.accept(command, decision.acknowledgement, decision.fence)
-        elif decision.fence != self._fence:
-            self._journal.raise_fence(decision.fence)
-        self._fence = decision.fence
-        return decision
 
     def _obey(self, command: Command) -> None:
         """Carry out a command that is in the journal."""
@@ -215,9 +197,8 @@ class NodeCore:
         self._lease = heard(self._lease, now, command.lease_s, self._rules, heartbeat=isinstance(desired, Hello))
         if isinstance(desired, CapState):
             self._lease = capped(self._lease, now, desired.cap_kw, command.lease_s, self._rules)
-        cap_kw = self._lease.cap_kw(self._rules)
-        if cap_kw != self._jobs.cap_kw:
-            self._enforce()
+        if self._cap_for_jobs() != self._jobs.cap_kw or self._jobs.restless:
+            self._hold()
         if isinstance(desired, Hello):
             self._say_state("heartbeat")
         elif isinstance(desired, JobState):
@@ -227,8 +208,21 @@ class NodeCore:
         else:
             failsafe = self._lease.mode is CapMode.FAILSAFE
             text = "kept for the end of failsafe" if failsafe else ""
+            cap_kw = self._lease.cap_kw(self._rules)
             measured = {"cap_kw": cap_kw or 0.0, "failsafe": float(failsafe), "held": float(len(self._jobs.held))}
-            self._say_and_keep(answer(command, Stage.APPLIED, now, text=text, measured=measured))
+            measured |= self._about_cap(cap_kw)
+            restless = "; ".join(self._jobs.restless.values())
+            stage, code = (Stage.FAILED, RefusalCode.NOT_CONFIRMED) if restless else (Stage.APPLIED, None)
+            self._say_and_keep(answer(command, stage, now, code=code, text=restless or text, measured=measured))
+
+    def _about_cap(self, cap_kw: float | None) -> dict[str, float]:
+        """What else is to be told about a cap."""
+        del cap_kw
+        return {}
+
+    def _measure(self) -> float | None:
+        """Power of the node since the measurement before, kW."""
+        return None if self._meter is None else self._meter.power_kw()
 
     def _say(self, acknowledgement: Acknowledgement) -> None:
         self._transport.publish(self._topics[Channel.ACK], acknowledgement.encode())
@@ -236,12 +230,19 @@ class NodeCore:
     def _say_and_keep(self, acknowledgement: Acknowledgement) -> None:
         try:
             self._journal.keep_answer(acknowledgement)
-        except sqlite3.Error as error:  # what was done is told all the same
-            self._trouble(error)
+        except sqlite3.Error as error:  # after a restart it is carried out once more: states are absolute
+            self._disk_trouble(error)
         self._say(acknowledgement)
+
+    def _disk_trouble(self, error: sqlite3.Error) -> None:
+        """Tell once that the journal takes nothing."""
+        if not self._disk_told:
+            self._disk_told = True
+            self._note(f"the journal cannot be written, so no command is taken: {error}")
 
     def _say_state(self, event: Literal["birth", "heartbeat", "death"]) -> None:
         now = datetime.now(UTC)
+        power_kw = self._measure()
         state = NodeState(
             node=self.config.node,
             pid=os.getpid(),
@@ -255,7 +256,7 @@ class NodeCore:
             cap_kw=self._lease.cap_kw(self._rules),
             failsafe=self._lease.mode is CapMode.FAILSAFE,
             lease_left_s=self._lease.left_s(now),
-            power_kw=None if self._meter is None else self._meter.power_kw(),
+            power_kw=power_kw,
             power_source="" if self._meter is None else self._meter.source,
             malformed=self._malformed,
             at=now,

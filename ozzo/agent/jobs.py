@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import os
 import selectors
-import signal
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
 from ozzo.agent.child import Child
 from ozzo.agent.config import AgentConfig
+from ozzo.agent.entry import Entry
 from ozzo.agent.keeping import Gone, Keeping
 from ozzo.agent.kept import KeptChild
 from ozzo.commands import Acknowledgement, Command, JobState, JobWish, RefusalCode, Stage, answer
@@ -19,40 +18,19 @@ from ozzo.lease import held_back
 
 DEATH_S = 10.0
 """How long a job may take to die of SIGKILL before an agent that leaves goes without it."""
+RESTLESS_S = 3.0
+"""Time before a job that should stand still and does not is stopped again (each try keeps the agent busy for up to a second)."""
+NEVER_RAN = -1
+"""Exit code of a job that was held back at first and could not be started later."""
 REMEMBER = 5_000
 """Ended jobs that are remembered, so that a job that ended well is not run twice."""
-
-
-@dataclass(slots=True, eq=False)
-class Entry:
-    """A job that was wished to run here.
-
-    Attributes:
-        command: command that started it; wish: wish now in force; desired: last wish with a program.
-        child: its process, or None before it may start and after its end.
-        exit_code: after its end.
-        stops: commands that wait for its end.
-        term_at: monotonic instant of SIGTERM, once it was told to save its work.
-        kill_at: monotonic instant of SIGKILL, once it was asked to end.
-        over_limit: it was stopped for running too long.
-    """
-
-    command: Command
-    desired: JobState
-    wish: JobWish
-    child: Child | KeptChild | None = None
-    exit_code: int | None = None
-    stops: list[Command] = field(default_factory=list)
-    term_at: float | None = None
-    kill_at: float | None = None
-    over_limit: bool = False
 
 
 class JobTable:
     """All jobs of one node; ``say`` takes answers that come later than the command.
 
     Attributes:
-        cap_kw: cap in force; held: jobs that it keeps still.
+        cap_kw: cap in force; held: jobs that it keeps still; restless: jobs that should stand still and do not, and why.
         keeping: keeps jobs over the agent's deaths; None: they die with it.
     """
 
@@ -63,11 +41,14 @@ class JobTable:
         self._ended: dict[str, int] = {}
         self.cap_kw: float | None = None
         self.held: frozenset[str] = frozenset()
+        self.restless: dict[str, str] = {}
+        self._again_at: float | None = None
         self.keeping: Keeping | None = None
 
-    def adopt(self) -> None:
-        """Take over what an earlier agent has left: jobs that run go on, ends that nobody has told are told."""
+    def adopt(self, cap_kw: float | None) -> None:
+        """Take over what an earlier agent has left: jobs that run go on under a cap, ends that nobody has told are told."""
         if self.keeping is None:
+            self.cap_kw = cap_kw
             return
         self._ended = {job: code for job, (_, code) in self.keeping.exits().items()}
         for record, child in self.keeping.found():
@@ -79,8 +60,10 @@ class JobTable:
                 continue
             entry.child, self._alive[name] = child, entry
             self._watch(entry)
+        self.enforce(cap_kw)
+        for entry in self._alive.values():
             if entry.wish is JobWish.STOPPED:
-                self._ask_to_end(entry)
+                entry.ask_to_end(self._config)
 
     def began(self, command: Command) -> int | None:
         """Exit code of the run that a command started and that has ended, or None."""
@@ -135,8 +118,8 @@ class JobTable:
 
     def _settle(self, command: Command, entry: Entry) -> Acknowledgement:
         """Do what the wish and the cap ask for now, and say what came of it."""
-        failures = self.enforce(self.cap_kw)
         name = entry.desired.job
+        failures = self.enforce(self.cap_kw, answering=name)
         if name in failures:
             return _failed(command, RefusalCode.PROGRAM_FAILED_TO_START, failures[name])
         child = entry.child
@@ -155,25 +138,9 @@ class JobTable:
             self.enforce(self.cap_kw)
             return answer(command, Stage.APPLIED, _now(), text="it had not started", measured={"running": 0.0})
         entry.stops.append(command)
-        self._ask_to_end(entry)
-        self._keep()
+        self.enforce(self.cap_kw)  # it is woken for its end: first others make room for it under the cap
+        entry.ask_to_end(self._config)
         return None
-
-    def _ask_to_end(self, entry: Entry) -> None:
-        """Let it save its work first when its program knows how; then, or else at once, SIGTERM."""
-        if entry.child is None or entry.kill_at is not None or entry.term_at is not None:
-            return
-        number = self._config.checkpoint.get(entry.desired.argv[0])
-        if number is None:
-            self._terminate(entry)
-        else:
-            entry.child.tell(signal.Signals[number])
-            entry.term_at = time.monotonic() + self._config.checkpoint_grace_s
-
-    def _terminate(self, entry: Entry) -> None:
-        if entry.child is not None:
-            entry.child.terminate()
-            entry.term_at, entry.kill_at = None, time.monotonic() + self._config.stop_grace_s
 
     def _keep(self) -> None:
         """Write down what has changed about kept jobs."""
@@ -182,28 +149,52 @@ class JobTable:
                 if isinstance(entry.child, KeptChild):
                     self.keeping.save(entry.command, entry.desired, entry.wish, entry.child)
 
-    def enforce(self, cap_kw: float | None) -> dict[str, str]:
-        """Freeze, thaw and start jobs so that wishes and cap hold; returns why jobs could not start, by name."""
+    def enforce(self, cap_kw: float | None, answering: str = "") -> dict[str, str]:
+        """Freeze, thaw and start jobs so that wishes and cap hold.
+
+        Args:
+            cap_kw: cap in force, None for none. A job that is being stopped counts until it is gone; others make room for it.
+            answering: job about which a command is being answered; of the others that cannot start it is told here.
+
+        Returns:
+            Why jobs could not start, by name. While there are ``restless`` ones under a cap, nothing is let go.
+        """
         self.cap_kw = cap_kw
         wanted = {name: entry.desired.power_kw for name, entry in self._alive.items() if entry.wish is JobWish.RUNNING}
-        self.held = held_back(cap_kw, self._config.idle_kw, wanted)
-        failures = {}
-        free = [name for name in wanted if name not in self.held]
-        for name, entry in self._alive.items():  # first everything that lowers power
+        leaving_kw = sum(entry.leaving_kw for entry in self._alive.values())
+        self.held = held_back(cap_kw, self._config.idle_kw + leaving_kw, wanted)
+        self._hold()
+        if self.restless and cap_kw is not None:  # more is drawn than was planned
+            self.held |= {name for name in wanted if not self._alive[name].runs}
+        failures = self._let_go([name for name in wanted if name not in self.held])
+        self._keep()
+        for name, why in failures.items():
+            entry = self._alive.pop(name)
+            if name != answering:
+                self._over(entry, Gone(NEVER_RAN, 0.0, 0.0, why), NEVER_RAN, Stage.FAILED)
+        return failures | self.enforce(cap_kw, answering) if failures else failures  # what they were to draw is free for others
+
+    def _hold(self) -> None:
+        """Freeze what should stand still: everything that lowers power comes first."""
+        self.restless = {}
+        for name, entry in self._alive.items():
             stands = entry.wish is JobWish.PAUSED or name in self.held
-            if entry.child is not None and stands and not entry.child.frozen:
-                entry.child.freeze()
-        for name in free:
+            if entry.child is not None and stands and not entry.child.frozen and not entry.child.freeze():
+                self.restless[name] = f"process {entry.child.pid} of {name} does not stand still"
+        self._again_at = time.monotonic() + RESTLESS_S if self.restless else None
+
+    def _let_go(self, names: list[str]) -> dict[str, str]:
+        """Start or thaw jobs; why some could not start, by name."""
+        failures = {}
+        for name in names:
             entry = self._alive[name]
             if entry.child is None:
                 try:
                     self._start(entry)
                 except OSError as error:
                     failures[name] = f"{entry.desired.argv[0]}: {error.strerror}"
-                    del self._alive[name]
             elif entry.child.frozen:
                 entry.child.thaw()
-        self._keep()
         return failures
 
     def _start(self, entry: Entry) -> None:
@@ -242,19 +233,22 @@ class JobTable:
         self._over(entry, child, code)
         self.enforce(self.cap_kw)
 
-    def _over(self, entry: Entry, child: Child | KeptChild | Gone, code: int) -> None:
-        """Remember and report an end."""
+    def _over(self, entry: Entry, child: Child | KeptChild | Gone, code: int, stage: Stage = Stage.ENDED) -> None:
+        """Remember and report an end (or, as a failure, that it never began)."""
         entry.exit_code = code
         self._ended[entry.desired.job] = code
         if len(self._ended) > REMEMBER:
             del self._ended[next(iter(self._ended))]
         if self.keeping is not None:
             self.keeping.ended(entry.command, entry.desired, code)
-        self._report(entry, child, code)
+        if stage is Stage.FAILED:
+            self._say(_failed(entry.command, RefusalCode.PROGRAM_FAILED_TO_START, child.tail))
+        else:
+            self._report(entry, child, code)
 
     def _report(self, entry: Entry, child: Child | KeptChild | Gone, code: int) -> None:
         measured = {"pid": float(child.pid), "exit_code": float(code), "ran_s": child.ran_s, "cpu_s": child.cpu_s}
-        stopped = float(entry.kill_at is not None or entry.term_at is not None)
+        stopped = float(entry.asked)
         self._say(
             answer(
                 entry.command,
@@ -270,41 +264,22 @@ class JobTable:
 
     def deadline(self) -> float | None:
         """Monotonic instant at which ``tick`` has something to do, or None."""
-        known = (moment for entry in self._alive.values() for moment in (entry.term_at, entry.kill_at))
-        moments = [moment for moment in known if moment is not None]
-        for entry in self._alive.values():
-            limit_s = entry.desired.limit_s
-            if (
-                entry.child is not None
-                and not entry.child.frozen
-                and limit_s is not None
-                and entry.kill_at is entry.term_at is None
-            ):
-                moments.append(time.monotonic() + max(0.0, limit_s - entry.child.ran_s))
-        return min(moments, default=None)
+        moments = [moment for entry in self._alive.values() for moment in entry.moments()]
+        return min([*moments, *([] if self._again_at is None else [self._again_at])], default=None)
 
     def tick(self) -> None:
-        """End jobs that ran too long, ask those that had time to save their work, kill those that did not end when asked."""
+        """End jobs that ran too long, bring on the end of those that were asked to, stop again those that do not stand still."""
         now = time.monotonic()
+        if self._again_at is not None and now >= self._again_at:
+            self.enforce(self.cap_kw)
         for entry in self._alive.values():
-            if entry.child is None:
-                continue
-            limit_s = entry.desired.limit_s
-            asked = entry.kill_at is not None or entry.term_at is not None
-            if not asked and limit_s is not None and entry.child.ran_s >= limit_s:
-                entry.over_limit, entry.wish = True, JobWish.STOPPED
-                self._ask_to_end(entry)
-            elif entry.term_at is not None and now >= entry.term_at:
-                self._terminate(entry)
-            elif entry.kill_at is not None and now >= entry.kill_at:
-                entry.child.kill()
-                entry.kill_at = now + self._config.stop_grace_s + 1.0  # once more if it is slow to die
+            entry.tick(now, self._config)
 
     def end_all(self) -> None:
         """Ask every job to end, then kill the rest; returns when all are reaped and reported."""
         for entry in self._alive.values():
             entry.wish = JobWish.STOPPED
-            self._ask_to_end(entry)
+            entry.ask_to_end(self._config)
         grace_s = self._config.stop_grace_s + (self._config.checkpoint_grace_s if self._config.checkpoint else 0.0)
         until = time.monotonic() + grace_s + DEATH_S
         while (running := [entry for entry in self._alive.values() if entry.child is not None]) and time.monotonic() < until:

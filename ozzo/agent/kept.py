@@ -3,105 +3,27 @@
 from __future__ import annotations
 
 import contextlib
-import fcntl
-import hashlib
 import json
 import os
+import pwd
 import select
-import shutil
 import signal
 import subprocess
 import sys
 import time
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from ozzo.agent import keeper
-from ozzo.agent.cgroup import Cgroup
 from ozzo.agent.child import CONFIRM_S, process_state
-from ozzo.commands import label
+from ozzo.agent.folders import Surroundings, cgroup_of, read_json, read_json_at, take_lock
 
 READY_S = 20.0
 """How long a keeper that was just started may take to tell (or a found one to have told) that its job runs."""
+STILL = frozenset({"T", "Z", ""})
+"""States of a process that gets no computing time (stopped, a zombie, gone)."""
 LOST = -int(signal.SIGKILL)
 """Exit code of a job whose keeper was killed: it died with it, and nobody can say how it would have ended."""
-
-
-@dataclass(frozen=True, slots=True)
-class Surroundings:
-    """What a kept job gets from its node.
-
-    Attributes:
-        folder: one folder a job is made in it.
-        agent_lock: file that the agent holds locked while it lives.
-        cgroups: folder for cgroups, or None: then process trees are stopped one by one.
-        alone_s, output_bytes: see the agent's settings.
-        user: to run as, or empty; limits: by the name of their resource in setrlimit(2).
-        work_folder: working directory, or empty for one of its own.
-    """
-
-    folder: Path
-    agent_lock: Path
-    cgroups: Path | None = None
-    alone_s: float = 60.0
-    output_bytes: int = 1_000_000
-    user: str = ""
-    limits: dict[str, int] = field(default_factory=dict)
-    work_folder: str = ""
-
-    def place(self, job: str) -> Path:
-        """Folder of a job."""
-        return self.folder / short(job)
-
-    def cgroup(self, job: str) -> Cgroup | None:
-        """Its cgroup, if it gets one."""
-        return None if self.cgroups is None else Cgroup(self.cgroups / short(job))
-
-
-def short(job: str) -> str:
-    """A job's name as that of a folder: quoted, and cut with a digest when a file system could not hold it."""
-    name = label(job).replace(".", "%2E")
-    return name if len(name) <= 120 else f"{name[:80]}-{hashlib.sha256(job.encode()).hexdigest()[:24]}"
-
-
-def take_lock(folder: Path) -> int | None:
-    """Lock a job's folder; None when a keeper holds it. The lock lives as long as any process has this descriptor."""
-    descriptor = os.open(folder / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        os.close(descriptor)
-        return None
-    return descriptor
-
-
-def read_json(path: Path, run: str) -> dict[str, Any] | None:
-    """What a keeper wrote about this run; None when it did not (or about an earlier run)."""
-    try:
-        told = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return None
-    return told if isinstance(told, dict) and told.get("run") == run else None
-
-
-def prepare(around: Surroundings, job: str, run: str) -> int:
-    """Make a job's folder fresh and lock it, before anybody writes down that the job starts.
-
-    Returns:
-        Descriptor of the lock.
-
-    Raises:
-        OSError: the folder cannot be made, or an earlier run of this job is still there.
-    """
-    place = around.place(job)
-    place.mkdir(mode=0o700, parents=True, exist_ok=True)
-    lock = take_lock(place)
-    if lock is None:
-        raise OSError(0, f"an earlier run of it is still there, and this is run {run}")
-    for name in ("run.json", "exit.json", "alone.json"):
-        (place / name).unlink(missing_ok=True)
-    return lock
 
 
 class KeptChild:
@@ -117,29 +39,40 @@ class KeptChild:
 
     output = -1
 
-    def __init__(self, about: dict[str, Any], place: Path, cgroup: Cgroup | None, ran_s: float, since: float | None) -> None:
-        """Take over a job that a keeper holds.
+    def __init__(
+        self,
+        about: dict[str, Any],
+        place: Path,
+        ran_s: float,
+        since: float | None,
+        process: subprocess.Popen[str] | None = None,
+    ) -> None:
+        """Take over a job that a keeper holds, or held a moment ago when it is our own child.
 
         Args:
             about: what the keeper wrote.
             place: folder of the job.
-            cgroup: its cgroup, if it has one.
             ran_s: own seconds so far.
             since: monotonic instant since which it runs, None while it is paused.
+            process: the keeper, when we started it: until we wait for it, nobody else can have its number.
 
         Raises:
             ProcessLookupError: the keeper is gone.
         """
         self.pid, self.run, self._keeper = int(about["pid"]), str(about["run"]), int(about["keeper"])
-        self.pidfd = os.pidfd_open(self._keeper)
-        if keeper.start_time(self._keeper) != int(about["keeper_start"]):
-            os.close(self.pidfd)
-            raise ProcessLookupError(self._keeper, "another process has this number now")
-        self._start = int(about["start"])
-        self._place, self._cgroup = place, cgroup
+        self._start, self._keeper_start = int(about["start"]), int(about["keeper_start"])
+        self._place, self._process, self._cgroup = place, process, cgroup_of(about)
         self._ran_s, self._since, self.frozen = ran_s, since, since is None
         self.cpu_s, self.tail = 0.0, ""
-        self._process: subprocess.Popen[str] | None = None
+        self.pidfd = os.pidfd_open(self._keeper)
+        if process is None and not self._kept:
+            os.close(self.pidfd)
+            raise ProcessLookupError(self._keeper, "another process has this number now")
+
+    @property
+    def _kept(self) -> bool:
+        """True while its keeper lives."""
+        return keeper.start_time(self._keeper) == self._keeper_start
 
     @classmethod
     def start(cls, argv: tuple[str, ...], job: str, run: str, around: Surroundings, env: dict[str, str], lock: int) -> KeptChild:
@@ -148,15 +81,16 @@ class KeptChild:
         Raises:
             OSError: the job could not be started.
         """
-        place, cgroup = around.place(job), around.cgroup(job)
+        place, cgroup = around.place(job), around.new_cgroup(job)
         if cgroup is not None:
             cgroup.make()
         cwd = around.work_folder or str(place / "work")
         if not around.work_folder:
             (place / "work").mkdir(exist_ok=True)
             if around.user:
+                entry = pwd.getpwnam(around.user)
                 place.chmod(0o711)
-                shutil.chown(place / "work", around.user)
+                os.chown(place / "work", entry.pw_uid, entry.pw_gid, follow_symlinks=False)
         order = {
             "run": run, "argv": list(argv), "env": env, "cwd": cwd, "folder": str(place), "lock": lock, "user": around.user,
             "agent_lock": str(around.agent_lock), "cgroup": "" if cgroup is None else str(cgroup.path), "limits": around.limits,
@@ -172,17 +106,24 @@ class KeptChild:
             start_new_session=True,
             env={"PATH": os.defpath, "LANG": "C.UTF-8"},
         )
-        told = cls._ready(process, json.dumps(order))
-        child = cls(told, place, cgroup, 0.0, time.monotonic())
-        child._process = process
-        return child
+        try:
+            told = cls._ready(process, json.dumps(order), place, run)
+        except OSError:
+            if cgroup is not None:
+                cgroup.kill()
+                cgroup.remove()
+            raise
+        return cls(told, place, 0.0, time.monotonic(), process)
 
     @staticmethod
-    def _ready(process: subprocess.Popen[str], order: str) -> dict[str, Any]:
-        """Give the order and wait for the keeper's line.
+    def _ready(process: subprocess.Popen[str], order: str, place: Path, run: str) -> dict[str, Any]:
+        """Give the order and wait for the keeper's line; a keeper that does not tell in time is killed.
+
+        Returns:
+            What it wrote. The job has begun; it may be over by now, or have been killed with its keeper.
 
         Raises:
-            OSError: it has none, or says why the job did not start.
+            OSError: the job has not begun; in words, why.
         """
         if process.stdin is None or process.stdout is None:
             raise OSError(0, "the keeper has no pipes")
@@ -191,12 +132,16 @@ class KeptChild:
                 process.stdin.write(order)
             ready, _, _ = select.select([process.stdout], [], [], READY_S)
             line = process.stdout.readline() if ready else ""
-        told: dict[str, Any] = json.loads(line) if line else {"error": "its keeper did not start"}
-        if "error" in told:
-            process.kill()
-            process.wait()
-            raise OSError(0, str(told["error"]))
-        return told
+        told: dict[str, Any] = json.loads(line) if line.endswith("\n") else {"error": "its keeper did not start"}
+        if "error" not in told:
+            return told
+        os.kill(process.pid, signal.SIGKILL)
+        os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOWAIT)  # it is dead, and stays a zombie for whoever reaps the job
+        begun = read_json(place / "run.json", run)
+        if begun is not None:
+            return begun
+        process.wait()
+        raise OSError(0, str(told["error"]))
 
     @property
     def ran_s(self) -> float:
@@ -208,43 +153,64 @@ class KeptChild:
         """Own seconds up to an instant, and that instant; None while it is frozen."""
         return self._ran_s, self._since
 
-    def _tree(self) -> list[int]:
-        """The job's processes, wherever they have forked to."""
-        if self._cgroup is not None:
-            return self._cgroup.members()
-        return keeper.descendants(self._keeper)
+    def members(self) -> set[int]:
+        """The job's processes, wherever they have forked or moved to."""
+        inside = [] if self._cgroup is None else self._cgroup.members()
+        return {*inside, *(keeper.descendants(self._keeper) if self._kept else ())}
 
     def freeze(self) -> bool:
-        """Pause the whole tree; True when the operating system confirms it."""
-        if not self.frozen:
+        """Pause the whole tree; True when the operating system confirms it for every process (or the job is over).
+
+        A cgroup that cannot be frozen, and processes that are not in it, are stopped one by one.
+        """
+        frozen: set[int] = set()
+        if self._cgroup is not None and self._cgroup.freeze(still=True):
+            frozen.update(self._cgroup.members())
+        confirmed = self._halt(frozen)
+        if confirmed and not self.frozen:
             self._ran_s, self._since, self.frozen = self.ran_s, None, True
-        if self._cgroup is not None:
-            return self._cgroup.freeze(still=True)
-        keeper.signal_all(self._tree(), signal.SIGSTOP)
-        return self._confirm(stopped=True)
+        return confirmed
 
-    def thaw(self) -> bool:
-        """Go on; True when confirmed."""
-        confirmed = self._cgroup is None or self._cgroup.freeze(still=False)
-        keeper.signal_all(self._tree(), signal.SIGCONT)
-        if self.frozen:
-            self.frozen, self._since = False, time.monotonic()
-        (self._place / "alone.json").unlink(missing_ok=True)
-        return confirmed and self._confirm(stopped=False)
-
-    def _confirm(self, *, stopped: bool) -> bool:
+    def _halt(self, frozen: set[int]) -> bool:
+        """Stop everything that is not ``frozen``; asked again until nothing moves, because it may fork meanwhile."""
+        if self.pid not in frozen:
+            self._signal_group(signal.SIGSTOP)
         until = time.monotonic() + CONFIRM_S
-        while keeper.start_time(self.pid) == self._start:
-            if (process_state(self.pid) == "T") == stopped:
-                return True
+        while moving := [pid for pid in self.members() - frozen if process_state(pid) not in STILL]:
+            keeper.signal_all(moving, signal.SIGSTOP)
             if time.monotonic() > until:
                 return False
             time.sleep(0.001)
-        return True  # it has ended meanwhile, which its keeper will tell
+        return True
+
+    def thaw(self) -> bool:
+        """Go on; True when confirmed."""
+        keeper.signal_all(list(self.members()), signal.SIGCONT)  # while all stands still, so nobody takes our time
+        self._signal_group(signal.SIGCONT)
+        confirmed = self._cgroup is None or self._cgroup.freeze(still=False)
+        if self.frozen:
+            self.frozen, self._since = False, time.monotonic()
+        (self._place / "alone.json").unlink(missing_ok=True)
+        return confirmed and self._goes()
+
+    def _signal_group(self, number: signal.Signals) -> None:
+        """A signal to the job's first process and its group at once: one call, however many compete for the processor."""
+        if keeper.start_time(self.pid) == self._start:
+            with contextlib.suppress(ProcessLookupError, PermissionError):  # it left its group, or has other rights: see members
+                os.killpg(self.pid, number)
+
+    def _goes(self) -> bool:
+        """True once the first process is not stopped, or is over (which its keeper will tell)."""
+        until = time.monotonic() + CONFIRM_S
+        while keeper.start_time(self.pid) == self._start and process_state(self.pid) == "T":
+            if time.monotonic() > until:
+                return False
+            time.sleep(0.001)
+        return True
 
     def tell(self, number: signal.Signals) -> None:
         """A signal to the whole tree; a frozen one is woken for it."""
-        keeper.signal_all(self._tree(), number)
+        keeper.signal_all(list(self.members()), number)
         self.thaw()
 
     def terminate(self) -> None:
@@ -255,8 +221,7 @@ class KeptChild:
         """End the tree."""
         if self._cgroup is not None:
             self._cgroup.kill()
-        else:
-            keeper.signal_all(self._tree(), signal.SIGKILL)
+        keeper.signal_all(list(self.members()), signal.SIGKILL)
 
     def release(self) -> None:
         """Leave the job to its keeper: this agent ends."""
@@ -275,23 +240,24 @@ class KeptChild:
         os.close(self.pidfd)
         if self._process is not None:
             self._process.wait()
-        code, self.cpu_s, self.tail = over(self._place, self.run, self._cgroup)
+        code, self.cpu_s, self.tail = over(self._place, self.run)
         return code
 
 
-def over(place: Path, run: str, cgroup: Cgroup | None) -> tuple[int, float, str]:
+def over(place: Path, run: str) -> tuple[int, float, str]:
     """How a run ended whose keeper is gone: exit code, computing time and end of its output. What is left of it is killed."""
+    about = read_json(place / "run.json", run)
+    cgroup = None if about is None else cgroup_of(about)
     if cgroup is not None:
         cgroup.kill()
         cgroup.remove()
     told = read_json(place / "exit.json", run)
     if told is None:
-        about = read_json(place / "run.json", run)
         until = time.monotonic() + CONFIRM_S
         while about is not None and keeper.start_time(int(about["pid"])) == int(about["start"]) and time.monotonic() < until:
             keeper.signal_all([int(about["pid"])], signal.SIGKILL)  # it was to die with its keeper
             time.sleep(0.001)
-        return LOST, 0.0, "its keeper was killed, and so it was"
+        return LOST, 0.0, "its keeper was killed (and so it was), or could not write how it ended"
     return int(told["exit_code"]), float(told["cpu_s"]), str(told["tail"]).strip()
 
 
@@ -309,24 +275,9 @@ def find(around: Surroundings, job: str, run: str, ran_s: float, since: float | 
         about = read_json(place / "run.json", run)
         if about is not None:
             with contextlib.suppress(ProcessLookupError):
-                cgroup = around.cgroup(job)
                 stopped = read_json_at(place / "alone.json")
                 if stopped is not None and since is not None:  # its keeper paused it while no agent was there
                     ran_s, since = ran_s + max(0.0, stopped - since), None
-                return KeptChild(about, place, cgroup, ran_s, since)
+                return KeptChild(about, place, ran_s, since)
         time.sleep(0.01)
     return None
-
-
-def read_json_at(path: Path) -> float | None:
-    """The instant in a file of the keeper, or None."""
-    try:
-        return float(json.loads(path.read_text(encoding="utf-8"))["at"])
-    except (OSError, ValueError, KeyError, TypeError):
-        return None
-
-
-def never_started(around: Surroundings, job: str, run: str) -> bool:
-    """True when no keeper ever took this run up."""
-    place = around.place(job)
-    return read_json(place / "run.json", run) is None and read_json(place / "exit.json", run) is None

@@ -1,7 +1,7 @@
 """The loop of a node agent: one thread, one selector, no polling.
 
 It wakes for a message, for the end or output of a job, for its standard input's end (the controller is gone), and for the next
-deadline (heartbeat, lease, a job's limit). What it does then is ``ozzo.agent.core``'s.
+deadline (heartbeat, lease, a job's limit). What it does then is ``ozzo.agent.core``'s; here are processes and hardware caps.
 """
 
 from __future__ import annotations
@@ -14,12 +14,14 @@ from collections import deque
 from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Literal
 
 from ozzo.agent.config import AgentConfig
 from ozzo.agent.core import NodeCore
 from ozzo.agent.jobs import JobTable
 from ozzo.agent.journal import NodeJournal
 from ozzo.agent.keeping import Keeping
+from ozzo.agent.limiter import HardwareCap, limiter_for
 from ozzo.agent.power import meter_for
 from ozzo.commands import Channel, NodeState, topic
 from ozzo.transport import Delivery, Transport
@@ -44,13 +46,15 @@ class NodeAgent(NodeCore):
         watch_fd: int | None = None,
         note: Callable[[str], None] = lambda _: None,
     ) -> None:
-        super().__init__(config, transport, meter_for(config.power, config.idle_kw, config.peak_kw, config.rest_kw), note)
+        super().__init__(config, transport, meter_for(config, note), note)
         self._watch_fd = watch_fd
         self._selector = selectors.DefaultSelector()
         self._wake_read, self._wake_write = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
         self._inbox: deque[Delivery] = deque()
         self._stopping = False
         self._jobs = JobTable(config, self._selector, self._say_and_keep)
+        limiter = limiter_for(config, note)
+        self._hardware = None if limiter is None else HardwareCap(limiter, self._wake, note)
 
     def stop(self) -> None:
         """Ask the loop to end; may be called from a signal handler or another thread."""
@@ -75,7 +79,7 @@ class NodeAgent(NodeCore):
         self._journal = NodeJournal(Path(self.config.journal))
         try:
             if self.config.keep_jobs:
-                self._jobs.keeping = Keeping(self.config)
+                self._jobs.keeping = Keeping(self.config, self._note)
                 self._note(self._jobs.keeping.note)
             self._begin()
             while not (self._stopping or self.orphaned):
@@ -91,6 +95,8 @@ class NodeAgent(NodeCore):
             else:
                 self._jobs.end_all()
             self._say_state("death")
+            if self._hardware is not None:
+                self._hardware.close()
             if self._jobs.keeping is not None:
                 self._jobs.keeping.close()
             self._journal.close()
@@ -115,6 +121,31 @@ class NodeAgent(NodeCore):
     def _patience(self) -> float:
         """Seconds until something is due by itself."""
         return 0.0 if self._inbox else max(0.001, self._due() - time.monotonic())
+
+    def _cap_for_jobs(self) -> float | None:
+        """The cap that freezing must keep; None without a cap, or while the hardware is known to hold it."""
+        cap_kw = self._lease.cap_kw(self._rules)
+        if self._hardware is not None:
+            self._hardware.want(cap_kw)
+            if self._hardware.holds(cap_kw):
+                return None
+        return cap_kw
+
+    def _about_cap(self, cap_kw: float | None) -> dict[str, float]:
+        """Whether the hardware holds it."""
+        return {} if self._hardware is None else {"hardware": float(self._hardware.holds(cap_kw))}
+
+    def _measure(self) -> float | None:
+        """Power of the node, which its hardware's cap is judged by."""
+        power_kw = super()._measure()
+        if self._hardware is not None:
+            self._hardware.saw(power_kw)
+        return power_kw
+
+    def _say_state(self, event: Literal["birth", "heartbeat", "death"]) -> None:
+        if event == "heartbeat" and self._jobs.keeping is not None:
+            self._jobs.keeping.tidy()
+        super()._say_state(event)
 
     def _read_inbox(self) -> None:
         while self._inbox and not self._stopping:

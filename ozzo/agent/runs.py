@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import sqlite3
 from dataclasses import dataclass
 from pathlib import Path
 
+from grid.errors import Finding, InputError
+from ozzo.agent.journal import open_store, transaction
 from ozzo.commands import Command, JobState, JobWish
 
 SCHEMA = """
@@ -14,6 +15,12 @@ CREATE TABLE IF NOT EXISTS runs (job TEXT PRIMARY KEY, command TEXT NOT NULL, de
 CREATE TABLE IF NOT EXISTS ended (position INTEGER PRIMARY KEY AUTOINCREMENT, job TEXT NOT NULL UNIQUE, command TEXT NOT NULL,
     exit_code INTEGER NOT NULL);
 """
+SAVE = """
+INSERT INTO runs (job, command, desired, wish, ran_s, since, boot) VALUES (?, ?, ?, ?, ?, ?, ?)
+ON CONFLICT (job) DO UPDATE SET command = excluded.command, desired = excluded.desired, wish = excluded.wish,
+    ran_s = excluded.ran_s, since = excluded.since, boot = excluded.boot
+"""
+"""A run keeps its row, and so its place among the others: the cap holds back the youngest."""
 BOOT = Path("/proc/sys/kernel/random/boot_id")
 
 
@@ -46,10 +53,7 @@ class RunBook:
             keep: ended jobs to remember.
         """
         self._keep, self._boot = keep, BOOT.read_text(encoding="ascii").strip()
-        self._connection = sqlite3.connect(path, isolation_level=None)
-        self._connection.execute("PRAGMA journal_mode = WAL")
-        self._connection.execute("PRAGMA synchronous = FULL")
-        self._connection.executescript(SCHEMA)
+        self._path, self._connection = path, open_store(path, SCHEMA)
 
     def save(self, record: RunRecord, *, durable: bool = True) -> None:
         """Keep a record.
@@ -70,17 +74,25 @@ class RunBook:
             self._boot,
         )
         try:
-            self._connection.execute("INSERT OR REPLACE INTO runs VALUES (?, ?, ?, ?, ?, ?, ?)", values)
+            self._connection.execute(SAVE, values)
         finally:
             if not durable:
                 self._connection.execute("PRAGMA synchronous = FULL")
 
     def runs(self) -> list[tuple[RunRecord, bool]]:
-        """Runs that were not told to have ended, oldest first, and whether they are of this boot (else they cannot live)."""
+        """Runs that were not told to have ended, oldest first, and whether they are of this boot (else they cannot live).
+
+        Raises:
+            InputError: one of them cannot be read (written by another version, or damaged).
+        """
         rows = self._connection.execute("SELECT command, desired, wish, ran_s, since, boot FROM runs ORDER BY rowid").fetchall()
         found = []
         for command, desired, wish, ran_s, since, boot in rows:
-            told = Command.model_validate_json(command), JobState.model_validate_json(desired), JobWish(wish)
+            try:
+                told = Command.model_validate_json(command), JobState.model_validate_json(desired), JobWish(wish)
+            except ValueError:
+                found_there = "a run that cannot be read"
+                raise InputError([Finding(str(self._path), None, "journal", found_there, "a journal of this version")]) from None
             found.append((RunRecord(*told, ran_s, since), boot == self._boot))
         return found
 
@@ -91,18 +103,13 @@ class RunBook:
     def end(self, record: RunRecord, exit_code: int) -> None:
         """It has ended."""
         job = record.desired.job
-        self._connection.execute("BEGIN IMMEDIATE")
-        try:
+        with transaction(self._connection):
             self._connection.execute("DELETE FROM runs WHERE job = ?", (job,))
             cursor = self._connection.execute(
                 "INSERT OR REPLACE INTO ended (job, command, exit_code) VALUES (?, ?, ?)",
                 (job, str(record.command.id), exit_code),
             )
             self._connection.execute("DELETE FROM ended WHERE position <= ?", ((cursor.lastrowid or 0) - self._keep,))
-        except BaseException:
-            self._connection.execute("ROLLBACK")
-            raise
-        self._connection.execute("COMMIT")
 
     def ended(self) -> dict[str, tuple[str, int]]:
         """Id of the starting command and exit code by job that has ended, oldest first."""

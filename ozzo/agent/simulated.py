@@ -17,9 +17,10 @@ from datetime import UTC, datetime
 from ozzo.agent.child import Child
 from ozzo.agent.config import AgentConfig
 from ozzo.agent.core import NodeCore
-from ozzo.agent.jobs import Entry, JobTable
+from ozzo.agent.entry import Entry
+from ozzo.agent.jobs import JobTable
 from ozzo.agent.shared_journal import NodePage, SimulatedRun
-from ozzo.commands import Acknowledgement, Command, JobState
+from ozzo.commands import Acknowledgement, Command, JobState, JobWish
 from ozzo.transport import Delivery, Transport
 
 
@@ -131,7 +132,7 @@ class SimulatedJobs(JobTable):
         self._programs = _AnyProgram()
         self._page, self._speed, self._away_s, self._numbers = page, speed, away_s, 0
 
-    def adopt(self) -> None:
+    def adopt(self, cap_kw: float | None) -> None:
         """Take over what an earlier process has left; what ended meanwhile ends at the first ``tick``."""
         self._ended = {job: code for job, (_, code) in self._page.ends.items()}
         for job, run in self._page.runs.items():
@@ -139,6 +140,10 @@ class SimulatedJobs(JobTable):
             since = None if run.since is None else run.since + self._away_s
             entry.child = SimulatedChild(run.desired, self._speed, self._number(), ran_s=run.ran_s, since=since)
             self._alive[job] = entry
+        self.enforce(cap_kw)
+        for entry in self._alive.values():
+            if entry.wish is JobWish.STOPPED:
+                entry.ask_to_end(self._config)
 
     def began(self, command: Command) -> int | None:
         """Exit code of the run that a command started and that has ended, or None."""

@@ -210,7 +210,7 @@ class SoakController:
         deliveries = []
         while not self._inbox.empty():
             deliveries.append(self._inbox.get_nowait())
-        for message in understood(deliveries, lambda *_: None):
+        for message, _ in understood(deliveries, lambda *_: None):
             if isinstance(message, NodeState):
                 if message.epoch > self._sender.epoch:
                     self._sender.retire("another controller has taken over")

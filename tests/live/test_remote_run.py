@@ -90,6 +90,9 @@ def test_ozzo_run_over_a_standing_broker(mosquitto: str, tmp_path: Path) -> None
             (file,) = (tmp_path / str(number)).glob("*/journal.sqlite")
             with Journal.open(file) as journal:
                 epochs.append({sent.epoch for sent in journal.commands()})
+            with closing(sqlite3.connect(file.with_name("telemetry.sqlite"))) as store:  # what the agents told of their power
+                told = store.execute("SELECT DISTINCT node, source FROM nodes WHERE power_kw > 0").fetchall()
+            assert sorted(told) == [(name, "model") for name in sorted(site.nodes)]
         assert epochs[1] == {max(epochs[0]) + 1}
         assert all(agent.poll() is None for agent in agents)
         assert sum(map(len, (site.ended(name) for name in site.nodes))) == 2 * 4  # render takes two nodes

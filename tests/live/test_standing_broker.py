@@ -8,7 +8,8 @@ import signal
 import socket
 import ssl
 import stat
-from collections.abc import Iterator
+import subprocess
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -17,12 +18,15 @@ import pytest
 from grid.errors import InputError, TransportError
 from ozzo.address import listening_place
 from ozzo.authority import server_files
+from ozzo.broker import accepts, broker_user, listens
 from ozzo.broker_files import password_line
 from ozzo.commands import Channel, topic
 from ozzo.credentials import read_credentials
 from ozzo.enrolment import enrol
+from ozzo.guarded import Guarded
 from ozzo.mqtt import Endpoint, MqttTransport
-from ozzo.standing import StandingBroker
+from ozzo.private import write_private
+from ozzo.standing import MARK, StandingBroker
 from ozzo.transport import Delivery
 from tests.live.processes import (
     NODES,
@@ -147,20 +151,25 @@ def other_key(folder: Path) -> None:
     (folder / "ca" / "server.key").write_text(made.key.read_text())
 
 
-SPOILS = {
+SPOILS: dict[str, Callable[[Path], object]] = {
     "a default password": lambda folder: spoil_password(folder, "hall.rack-0", "admin"),
     "the user's name as password": lambda folder: spoil_password(folder, "hall.rack-0", "hall.rack-0"),
     "a password without hash": lambda folder: (folder / "mosquitto" / "passwords").write_text("hall.rack-0:plain\n"),
     "no authority's key": lambda folder: (folder / "ca" / "ca.key").unlink(),
     "a broken certificate": lambda folder: (folder / "ca" / "server.pem").write_text("none"),
     "another's key": other_key,
+    "a default password of the controller": lambda folder: write_private(folder / "controller" / "password", "admin\n"),
+    "the controller's name as password": lambda folder: write_private(folder / "controller" / "password", "Controller\n"),
+    "a link among the broker's files": lambda folder: (folder / "mosquitto" / "log.old").symlink_to("/etc/hostname"),
 }
 
 
 @pytest.mark.parametrize("what", SPOILS)
 def test_nothing_listens_when_something_stands_open(mosquitto: str, what: str) -> None:
-    """With a default password, or TLS that cannot be had, a finding names the file, and no port is open."""
+    """With a default password, TLS that cannot be had, or a link: a finding names the file, and no port is open."""
     assert mosquitto
+    if "link" in what and not broker_user():
+        pytest.skip("the broker runs as we do, so it can do nothing that we could not")
     with open_folder() as folder:
         place = f"0.0.0.0:{free_port()}"
         with standing(folder / "b", place) as broker:
@@ -291,3 +300,58 @@ def test_a_folder_that_the_broker_cannot_enter(mosquitto: str, tmp_path: Path) -
     with pytest.raises((InputError, PermissionError), match="pytest"):
         StandingBroker("minimal", NODES, tmp_path / "b", place).start()
     tmp_path.chmod(0o700)
+
+
+def start_in(folder: Path, scenario: str = "minimal", listen: str = "127.0.0.1:0") -> StandingBroker:
+    """Start a broker in a folder."""
+    return StandingBroker(scenario, NODES, folder, listening_place(listen)).start()
+
+
+def test_a_folder_of_somebody_else_is_left_as_it_is(mosquitto: str) -> None:
+    """A folder with other things in it, or of another scenario's broker, is refused; its mode and files do not change."""
+    assert mosquitto
+    with open_folder() as folder:
+        theirs = folder / "home"
+        theirs.mkdir(mode=0o755)
+        (theirs / "notes").write_text("mine")
+        before = theirs.stat().st_mode
+        with pytest.raises(InputError, match="something else in it"):
+            start_in(theirs)
+        assert (theirs.stat().st_mode, [path.name for path in theirs.iterdir()]) == (before, ["notes"])
+        (folder / "empty").mkdir(mode=0o755)
+        start_in(folder / "empty").stop()
+        assert (folder / "empty" / MARK).exists()
+        with pytest.raises(InputError, match="scenario 'minimal'"):
+            start_in(folder / "empty", "other")
+        start_in(folder / "empty").stop()
+
+
+def test_a_port_that_another_program_holds_is_told(mosquitto: str) -> None:
+    """Somebody else takes connections there: that is no broker of ours, and the error names the port."""
+    assert mosquitto
+    with open_folder() as folder, socket.create_server(("127.0.0.1", 0)) as other:
+        port = other.getsockname()[1]
+        with pytest.raises(TransportError, match=f"port {port} is taken by another program"):
+            start_in(folder / "b", listen=f"127.0.0.1:{port}")
+
+
+class Somebody(Guarded):
+    """Stands for a guarded broker: a process that lives and may not listen at all."""
+
+    def __init__(self, pid: int) -> None:
+        self.broker_pid = pid
+
+    def runs(self) -> bool:
+        """It lives."""
+        return True
+
+
+def test_only_our_own_process_makes_a_port_ready() -> None:
+    """The port takes connections: that counts when the broker's process holds it, not when another one does."""
+    with socket.create_server(("127.0.0.1", 0)) as ours, subprocess.Popen(["/bin/sleep", "60"]) as other:
+        port = ours.getsockname()[1]
+        assert accepts("127.0.0.1", port, Somebody(os.getpid()), 5.0)
+        assert not accepts("127.0.0.1", port, Somebody(other.pid), 0.2)
+        other.kill()
+        other.wait()
+        assert not listens(other.pid, port)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -11,14 +12,20 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from grid.errors import TransportError
+from ozzo.agent.config import AgentConfig, builtin_programs
+from ozzo.agent.node import NodeAgent
 from ozzo.clock import AcceleratedClock
-from ozzo.commands import RefusalCode, Stage, answer
+from ozzo.commands import Channel, NodeState, RefusalCode, Stage, answer, topic
 from ozzo.fleet import specs_of
 from ozzo.ledger import RETRY_S, Ledger
 from ozzo.live import NodeFleet
+from ozzo.node_power import PowerLog
 from ozzo.store import Journal
+from ozzo.transport import Delivery, MemoryHub, Transport
 from scheduler.plan import Run
 from scheduler.scenario import Scenario
 from tests.factory import small_scenario
@@ -154,3 +161,137 @@ def test_imports_stay_light(module: str, heavy: set[str]) -> None:
     code = f"import sys, {module}; print(' '.join(sys.modules))"
     loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split()
     assert not heavy & {name.partition(".")[0] for name in loaded}
+
+
+class DeadNodes:
+    """Agents that are not there: a broker that is faked in memory retains what they said long ago."""
+
+    broker, stays = None, True
+    transport: Transport
+
+    def __init__(self, scenario: Scenario, hub: MemoryHub) -> None:
+        self.scenario, self.nodes = scenario.name, specs_of(scenario, ["hall.rack-0"])
+        self.hub = hub
+        self.transport = self.hub.connect()
+        self.description = self.note = ""
+        old = NodeState(node="hall.rack-0", pid=1, event="heartbeat", at=datetime(2020, 1, 1, tzinfo=UTC))
+        self.hub.connect().publish(topic(self.scenario, "hall.rack-0", Channel.STATE), old.encode(), retain=True)
+
+    def start(self) -> None:
+        """They are not there."""
+
+    launch = stop = start
+
+    def next_epoch(self, journal: Journal, above: int) -> int:
+        """Nobody asks."""
+        return journal.next_epoch(above)
+
+    def watch(self, pid: int) -> None:
+        """Nobody is there to be watched."""
+
+    def ended(self) -> bool:
+        """Nobody has ended."""
+        return False
+
+    def trouble(self) -> str:
+        """Nobody complains."""
+        return ""
+
+
+def test_what_the_broker_retained_is_no_sign_of_life(tmp_path: Path) -> None:
+    """A state from long ago is kept by the broker, its agent is dead: the node counts as silent, and is named."""
+    scenario = fleet_scenario()
+    with Journal.open(tmp_path / "journal.sqlite") as journal:
+        fleet = NodeFleet(scenario, journal, DeadNodes(scenario, MemoryHub()), AcceleratedClock(scenario.horizon.start, FAST))
+        with pytest.raises(TransportError, match=r"no word from node hall\.rack-0"):
+            fleet.start(0.2)
+
+
+@pytest.mark.parametrize(
+    ("known_s", "retained_s", "counts"),
+    [(None, 5, False), (10, 5, False), (10, 10, False), (10, 11, True)],
+)
+def test_after_a_reconnect_a_newer_retained_word_counts(
+    tmp_path: Path, known_s: int | None, retained_s: int, counts: bool
+) -> None:
+    """A node that never spoke to us, an older word and the same one do not count; one said while we were away does."""
+    scenario, start = fleet_scenario(), datetime(2026, 1, 1, tzinfo=UTC)
+
+    def word(pid: int, at_s: int) -> bytes:
+        return NodeState(node="hall.rack-0", pid=pid, event="birth", at=start + timedelta(seconds=at_s)).encode()
+
+    name = topic(scenario.name, "hall.rack-0", Channel.STATE)
+    with Journal.open(tmp_path / "journal.sqlite") as journal:
+        hub = MemoryHub()
+        fleet = NodeFleet(scenario, journal, DeadNodes(scenario, hub), AcceleratedClock(scenario.horizon.start, FAST))
+        if known_s is not None:
+            fleet._read(Delivery(name, word(1, known_s)))
+        fleet._read(Delivery(name, word(2, retained_s), retained=True))
+        assert ("hall.rack-0" in fleet.states and fleet.states["hall.rack-0"].pid == 2) == counts
+
+
+class LosingHub(MemoryHub):
+    """A carrier that loses the first command to stop a job."""
+
+    lost = 0
+
+    def deliver(self, topic: str, payload: bytes, *, retain: bool) -> None:
+        """See ``MemoryHub``."""
+        if b'"stopped"' in payload and topic.endswith("command") and not LosingHub.lost:
+            LosingHub.lost += 1
+        else:
+            MemoryHub.deliver(self, topic, payload, retain=retain)
+
+
+class StayingNode(DeadNodes):
+    """One real agent that outlives the controller."""
+
+    def __init__(self, scenario: Scenario, hub: MemoryHub, folder: Path) -> None:
+        super().__init__(scenario, hub)
+        config = AgentConfig(
+            scenario=self.scenario,
+            node="hall.rack-0",
+            journal=str(folder / "node.sqlite"),
+            programs=builtin_programs(),
+            stop_grace_s=0.2,
+        )
+        self.agent = NodeAgent(config, hub.connect())
+        self.thread = threading.Thread(target=self.agent.run)
+
+    def launch(self) -> None:
+        """Start the agent."""
+        self.thread.start()
+
+
+def test_a_stop_that_gets_lost_at_the_end_is_repeated(tmp_path: Path) -> None:
+    """The controller leaves while a job runs on a node that stays: it repeats the lost stop, and leaves when the node has it."""
+    scenario = fleet_scenario()
+    agents, clock = StayingNode(scenario, LosingHub(), tmp_path), AcceleratedClock(scenario.horizon.start, 60.0)
+    with Journal.open(tmp_path / "journal.sqlite") as journal:
+        with NodeFleet(scenario, journal, agents, clock) as fleet:
+            fleet.replace(plan_of(Run("render", "hall", 0, 20, ("hall.rack-0",))))
+            fleet.advance(scenario.horizon.end, lambda: any(a.stage is Stage.APPLIED for a in journal.acknowledgements()))
+        stops = [a for a in journal.acknowledgements() if a.stage is Stage.ACCEPTED]
+    agents.agent.stop()
+    agents.thread.join()
+    assert LosingHub.lost == 1
+    assert len(stops) == 2
+
+
+@given(st.lists(st.tuples(st.sampled_from("ab"), st.integers(0, 30), st.none() | st.floats(0, 100)), max_size=30))
+def test_power_of_nodes_is_a_mean_over_slots(told: list[tuple[str, int, float | None]]) -> None:
+    """However often nodes speak, there is one mean a node and slot; states without a figure, and after the end, do not count."""
+    horizon = small_scenario().horizon
+    log = PowerLog(horizon)
+    expected: dict[tuple[str, datetime], list[float]] = {}
+    for node, quarter, power_kw in told:
+        at = horizon.start + quarter * timedelta(seconds=horizon.step_s)
+        source = "" if power_kw is None else "model"
+        log.take(NodeState(node=f"hall.{node}", pid=1, event="heartbeat", power_kw=power_kw, power_source=source, at=at), at)
+        if power_kw is not None and quarter < horizon.slots:
+            expected.setdefault((f"hall.{node}", at), []).append(power_kw)
+    means = log.means()
+    assert {(mean.node, mean.time): mean.power_kw for mean in means} == {
+        key: pytest.approx(sum(values) / len(values)) for key, values in expected.items()
+    }
+    assert {mean.site for mean in means} <= {"hall"}

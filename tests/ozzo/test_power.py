@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ozzo.agent.power import ModelMeter, RaplMeter, meter_for, probe, zones
+from grid.errors import HardwareError
+from ozzo.agent.config import AgentConfig
+from ozzo.agent.power import ModelMeter, meter_for, probe
+from ozzo.agent.rapl import RaplLimiter, RaplMeter, zones
 
 RANGE_UJ = 262_143_328_850
+MOST_UW = 250_000_000
 
 
 class FakePowercap:
@@ -24,7 +30,11 @@ class FakePowercap:
         for number in range(packages):
             zone = root / f"intel-rapl:{number}"
             zone.mkdir()
-            values = {"name": f"package-{number}", "energy_uj": 0, "max_energy_range_uj": RANGE_UJ}
+            values: dict[str, int | str] = {"name": f"package-{number}", "energy_uj": 0, "max_energy_range_uj": RANGE_UJ}
+            values |= {"enabled": 0, "constraint_2_name": "peak_power", "constraint_2_power_limit_uw": 999}
+            for constraint, kind in enumerate(("long_term", "short_term")):
+                name = f"constraint_{constraint}"
+                values |= {f"{name}_name": kind, f"{name}_power_limit_uw": MOST_UW, f"{name}_max_power_uw": MOST_UW}
             for name, value in values.items():
                 (zone / name).write_text(f"{value}\n")
             inner = root / f"intel-rapl:{number}:0"
@@ -33,6 +43,10 @@ class FakePowercap:
             (inner / "energy_uj").write_text("0\n")
         (root / "intel-rapl:9").mkdir()
         (root / "intel-rapl:9" / "name").write_text("psys\n")
+
+    def limit_uw(self, package: int, constraint: int) -> int:
+        """A limit of a package."""
+        return int((self.root / f"intel-rapl:{package}" / f"constraint_{constraint}_power_limit_uw").read_text())
 
     def set(self, package: int, energy_uj: int) -> None:
         """The counter of a package."""
@@ -115,30 +129,100 @@ def test_waiting_for_the_disk_is_idle(tmp_path: Path) -> None:
     assert meter.power_kw() == pytest.approx(0.1)
 
 
-def test_the_best_meter_is_taken(tmp_path: Path) -> None:
-    """RAPL where it is, else the model where a peak is known, else none; a setting may ask for one or none."""
+def settings(**values: Any) -> AgentConfig:
+    """Settings of an agent."""
+    known: dict[str, Any] = {"scenario": "s", "node": "n", "journal": "j", "programs": {}, "idle_kw": 0.1}
+    return AgentConfig(**(known | values))
+
+
+@pytest.mark.parametrize(
+    ("power", "peak_kw", "there", "source", "told"),
+    [
+        ("auto", 0.5, True, "rapl", ""),
+        ("auto", 0.5, False, "model", ""),
+        ("auto", None, False, None, ""),
+        ("rapl", 0.5, False, None, "rapl was asked for: no readable package"),
+        ("rapl+nvml", 0.5, True, None, "rapl+nvml was asked for"),
+        ("nvml", 0.5, True, None, "nvml was asked for"),
+        ("dcmi", 0.5, True, None, "ipmitool is not installed"),
+        ("model", 0.5, True, "model", ""),
+        ("none", 0.5, True, None, ""),
+    ],
+)
+def test_the_best_meter_is_taken_and_what_is_missing_is_told(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    power: str,
+    peak_kw: float | None,
+    there: bool,
+    source: str | None,
+    told: str,
+) -> None:
+    """RAPL where it is, else the model where a peak is known; a setting that cannot be met measures nothing, and says so."""
+    monkeypatch.setattr("ozzo.agent.power.find_ipmitool", lambda: None)
     fake = FakePowercap(tmp_path / "powercap")
-    sources = [
-        None if meter is None else meter.source
-        for meter in (
-            meter_for("auto", 0.1, 0.5, root=fake.root),
-            meter_for("auto", 0.1, 0.5, root=tmp_path / "none"),
-            meter_for("auto", 0.1, None, root=tmp_path / "none"),
-            meter_for("rapl", 0.1, 0.5, root=tmp_path / "none"),
-            meter_for("model", 0.1, 0.5, root=fake.root),
-            meter_for("none", 0.1, 0.5, root=fake.root),
-        )
-    ]
-    assert sources == ["rapl", "model", None, None, "model", None]
+    notes: list[str] = []
+    meter = meter_for(settings(power=power, peak_kw=peak_kw), notes.append, fake.root if there else tmp_path / "none")
+    assert (None if meter is None else meter.source) == source
+    assert [told in note for note in notes] == ([True] if told else [])
 
 
 def test_the_probe_tells_what_is_there(tmp_path: Path) -> None:
     """Packages by name on the fake, none without it, counters that need rights; and why there are no cgroups."""
     fake = FakePowercap(tmp_path / "powercap")
     told = dict(probe(fake.root, "none"))
-    assert told["rapl"] == "package-0, package-1: energy counters"
+    assert told.keys() == {"cgroup v2", "rapl", "nvml", "redfish", "dcmi", "model"}
+    assert told["rapl"] == "package-0, package-1: energy counters; power limits of package-0, package-1"
     assert told["cgroup v2"] == "no (as the settings say)"
     assert "none in" in dict(probe(tmp_path / "none", "none"))["rapl"]
     for number in range(2):
         (fake.root / f"intel-rapl:{number}" / "energy_uj").unlink()
     assert "need more rights" in dict(probe(fake.root, str(tmp_path)))["rapl"]
+
+
+@given(st.floats(0.31, 5.0), st.integers(1, 4))
+def test_a_cap_is_shared_by_the_packages(tmp_path_factory: pytest.TempPathFactory, cap_kw: float, packages: int) -> None:
+    """What a cap leaves beside the rest goes to the packages in equal shares, up to what each can take; it is read back."""
+    fake = FakePowercap(tmp_path_factory.mktemp("power") / "powercap", packages)
+    held_kw = RaplLimiter(zones(fake.root), 0.3).limit(cap_kw)
+    limits = [fake.limit_uw(number, name) for number in range(packages) for name in (0, 1)]
+    assert limits == [min(round((cap_kw - 0.3) * 1e9 / packages), MOST_UW)] * (2 * packages)
+    assert held_kw == pytest.approx(0.3 + sum(limits[::2]) * 1e-9)
+    assert held_kw <= cap_kw + 1e-6
+    assert all((fake.root / f"intel-rapl:{number}" / "enabled").read_text() == "1" for number in range(packages))
+    assert {fake.limit_uw(number, 2) for number in range(packages)} == {999}  # peak_power stays as it was
+
+
+@pytest.mark.parametrize(
+    ("spoil", "told"),
+    [
+        (Path.exists, "leaves the processors nothing"),
+        (lambda zone: [path.unlink() for path in zone.glob("constraint_*")], "has no power limit"),
+        (lambda zone: [path.unlink() for path in zone.glob("constraint_0_power_limit_uw")], None),
+    ],
+)
+def test_a_limit_that_cannot_be_set_is_told(tmp_path: Path, spoil: Callable[[Path], object], told: str | None) -> None:
+    """No power left, no limit there: an error that says so; a file that the kernel does not have is made on a fake only."""
+    fake = FakePowercap(tmp_path / "powercap", 1)
+    spoil(fake.root / "intel-rapl:0")
+    limiter = RaplLimiter(zones(fake.root), 0.3)
+    if told is None:
+        assert limiter.limit(0.4) == pytest.approx(0.4)
+        return
+    with pytest.raises(HardwareError, match=told):
+        limiter.limit(0.3 if "nothing" in told else 0.4)
+
+
+def test_a_limit_that_does_not_stick_is_told(tmp_path: Path) -> None:
+    """A firmware that locks the limit is faked by a file that leads to nowhere: another value is read back."""
+    fake = FakePowercap(tmp_path / "powercap", 1)
+    limit = fake.root / "intel-rapl:0" / "constraint_0_power_limit_uw"
+    limit.unlink()
+    limit.symlink_to("/dev/null")
+    with pytest.raises(HardwareError, match="None uW is in force"):
+        RaplLimiter(zones(fake.root), 0.0).limit(0.05)
+    (fake.root / "intel-rapl:0" / "enabled").unlink()
+    (fake.root / "intel-rapl:0" / "enabled").mkdir()
+    limit.unlink()
+    limit.write_text("0")
+    assert RaplLimiter(zones(fake.root), 0.0).limit(0.05) == pytest.approx(0.05)

@@ -3,8 +3,13 @@
 from __future__ import annotations
 
 import base64
+import contextlib
 import hashlib
+import os
+import pwd
+import shutil
 import ssl
+import tempfile
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -16,11 +21,11 @@ from hypothesis import strategies as st
 from grid.errors import InputError
 from ozzo import authority
 from ozzo.address import endpoint_of, is_loopback, listening_place, url_of
-from ozzo.broker_files import DEFAULTS, access_list, opens, password_line, users_of, weak_users
+from ozzo.broker_files import DEFAULTS, access_list, is_default, opens, password_line, users_of, weak_users
 from ozzo.commands import Channel, topic
 from ozzo.credentials import read_credentials, write_credentials
 from ozzo.mqtt import Endpoint
-from ozzo.private import locked, read_private, write_private
+from ozzo.private import closed_to, hand_over, locked, own_text, read_private, write_private
 from ozzo.transport import matches
 
 NAMES = st.text(st.characters(codec="ascii", categories=["L", "N"]), min_size=1, max_size=12)
@@ -251,3 +256,102 @@ def test_private_files(tmp_path: Path) -> None:
         read_private(tmp_path / "none", "a secret")
     with locked(tmp_path):
         assert (tmp_path / ".lock").exists()
+
+
+@pytest.mark.parametrize(
+    "line", ["$7$101$not base64$x", "$7$0$c2FsdA==$c2FsdA==", "$7$x$a$b", "$7$99999999999$c2FsdA==$c2FsdA==", "$6$%$%", ""]
+)
+def test_a_line_without_a_readable_hash_is_weak(line: str) -> None:
+    """Broken base64, no number of rounds, or one that would take for ever: no traceback, and nobody comes in by it."""
+    assert not opens(f"u:{line}", "anything")
+    assert weak_users(f"u:{line}\n") == ("u",)
+
+
+@pytest.mark.parametrize("password", ["", "Admin", "PASSWORD", "controller", "Controller"])
+def test_a_default_is_one_in_any_case(password: str) -> None:
+    """Upper or lower case makes no password out of a default; a long random one is none."""
+    assert is_default("controller", password)
+    assert not is_default("controller", GOOD)
+
+
+@pytest.mark.parametrize(
+    "url", ["mqtts://[::1", "mqtts://u@[nonsense]", "mqtt://u@" + "x" * 70 + ".example", "mqtt://u@..", "\x00"]
+)
+def test_urls_that_no_parser_takes(tmp_path: Path, url: str) -> None:
+    """Brackets without an address, labels that are too long or empty, control characters: findings, no traceback."""
+    with pytest.raises(InputError, match="broker"):
+        endpoint_of(url, password_file(tmp_path))
+
+
+@given(st.text(max_size=40))
+def test_any_text_is_a_url_or_a_finding(tmp_path_factory: pytest.TempPathFactory, text: str) -> None:
+    """Whatever stands for the URL is understood or refused with findings; a name is not looked up here."""
+    file = password_file(tmp_path_factory.mktemp("url"))
+    with contextlib.suppress(InputError):
+        assert endpoint_of(f"mqtts://{text}", file).tls
+
+
+@pytest.mark.parametrize("name", ["b\u00fccher.example", "", "a b", "-x.example", "x..y", "x" * 64, ".", "*.example"])
+def test_names_that_no_certificate_holds(tmp_path: Path, name: str) -> None:
+    """They are told as findings about --name before anything is written."""
+    with pytest.raises(InputError, match="--name"):
+        authority.server_files(tmp_path / "ca", "ozzo test", ["localhost", name])
+    assert not (tmp_path / "ca").exists()
+
+
+def other_user() -> str:
+    """A user to give files to."""
+    if os.geteuid() != 0:
+        pytest.skip("only root can give files away")
+    return "nobody"
+
+
+@pytest.mark.parametrize("trap", ["link", "second name", "fifo"])
+def test_a_trap_is_not_given_away(tmp_path: Path, trap: str) -> None:
+    """The broker's user leaves a link, a second name of another file, or a pipe: it is told, and root's file stays root's."""
+    owner, secret, own = other_user(), tmp_path / "secret", tmp_path / "own"
+    secret.write_text("root's")
+    own.mkdir()
+    (own / "good").touch()
+    if trap == "link":
+        (own / "bad").symlink_to(secret)
+    elif trap == "second name":
+        os.link(secret, own / "bad")
+    else:
+        os.mkfifo(own / "bad")
+    with pytest.raises(InputError, match="bad"):
+        hand_over(owner, own, *own.iterdir())
+    assert secret.stat().st_uid == 0
+    assert (own / "good").stat().st_uid == own.stat().st_uid == pwd.getpwnam(owner).pw_uid
+
+
+def test_a_private_file_is_not_written_through_a_link(tmp_path: Path) -> None:
+    """Links where the file or its new version should be: both are replaced, what they lead to stays as it is."""
+    other = tmp_path / "other"
+    other.write_text("as it is")
+    (tmp_path / "file").symlink_to(other)
+    (tmp_path / f".file.{os.getpid()}.new").symlink_to(other)
+    write_private(tmp_path / "file", "new")
+    assert other.read_text() == "as it is"
+    assert (tmp_path / "file").read_text() == "new"
+    (tmp_path / "link").symlink_to(other)
+    with pytest.raises(InputError, match="no link"):
+        own_text(tmp_path / "link")
+    with pytest.raises(InputError, match="no plain file"):
+        own_text(tmp_path)
+    assert own_text(tmp_path / "none") == ""
+
+
+def test_folders_that_a_user_cannot_enter(tmp_path: Path) -> None:
+    """The topmost closed folder is named; a folder of one's own, and open ones, are none."""
+    owner = other_user()
+    place = Path(tempfile.mkdtemp(prefix="ozzo-test-")) / "a" / "b"
+    place.mkdir(parents=True)
+    place.parent.parent.chmod(0o711)
+    assert closed_to(owner, place) is None
+    place.parent.chmod(0o700)
+    assert closed_to(owner, place) == place.parent
+    os.chown(place.parent, pwd.getpwnam(owner).pw_uid, -1)
+    assert closed_to(owner, place) is None
+    assert closed_to("root", tmp_path) is None
+    shutil.rmtree(place.parent.parent)

@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 
 from grid.errors import InputError
 from ozzo.influx import InfluxSettings
+from ozzo.node_power import NodePower
 from ozzo.telemetry import Point, job_counts, points, write_sqlite, write_telemetry
 from sim.record import RunRecord
 from sim.report.frames import PLAN, realised_by_policy
@@ -36,6 +37,16 @@ def test_every_measurement_is_there(record: RunRecord) -> None:
     assert kinds["actual"] == 3 * 3 * 96
     keys = Counter((point.measurement, tuple(sorted(point.tags.items())), point.time) for point in found)
     assert max(keys.values()) == 1
+
+
+def test_what_nodes_drew_is_told(record: RunRecord, tmp_path: Path) -> None:
+    """Means of nodes are points of a tenth measurement, with site, node and what measured as tags, in the SQLite file, too."""
+    means = [NodePower(f"hall.rack-{i}", START, 0.25 + i, "rapl") for i in range(2)]
+    (one, _) = [point for point in points(record, "r", means) if point.measurement == "nodes"]
+    assert (one.tags, one.fields) == ({"run": "r", "site": "hall", "node": "hall.rack-0", "source": "rapl"}, {"power_kw": 0.25})
+    write_telemetry(record, tmp_path, lambda _: None, {}, means)
+    with closing(sqlite3.connect(tmp_path / "telemetry.sqlite")) as store:
+        assert store.execute("SELECT node, power_kw FROM nodes").fetchall() == [("hall.rack-0", 0.25), ("hall.rack-1", 1.25)]
 
 
 def test_a_field_keeps_its_type(record: RunRecord) -> None:

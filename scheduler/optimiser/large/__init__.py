@@ -5,13 +5,15 @@
 the plans of small cases, ``prepare`` compiles before the clock starts, ``solve`` is the way in.
 
 Compiled code is cached on disk. Numba renews a cached function when its own file changes, but not when a function that it
-calls does; so the folder of the cache carries a fingerprint of all files that hold compiled code.
+calls does; so the folder of the cache carries a fingerprint of all files that hold compiled code. Numba reads the folder's name
+when it is imported; where another library (pandapower) has imported it before, it is told to read again.
 """
 
 from __future__ import annotations
 
 import hashlib
 import os
+import sys
 from pathlib import Path
 
 
@@ -28,3 +30,5 @@ def _cache_folder() -> Path:
 
 if "NUMBA_CACHE_DIR" not in os.environ:
     os.environ["NUMBA_CACHE_DIR"] = str(_cache_folder())
+    if "numba" in sys.modules:
+        sys.modules["numba.core.config"].reload_config()
