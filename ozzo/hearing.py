@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 import queue
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from datetime import UTC, datetime
 
 from grid.errors import TransportError
@@ -97,9 +97,9 @@ class Hearing:
         except queue.Empty:
             pass
         if deliveries:
-            self._read(deliveries)
+            self._read(*deliveries)
 
-    def _read(self, deliveries: Iterable[Delivery]) -> None:
+    def _read(self, *deliveries: Delivery) -> None:
         """Understand them, write all answers down at once, then do what they ask for."""
         said = understood(deliveries, self._unreadable)
         known = [item for item, _ in said if isinstance(item, Acknowledgement) and self._ledger.knows(item.command)]
