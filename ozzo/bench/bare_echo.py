@@ -23,7 +23,11 @@ def main(file: Path, topic_in: str, topic_out: str) -> None:
     client = paho.Client(CallbackAPIVersion.VERSION2, client_id=told["user"], protocol=paho.MQTTv5)
     client.username_pw_set(told["user"], told["password"])
     client.max_inflight_messages_set(100)
-    client.on_connect = lambda *_: client.subscribe(topic_in, qos=1)
+
+    def connected(*_: Any) -> None:
+        client.subscribe(topic_in, qos=1)
+
+    client.on_connect = connected
     client.on_subscribe = lambda *_: print("ready", flush=True)
 
     def answer(_client: paho.Client, _data: Any, message: paho.MQTTMessage) -> None:

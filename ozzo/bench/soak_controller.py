@@ -62,6 +62,7 @@ class Rough:
 
     @connections.setter
     def connections(self, value: int) -> None:
+        """See ``Transport``."""
         self._inner.connections = value
 
     @property

@@ -12,7 +12,7 @@ import pytest
 
 from ozzo.bench.control import ControlOptions, at_share, figures_json, measure, slope
 from ozzo.bench.soak import SoakOptions, print_result, result_json, soak
-from ozzo.commands import Stage
+from ozzo.commands import Command, Stage
 from ozzo.credentials import read_credentials
 from ozzo.mqtt import MqttTransport
 from ozzo.private import write_private
@@ -51,11 +51,16 @@ def test_a_crowd_obeys_and_outlives_its_broker_and_itself(mosquitto: str, tmp_pa
             for name in names:
                 assert rig.state(name, lambda state: state.pid == second.pid, "a state").jobs == {"j": "running"}
             for item in sent:
-                count = len(rig.stages(item))
-                rig.send(item)
-                eventually(lambda item=item, count=count: len(rig.stages(item)) > count, "the stored answer")
-                assert rig.stages(item)[-1] is Stage.APPLIED
+                again(rig, item)
         rig.transport.close()
+
+
+def again(rig: Rig, command: Command) -> None:
+    """Send a command once more: its stored answer comes."""
+    count = len(rig.stages(command))
+    rig.send(command)
+    eventually(lambda: len(rig.stages(command)) > count, "the stored answer")
+    assert rig.stages(command)[-1] is Stage.APPLIED
 
 
 def test_the_control_bench_runs_small(mosquitto: str) -> None:

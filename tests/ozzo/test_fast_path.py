@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -148,11 +149,11 @@ def test_only_meters_count_as_meters() -> None:
     now = datetime.now(UTC)
     first = NodeState(node="a", pid=1, event="heartbeat", power_kw=0.2, power_source="rapl", at=now)
     second = first.model_copy(update={"node": "b", "power_kw": 0.3, "power_source": "simulated"})
-    ask = {"now": now, "oldest": timedelta(seconds=10)}
-    assert metered_it_kw({"a": first, "b": second}, ["a", "b"], **ask) == pytest.approx(0.5)
+    ask = partial(metered_it_kw, now=now, oldest=timedelta(seconds=10))
+    assert ask({"a": first, "b": second}, ["a", "b"]) == pytest.approx(0.5)
     for other in ({"power_source": "model"}, {"power_kw": None}, {"at": now - timedelta(seconds=11)}):
-        assert metered_it_kw({"a": first, "b": second.model_copy(update=other)}, ["a", "b"], **ask) is None
-    assert metered_it_kw({"a": first}, ["a", "b"], **ask) is None
+        assert ask({"a": first, "b": second.model_copy(update=other)}, ["a", "b"]) is None
+    assert ask({"a": first}, ["a", "b"]) is None
 
 
 def test_a_run_answers_first_and_plans_then(tmp_path: Path) -> None:
@@ -162,6 +163,7 @@ def test_a_run_answers_first_and_plans_then(tmp_path: Path) -> None:
     event = CapacityEvent("sudden", "hall", moment, START + 4 * HOUR, 1.2, 1.0, moment)
     rehearsal = rehearse(scenario, plan)
     assert rehearsal.verdict.passed
+    assert rehearsal.nominal is not None
     with Journal.open(tmp_path / "journal.sqlite") as journal:
         order = Order(
             scenario, problem, plan, rehearsal.verdict, rehearsal.nominal, Fifo(), None, [(event,)], tmp_path, 60.0, False, 0
