@@ -237,7 +237,7 @@ def run(
         list[Path] | None, typer.Option(help="OpenADR 3.1 event object (JSON file) that arrives during the run.")
     ] = None,
     runs: Annotated[Path, typer.Option(help="Folder that run folders are made in.")] = Path("runs"),
-    seed: Annotated[int | None, typer.Option(help="Another seed than the scenario's.")] = None,
+    seed: Annotated[int | None, typer.Option(help="Another seed than the scenario's.", min=0)] = None,
     day_seconds: Annotated[
         float, typer.Option(help="Wall seconds that 24 hours take while nodes are commanded.", min=0.5)
     ] = 12.0,

@@ -38,7 +38,7 @@ def greenslot(
             help="Hourly irradiance (CSV: Year, Month, Day, Hour, GHI); that of OZZO_DATA if not given.", show_default=False
         ),
     ] = None,
-    seed: Annotated[int, typer.Option(help="Seed of the run times.")] = 0,
+    seed: Annotated[int, typer.Option(help="Seed of the run times.", min=0)] = 0,
     as_json: Annotated[bool, typer.Option("--json", help="Print machine-readable JSON on standard output.")] = False,
 ) -> None:
     """GreenSlot (SC 2011) beside EASY backfilling on real weeks of sun: cost, sun used, deadlines; and what was published."""

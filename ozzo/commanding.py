@@ -242,7 +242,7 @@ def carry_out(order: Order, journal: Journal, say: Callable[[str], None]) -> Car
             arrived = [waiting.pop(0)] if waiting and world.now() >= waiting[0][0].received else []
             while server is not None and server.inbox.waiting():
                 try:
-                    arrived.append(_understood(scenario, server.inbox.queue.get().body, world.now()))
+                    arrived.append(_understood(scenario, server.inbox.queue.get().body, world.now(), say))
                 except InputError as error:  # its period ended between the check at the door and now
                     notes.append(f"A posted event came too late: {error}")
                     say(notes[-1])
@@ -285,14 +285,18 @@ def _trouble(commanding: Commanding) -> list[str]:
     return notes
 
 
-def _understood(scenario: Scenario, body: Mapping[str, Any], now: datetime) -> tuple[CapacityEvent, ...]:
-    """The capacity events of a posted object, received at scenario instant ``now``.
+def _understood(
+    scenario: Scenario, body: Mapping[str, Any], now: datetime, say: Callable[[str], None] | None = None
+) -> tuple[CapacityEvent, ...]:
+    """The capacity events of a posted object, received at scenario instant ``now``; what of it is not heeded is said.
 
     Raises:
         InputError: it is not understood, or nothing of it is left to do.
     """
     sites = tuple(site.name for site in scenario.sites)
-    events = parse_event(body, sites=sites, horizon=scenario.horizon, seed=scenario.seed, file="posted event", now=now)
+    events = parse_event(
+        body, sites=sites, horizon=scenario.horizon, seed=scenario.seed, file="posted event", now=now, notice=say, lenient=False
+    )
     return tuple(replace(event, received=now) for event in events)
 
 

@@ -170,13 +170,17 @@ def read_json(path: Path) -> Any:
     """The JSON value in ``path``.
 
     Raises:
-        InputError: missing file or broken JSON, with its line.
+        InputError: a file that cannot be read, or broken JSON, with its line.
     """
     try:
         return json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError as error:
         raise InputError([Finding(str(path), None, "", "no such file", "a JSON file")]) from error
+    except OSError as error:
+        raise InputError([Finding(str(path), None, "", str(error.strerror), "a JSON file that can be read")]) from error
     except UnicodeDecodeError as error:
         raise InputError([Finding(str(path), None, "", f"byte {error.start} is not UTF-8", "JSON text")]) from error
     except json.JSONDecodeError as error:
         raise InputError([Finding(str(path), error.lineno, "", error.msg, "valid JSON")]) from error
+    except (ValueError, RecursionError) as error:  # a number of thousands of digits, lists within lists within lists
+        raise InputError([Finding(str(path), None, "", str(error), "JSON of a sensible size")]) from error

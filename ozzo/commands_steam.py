@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -15,6 +15,7 @@ from ozzo.answer_tables import rendered, table
 if TYPE_CHECKING:
     from sim.reproduce.steam import Case, Shift
     from sim.reproduce.steam_battery import Stored
+    from sim.reproduce.steam_published import Published
 
 Say = Callable[[str], None]
 
@@ -33,6 +34,7 @@ def steam(jobs: Path | None, carbon: Path | None, rounds: int, *, as_json: bool,
         InputError: a file is missing or cannot be used.
     """
     from sim.reproduce.steam import read_case
+    from sim.reproduce.steam_published import PUBLISHED
 
     paths = [given or _data_file(name, option) for given, name, option in _wanted(jobs, carbon)]
     try:
@@ -41,10 +43,13 @@ def steam(jobs: Path | None, carbon: Path | None, rounds: int, *, as_json: bool,
         expected = "jobs with submission_time and duration, and an hourly series with timestamp and carbon_intensity (Parquet)"
         raise InputError([Finding(file="", line=None, field="--jobs, --carbon", found=str(error), expected=expected)]) from error
     shifts, batteries = results(case, rounds, say)
-    rows = [_row(asdict(shift)) for shift in shifts] + [_row(asdict(battery)) for battery in batteries]
+    published = PUBLISHED if case.is_published else {}
+    if not published:
+        say("other jobs or another carbon intensity than in the published experiment: its figures are not put beside these")
     if as_json:
+        rows = [_row(asdict(shift), published) for shift in shifts] + [_row(asdict(battery), published) for battery in batteries]
         return json.dumps({"experiment": "steam", "rows": rows}, indent=1)
-    return rendered(_shift_table(shifts), _battery_table(batteries))
+    return rendered(_shift_table(shifts, published), _battery_table(batteries, published))
 
 
 def results(case: Case, rounds: int, say: Say) -> tuple[list[Shift], list[Stored]]:
@@ -114,11 +119,9 @@ def _data_file(name: str, option: str) -> Path:
     return Path(folder) / name
 
 
-def _row(figures: dict[str, Any]) -> dict[str, Any]:
+def _row(figures: dict[str, Any], published: Mapping[str, Published]) -> dict[str, Any]:
     """A row with what was published beside it, where it was."""
-    from sim.reproduce.steam_published import PUBLISHED
-
-    known = PUBLISHED.get(figures["name"])
+    known = published.get(figures["name"])
     more = {"published_carbon_t": None, "published_saving_pct": None, "published_delay_h": None, "published_peak_kw": None}
     if known is not None:
         more = {f"published_{key}": value for key, value in asdict(known).items()}
@@ -126,11 +129,11 @@ def _row(figures: dict[str, Any]) -> dict[str, Any]:
     return figures | more
 
 
-def _shift_table(shifts: list[Shift]) -> Any:
+def _shift_table(shifts: list[Shift], published: Mapping[str, Published]) -> Any:
     heads = ("published (%)", "saved (%)", "at most (%)", "carbon (t)", "mean delay (h)", "published (h)", "late jobs", "hosts")
     made = table("STEAM: SURF's jobs on the Dutch grid, shifting", "way", *heads)
     for shift in shifts:
-        row = _row(asdict(shift))
+        row = _row(asdict(shift), published)
         bound = "" if shift.bound_pct is None else f"{shift.bound_pct:.2f}"
         made.add_row(
             shift.name, _text(row["published_saving_pct"], 1), f"{shift.saving_pct:.2f}", bound, f"{shift.carbon_t:.3f}",
@@ -139,11 +142,11 @@ def _shift_table(shifts: list[Shift]) -> Any:
     return made
 
 
-def _battery_table(batteries: list[Stored]) -> Any:
+def _battery_table(batteries: list[Stored], published: Mapping[str, Published]) -> Any:
     heads = ("kWh", "limit (kW)", "published (%)", "saved (%)", "carbon (t)", "peak import (kW)", "published (kW)", "cycles")
     made = table("The same with a battery", "way", *heads)
     for battery in batteries:
-        row = _row(asdict(battery))
+        row = _row(asdict(battery), published)
         made.add_row(
             battery.name, f"{battery.energy_kwh:g}", _text(battery.limit_kw, 0), _text(row["published_saving_pct"], 1),
             f"{battery.saving_pct:.2f}", f"{battery.carbon_t:.3f}", f"{battery.peak_kw:.1f}", _text(row["published_peak_kw"], 1),

@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Any
 from grid.errors import Finding, InputError
 from ozzo.answer_tables import percent, rendered, table
 from ozzo.commands_plan import read_json
+from ozzo.event_files import file_events
 
 if TYPE_CHECKING:
-    from grid.response.event import CapacityEvent
     from scheduler.answers.whatif import Moved, WhatIf
     from scheduler.plan import Plan
     from scheduler.problem import Problem
@@ -61,7 +61,8 @@ def what_if(scenario_file: Path, wish: Wish, *, as_json: bool, say: Callable[[st
     values = [read_json(path) for path in wish.events]
     base = load_scenario(scenario_file, progress=say)
     changed = _changed(scenario_file, wish.settings, say) if wish.settings else base
-    changed = without_jobs(with_events(changed, _events(base, wish.events, values)), wish.without)
+    known = [event for group in file_events(base, zip(wish.events, values, strict=True), say) for event in group]
+    changed = without_jobs(with_events(changed, known), wish.without)
     before, after = build_problem(base), build_problem(changed)
     found = compare(before, after, say)
     complete = found.changed_figures["not_done"] <= found.base_figures["not_done"]
@@ -85,27 +86,6 @@ def _changed(scenario_file: Path, settings: Sequence[str], say: Callable[[str], 
         raise InputError(findings)
     changes = [item for item in parsed if not isinstance(item, Finding)]
     return load_scenario(scenario_file, progress=say, change=changer(changes))
-
-
-def _events(scenario: Scenario, files: Sequence[Path], values: Sequence[Any]) -> list[CapacityEvent]:
-    """The events of OpenADR files.
-
-    Raises:
-        InputError: a file holds no valid event, or names a site that is not there.
-    """
-    from grid.response.openadr import parse_event
-
-    sites, horizon = tuple(site.name for site in scenario.sites), scenario.horizon
-    findings: list[Finding] = []
-    found: list[CapacityEvent] = []
-    for path, value in zip(files, values, strict=True):
-        try:
-            found += parse_event(value, sites=sites, horizon=horizon, seed=scenario.seed, file=str(path))
-        except InputError as error:
-            findings += error.findings
-    if findings:
-        raise InputError(findings)
-    return found
 
 
 def what_if_dict(wish: Wish, before: Problem, after: Problem, found: WhatIf) -> dict[str, Any]:

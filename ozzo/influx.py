@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import urlsplit, urlunsplit
 
 from grid.errors import Finding, InputError, TransportError
+from ozzo.address import is_loopback
 
 if TYPE_CHECKING:
     from ozzo.telemetry import Point
@@ -28,11 +29,11 @@ class InfluxSettings:
     """Where telemetry goes.
 
     Attributes:
-        url: of the server; token: of its API (never shown); org, bucket: where to write.
+        url: of the server (shown as ``shown_url``); token: of its API (never shown); org, bucket: where to write.
         timeout_s: for one request; retries: of a request that the server was too busy for, or that did not connect.
     """
 
-    url: str
+    url: str = field(repr=False)
     token: str = field(repr=False)
     org: str
     bucket: str
@@ -44,15 +45,17 @@ class InfluxSettings:
         """Settings from environment variables, or None when there is no ``OZZO_INFLUX_URL``.
 
         Raises:
-            InputError: the address is no http(s) address, or a name beside it is missing.
+            InputError: the address is no http(s) address, plain http to another machine (the token would travel in the clear), or
+                a name beside it is missing.
         """
         url = environment.get(NAMES["url"], "").strip()
         if not url:
             return None
         findings = []
-        if urlsplit(url).scheme not in {"http", "https"} or not urlsplit(url).hostname:
-            shown = "something that is no http:// or https:// address"
-            findings.append(Finding("environment", None, NAMES["url"], shown, "for example http://localhost:8086"))
+        fault = _fault(url)
+        if fault:
+            expected = "https:// and a host, or on this machine http://localhost:8086"
+            findings.append(Finding("environment", None, NAMES["url"], fault, expected))
         wanted = f"a value, because {NAMES['url']} is set"
         findings += [
             Finding("environment", None, NAMES[key], "nothing", wanted)
@@ -70,6 +73,21 @@ class InfluxSettings:
         host = parts.hostname or ""
         host = f"[{host}]" if ":" in host else host
         return urlunsplit((parts.scheme, f"{host}:{parts.port}" if parts.port else host, parts.path, "", ""))
+
+
+def _fault(url: str) -> str:
+    """What is wrong with the address of a server, without showing it (it may hold a password); empty when nothing is."""
+    try:
+        parts = urlsplit(url)
+        host = parts.hostname or ""
+        _ = parts.port
+    except ValueError:
+        return "an address that cannot be read"
+    if parts.scheme not in {"http", "https"} or not host:
+        return "something that is no http:// or https:// address"
+    if parts.scheme == "http" and not is_loopback(host):
+        return f"plain http to {host}, which would carry the token in the clear"
+    return ""
 
 
 def _batches(found: Iterable[Point], size: int) -> Iterable[Sequence[Point]]:

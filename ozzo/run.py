@@ -23,6 +23,8 @@ from grid.response.event import CapacityEvent
 from ozzo.commands_plan import read_json
 from ozzo.compare import baselines_with_events, before_events, prefer_baseline
 from ozzo.console import Console
+from ozzo.credentials import Credentials
+from ozzo.event_files import file_events
 from ozzo.influx import InfluxSettings
 from ozzo.run_state import OPTIMISER, RunOptions, RunState, baselines_of
 from ozzo.store import Journal
@@ -59,7 +61,8 @@ def run_scenario(options: RunOptions, *, quiet: bool = False) -> RunResult:
         quiet: progress lines only, no tables (for ``--json``).
 
     Raises:
-        InputError: scenario, event files or the environment's InfluxDB settings are wrong; nothing was started.
+        InputError: scenario, event files, credentials of the named broker or the environment's InfluxDB settings are wrong;
+            nothing was started.
         Interrupted: a person pressed Ctrl-C; the run folder holds what was done.
     """
     began = time.monotonic()
@@ -71,7 +74,8 @@ def run_scenario(options: RunOptions, *, quiet: bool = False) -> RunResult:
         scenario = load_scenario(options.scenario, progress=console.line)
     if options.seed is not None:
         scenario = replace(scenario, seed=options.seed)
-    arrivals = _arrivals(scenario, events)
+    credentials = _credentials(options, scenario.name)
+    arrivals = sorted(file_events(scenario, events, console.line), key=lambda group: group[0].received)
     from sim.report.files import run_folder
 
     try:
@@ -87,7 +91,7 @@ def run_scenario(options: RunOptions, *, quiet: bool = False) -> RunResult:
             "run", datetime.now(UTC), {"command_line": state.command_line, "version": __version__, "seed": scenario.seed}
         )
         phases = _Phases(state, journal, console)
-        trouble = _guarded(phases, lambda: _work(state, arrivals, journal, console, phases))
+        trouble = _guarded(phases, lambda: _work(state, arrivals, credentials, journal, console, phases))
         summary: dict[str, Any] = {}
 
         def report() -> None:
@@ -160,31 +164,17 @@ def _guarded(phases: _Phases, work: Callable[[], None]) -> OzzoError | None:
     return None
 
 
-def _arrivals(scenario: Scenario, files: list[tuple[Path, Any]]) -> list[tuple[CapacityEvent, ...]]:
-    """Capacity events of each file, in order of their arrival.
-
-    Raises:
-        InputError: a file holds no valid OpenADR event object, or names a site that is not there.
-    """
-    from grid.response.openadr import parse_event
-
-    sites = tuple(site.name for site in scenario.sites)
-    findings: list[Finding] = []
-    arrivals: list[tuple[CapacityEvent, ...]] = []
-    for path, value in files:
-        try:
-            arrivals.append(parse_event(value, sites=sites, horizon=scenario.horizon, seed=scenario.seed, file=str(path)))
-        except InputError as error:
-            findings += error.findings
-    if findings:
-        raise InputError(findings)
-    return sorted(arrivals, key=lambda group: group[0].received)
-
-
 Timed = Callable[[str], AbstractContextManager[None]]
 
 
-def _work(state: RunState, arrivals: list[tuple[CapacityEvent, ...]], journal: Journal, console: Console, timed: Timed) -> None:
+def _work(
+    state: RunState,
+    arrivals: list[tuple[CapacityEvent, ...]],
+    credentials: Credentials | None,
+    journal: Journal,
+    console: Console,
+    timed: Timed,
+) -> None:
     """Everything between loading and reporting; leaves what it did in ``state``."""
     from scheduler.late_calls import late_calls
     from scheduler.on_grid import on_grid
@@ -247,7 +237,7 @@ def _work(state: RunState, arrivals: list[tuple[CapacityEvent, ...]], journal: J
             day_seconds=state.options.day_seconds,
             nodes=state.options.nodes,
             port=state.options.port,
-            credentials=_credentials(state),
+            credentials=credentials,
         )
         carried = carry_out(order, journal, console.line)
         state.plans = list(carried.plans)
@@ -257,14 +247,13 @@ def _work(state: RunState, arrivals: list[tuple[CapacityEvent, ...]], journal: J
         baselines_with_events(state, network, console)
 
 
-def _credentials(state: RunState) -> Any:
+def _credentials(options: RunOptions, scenario: str) -> Credentials | None:
     """Of the broker that was named, or None."""
-    options = state.options
     if options.broker is None:
         return None
     from ozzo.remote import controller_credentials
 
-    return controller_credentials(options.broker, state.scenario.name, options.password_file, options.ca_file)
+    return controller_credentials(options.broker, scenario, options.password_file, options.ca_file)
 
 
 def _network(scenario: Scenario, console: Console, timed: Timed) -> Any:

@@ -19,8 +19,9 @@ from zoneinfo import ZoneInfo
 import numpy as np
 
 from grid.errors import FeedError
+from grid.feeds.table import zone
 from grid.horizon import FloatArray, Horizon
-from scheduler.traces import DEADLINE_SLACK, DROP_EUR, Tasks
+from scheduler.traces import DEADLINE_SLACK, DROP_EUR, LONGEST_S, Tasks
 from scheduler.workload import Job, JobKind
 
 FORMAT = 1
@@ -244,6 +245,10 @@ def _rows(value: Any) -> str:
     return json.dumps(value, ensure_ascii=False)
 
 
+MOST_CORES, MOST_MEMORY_GB = 1_000_000, 1e9
+"""More of one node is a misprint."""
+
+
 def read_model(path: str | Path) -> JobModel:
     """The model in a JSON file.
 
@@ -259,9 +264,9 @@ def read_model(path: str | Path) -> JobModel:
         for name in ("probabilities", "duration_s"):
             plain[name] = tuple(float(value) for value in plain[name])
         model = JobModel(**plain)
-    except (OSError, UnicodeDecodeError, json.JSONDecodeError) as error:
+    except (OSError, UnicodeDecodeError, json.JSONDecodeError, RecursionError) as error:
         raise FeedError(f"{path}: cannot be read: {error}") from error
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
+    except (KeyError, TypeError, ValueError, AttributeError, OverflowError) as error:
         raise FeedError(f"{path}: not a job model: {error}") from error
     fault = _fault(model)
     if fault:
@@ -279,8 +284,17 @@ def _fault(model: JobModel) -> str:
         return "probabilities must ascend, with one duration each"
     if probabilities[0] != 0.0 or probabilities[-1] != 1.0:
         return "probabilities must run from 0 to 1"
-    if not (np.isfinite(durations).all() and durations[0] > 0 and (np.diff(durations) >= 0).all()):
-        return "durations must be positive and not fall"
-    if model.node_cores < 1 or min(model.node_shares, default=0) < 1 or abs(sum(model.node_shares.values()) - 1) > 1e-6:
+    if not (np.isfinite(durations).all() and durations[0] > 0 and (np.diff(durations) >= 0).all() and durations[-1] <= LONGEST_S):
+        return "durations must be positive, not fall, and end at ten years at most"
+    shares = list(model.node_shares.values())
+    if min(model.node_shares, default=0) < 1 or min(shares) < 0 or not abs(sum(shares) - 1) <= 1e-6:
         return "node_shares must be shares of whole nodes that add up to 1"
+    if not isinstance(model.node_cores, int) or not 1 <= model.node_cores <= MOST_CORES:
+        return f"node_cores must be a whole number from 1 to {MOST_CORES}"
+    if not isinstance(model.memory_gb, int | float) or not 0 <= model.memory_gb <= MOST_MEMORY_GB:
+        return f"memory_gb must be a number from 0 to {MOST_MEMORY_GB:g}"
+    try:
+        zone(model.time_zone)
+    except (FeedError, TypeError):
+        return "time_zone must be the name of a time zone"
     return ""

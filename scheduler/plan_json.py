@@ -33,6 +33,7 @@ key                 value
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from datetime import datetime, timedelta
 from typing import Any
@@ -246,6 +247,8 @@ class _Reader:
             elif not isinstance(data[key], kind) or isinstance(data[key], bool):
                 names = [part.__name__ for part in (kind if isinstance(kind, tuple) else (kind,))]
                 self.wrong(f"{field}.{key}".lstrip("."), data[key], " or ".join(names))
+            elif not _sane(data[key]):
+                self.wrong(f"{field}.{key}".lstrip("."), data[key], SANE)
         return {key: value for key, value in data.items() if key in keys}
 
     def text(self, value: object, field: str) -> str:
@@ -269,7 +272,19 @@ class _Reader:
         for key, value in data.items():
             if not isinstance(value, _NUMBER) or isinstance(value, bool):
                 self.wrong(f"{field}.{key}", value, "a number")
+            elif not _sane(value):
+                self.wrong(f"{field}.{key}", value, SANE)
         return dict(data)
+
+
+SANE = "a number that is one, whole ones below 2**53"
+
+
+def _sane(value: object) -> bool:
+    """False for NaN, and for whole numbers that no float holds exactly; anything else passes."""
+    if isinstance(value, int):
+        return abs(value) < 2**53
+    return not (isinstance(value, float) and math.isnan(value))
 
 
 def _asset_to_dict(run: AssetRun) -> dict[str, Any]:
@@ -288,7 +303,7 @@ def _asset(reader: _Reader, data: object, field: str, slots: int) -> AssetRun | 
     for name, values in given.items():
         try:
             array = np.array(values, dtype=np.float64)
-        except (ValueError, TypeError):
+        except (ValueError, TypeError, OverflowError):
             reader.wrong(f"{field}.{name}", values, "numbers, one a slot")
             continue
         if array.shape != (slots,) or not np.isfinite(array).all():
@@ -365,7 +380,7 @@ def _energy(reader: _Reader, data: Mapping[str, Any], shape: tuple[int, int]) ->
             continue
         try:
             array = np.array(row[name], dtype=np.float64)
-        except (ValueError, TypeError):
+        except (ValueError, TypeError, OverflowError):
             reader.wrong(f"energy.{name}", row[name], "numbers as [site][slot]")
             continue
         if array.shape != shape or not np.isfinite(array).all():

@@ -1,8 +1,9 @@
 """Jobs of recorded traces.
 
-OpenDC's tasks format (Parquet): ``submission_time`` and ``duration`` in milliseconds, ``cpu_count``, ``mem_capacity`` in MiB;
-rows in no order. The trace's own ``deadline`` is a rule (submission + 24 h) that jobs longer than a day cannot meet even when
-they start at once, so it is not read. The rule here: **deadline = submission + run time + slack**, slack 24 h by default.
+OpenDC's tasks format (Parquet): ``submission_time`` (or a timestamp) and ``duration`` in milliseconds, ``cpu_count``,
+``mem_capacity`` in MiB; rows in no order. The trace's own ``deadline`` is a rule (submission + 24 h) that jobs longer than a day
+cannot meet even when they start at once, so it is not read. The rule here: **deadline = submission + run time + slack**, slack
+24 h by default.
 """
 
 from __future__ import annotations
@@ -21,6 +22,10 @@ from scheduler.workload import Job, JobKind
 DEADLINE_SLACK = timedelta(hours=24)
 DROP_EUR = 10.0
 MIB_PER_GB = 1e9 / 2**20
+
+LONGEST_S = 315_360_000.0
+"""Ten years, the longest run time that a document may state as well."""
+LATEST_S = datetime(2200, 1, 1, tzinfo=UTC).timestamp()
 
 COLUMNS = ("id", "submission_time", "duration", "cpu_count", "mem_capacity")
 
@@ -48,19 +53,25 @@ def read_tasks(path: str | Path) -> Tasks:
     """A trace in OpenDC's tasks format.
 
     Raises:
-        FeedError: not such a Parquet file, or a job without a positive run time.
+        FeedError: not such a Parquet file, a job without a positive run time or with something that is no number, or an id twice.
     """
     import pyarrow as pa
     import pyarrow.parquet as pq
 
     try:
         table = pq.read_table(path, columns=list(COLUMNS))
-        columns = [table[name].to_numpy() for name in COLUMNS]
-    except (OSError, KeyError, pa.ArrowException) as error:
+        columns = [_numbers(table[name].to_numpy()) for name in COLUMNS]
+    except (OSError, KeyError, TypeError, ValueError, pa.ArrowException) as error:
         raise FeedError(f"{path}: not an OpenDC tasks file with {', '.join(COLUMNS)}: {error}") from error
     ids, submission, duration, cores, memory = columns
     if len(ids) == 0 or not (duration > 0).all() or not (cores > 0).all():
         raise FeedError(f"{path}: no jobs, or a job without a positive run time or without cores")
+    if not np.isfinite(columns).all() or (memory < 0).any():
+        raise FeedError(f"{path}: a job with something that is no number, or with memory below 0")
+    if duration.max() > 1000.0 * LONGEST_S or submission.min() < 0 or submission.max() > 1000.0 * LATEST_S:
+        raise FeedError(f"{path}: a run time above ten years, or a submission outside the years 1970 to 2200 (in milliseconds?)")
+    if len(np.unique(ids)) < len(ids):
+        raise FeedError(f"{path}: {len(ids) - len(np.unique(ids))} ids stand twice; the jobs could not be told apart")
     order = np.lexsort((ids, submission))
     return Tasks(
         ids=ids[order].astype(np.int64),
@@ -69,6 +80,18 @@ def read_tasks(path: str | Path) -> Tasks:
         cores=cores[order].astype(np.int64),
         memory_gb=memory[order] / MIB_PER_GB,
     )
+
+
+def _numbers(column: npt.NDArray[np.generic]) -> FloatArray:
+    """A column as numbers; of timestamps the milliseconds since 1970.
+
+    Raises:
+        TypeError, ValueError: it holds something else.
+    """
+    if column.dtype.kind == "M":
+        milliseconds = column.astype("datetime64[ms]").astype(np.int64).astype(np.float64)
+        return np.where(np.isnat(column), np.nan, milliseconds)
+    return column.astype(np.float64)
 
 
 def read_opendc_tasks(

@@ -177,7 +177,7 @@ class _Work:
     def load_kw(self) -> FloatArray:
         """IT power of the jobs, ``[S, T]``."""
         case, job = self.case, self.job
-        return self._by_site(case.pw[job] * (self.full + case.power2[job] * self.eco))
+        return self._by_site(case.pw[job] * case.ew[self.choice[job]] * (self.full + case.power2[job] * self.eco))
 
     def cost_eur(self) -> float:
         """Lateness, drops, fixed costs, and copies once each."""

@@ -52,7 +52,7 @@ def _peaks(checked: Checked) -> Iterator[Violation]:
     """
     counted, horizon = checked.plan.breakdown_eur.get("peak"), checked.horizon
     book = checked.scenario.contracts
-    if counted is None or not book.tariffs:
+    if counted is None:
         return
     seen = checked.observation.peaks if checked.observation else {}
     reached = checked.observation.peak_kw if checked.observation else {}
@@ -60,7 +60,10 @@ def _peaks(checked: Checked) -> Iterator[Violation]:
     for s, site in enumerate(checked.scenario.sites):
         imported = checked.plan.energy.import_kw[s].tolist()
         above = max(imported) - max(site.tariff.peak_reached_kw, reached.get(site.name, 0.0))
-        owed += site.tariff.peak_eur_per_kw * max(0.0, above)
+        own = site.tariff.peak_eur_per_kw * max(0.0, above)
+        owed += own
+        if own > dearest:
+            dearest, name = own, f"peak charge of {site.name}"
         for tariff in book.tariffs:
             for charge in tariff.charges(site.name, checked.scenario.horizon) if site.name in tariff.sites else ():
                 before = max(charge.reached_kw, seen.get(site.name, {}).get(charge.key, 0.0))
@@ -74,7 +77,7 @@ def _peaks(checked: Checked) -> Iterator[Violation]:
                 if eur >= dearest:
                     dearest, name = eur, f"{tariff.name} of {site.name}"
     if abs(owed - counted) > 1e-6 * max(1.0, owed):
-        advice = "The plan does not count the peaks that it causes as the tariffs bill them: plan again."
+        advice = "The plan does not count the peaks that it causes as its sites' tariffs bill them: plan again."
         yield Violation(ViolationKind.NOT_COUNTED, f"peaks, {name}", counted, owed, "EUR", None, None, advice)
 
 

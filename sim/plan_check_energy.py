@@ -266,12 +266,13 @@ def _feeders(checked: Checked) -> Iterator[Violation]:
 
 
 def _events(checked: Checked) -> Iterator[Violation]:
-    """What a plan imports above an event's limit is in its objective (``event_penalty``)."""
+    """What a plan imports above the limits of all events together is in its objective (``event_penalty``)."""
     counted = checked.plan.breakdown_eur.get("event_penalty")
     if counted is None:
         return
     horizon, names = checked.horizon, [site.name for site in checked.scenario.sites]
     known = checked.observation.moment if checked.observation else horizon.start
+    owed, dearest, worst = 0.0, 0.0, None
     for event in checked.scenario.events:
         if event.received > known:
             continue
@@ -280,10 +281,14 @@ def _events(checked: Checked) -> Iterator[Violation]:
             continue
         s = names.index(event.site)
         net = (checked.plan.energy.import_kw[s] - checked.plan.energy.export_kw[s])[first:last]
-        over_kwh = float(np.maximum(0.0, net - event.limit_kw).sum()) * horizon.step_h
-        owed = over_kwh * event.penalty_eur_per_kwh
-        if owed > counted + 1e-6 * max(1.0, owed):
-            slot = first + int(np.argmax(net))
-            advice = f"Net import of {event.site} exceeds event {event.name} and the plan does not count it: plan again with it."
-            worst, when = float(net.max()), checked.time(slot)
-            yield Violation(ViolationKind.EVENT_LIMIT, event.name, worst, event.limit_kw, "kW", when, None, advice)
+        eur = float(np.maximum(0.0, net - event.limit_kw).sum()) * horizon.step_h * event.penalty_eur_per_kwh
+        owed += eur
+        if eur > dearest:
+            dearest, worst = eur, (event, float(net.max()), checked.time(first + int(np.argmax(net))))
+    if worst is not None and owed > counted + 1e-6 * max(1.0, owed):
+        event, net_kw, when = worst
+        advice = (
+            f"Net import of {event.site} exceeds event {event.name}; the plan owes {owed:.2f} EUR for its events and counts "
+            f"{counted:.2f} EUR: plan again with them."
+        )
+        yield Violation(ViolationKind.EVENT_LIMIT, event.name, net_kw, event.limit_kw, "kW", when, None, advice)

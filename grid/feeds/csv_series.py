@@ -8,9 +8,23 @@ from datetime import datetime
 from pathlib import Path
 
 from grid.errors import FeedError
-from grid.feeds.market_prices import exists, number, repeated
+from grid.feeds.market_prices import exists, number, repeated, stamp
 from grid.feeds.reading import Fault, FaultKind, Reading, regular
 from grid.feeds.table import zone
+
+
+def csv_rows(path: str | Path) -> list[tuple[int, list[str]]]:
+    """Cells of every row with its line, without empty lines and those that begin with ``#``.
+
+    Raises:
+        FeedError: the file cannot be read, is no text, or no table.
+    """
+    try:
+        text = Path(path).read_text(encoding="utf-8-sig").splitlines()
+        kept = [(line, cells) for line, cells in enumerate(text, start=1) if cells.strip() and not cells.startswith("#")]
+        return list(zip([line for line, _ in kept], csv.reader(cells for _, cells in kept), strict=False))
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        raise FeedError(f"{path}: cannot be read: {error}") from error
 
 
 def read_csv_series(path: str | Path, time: str, value: str, unit: str, time_zone: str = "UTC") -> Reading:
@@ -29,24 +43,15 @@ def read_csv_series(path: str | Path, time: str, value: str, unit: str, time_zon
     lines: list[int] = []
     faults: list[Fault] = []
     seen: dict[datetime, int] = {}
-    try:
-        text = Path(path).read_text(encoding="utf-8-sig").splitlines()
-    except (OSError, UnicodeDecodeError) as error:
-        raise FeedError(f"{path}: cannot be read: {error}") from error
-    kept = [(line, cells) for line, cells in enumerate(text, start=1) if cells.strip() and not cells.startswith("#")]
-    rows = csv.reader(cells for _, cells in kept)
-    header = next(rows, [])
+    (_, header), *rows = csv_rows(path) or [(1, [])]
     for name in (time, value):
         if name not in header:
             nearest = difflib.get_close_matches(name, header, 1)
             hint = f" (did you mean {nearest[0]!r}?)" if nearest else ""
             raise FeedError(f"{path}: no column {name!r}; there are {', '.join(header) or 'none'}{hint}")
     time_at, value_at = header.index(time), header.index(value)
-    for (line, _), cells in zip(kept[1:], rows, strict=False):
-        try:
-            moment = datetime.fromisoformat(cells[time_at])
-        except (ValueError, IndexError) as error:
-            raise FeedError(f"{path}:{line}: no time in {','.join(cells)[:60]!r}") from error
+    for line, cells in rows:
+        moment = stamp(path, line, cells, time_at)
         if moment.tzinfo is None:
             if not exists(moment, clock):
                 faults.append(Fault(FaultKind.INVENTED_HOUR, f"{moment.isoformat()} ({time_zone})", 1, line))

@@ -63,6 +63,8 @@ def read_day_ahead(path: str | Path, fuel: str) -> DayAhead:
     missing = np.concatenate((np.full(EARLY_H, False), _all_zero(path, rows, names)[:-EARLY_H]))
     forecast[missing] = np.nan
     truth = made[fuel].copy()
+    if not np.isfinite(truth).any():
+        raise FeedError(f"{path}: not a single value of {fuel}")
     table = np.stack(list(made.values()))
     faults = {"frozen": _frozen(table), "doubled": _doubled(table), "zero between": _zero_between(truth)}
     for wrong in faults.values():
@@ -90,9 +92,13 @@ def _rows(path: Path) -> tuple[list[str], list[list[str]]]:
 def _times(path: str | Path, texts: list[str]) -> FloatArray:
     """Unix seconds, one hour apart."""
     try:
-        found = np.array([datetime.fromisoformat(text).replace(tzinfo=UTC).timestamp() for text in texts])
+        stamps = [datetime.fromisoformat(text) for text in texts]
     except ValueError as error:
         raise FeedError(f"{path}: {error}") from error
+    zoned = next((text for text, stamp in zip(texts, stamps, strict=True) if stamp.tzinfo is not None), None)
+    if zoned is not None:
+        raise FeedError(f"{path}: time {zoned} has a zone; this format keeps naive UTC")
+    found = np.array([stamp.replace(tzinfo=UTC).timestamp() for stamp in stamps])
     off = np.flatnonzero(np.diff(found) != 3600.0)
     if len(off):
         raise FeedError(f"{path}: line {int(off[0]) + 3}: not one hour after the line before")

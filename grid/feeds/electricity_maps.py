@@ -10,7 +10,7 @@ Cite: Electricity Maps, {COUNTRY} 2021-2024 Hourly Carbon Intensity Data, https:
 from __future__ import annotations
 
 import json
-from datetime import UTC, datetime
+from datetime import datetime
 from pathlib import Path
 
 import numpy as np
@@ -41,9 +41,13 @@ def read_carbon(path: str | Path) -> Reading:
     if any(column.null_count for column in table.columns):
         raise FeedError(f"{path}: holds rows without a value")
     # pyarrow's own to_numpy would import pandas: half a second
-    millis = table["timestamp"].combine_chunks().cast(pa.timestamp("ms", tz=stamp.tz)).view(pa.int64())
+    try:
+        millis = table["timestamp"].combine_chunks().cast(pa.timestamp("ms", tz=stamp.tz)).view(pa.int64())
+        numbers = table["carbon_intensity"].combine_chunks().cast(pa.float64())
+    except pa.ArrowException as error:
+        raise FeedError(f"{path}: not times and numbers: {error}") from error
     times = np.asarray(np.from_dlpack(millis), dtype=np.float64) / 1000.0
-    values = np.array(np.from_dlpack(table["carbon_intensity"].combine_chunks().cast(pa.float64())), dtype=np.float64)
+    values = np.array(np.from_dlpack(numbers), dtype=np.float64)
     return regular(times, values, "g/kWh", f"{Path(path).name}, average, life cycle", step_s=3600.0)
 
 
@@ -63,11 +67,11 @@ def answer_carbon(answer: str, source: str) -> Reading:
         kinds = {row["emissionFactorType"] for row in rows if row.get("emissionFactorType")}
         stamps = [datetime.fromisoformat(row["datetime"]) for row in rows]
         values = [float("nan") if row["carbonIntensity"] is None else float(row["carbonIntensity"]) for row in rows]
-    except (json.JSONDecodeError, AttributeError, KeyError, TypeError, ValueError, StopIteration) as error:
+        times = [stamp.timestamp() for stamp in stamps if stamp.tzinfo is not None]
+    except (RecursionError, AttributeError, KeyError, TypeError, ValueError, OverflowError, StopIteration) as error:
         raise FeedError(f"{source}: not an answer of Electricity Maps: {type(error).__name__} {error}") from error
-    if any(stamp.tzinfo is None for stamp in stamps):
+    if len(times) < len(stamps):
         raise FeedError(f"{source}: a time without a zone")
     if kinds - {"lifecycle"}:
         raise FeedError(f"{source}: emission factors {', '.join(sorted(kinds))}; expected lifecycle")
-    times = [stamp.astimezone(UTC).timestamp() for stamp in stamps]
     return regular(times, values, "g/kWh", f"{source}, average, life cycle")

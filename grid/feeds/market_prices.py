@@ -13,11 +13,26 @@ from pathlib import Path
 from zoneinfo import ZoneInfo
 
 from grid.errors import FeedError
-from grid.feeds.reading import Fault, FaultKind, Reading, regular
+from grid.feeds.reading import FIRST_YEAR, LAST_YEAR, Fault, FaultKind, Reading, regular
 from grid.feeds.table import zone
 
 COLUMNS = ("Datetime", "Price (EUR/MWh)")
 HOUR = timedelta(hours=1)
+
+
+def stamp(path: str | Path, line: int, cells: list[str], at: int) -> datetime:
+    """The time in cell ``at`` of a row, with or without a zone.
+
+    Raises:
+        FeedError: there is none, or it is of no year that is read (names the line).
+    """
+    try:
+        found = datetime.fromisoformat(cells[at])
+    except (ValueError, IndexError) as error:
+        raise FeedError(f"{path}:{line}: no time in {','.join(cells)[:60]!r}") from error
+    if not FIRST_YEAR <= found.year <= LAST_YEAR:
+        raise FeedError(f"{path}:{line}: {cells[at]}; expected a time from {FIRST_YEAR} to {LAST_YEAR}")
+    return found
 
 
 def exists(local: datetime, clock: ZoneInfo) -> bool:
@@ -64,10 +79,7 @@ def read_market_prices(path: str | Path, time_zone: str = "Europe/Amsterdam") ->
                 raise FeedError(f"{path}:1: columns {header}; expected {', '.join(COLUMNS)}")
             for cells in rows:
                 line = rows.line_num
-                try:
-                    local = datetime.fromisoformat(cells[0])
-                except (ValueError, IndexError) as error:
-                    raise FeedError(f"{path}:{line}: no time in {','.join(cells)[:60]!r}") from error
+                local = stamp(path, line, cells, 0)
                 if local.tzinfo is not None:
                     raise FeedError(f"{path}:{line}: time {cells[0]} has a zone; this format keeps the naive local clock")
                 if not exists(local, clock):

@@ -30,6 +30,15 @@ FIELDS = {  # our name: (their name, their unit or None when several are known)
 }
 
 
+RANGES = {
+    "temperature_c": (-90.0, 60.0),
+    "humidity_pct": (0.0, 110.0),
+    "cloud_pct": (0.0, 100.0),
+    "wind_m_per_s": (0.0, 75.0),
+}
+"""What can be on Earth: a value outside is in another unit, or damaged."""
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Weather:
     """Hourly weather at one point; values hold at the instant, straight lines between.
@@ -65,13 +74,15 @@ class Weather:
         """Field ``name`` at ``moments_s``, by straight lines between the hours.
 
         Raises:
-            FeedError: the file has faults around these moments and ``repair`` is ``none``, or does not reach them.
+            FeedError: the file has faults around these moments and ``repair`` is ``none``, does not reach them, or is empty.
         """
         moments = np.asarray(moments_s, dtype=np.float64)
         if moments.min() < self.times_s[0] or moments.max() > self.times_s[-1] + 3600.0:
             raise FeedError(f"{self.source} covers {iso(self.times_s[0])} to {iso(self.times_s[-1])}, not {iso(moments.min())}")
         values: FloatArray = getattr(self, name)
         known = np.isfinite(values)
+        if not known.any():
+            raise FeedError(f"{self.source}: not a single value of {name}")
         if repair == "none" and self.faults:
             first = int(np.searchsorted(self.times_s, moments.min(), side="right")) - 1
             last = int(np.searchsorted(self.times_s, moments.max(), side="left"))
@@ -85,7 +96,8 @@ def read_weather(path: str | Path) -> Weather:
     """The weather in a file with an Open-Meteo answer.
 
     Raises:
-        FeedError: the file cannot be read, a list or a unit is missing or unknown, or lists differ in length.
+        FeedError: the file cannot be read, a list or a unit is missing or unknown, lists differ in length, a time has a zone, or
+            a value cannot be on Earth.
     """
     try:
         text = Path(path).read_text(encoding="utf-8")
@@ -106,14 +118,19 @@ def answer_weather(text: str, path: str) -> Weather:
         offset_s = float(answer["utc_offset_seconds"])
         place = (float(answer["latitude"]), float(answer["longitude"]), float(answer["elevation"]))
         local = hourly["time"]
-    except json.JSONDecodeError as error:
+    except (json.JSONDecodeError, RecursionError) as error:
         raise FeedError(f"{path}: cannot be read: {error}") from error
-    except (KeyError, TypeError, ValueError) as error:
+    except (KeyError, TypeError, ValueError, OverflowError) as error:
         raise FeedError(f"{path}: not an Open-Meteo answer: no {error}") from error
+    if not (isinstance(units, dict) and np.isfinite([offset_s, *place]).all()):
+        raise FeedError(f"{path}: not an Open-Meteo answer: hourly_units, offset or place are of another kind")
     try:
-        times = np.array([datetime.fromisoformat(text).replace(tzinfo=UTC).timestamp() - offset_s for text in local])
+        stamps = [datetime.fromisoformat(text) for text in local]
     except (ValueError, TypeError) as error:
         raise FeedError(f"{path}: hourly.time: {error}") from error
+    if any(stamp.tzinfo is not None for stamp in stamps):
+        raise FeedError(f"{path}: hourly.time: a time with a zone; expected the clock of utc_offset_seconds")
+    times = np.array([stamp.replace(tzinfo=UTC).timestamp() - offset_s for stamp in stamps])
     if len(times) < 2 or (np.diff(times) <= 0).any():
         raise FeedError(f"{path}: hourly.time does not ascend")
     fields = {name: _field(path, hourly, units, name, len(times)) for name in FIELDS}
@@ -140,15 +157,30 @@ def _field(path: str | Path, hourly: dict[str, Any], units: dict[str, str], name
     found = units.get(theirs, "")
     factor = 1.0
     if unit is None:
-        if found not in WIND_TO_M_PER_S:
+        if not isinstance(found, str) or found not in WIND_TO_M_PER_S:
             raise FeedError(f"{path}: {theirs} in {found!r}; expected one of {', '.join(WIND_TO_M_PER_S)}")
         factor = WIND_TO_M_PER_S[found]
     elif found != unit:
         raise FeedError(f"{path}: {theirs} in {found!r}; expected {unit!r}")
     try:
         values = np.array([np.nan if value is None else value for value in hourly[theirs]], dtype=np.float64)
-    except (TypeError, ValueError) as error:
+    except (TypeError, ValueError, OverflowError) as error:
         raise FeedError(f"{path}: hourly.{theirs}: {error}") from error
-    if len(values) != length:
+    if values.shape != (length,):
         raise FeedError(f"{path}: hourly.{theirs} has {len(values)} values for {length} times")
-    return values * factor
+    values *= factor
+    check_ranges(path, name, values)
+    return values
+
+
+def check_ranges(path: str | Path, name: str, values: FloatArray) -> None:
+    """Refuse values that cannot be on Earth; ``NaN`` passes.
+
+    Raises:
+        FeedError: names the first one.
+    """
+    low, high = RANGES[name]
+    wrong = np.flatnonzero((values < low) | (values > high))
+    if len(wrong):
+        value = values[wrong[0]]
+        raise FeedError(f"{path}: {name} {value:g} in hour {wrong[0] + 1}; expected {low:g} to {high:g} (another unit?)")

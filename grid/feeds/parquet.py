@@ -40,6 +40,8 @@ def read_columns(path: str | Path, time: str, names: Sequence[str] | None = None
     for name in (time, *wanted):
         if name not in present:
             raise FeedError(f"{path}: no column {name!r}; there are {', '.join(present)}")
+        if present.count(name) > 1:
+            raise FeedError(f"{path}: {present.count(name)} columns {name!r}; expected one")
     try:
         with pq.ParquetFile(path) as file:
             table = file.read(columns=[time, *wanted])

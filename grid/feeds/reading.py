@@ -22,6 +22,10 @@ from grid.series import Series
 
 Repair = Literal["none", "interpolate"]
 
+FIRST_YEAR, LAST_YEAR = 1900, 2200
+"""Years that a series may be of: a time outside is a misprint, or in another unit."""
+MOST_STEPS = 40_000_000
+"""Steps of a series, more than a year of seconds: what comes to more has a misprint in one of its times."""
 SHOWN_FAULTS = 5
 """Faults that an error message spells out; the rest are counted."""
 
@@ -132,8 +136,11 @@ class Reading:
 
 
 def iso(moment_s: float) -> str:
-    """A Unix second in ISO format, UTC, to the minute."""
-    return datetime.fromtimestamp(float(moment_s), UTC).strftime("%Y-%m-%dT%H:%MZ")
+    """A Unix second in ISO format, UTC, to the minute; as the number that it is where no calendar has it."""
+    try:
+        return datetime.fromtimestamp(float(moment_s), UTC).strftime("%Y-%m-%dT%H:%MZ")
+    except (ValueError, OverflowError, OSError):
+        return f"Unix second {float(moment_s):g}"
 
 
 def describe(faults: Sequence[Fault]) -> str:
@@ -168,9 +175,9 @@ def regular(
             reported again.
 
     Raises:
-        FeedError: fewer than two different times.
+        FeedError: fewer than two different times, a time in no year that is read, or times that come to too many steps.
     """
-    times = np.asarray(times_s, dtype=np.float64)
+    times = _in_the_calendar(np.asarray(times_s, dtype=np.float64), source)
     numbers = np.asarray(values, dtype=np.float64)
     found = list(faults)
 
@@ -198,6 +205,9 @@ def regular(
     index, rows = index[~off_grid], rows[~off_grid]
 
     count = int(index[-1]) + 1
+    if count > MOST_STEPS:
+        span = f"{count} steps of {step_s:g} s from {iso(unique[0])} to {iso(unique[-1])}"
+        raise FeedError(f"{source}: {span}; at most {MOST_STEPS} are read")
     grid = np.full(count, np.nan)
     grid[index] = np.where(np.isfinite(numbers[rows]), numbers[rows], np.nan)
     for at in np.flatnonzero(np.diff(index) > 1):
@@ -208,3 +218,17 @@ def regular(
     edges = unique[0] + step_s * np.arange(count + 1)
     found.sort(key=lambda fault: (fault.line is None, fault.line or 0))
     return Reading(edges, grid, unit, source, tuple(found))
+
+
+def _in_the_calendar(times: FloatArray, source: str) -> FloatArray:
+    """The same times, all of them in years that are read.
+
+    Raises:
+        FeedError: one is not.
+    """
+    first, last = (datetime(year, 1, 1, tzinfo=UTC).timestamp() for year in (FIRST_YEAR, LAST_YEAR + 1))
+    beyond = np.flatnonzero(~((times >= first) & (times < last)))
+    if len(beyond):
+        found = f"{iso(times[beyond[0]])} in row {int(beyond[0]) + 1}"
+        raise FeedError(f"{source}: {found}; expected times from {FIRST_YEAR} to {LAST_YEAR}")
+    return times

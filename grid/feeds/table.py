@@ -60,7 +60,11 @@ def read_table(path: str | Path, column: str) -> FloatArray:
     if missing:
         raise FeedError(f"{path}:{rows[0][0]}: no column {missing[0]!r}; there are {', '.join(header)}")
     places = [header.index(name) for name in wanted]
-    for (number, _), cells in zip(rows[1:], csv.reader(line for _, line in rows[1:]), strict=True):
+    try:
+        split = list(csv.reader(line for _, line in rows[1:]))
+    except csv.Error as error:
+        raise FeedError(f"{path}: cannot be read: {error}") from error
+    for (number, _), cells in zip(rows[1:], split, strict=False):
         try:
             month, hour, value = int(cells[places[0]]), int(cells[places[1]]), float(cells[places[2]])
         except (ValueError, IndexError) as error:

@@ -20,7 +20,7 @@ from pathlib import Path
 import numpy as np
 
 from grid.errors import FeedError
-from grid.feeds.open_meteo import Weather
+from grid.feeds.open_meteo import Weather, check_ranges
 from grid.feeds.reading import Fault, FaultKind, iso
 from grid.horizon import FloatArray, Horizon
 
@@ -37,13 +37,6 @@ TMY3_FIELDS = {
     "wind_m_per_s": "Wspd (m/s)",
 }
 TMY3_MISSING = -9900.0
-RANGES = {
-    "temperature_c": (-90.0, 60.0),
-    "humidity_pct": (0.0, 110.0),
-    "cloud_pct": (0.0, 100.0),
-    "wind_m_per_s": (0.0, 75.0),
-}
-"""What can be on Earth: a value outside is in another unit, or damaged."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,9 +117,12 @@ def _lines(path: str | Path) -> list[list[str]]:
 
 def _numbers(path: str | Path, line: int, cells: list[str]) -> list[float]:
     try:
-        return [float(cell) for cell in cells]
+        found = [float(cell) for cell in cells]
     except ValueError as error:
         raise FeedError(f"{path}:{line}: {error}") from error
+    if not np.isfinite(found).all():
+        raise FeedError(f"{path}:{line}: {', '.join(cells)[:60]}; expected numbers")
+    return found
 
 
 def _whole(path: str | Path, rows: int) -> None:
@@ -144,11 +140,8 @@ def _in_order(path: str | Path, line: int, i: int, month: int, day: int, hour: i
 
 def _laid(path: str | Path, year: _Year, horizon: Horizon) -> Weather:
     """The typical year on all years that the horizon touches, and on the last hours before and the first after them."""
-    for name, (low, high) in RANGES.items():
-        wrong = np.flatnonzero((year.fields[name] < low) | (year.fields[name] > high))
-        if len(wrong):
-            value = year.fields[name][wrong[0]]
-            raise FeedError(f"{path}: {name} {value:g} in hour {wrong[0] + 1}; expected {low:g} to {high:g} (another unit?)")
+    for name, values in year.fields.items():
+        check_ranges(path, name, values)
     offset = timedelta(hours=year.offset_h)
     first, last = (horizon.start + offset).year, (horizon.end + offset).year
     times: list[float] = []

@@ -82,6 +82,7 @@ def fit_errors(forecast: FloatArray, truth: FloatArray, step_h: float, *, classe
         raise ValueError("forecast and truth are never above 0")
     level, error = forecast / capacity, (truth - forecast) / capacity
     bounds = np.unique(np.quantile(level[good], np.arange(1, classes) / classes))
+    bounds = bounds[bounds < level[good].max()]  # many forecasts at the top: nothing is above it
     group = np.where(good, np.searchsorted(bounds, level), -1)
     kept = tuple(np.sort(error[group == number]) for number in range(len(bounds) + 1))
     keeps = lag_correlation(normal_scores(error, group, len(kept)))
@@ -102,9 +103,11 @@ def normal_scores(error: FloatArray, group: npt.NDArray[np.int64], groups: int) 
 
 
 def lag_correlation(values: FloatArray, lag: int = 1) -> float:
-    """Correlation of a series with itself ``lag`` steps before, over pairs that are both there."""
+    """Correlation of a series with itself ``lag`` steps before, over pairs that are both there; 0 where it does not vary."""
     before, after = values[:-lag], values[lag:]
     both = np.isfinite(before) & np.isfinite(after)
+    if not both.any() or np.ptp(before[both]) == 0 or np.ptp(after[both]) == 0:
+        return 0.0
     return float(np.corrcoef(before[both], after[both])[0, 1])
 
 

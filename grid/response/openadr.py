@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import difflib
 import itertools
-import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
@@ -37,6 +36,11 @@ REFUSED = {
 NEUTRAL = {"id", "createdDateTime", "modificationDateTime", "objectType", "programID", "eventName", "duration", "priority"}
 KNOWN = NEUTRAL | {"targets", "reportDescriptors", "payloadDescriptors", "intervalPeriod", "intervals"}
 LOWEST = 2**31
+WIDEST_SHIFT = timedelta(days=366)
+"""Longest ``randomizeStart`` that is read (an assumption: OpenADR names no limit)."""
+NO_PRIORITY = "its priority is not heeded: where limits overlap all of them hold, so the tightest counts"
+MOST_KW = 1e9
+"""Highest limit that is read: a terawatt, above any grid (the objective is a sum of floating-point numbers)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,11 +75,12 @@ def parse_event(
     default_penalty_eur_per_kwh: float = DEFAULT_PENALTY_EUR_PER_KWH,
     now: datetime | None = None,
     notice: Callable[[str], None] | None = None,
+    lenient: bool | None = None,
 ) -> tuple[CapacityEvent, ...]:
     """The capacity events of an OpenADR 3.1 event object; at least one.
 
-    All arguments but ``notice`` are those of ``read_event``. ``notice`` takes what is not understood; without it, an unknown
-    payload type is refused.
+    All arguments but ``notice`` and ``lenient`` are those of ``read_event``. ``notice`` takes what is not needed or not heeded.
+    An unknown payload type is a notice too when ``lenient`` says so, by default when somebody takes notices; else it is refused.
 
     Raises:
         InputError: all findings at once; also when nothing of the event is left to do.
@@ -89,9 +94,10 @@ def parse_event(
         targets=targets,
         default_penalty_eur_per_kwh=default_penalty_eur_per_kwh,
         now=now,
-        lenient=notice is not None,
+        lenient=notice is not None if lenient is None else lenient,
     )
-    for line in reading.notices:
+    unheeded = () if reading.priority == LOWEST else (f"{reading.name}: {NO_PRIORITY}",)
+    for line in (*reading.notices, *unheeded):
         if notice is not None:
             notice(line)
     if not reading.events:
@@ -139,7 +145,7 @@ def read_event(
     chance = stream(seed, f"openadr:{name}")
 
     def draw(duration: Duration | None, start: datetime) -> timedelta:
-        if duration is None or duration.infinite:
+        if duration is None:
             return timedelta(0)
         widest_s = (duration.after(start) - start).total_seconds()
         return timedelta(seconds=float(chance.uniform(-widest_s, widest_s))) if widest_s else timedelta(0)
@@ -150,7 +156,7 @@ def read_event(
     if default is None and period.get("duration") is not None:
         default = Duration()  # the finding stands; no second one at each interval
     whole = reader.duration(obj.get("duration"), "duration")
-    shift = draw(reader.duration(period.get("randomizeStart"), "intervalPeriod.randomizeStart"), first)
+    shift = draw(_spread(reader, period, "intervalPeriod", first), first)
     intervals = []
     for i, item in enumerate(reader.items(obj.get("intervals"), "intervals")):
         intervals.append(_interval(reader, item, f"intervals[{i}]", default or whole, received, draw, to_kw, lenient=lenient))
@@ -162,7 +168,7 @@ def read_event(
     try:
         spans = loop_or_cut(spans, begin, last, until, horizon_end)
     except ValueError as error:
-        reader.wrong("duration", obj.get("duration"), str(error))
+        reader.wrong("duration", obj.get("duration"), f"fewer or longer intervals ({error})")
     if any(span.end == FAR for span in spans):
         reader.wrong("intervalPeriod.duration", "an interval without end", "an end, because there is no horizon to clip it to")
     reader.check()
@@ -176,11 +182,11 @@ def read_event(
 def _head(reader: Reader, obj: Mapping[str, Any]) -> tuple[str, int]:
     """Name and priority; notes unknown fields."""
     program = reader.text(obj.get("programID"), "programID")
-    name = obj.get("id") or obj.get("eventName") or program or "event"
+    name = next((given for given in (obj.get("id"), obj.get("eventName"), program) if given not in (None, "")), "event")
     priority = obj.get("priority")
     if priority is not None and (not isinstance(priority, int) or isinstance(priority, bool) or priority < 0):
         reader.wrong("priority", priority, "a whole number from 0 (highest), or null")
-    if obj.get("objectType") not in {None, "EVENT"}:
+    if obj.get("objectType") not in (None, "EVENT"):
         reader.wrong("objectType", obj.get("objectType"), "EVENT")
     for field in obj:
         if field not in KNOWN:
@@ -227,7 +233,7 @@ def _unit(reader: Reader, value: Any) -> float | None:
             reader.wrong(f"{place}.objectType", descriptor.get("objectType"), "EVENT_PAYLOAD_DESCRIPTOR")
         if descriptor.get("payloadType") == LIMIT:
             unit = descriptor.get("units")
-            if unit in TO_KW:
+            if isinstance(unit, str) and unit in TO_KW:
                 return TO_KW[unit]
             reader.wrong(f"{place}.units", unit, f"one of {', '.join(TO_KW)}")
             return 1.0  # the finding stands; no second one at each payload
@@ -257,7 +263,7 @@ def _interval(
     start = reader.instant(own.get("start"), f"{place}.intervalPeriod.start", now)
     stated = reader.duration(own.get("duration"), f"{place}.intervalPeriod.duration")
     duration = stated if stated is not None else default
-    spread = reader.duration(own.get("randomizeStart"), f"{place}.intervalPeriod.randomizeStart")
+    spread = _spread(reader, own, f"{place}.intervalPeriod", start or now)
     if duration is None and len(reader.findings) == before:
         reader.wrong(f"{place}.intervalPeriod.duration", None, "a duration here or in the event's intervalPeriod")
     values: tuple[float, ...] = ()
@@ -266,6 +272,15 @@ def _interval(
     if len(reader.findings) > before or duration is None:
         return None
     return Interval(str(number), start, duration, draw(spread, start or now), values)
+
+
+def _spread(reader: Reader, period: Mapping[str, Any], place: str, start: datetime) -> Duration | None:
+    """How far the start of a period may be moved at random, or None."""
+    spread = reader.duration(period.get("randomizeStart"), f"{place}.randomizeStart")
+    if spread is None or spread.after(start) - start <= WIDEST_SHIFT:
+        return spread
+    reader.wrong(f"{place}.randomizeStart", period["randomizeStart"], f"at most {WIDEST_SHIFT.days} days")
+    return None
 
 
 def _payload(reader: Reader, item: Any, place: str, to_kw: float | None, *, lenient: bool) -> tuple[float, ...]:
@@ -289,8 +304,8 @@ def _payload(reader: Reader, item: Any, place: str, to_kw: float | None, *, leni
         reader.wrong(f"{place}.values", list(values), "one number, or several that divide the interval")
     good = []
     for v, value in enumerate(values):
-        if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value) or value < 0:
-            reader.wrong(f"{place}.values[{v}]", value, "a number that is not negative")
+        if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= MOST_KW / to_kw:
+            reader.wrong(f"{place}.values[{v}]", value, f"a number that is not negative, at most {MOST_KW:g} kW")
         else:
             good.append(float(value) * to_kw)
     return tuple(good)

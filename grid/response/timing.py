@@ -16,6 +16,8 @@ from datetime import UTC, datetime, timedelta
 
 FAR = datetime(9999, 1, 1, tzinfo=UTC)
 """Stands for the end of something infinite."""
+FIRST = datetime.min.replace(tzinfo=UTC)
+"""First instant of the calendar."""
 INFINITE_YEARS = 9999
 """``P9999Y`` means without end (OpenADR 3.1, ``intervalPeriod``)."""
 PATTERN = re.compile(
@@ -78,14 +80,25 @@ def parse_instant(text: str, now: datetime) -> datetime:
     """Read an RFC 3339 instant; ``0001-01-01`` (with or without midnight) means ``now``.
 
     Raises:
-        ValueError: it is none, or has no time zone.
+        ValueError: it is none, has no time zone, or lies beyond the calendar in UTC.
     """
     if NOW.fullmatch(text):
         return now
     moment = datetime.fromisoformat(text)
     if moment.tzinfo is None:
         raise ValueError(f"{text!r} has no time zone")
-    return moment.astimezone(UTC)
+    try:
+        return moment.astimezone(UTC)
+    except OverflowError as error:
+        raise ValueError(f"{text!r} is not in the years 1 to 9999 of UTC") from error
+
+
+def shifted(moment: datetime, by: timedelta) -> datetime:
+    """``moment`` moved by ``by``; what would leave the calendar stays at its first instant, or at ``FAR``."""
+    try:
+        return min(moment + by, FAR)
+    except OverflowError:
+        return FAR if by > timedelta(0) else FIRST
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,10 +148,11 @@ def lay_out(intervals: list[Interval], first: datetime, shift: timedelta) -> tup
         Spans in order, first instant and last instant of the whole list.
     """
     spans: list[Span] = []
-    cursor, begin, last = first + shift, FAR, first + shift
+    cursor = last = shifted(first, shift)
+    begin = FAR
     for interval in intervals:
         shift += interval.shift
-        start = cursor + interval.shift if interval.start is None else interval.start + shift
+        start = shifted(cursor, interval.shift) if interval.start is None else shifted(interval.start, shift)
         end = interval.duration.after(start)
         begin, last, cursor = min(begin, start), max(last, end), end
         count = len(interval.values)
@@ -165,13 +179,13 @@ def loop_or_cut(
     looped: list[Span] = []
     length = last - begin
     rounds = 0
-    while spans and begin + rounds * length < until:
+    while spans and shifted(begin, rounds * length) < until:
         for span in spans:
             if len(looped) >= most:
                 raise ValueError(f"more than {most} intervals up to {until.isoformat()}")
-            start = span.start + rounds * length
+            start = shifted(span.start, rounds * length)
             if start < until:
-                end = until if span.end == FAR else min(until, span.end + rounds * length)
+                end = until if span.end == FAR else min(until, shifted(span.end, rounds * length))
                 looped.append(replace(span, start=start, end=end, label=span.label + (f"~{rounds}" if rounds else "")))
         rounds += 1
         if last == FAR or length <= timedelta(0):

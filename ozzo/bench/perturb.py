@@ -121,7 +121,7 @@ def _jobs(case: Case, seed: int, share: float) -> tuple[dict[str, Any], tuple[st
         name: getattr(case, name)[body] for name in ("typ", "p", "wt", "res", "pw", "drop", "speed2", "power2")
     }
     arrays |= {"rel": release, "dl": case.dl[body] + later, "soft": case.soft[body] + later, "ep": ep}
-    arrays |= {name: getattr(case, name)[entry] for name in ("es", "ec", "em")}
+    arrays |= {name: getattr(case, name)[entry] for name in ("es", "ec", "em", "ew")}
     arrays["ea"] = case.ea[entry] + later[owner]
     new = {int(j) for j in gone}
     return arrays, tuple(f"new-{j}" if j in new else str(j) for j in range(case.J)), number

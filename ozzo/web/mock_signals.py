@@ -27,6 +27,7 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from grid.errors import FeedError
+from grid.feeds.reading import FIRST_YEAR, LAST_YEAR
 from ozzo.web.mock_data import HOUR, Signals
 
 if TYPE_CHECKING:
@@ -322,6 +323,8 @@ def _moment(request: Request, name: str, default: datetime | None = None) -> dat
         moment = datetime.fromisoformat((text or "").replace(" ", "+"))
     except ValueError:
         raise Refused(400, {"status": "error", "message": f"{name} is no moment: {text!r}"}) from None
+    if not FIRST_YEAR <= moment.year <= LAST_YEAR:
+        raise Refused(400, {"status": "error", "message": f"{name} is of no year from {FIRST_YEAR} to {LAST_YEAR}: {text!r}"})
     return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
 
 

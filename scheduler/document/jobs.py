@@ -28,7 +28,9 @@ def scenario_jobs(context: Context, sources: Sources, horizon: Horizon) -> tuple
     seen: set[str] = set()
     named = []
     for job in jobs:
-        name = job.name if job.name not in seen else f"{job.name}.{job.origin}"
+        name = job.name
+        while name in seen:
+            name = f"{name}.{job.origin}"
         seen.add(name)
         named.append(job if name == job.name else replace(job, name=name))
     kept, beyond = fit_to_horizon(tuple(named), horizon, context.document.planning.duration_margin)

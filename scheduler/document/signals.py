@@ -8,11 +8,20 @@ from pydantic import AfterValidator, model_validator
 
 from scheduler.document.fields import Part, Text, Unit, about, custom
 
+MOST_KW = 1e9
+"""Highest power of a series: a terawatt, above any site."""
+MOST_EUR_PER_MWH = 1e6
+"""Highest price of a series, either sign: a hundred times the technical limits of markets and of imbalance."""
+MOST_G_PER_KWH = 1e5
+"""Highest carbon intensity of a series: a hundred times that of coal."""
 PATH_WORDS = "Path (relative to the document's folder, or $OZZO_DATA/...)"
 
 
 class SourcePart(Part):
-    """A series over time from exactly one source."""
+    """A series over time from exactly one source.
+
+    Of each kind ``UNIT`` is the unit, and ``RANGE`` what its values may be: one outside has another sign or unit, or is damaged.
+    """
 
     KINDS: ClassVar[tuple[str, ...]] = ("csv", "parquet")
     COMPANIONS: ClassVar[dict[str, tuple[str, ...]]] = {"csv": ("time", "value"), "parquet": ("time", "value")}
@@ -56,6 +65,7 @@ class MeasuredPart(SourcePart):
 
     KINDS: ClassVar[tuple[str, ...]] = ("constant_kw", "quantiles", "csv", "parquet")
     UNIT: ClassVar[str] = "kW"
+    RANGE: ClassVar[tuple[float, float]] = (0.0, MOST_KW)
 
     constant_kw: Annotated[float | None, about("The same power all the time.", ge=0), Unit("kW")] = None
     quantiles: Annotated[
@@ -82,6 +92,7 @@ class TemperaturePart(SourcePart):
 
     KINDS: ClassVar[tuple[str, ...]] = ("constant_c", "by_hour_c", "csv", "parquet")
     UNIT: ClassVar[str] = "degC"
+    RANGE: ClassVar[tuple[float, float]] = (-60.0, 60.0)
 
     constant_c: Annotated[float | None, about("The same temperature all the time.", ge=-60, le=60), Unit("degC")] = None
     by_hour_c: Annotated[
@@ -96,6 +107,7 @@ class HeatDemandPart(SourcePart):
 
     KINDS: ClassVar[tuple[str, ...]] = ("constant_kw", "by_hour_kw", "csv", "parquet")
     UNIT: ClassVar[str] = "kW"
+    RANGE: ClassVar[tuple[float, float]] = (0.0, MOST_KW)
 
     constant_kw: Annotated[float | None, about("The same demand all the time.", ge=0), Unit("kW")] = None
     by_hour_kw: Annotated[
@@ -111,6 +123,7 @@ class PricePart(SourcePart):
     KINDS: ClassVar[tuple[str, ...]] = ("constant_eur_per_mwh", "table", "market_prices", "csv", "parquet", "feed")
     COMPANIONS: ClassVar[dict[str, tuple[str, ...]]] = {**SourcePart.COMPANIONS, "table": ("column",)}
     UNIT: ClassVar[str] = "EUR/MWh"
+    RANGE: ClassVar[tuple[float, float]] = (-MOST_EUR_PER_MWH, MOST_EUR_PER_MWH)
 
     constant_eur_per_mwh: Annotated[float | None, about("The same price all the time; may be negative."), Unit("EUR/MWh")] = None
     table: Annotated[Text | None, about(f"{PATH_WORDS} of a CSV table with one row for each month and local hour.")] = None
@@ -127,6 +140,7 @@ class CarbonPart(SourcePart):
     KINDS: ClassVar[tuple[str, ...]] = ("constant_g_per_kwh", "table", "electricity_maps", "csv", "parquet", "feed")
     COMPANIONS: ClassVar[dict[str, tuple[str, ...]]] = {**SourcePart.COMPANIONS, "table": ("column",)}
     UNIT: ClassVar[str] = "g/kWh"
+    RANGE: ClassVar[tuple[float, float]] = (0.0, MOST_G_PER_KWH)
 
     constant_g_per_kwh: Annotated[float | None, about("The same intensity all the time.", ge=0), Unit("g/kWh")] = None
     table: Annotated[Text | None, about(f"{PATH_WORDS} of a CSV table with one row for each month and local hour.")] = None

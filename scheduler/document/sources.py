@@ -193,11 +193,11 @@ def _read_series(context: Context, sources: Sources, part: SeriesPart, place: Pl
     kind = part.kind
     where = (*place, kind)
     if kind.startswith("by_hour"):
-        sources.series[part] = by_local_hour(getattr(part, kind), horizon, context.zone, part.UNIT)
+        _keep(context, sources, part, by_local_hour(getattr(part, kind), horizon, context.zone, part.UNIT), where)
         return
     if kind not in _FILES:
         value = float(getattr(part, kind))
-        sources.series[part] = Series.constant(value, horizon, part.UNIT, f"constant {value:g} {part.UNIT}")
+        _keep(context, sources, part, Series.constant(value, horizon, part.UNIT, f"constant {value:g} {part.UNIT}"), where)
         return
     factor = _factor(context, part, place)
     if kind == "feed":
@@ -223,7 +223,20 @@ def _read_series(context: Context, sources: Sources, part: SeriesPart, place: Pl
         context.report(where, str(error), f"a series in {part.UNIT} that can be read")
         return
     if series is not None:
-        sources.series[part] = series if factor == 1.0 else series.scaled(factor, part.UNIT)
+        _keep(context, sources, part, series if factor == 1.0 else series.scaled(factor, part.UNIT), where)
+
+
+def _keep(context: Context, sources: Sources, part: SeriesPart, series: Series, where: Place) -> None:
+    """Put a series into ``sources`` when all its values can be what the part says that they are."""
+    low, high = part.RANGE
+    values = series.table if isinstance(series, QuantileSeries) else series.values
+    if low <= values.min() and values.max() <= high:
+        sources.series[part] = series
+        return
+    worst = values.min() if values.min() < low else values.max()
+    step = int((values == worst).reshape(-1, values.shape[-1]).any(axis=0).argmax())
+    found = f"{worst:g} {part.UNIT} at {_utc(series.edges_s[step])}, {series.source}"
+    context.report(where, found, f"{low:g} to {high:g} {part.UNIT} (another sign or unit?)")
 
 
 def _read_feed(context: Context, sources: Sources, part: SeriesPart, where: Place) -> None:
@@ -239,7 +252,7 @@ def _read_feed(context: Context, sources: Sources, part: SeriesPart, where: Plac
         context.report(where, str(error), f"a series in {part.UNIT} that can be read")
         return
     if series is not None:
-        sources.series[part] = series
+        _keep(context, sources, part, series, where)
 
 
 def _quantiles(context: Context, path: Path, part: SourcePart, clock: ZoneInfo, where: Place) -> Series | None:

@@ -213,7 +213,7 @@ def _capacity_and_load(case: Case, columns: Columns, rows: Rows) -> None:
             step = np.arange(length.sum()) - begin
             column, entry, slot = np.repeat(column, length), np.repeat(entry, length), np.repeat(slot, length) + step
         job, site = columns.job[entry], case.es[entry]
-        draw_kw = case.pw[job] * (case.power2[job] if name == "eco" else 1.0)
+        draw_kw = case.entry_kw()[entry] * (case.power2[job] if name == "eco" else 1.0)
         rows.put(balance + site * slots + slot, column, -case.pue[site, slot] * draw_kw)
         for resource in range(resources):
             use = case.res[job, resource]

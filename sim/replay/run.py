@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -148,7 +149,7 @@ def _wrong(wish: Wish) -> list[Finding]:
             wish.machines is None or wish.machines >= 0,
             "a number of processors, or 0 for the trace's own size",
         ),
-        ("--watts", wish.watts, wish.watts > 0, "watts above 0"),
+        ("--watts", wish.watts, 0 < wish.watts < math.inf, "watts above 0"),
         ("--place", wish.latitude, abs(wish.latitude) <= 90, "a latitude from -90 to 90"),
         ("--place", wish.longitude, abs(wish.longitude) <= 180, "a longitude from -180 to 180"),
     )

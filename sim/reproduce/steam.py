@@ -30,6 +30,7 @@ import numpy.typing as npt
 from grid.errors import FeedError
 from grid.horizon import FloatArray
 from sim.reproduce import steam_kernels as kernels
+from sim.reproduce import steam_published as of
 
 IntArray = npt.NDArray[np.int64]
 
@@ -102,6 +103,13 @@ class Case:
     end_s: float
 
     @property
+    def is_published(self) -> bool:
+        """True for the jobs and the carbon intensity that the published figures are about."""
+        jobs = (len(self.jobs.length), float(self.jobs.length.sum()))
+        hours, mean = len(self.carbon), float(self.carbon.mean())
+        return (*jobs, hours) == (of.JOBS, of.JOBS_S, of.HOURS) and abs(mean - of.MEAN_G_PER_KWH) < 1e-3
+
+    @property
     def cumulative(self) -> FloatArray:
         """Integral of the intensity, g/kWh times h, at the hours."""
         return np.concatenate(([0.0], np.cumsum(self.carbon)))
@@ -125,10 +133,13 @@ def read_case(jobs: Path, carbon: Path) -> Case:
         FeedError: a file cannot be read, lacks a column, or the series does not cover the jobs.
     """
     submitted, length = _columns(jobs, "submission_time", "duration")
+    if not len(submitted):
+        raise FeedError(f"{jobs}: not a single job")
     order = np.argsort(submitted, kind="stable")
     submitted, length = (submitted[order] - submitted.min()) / 1000.0, length[order] / 1000.0
-    if (length <= 0).any():
-        raise FeedError(f"{jobs}: {int((length <= 0).sum())} jobs have no length above 0")
+    wrong = ~((length > 0) & np.isfinite(submitted))
+    if wrong.any():
+        raise FeedError(f"{jobs}: {int(wrong.sum())} jobs have no length above 0, or no submission")
     latest = np.maximum(submitted, submitted + DAY_S - length)
     moments, values = _columns(carbon, "timestamp", "carbon_intensity")
     first = int(np.searchsorted(moments, START.timestamp() * 1000.0))
@@ -153,9 +164,12 @@ def _columns(path: Path, *names: str) -> list[FloatArray]:
     missing = [name for name in names if name not in table.column_names]
     if missing:
         raise FeedError(f"{path}: no column {', '.join(missing)}; there are {', '.join(table.column_names)}")
-    return [table.column(name).to_numpy().astype("datetime64[ms]").astype(np.int64).astype(np.float64)
-            if pa.types.is_timestamp(table.schema.field(name).type)
-            else table.column(name).to_numpy().astype(np.float64) for name in names]  # fmt: skip
+    try:
+        return [table.column(name).to_numpy().astype("datetime64[ms]").astype(np.int64).astype(np.float64)
+                if pa.types.is_timestamp(table.schema.field(name).type)
+                else table.column(name).to_numpy().astype(np.float64) for name in names]  # fmt: skip
+    except (TypeError, ValueError) as error:
+        raise FeedError(f"{path}: {error}") from error
 
 
 def shift_of(

@@ -31,6 +31,9 @@ PUBLISHED: dict[str, Published] = {
 }
 """By name of our row."""
 
+JOBS, JOBS_S, HOURS, MEAN_G_PER_KWH = 194_917, 1_282_330_000.0, 3046, 243.6795
+"""The jobs of these figures (their number, their lengths together), and the carbon intensity in their time (hours, mean)."""
+
 HOSTS, BATTERY_KWH, BATTERY_WITH_SHIFTING_KWH = 277, 320.0, 260.0
 PEAK_KW = 45.0
 """Highest import without shifting and battery, which a battery's import is held at."""

@@ -24,7 +24,7 @@ def read_arrivals(path: str, *, repair: bool = False) -> Trace:
     """The jobs of a list.
 
     Raises:
-        InputError: a column is missing, or a row has faults (see ``trace``).
+        InputError: no table, a column is missing, or a row has faults (see ``trace``).
     """
     columns: tuple[int, int, int] | None = None
     parts: list[FloatArray] = []
@@ -34,7 +34,10 @@ def read_arrivals(path: str, *, repair: bool = False) -> Trace:
         first = line
         line += len(block)
         texts = [(first + at, text) for at, text in enumerate(block, start=1) if text.strip() and not text.startswith("#")]
-        rows = list(csv.reader(text for _, text in texts))
+        try:
+            rows = list(csv.reader(text for _, text in texts))
+        except csv.Error as error:
+            raise InputError([Finding(path, None, "", str(error), "a table of text")]) from error
         if columns is None and rows:
             columns = _columns(path, texts[0][0], [name.strip() for name in rows[0]])
             texts, rows = texts[1:], rows[1:]

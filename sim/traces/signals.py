@@ -11,7 +11,6 @@
 
 from __future__ import annotations
 
-import csv
 import re
 from collections import Counter
 from collections.abc import Callable, Sequence
@@ -20,7 +19,7 @@ from datetime import datetime
 from pathlib import Path
 
 from grid.errors import FeedError, Finding, InputError
-from grid.feeds.csv_series import read_csv_series
+from grid.feeds.csv_series import csv_rows, read_csv_series
 from grid.feeds.electricity_maps import read_carbon
 from grid.feeds.entsoe import prices
 from grid.feeds.market_prices import COLUMNS, number, read_market_prices
@@ -85,7 +84,10 @@ def read_signal(path: str, kind: Kind, time_zone: str = "Europe/Amsterdam") -> R
 def _read(path: str, kind: Kind, time_zone: str) -> Reading:
     suffix = Path(path).suffix.lower()
     if suffix == ".xml" and kind is PRICE:
-        return prices(Path(path).read_text(encoding="utf-8"), Path(path).name)
+        try:
+            return prices(Path(path).read_text(encoding="utf-8"), Path(path).name)
+        except (OSError, UnicodeDecodeError) as error:
+            raise FeedError(f"{path}: cannot be read: {error}") from error
     if suffix == ".parquet":
         return _parquet(path, kind)
     header = _header(path)
@@ -124,24 +126,14 @@ def _column(header: Sequence[str], names: Sequence[str]) -> str | None:
     return next((column for name in names for column in header if name in column.lower()), None)
 
 
-def _rows(path: str) -> list[tuple[int, list[str]]]:
-    """Rows with their line numbers, without comments and empty lines."""
-    try:
-        text = Path(path).read_text(encoding="utf-8-sig").splitlines()
-    except (OSError, UnicodeDecodeError) as error:
-        raise FeedError(f"{path}: cannot be read: {error}") from error
-    kept = [(line, cells) for line, cells in enumerate(text, start=1) if cells.strip() and not cells.startswith("#")]
-    return list(zip([line for line, _ in kept], csv.reader(cells for _, cells in kept), strict=False))
-
-
 def _header(path: str) -> list[str]:
-    rows = _rows(path)
+    rows = csv_rows(path)
     return rows[0][1] if rows else []
 
 
 def _cells(path: str, column: str) -> list[tuple[int, str]]:
     """Line and text of every cell of a column."""
-    rows = _rows(path)
+    rows = csv_rows(path)
     at = rows[0][1].index(column)
     return [(line, cells[at]) for line, cells in rows[1:] if len(cells) > at]
 
@@ -164,7 +156,7 @@ def _one_clock(path: str, kind: Kind, cells: Sequence[tuple[int, str]]) -> None:
 def _intervals(path: str, time: str, value: str, unit: str) -> Reading:
     """Rows of ENTSO-E's export, whose time is ``begin - end`` (day first) on the clock that the header names."""
     clock = zone("UTC" if "UTC" in time else CET)
-    rows = _rows(path)
+    rows = csv_rows(path)
     header = rows[0][1]
     at, value_at = header.index(time), header.index(value)
     parse = _parser(rows[1][1][at] if len(rows) > 1 else "")

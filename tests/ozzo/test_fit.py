@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import json
+import shlex
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
-from grid.errors import FeedError
+from grid.errors import FeedError, InputError
 from grid.feeds.reading import regular
 from grid.feeds.table import read_table, zone
-from ozzo.fit import fit_jobs_text, hour_by_month_text, mean_by_month_and_hour
+from ozzo.fit import UNSTATED, fit_jobs_text, hour_by_month_text, mean_by_month_and_hour
 
 COMMITTED = Path(__file__).parents[2] / "configs" / "data"
 
@@ -55,3 +59,53 @@ def test_mean_leaves_missing_steps_out_and_needs_every_cell() -> None:
     assert table[6].tolist() == [23, *range(23)]  # summer time: the local hour is one ahead
     with pytest.raises(FeedError, match="no value in 2023 for month 7"):
         mean_by_month_and_hour(regular(times[:4000], values[:4000], "x", "half"), 2023, clock)
+
+
+def year_files(folder: Path) -> tuple[Path, Path]:
+    """A year of prices and of carbon intensity that nobody published."""
+    start = datetime(2021, 1, 1, tzinfo=UTC)
+    moments = [start + timedelta(hours=i - 1) for i in range(8762)]
+    clock = zone("Europe/Amsterdam")
+    rows = [f"{moment.astimezone(clock):%Y-%m-%d %H:%M},50" for moment in moments]
+    prices, carbon = folder / "mine.csv", folder / "mine.parquet"
+    prices.write_text("\n".join(["Datetime,Price (EUR/MWh)", *rows]), encoding="utf-8")
+    columns = {"timestamp": pa.array(moments, pa.timestamp("ms")), "carbon_intensity": [300.0] * len(moments)}
+    pq.write_table(pa.table(columns), carbon)
+    return prices, carbon
+
+
+def test_a_table_of_other_files_claims_no_source(tmp_path: Path) -> None:
+    """What a person does not say of a file is not said; what is said stands in the header and in its command."""
+    prices, carbon = year_files(tmp_path)
+    text = hour_by_month_text(prices, carbon, 2021, carbon_source="my meter's log")
+    assert f"# price_eur_per_mwh: {UNSTATED}; mine.csv" in text
+    assert "# carbon_g_per_kwh: my meter's log; mine.parquet" in text
+    assert "ENTSO-E" not in text
+    assert "Electricity Maps" not in text
+    (command,) = [line for line in text.splitlines() if line.startswith("# Made by: ")]
+    assert shlex.split(command)[-2:] == ["--carbon-source", "my meter's log"]
+
+
+def test_wrong_files_are_findings_of_both_at_once(tmp_path: Path) -> None:
+    """A year that neither file holds, and a trace that is none: findings, so that the exit code is 2."""
+    prices, carbon = year_files(tmp_path)
+    with pytest.raises(InputError) as caught:
+        hour_by_month_text(prices, carbon, 1999)
+    assert [finding.field for finding in caught.value.findings] == ["--prices", "--carbon"]
+    with pytest.raises(InputError, match="a trace that can be fitted"):
+        fit_jobs_text(carbon)
+
+
+def test_a_trace_of_another_name_claims_no_source(tmp_path: Path) -> None:
+    """The model of a trace of one's own is not SURF's."""
+    minutes = np.arange(400)
+    columns = {
+        "id": minutes,
+        "submission_time": pa.array(1_656_633_600_000 + 3_600_000 * minutes, pa.timestamp("ms")),
+        "duration": 600_000 + 1000 * minutes,
+        "cpu_count": np.full(400, 16, np.int32),
+        "mem_capacity": np.full(400, 1000),
+    }
+    pq.write_table(pa.table(columns), tmp_path / "mine.parquet")
+    for given, expected in ((None, UNSTATED), ("mine", "mine")):
+        assert json.loads(fit_jobs_text(tmp_path / "mine.parquet", source=given))["source"] == expected

@@ -163,6 +163,8 @@ def test_refusals(client: Client) -> None:
     assert told(client, "/v3/carbon-intensity/latest?zone=NL", 401)["message"] == "Invalid auth-token"
     assert "does not exist" in told(client, "/v3/carbon-intensity/latest?zone=XX", 404, headers=TOKEN)["message"]
     assert "no moment" in told(client, "/v3/carbon-intensity/past?zone=NL&datetime=noon", 400, headers=TOKEN)["message"]
+    for path in ("/v3/carbon-intensity/past?zone=NL&datetime=0001-01-01T00:00%2B05:00", "/v1/forecast?end_date=9999-12-31"):
+        assert "of no year from 1900 to 2200" in told(client, path, 400, headers=TOKEN)["message"]
     long = "/v3/carbon-intensity/past-range?zone=NL&start=2024-03-01T00:00Z&end=2024-03-20T00:00Z"
     assert "at most 10 days" in told(client, long, 400, headers=TOKEN)["message"]
     assert (

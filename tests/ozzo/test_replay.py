@@ -215,3 +215,22 @@ def test_repairs_are_counted_by_file(files: dict[str, Path]) -> None:
         str(files["carbon"]): {"gap": 1, "steps filled by straight lines": 1},
     }
     assert "1 negative run times left out" in replay_text(request(files, repair=True, machines=8), as_json=False)
+
+
+@pytest.mark.parametrize(
+    ("jobs", "changes", "says"),
+    [
+        (JOBS, {"watts": float("inf")}, "--watts: found inf"),
+        (JOBS, {"done_within": float("inf")}, "Unix second"),
+        (JOBS, {"wait": "1e300"}, "Unix second 3.6e[+]303"),
+        (JOBS, {"start": "9999-12-31T23:59Z"}, "expected 9999-12-31T23:59Z"),
+        ("arrival_time,length,cpus\n1e300,10,1\n", {}, "Unix second 1e[+]300"),
+        ("arrival_time,length,cpus\n0,10," + "9" * 200_000 + "\n", {}, "expected a table of text"),
+    ],
+    ids=["watts", "done within", "wait", "start", "arrival", "a cell without end"],
+)
+def test_times_and_powers_beyond_all_bounds(files: dict[str, Path], jobs: str, changes: dict[str, Any], says: str) -> None:
+    """Moments that no calendar has and an endless power are findings, and no other error."""
+    files["jobs"].write_text(jobs)
+    with pytest.raises(InputError, match=says):
+        replay_text(request(files, **changes), as_json=True)

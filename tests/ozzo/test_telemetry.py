@@ -136,10 +136,32 @@ def test_half_a_configuration_is_an_input_error() -> None:
     assert "pass" not in str(caught.value)
 
 
+@pytest.mark.parametrize(
+    ("url", "says"),
+    [
+        ("http://user:pass@influx.example:8086", "plain http to influx.example"),
+        ("http://192.0.2.7:8086", "plain http to 192.0.2.7"),
+        ("http://[::1", "an address that cannot be read"),
+        ("https://influx.example:99999", "an address that cannot be read"),
+        ("https://", "no http:// or https:// address"),
+    ],
+)
+def test_a_token_goes_over_tls_or_not_at_all(url: str, says: str) -> None:
+    """Plain http is for this machine only; addresses that cannot be are findings; no password of one is shown."""
+    others = {"OZZO_INFLUX_TOKEN": "s3cret", "OZZO_INFLUX_ORG": "o", "OZZO_INFLUX_BUCKET": "b"}
+    with pytest.raises(InputError, match="OZZO_INFLUX_URL") as caught:
+        InfluxSettings.from_environment({"OZZO_INFLUX_URL": url} | others)
+    assert says in str(caught.value)
+    assert "pass" not in str(caught.value)
+    for fine in ("http://localhost:8086", "http://127.0.0.1:8086", "http://[::1]:8086", "https://influx.example"):
+        assert InfluxSettings.from_environment({"OZZO_INFLUX_URL": fine} | others) is not None
+
+
 def test_secrets_are_never_shown() -> None:
     """Neither the token nor a password in the address stands in what settings show of themselves."""
     settings = InfluxSettings("https://user:pass@influx.example:8086/x", "s3cret", "o", "b")
     assert "s3cret" not in repr(settings)
+    assert "pass" not in repr(settings)
     assert settings.shown_url == "https://influx.example:8086/x"
 
 

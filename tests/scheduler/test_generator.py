@@ -154,6 +154,13 @@ def test_model_survives_its_file(model: JobModel, tmp_path: Path) -> None:
         ({"node_shares": {"0": 1.0}}, "node_shares"),
         ({"node_shares": {"1": 0.5}}, "node_shares"),
         ({"node_shares": [1]}, "not a job model"),
+        ({"node_shares": {"1": 2.0, "2": -1.0}}, "node_shares"),
+        ({"node_shares": {"1": 10**400}}, "not a job model"),
+        ({"probabilities": [0.0, 1.0], "duration_s": [1.0, 1e300]}, "ten years"),
+        ({"node_cores": []}, "node_cores"),
+        ({"memory_gb": "much"}, "memory_gb"),
+        ({"time_zone": None}, "time_zone"),
+        ({"time_zone": "Europe/Almere"}, "time_zone"),
     ],
 )
 def test_wrong_models_are_refused(tmp_path: Path, change: dict[str, object], message: str) -> None:
@@ -169,7 +176,7 @@ def test_files_that_are_no_model_are_refused(tmp_path: Path) -> None:
     path = tmp_path / "m.json"
     with pytest.raises(FeedError, match="cannot be read"):
         read_model(path)
-    for text, message in (("{", "cannot be read"), ("[]", "format 1")):
+    for text, message in (("{", "cannot be read"), ("[" * 100_000, "cannot be read"), ("[]", "format 1")):
         path.write_text(text)
         with pytest.raises(FeedError, match=message):
             read_model(path)

@@ -100,6 +100,10 @@ CASES = [
     ("no object of futures", lambda d: d.update(expected=None), "expected"),
     ("word for a cost", lambda d: d.update(expected=OVER | {"costs_eur": ["a"]}), "expected.costs_eur.0"),
     ("a cost too many", lambda d: d.update(expected=OVER | {"costs_eur": [1.0, 2.0]}), "expected.costs_eur"),
+    ("not a number at all", lambda d: d["breakdown_eur"].update(peak=float("nan")), "breakdown_eur.peak"),
+    ("a cost beyond a float", lambda d: d["breakdown_eur"].update(peak=10**400), "breakdown_eur.peak"),
+    ("a slot beyond all calendars", lambda d: d["runs"][0].update(end=10**30), "runs[0].end"),
+    ("a power beyond a float", lambda d: d["energy"]["import_kw"][0].__setitem__(0, 10**400), "energy.import_kw"),
     ("no time zone", lambda d: d["horizon"].update(start="2022-01-01T00:00:00"), "horizon"),
 ]
 

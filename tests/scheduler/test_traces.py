@@ -53,6 +53,17 @@ def test_jobs_come_in_order_of_submission_with_the_stated_rule(tmp_path: Path) -
     assert jobs[0].memory_gb == pytest.approx(104.8576)  # 100,000 MiB in decimal GB
 
 
+def test_timestamps_are_read_like_milliseconds(tmp_path: Path) -> None:
+    """Newer traces keep the submission as a timestamp, with or without a zone; the jobs are the same."""
+    path = write(tmp_path / "t.parquet", ROWS)
+    plain, table = read_opendc_tasks(path, **ALL), pq.read_table(path)
+    at = table.column_names.index("submission_time")
+    for kind in (pa.timestamp("ms"), pa.timestamp("us", tz="UTC"), pa.timestamp("ns")):
+        stamps = table["submission_time"].cast(pa.timestamp("ms")).cast(pa.timestamp(kind.unit)).cast(kind)
+        pq.write_table(table.set_column(at, "submission_time", stamps), tmp_path / "s.parquet")
+        assert read_opendc_tasks(tmp_path / "s.parquet", **ALL) == plain
+
+
 def test_limit_takes_the_first_jobs(tmp_path: Path) -> None:
     """A limit is no random sample: the first jobs in order of submission."""
     path = write(tmp_path / "t.parquet", ROWS)
@@ -104,6 +115,21 @@ def test_wrong_files_and_periods_are_refused(tmp_path: Path) -> None:
             read_tasks(path)
     with pytest.raises(FeedError, match="positive run time"):
         read_tasks(write(tmp_path / "z.parquet", [(1, 0, 0, 16)]))
+    with pytest.raises(FeedError, match="1 ids stand twice"):
+        read_tasks(write(tmp_path / "d.parquet", [(1, 0, 1, 16), (1, 5, 2, 16), (2, 5, 2, 16)]))
+    with pytest.raises(FeedError, match="a run time above ten years"):
+        read_tasks(write(tmp_path / "y.parquet", [(1, 0, 100_000, 16)]))
+    for column, value, says in (
+        ("duration", ["long"], "not an OpenDC tasks file"),
+        ("mem_capacity", [float("nan")], "no number"),
+        ("mem_capacity", [-1], "memory below 0"),
+        ("submission_time", pa.array([None], pa.timestamp("ms")), "no number"),
+    ):
+        table = pq.read_table(write(tmp_path / "c.parquet", [(1, 0, 1, 16)]))
+        odd = table.set_column(table.column_names.index(column), column, [value])
+        pq.write_table(odd, tmp_path / "c.parquet")
+        with pytest.raises(FeedError, match=says):
+            read_tasks(tmp_path / "c.parquet")
     path = write(tmp_path / "t.parquet", ROWS)
     with pytest.raises(FeedError, match="the file holds 2022-07-04T21:00Z to 2022-07-05T22:00Z"):
         read_opendc_tasks(path, start=DAY.end + timedelta(days=1), end=DAY.end + timedelta(days=2), sites=("hall",))

@@ -186,6 +186,39 @@ def test_event_must_be_counted() -> None:
     assert kinds(scenario, replace(plan, breakdown_eur={"event_penalty": 0.0})) == {K.EVENT_LIMIT}
 
 
+def test_events_are_counted_together() -> None:
+    """Two events that a plan exceeds are both owed: counting the dearer one alone is not enough."""
+    hours = ((2, 4, 0.3, 1.0), (3, 5, 0.3, 2.0))
+    events = tuple(
+        CapacityEvent(f"peak-{n}", "hall", START + timedelta(hours=a), START + timedelta(hours=b), limit, eur, START)
+        for n, (a, b, limit, eur) in enumerate(hours)
+    )
+    scenario = small_scenario(events=events)
+    plan = good_plan(scenario)
+    owed = [
+        eur * float(np.maximum(0.0, (plan.energy.import_kw - plan.energy.export_kw)[1, a:b] - limit).sum())
+        for a, b, limit, eur in hours
+    ]
+    assert min(owed) > 0
+    assert kinds(scenario, replace(plan, breakdown_eur={"event_penalty": sum(owed)})) == set()
+    for part in (max(owed), sum(owed) - 0.001):
+        (violation,) = check_plan(scenario, replace(plan, breakdown_eur={"event_penalty": part}))
+        assert (violation.kind, violation.subject) == (K.EVENT_LIMIT, f"peak-{owed.index(max(owed))}")
+
+
+def test_the_peak_charge_of_a_site_must_be_counted() -> None:
+    """Also where no capacity tariff is agreed: what a site's own charge bills is in the plan's objective, no more and no less."""
+    scenario = small_scenario()
+    charged = [replace(site, tariff=replace(site.tariff, peak_eur_per_kw=3.0, peak_reached_kw=0.1)) for site in scenario.sites]
+    scenario = replace(scenario, sites=tuple(charged))
+    plan = good_plan(scenario)
+    owed = float(3.0 * np.maximum(0.0, plan.energy.import_kw.max(axis=1) - 0.1).sum())
+    assert owed > 0
+    assert kinds(scenario, replace(plan, breakdown_eur={"peak": owed})) == set()
+    assert kinds(scenario, replace(plan, breakdown_eur={"peak": 0.0})) == {K.NOT_COUNTED}
+    assert kinds(scenario, replace(plan, breakdown_eur={"peak": 2 * owed})) == {K.NOT_COUNTED}
+
+
 def test_plan_of_the_rest_respects_what_was_observed() -> None:
     """A re-plan keeps a started rigid job on its nodes from the first slot and begins at the observed state of charge."""
     scenario = small_scenario()

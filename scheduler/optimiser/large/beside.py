@@ -14,9 +14,13 @@ from collections.abc import Callable
 
 from scheduler.optimiser.large.dual import Dual
 from scheduler.optimiser.large.primal import Primal
+from scheduler.optimiser.large.size_bound import SizeDual
 
 BOUND_SHARE = 0.25
 """Share of the second core's time for better bounds, when it searches for a plan too."""
+
+PLAIN_SHARE = 0.4
+"""Share of the time for better bounds that goes to prices of the resources alone; then size rows get prices too."""
 
 SPARE_SHARE = 0.03
 """Share of the time that the second search ends early, because it looks at the clock only now and then."""
@@ -70,6 +74,20 @@ class Beside:
         if self._failed:
             raise self._failed[0]
 
+    def _bounds(self, begun: float, end: float) -> None:
+        """Better bounds from ``begun`` to ``end``: prices of the resources alone, then of size rows too."""
+        if type(self._dual) is not Dual:  # several futures: size rows are not made for them
+            self._dual.run(end, self._halt.is_set, every=SWEEPS)
+            return
+        self._dual.run(begun + PLAIN_SHARE * (end - begun), self._halt.is_set, every=SWEEPS)
+        if time.perf_counter() >= end or self._halt.is_set():
+            return
+        sized = SizeDual(self._dual)
+        if sized.rows:
+            sized.run(end, self._halt.is_set, every=SWEEPS)
+        else:
+            self._dual.run(end, self._halt.is_set, every=SWEEPS)
+
     def _work(self) -> None:
         """A fault is kept for the caller."""
         try:
@@ -77,9 +95,9 @@ class Beside:
             if begun >= self._end:
                 return
             if self._second is None:
-                self._dual.run(self._end, self._halt.is_set, every=SWEEPS)
+                self._bounds(begun, self._end)
                 return
-            self._dual.run(min(self._end, begun + BOUND_SHARE * self._seconds), self._halt.is_set, every=SWEEPS)
+            self._bounds(begun, min(self._end, begun + BOUND_SHARE * self._seconds))
             left = begun + (1.0 - SPARE_SHARE) * self._seconds - time.perf_counter()
             if left > 0.0 and not self._halt.is_set():
                 self.rival = self._second()

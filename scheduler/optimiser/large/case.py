@@ -58,6 +58,9 @@ class Case:
             -1.
         soc_end, missing: state of charge at least at the end, and price of each kWh missing (infinite: forbidden), ``[S]``.
         speed2, power2: second mode of malleable jobs: share of the work and of the power at full speed, ``[J]``.
+        must_serve: a plan that leaves load unserved is worth less than any that does not, whatever it costs; in the benchmark
+            format such load only has its price.
+        ew: IT power at each entry as a share of the job's ``pw``, ``[N]``; 1 everywhere in the benchmark format.
         ms, md, mc, mgb: copies: site, dataset, price, volume; gbmax: volume limit of each site, ``[S]``.
     """
 
@@ -114,6 +117,8 @@ class Case:
     power2: FloatArray = field(default_factory=_unset)
     soc_end: FloatArray = field(default_factory=_unset)
     missing: FloatArray = field(default_factory=_unset)
+    ew: FloatArray = field(default_factory=_unset)
+    must_serve: bool = False
 
     def __post_init__(self) -> None:
         """What the benchmark format does not have gets the value that it means there."""
@@ -122,6 +127,7 @@ class Case:
             "power2": np.full(len(self.p), ECO_POWER),
             "soc_end": self.soc0,
             "missing": np.full(len(self.soc0), np.inf),
+            "ew": np.ones(len(self.es)),
         }
         for name, value in usual.items():
             if len(getattr(self, name)) != len(value):
@@ -130,6 +136,15 @@ class Case:
     def extra_columns(self) -> list[FloatArray]:
         """Further columns by which jobs differ."""
         return [self.speed2, self.power2]
+
+    def extra_entries(self) -> list[FloatArray]:
+        """Further columns by which entries differ."""
+        return [self.ew]
+
+    def entry_kw(self) -> FloatArray:
+        """IT power at full speed at each entry, kW, ``[N]``."""
+        power: FloatArray = np.repeat(self.pw, np.diff(self.ep)) * self.ew
+        return power
 
     @property
     def J(self) -> int:  # noqa: N802 - the letter of the format

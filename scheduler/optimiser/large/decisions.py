@@ -48,7 +48,9 @@ def load_and_use(case: Case, found: Solution) -> tuple[FloatArray, FloatArray]:
     owner = owner_of(case, found)
     site = case.es[found.choice[owner]]
     load, use = np.zeros((case.S, case.T)), np.zeros_like(case.cap)
-    np.add.at(load, (site, found.run_slot), case.pw[owner] * (found.run_full + case.power2[owner] * found.run_eco))
+    np.add.at(
+        load, (site, found.run_slot), case.entry_kw()[found.choice[owner]] * (found.run_full + case.power2[owner] * found.run_eco)
+    )
     for r in range(len(use)):
         np.add.at(use[r], (site, found.run_slot), case.res[owner, r] * (found.run_full + found.run_eco))
     return load, use

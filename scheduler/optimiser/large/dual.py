@@ -42,7 +42,7 @@ def event_grid(case: Case) -> EventGrid:
 def densities(case: Case, classes: Classes) -> FloatArray:
     """Most power per unit of each resource among the jobs of each site, ``[R, S]`` kW; infinite where power needs none of it."""
     owner = np.repeat(classes.first, np.diff(classes.ep))
-    site, power = case.es[classes.entry], case.pw[owner]
+    site, power = case.es[classes.entry], case.entry_kw()[classes.entry]
     most = np.zeros((case.cap.shape[0], case.S))
     for r in range(len(most)):
         need = case.res[owner, r]
@@ -58,8 +58,8 @@ def densest_load(case: Case, classes: Classes) -> FloatArray:
         limit = np.where(np.isinf(density)[:, None], np.inf, np.where(np.isinf(density), 0.0, density)[:, None] * cap)
         most = np.minimum(most, limit)
     total = np.zeros(case.S)
-    owner = np.repeat(classes.first, np.diff(classes.ep))
-    np.add.at(total, case.es[classes.entry], case.pw[owner] * np.repeat(classes.count, np.diff(classes.ep)))
+    each = np.repeat(classes.count, np.diff(classes.ep))
+    np.add.at(total, case.es[classes.entry], case.entry_kw()[classes.entry] * each)
     least: FloatArray = np.minimum(most, total[:, None]) * (1 + 1e-9) + 1e-9
     return least
 
@@ -71,6 +71,7 @@ class Dual:
         self.case = case
         self.classes = classes if classes is not None else classes_of(case)
         self.groups = GroupIndex(case, self.classes)
+        self.entry_kw = case.entry_kw()
         self.events = event_grid(case)
         self.most = densest_load(case, self.classes)
         self._rng = np.random.default_rng(seed)
@@ -134,10 +135,10 @@ class Dual:
         )
         perm = self._rng.permutation(len(k.first))
         gap = sweep(
-            perm, k.ep, k.entry, k.window, k.count, k.first, c.es, c.ec, c.ea, c.em, c.typ, c.p, c.dl, c.soft, c.wt, c.res, c.pw,
-            c.drop, c.speed2, c.power2, c.cap, self.xk, self.xu, self.y, self.dropx, self.own, self.load, self.use, self.served,
-            self.lam, self.rho, self.mu, self.rho_use, self.price, self.use_price, self.sigma, self.rho_copy, self.bought,
-            self.longest,
+            perm, k.ep, k.entry, k.window, k.count, k.first, c.es, c.ec, c.ea, c.em, c.typ, c.p, c.dl, c.soft, c.wt, c.res,
+            self.entry_kw, c.drop, c.speed2, c.power2, c.cap, self.xk, self.xu, self.y, self.dropx, self.own, self.load, self.use,
+            self.served, self.lam, self.rho, self.mu, self.rho_use, self.price, self.use_price, self.sigma, self.rho_copy,
+            self.bought, self.longest,
         )  # fmt: skip
         if len(self.users):
             buy(
@@ -179,8 +180,8 @@ class Dual:
         """The bound that these prices prove; keeps the best."""
         c, k = self.case, self.classes
         class_costs(
-            k.ep, k.entry, k.window, k.first, c.es, c.ec, c.ea, c.typ, c.p, c.dl, c.soft, c.wt, c.res, c.pw, c.speed2, c.power2,
-            c.cap, lam, mu, self.longest, self.cost,
+            k.ep, k.entry, k.window, k.first, c.es, c.ec, c.ea, c.typ, c.p, c.dl, c.soft, c.wt, c.res, self.entry_kw,
+            c.speed2, c.power2, c.cap, lam, mu, self.longest, self.cost,
         )  # fmt: skip
         jobs = self.groups.value(c, k, self.cost, c.mc + (self.nu[c.ms] * c.mgb if len(c.mc) else 0.0))
         total = jobs + self._energy_bound(lam) - capacity_price_total(c, mu) - float(self.nu @ c.gbmax)

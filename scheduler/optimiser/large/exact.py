@@ -161,12 +161,13 @@ def adopt(case: Case, primal: Primal, found: Solution) -> bool:
     copies = np.unique(case.em[found.choice[runs]])
     total = float(case.drop[~runs].sum() + own_costs(case, made).sum() + case.mc[copies[copies >= 0]].sum())
     total += primal.energy(load)[0]
-    if total >= primal.objective - 1e-9:
+    unserved = primal.unserved_now()
+    if unserved > primal.unserved_kwh or (unserved == primal.unserved_kwh and total >= primal.objective - 1e-9):
         return False
     primal.jobs = primal.jobs._replace(room=found.run_ptr.astype(np.int64))
     choice, length, slot = (array.astype(np.int64) for array in (found.choice, np.diff(found.run_ptr), found.run_slot))
     primal.best = (choice, length, slot, full + case.power2[owner] * eco, full + eco)
-    primal.objective = total
+    primal.objective, primal.unserved_kwh = total, unserved
     return True
 
 

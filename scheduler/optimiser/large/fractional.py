@@ -20,7 +20,7 @@ from scheduler.optimiser.large.respond import MALLEABLE, respond
 
 @njit(cache=True, nogil=True)
 def sweep(
-    perm, ep, entry, window, count, first, es, ec, ea, em, typ, p, dl, soft, wt, res, pw, drop, speed2, power2,
+    perm, ep, entry, window, count, first, es, ec, ea, em, typ, p, dl, soft, wt, res, entry_kw, drop, speed2, power2,
     cap, xk, xu, y, dropx, own, load, use, served, lam, rho, mu, rho_use, price, use_price, sigma, rho_copy, bought, most,
 ):  # fmt: skip
     """One pass over all classes in the order ``perm``; returns the sum of the gaps of the linearised problem (EUR)."""
@@ -48,11 +48,11 @@ def sweep(
                 n0, length = window[e], window[e + 1] - window[e]
                 if length <= 0:
                     continue
-                s, t0 = es[entry[e]], ea[entry[e]]
+                s, t0, power = es[entry[e]], ea[entry[e]], entry_kw[entry[e]]
                 off = n0 - base
                 for i in range(length):
                     t = t0 + i
-                    kw_price[off + i] = pw[j] * price[s, t]
+                    kw_price[off + i] = power * price[s, t]
                     total = 0.0
                     limit[i] = 1.0
                     for r in range(resources):
@@ -89,7 +89,7 @@ def sweep(
                 n0, length = window[e], window[e + 1] - window[e]
                 if length <= 0:
                     continue
-                s, t0 = es[entry[e]], ea[entry[e]]
+                s, t0, power = es[entry[e]], ea[entry[e]], entry_kw[entry[e]]
                 chosen = e == best_entry
                 for i in range(length):
                     dk = -xk[n0 + i]
@@ -100,7 +100,7 @@ def sweep(
                     if dk == 0.0 and du == 0.0:
                         continue
                     t = t0 + i
-                    change = pw[j] * dk
+                    change = power * dk
                     curve += rho[s] * change * change
                     for r in range(resources):
                         if res[j, r] > 0.0:
@@ -116,7 +116,7 @@ def sweep(
                 n0, length = window[e], window[e + 1] - window[e]
                 if length <= 0:
                     continue
-                s, t0 = es[entry[e]], ea[entry[e]]
+                s, t0, power = es[entry[e]], ea[entry[e]], entry_kw[entry[e]]
                 chosen = e == best_entry
                 for i in range(length):
                     dk = -xk[n0 + i]
@@ -132,7 +132,7 @@ def sweep(
                     if xu[n0 + i] < 1e-12:
                         xu[n0 + i] = 0.0
                         xk[n0 + i] = 0.0
-                    load[s, t] += gamma * pw[j] * dk
+                    load[s, t] += gamma * power * dk
                     price[s, t] = lam[s, t] + rho[s] * (load[s, t] - served[s, t])
                     for r in range(resources):
                         if res[j, r] > 0.0:
@@ -182,7 +182,7 @@ def refresh_prices(load, use, served, lam, rho, mu, rho_use, cap, price, use_pri
 
 @njit(cache=True, nogil=True)
 def class_costs(
-    ep, entry, window, first, es, ec, ea, typ, p, dl, soft, wt, res, pw, speed2, power2, cap, price, use_price, most, cost
+    ep, entry, window, first, es, ec, ea, typ, p, dl, soft, wt, res, entry_kw, speed2, power2, cap, price, use_price, most, cost
 ):  # fmt: skip
     """Cost of the best response of one job of each class at each of its entries, without copies; infinite where it cannot run."""
     response_k, response_u = np.empty(most), np.empty(most)
@@ -195,10 +195,10 @@ def class_costs(
             cost[e] = np.inf
             if length <= 0:
                 continue
-            s, t0 = es[entry[e]], ea[entry[e]]
+            s, t0, power = es[entry[e]], ea[entry[e]], entry_kw[entry[e]]
             for i in range(length):
                 t = t0 + i
-                kw_price[i] = pw[j] * price[s, t]
+                kw_price[i] = power * price[s, t]
                 total = 0.0
                 limit[i] = 1.0
                 for r in range(cap.shape[0]):

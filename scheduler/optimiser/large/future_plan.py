@@ -9,6 +9,8 @@ import; what the plan is judged by is exact for every future (``futures.MeanBloc
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 
 from grid.horizon import FloatArray
@@ -27,6 +29,8 @@ class FuturePrimal(Primal):
     def __init__(self, futures: FutureCases, dual: FutureDual, tuning: Tuning, seed: int = 0) -> None:
         super().__init__(futures.mean, dual, tuning, seed)
         self._over, self._futures, self._stack = dual, futures, dual.stack
+        dear = self.priced_case.unserved
+        self._priced = [replace(case, unserved=dear) for case in futures.cases]
         self._offset, self._peaks = dual.best_offset.copy(), dual.peaks.copy()
         self._batteries, self._thetas = dual.batteries.copy(), dual.thetas.copy()
         self._over_blocks = mean_blocks(futures, np.full((self.case.S, self.case.T), np.inf))
@@ -34,12 +38,15 @@ class FuturePrimal(Primal):
 
     def energy(self, load: FloatArray) -> tuple[float, FloatArray]:
         """Expected exact energy cost of a load, and the mean battery power, ``[S, T]`` kW."""
-        total, batteries = 0.0, np.zeros((len(self._futures.shares), *load.shape))
+        shares = self._futures.shares
+        total, batteries, dark = 0.0, np.zeros((len(shares), *load.shape)), np.zeros_like(load)
         for block in self._over_blocks:
             value, flows = block.fix_load(load)
             total += value
             for w, flow in enumerate(flows):
                 batteries[w, block.sites] = flow["charge"] - flow["discharge"]
+                dark[block.sites] += shares[w] * flow["unserved"]
+        self._dark = dark
         self._batteries = batteries.reshape(self._batteries.shape)
         return total, self._stack.mean(self._batteries)
 
@@ -67,7 +74,7 @@ class FuturePrimal(Primal):
                 self.mu,
                 adders[w],
             )
-            for w, case in enumerate(self._futures.cases)
+            for w, case in enumerate(self._priced)
         ]
         wide = self.case.cap  # with size rows
         return mean_grid(grids, self._futures.shares)._replace(cap=wide, stiff=np.zeros(wide.shape[:2]))

@@ -65,7 +65,7 @@ def _merged(case: Case) -> IntArray:
     of = np.zeros(case.J, dtype=np.int64)
     columns = [case.typ, case.p, case.rel, case.dl, case.soft, case.wt, case.res, case.pw, case.drop, *case.extra_columns()]
     rows = np.ascontiguousarray(np.column_stack(columns))
-    entries = np.ascontiguousarray(np.column_stack([case.es, case.ec, case.ea, case.em]))
+    entries = np.ascontiguousarray(np.column_stack([case.es, case.ec, case.ea, case.em, *case.extra_entries()]))
     for j in range(case.J):
         key = rows[j].tobytes() + entries[case.ep[j] : case.ep[j + 1]].tobytes()
         of[j] = known.setdefault(key, len(known))

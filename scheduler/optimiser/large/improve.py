@@ -95,7 +95,7 @@ def _aim(jobs, likely, j):
 @njit(cache=True, nogil=True)
 def construct(jobs, grid, state, order, guide, opened, longest):
     """Put every dropped job of ``order`` in, in that order."""
-    reals, whole = np.empty((8, 2 * longest + 2)), np.empty(2 * longest + 2, dtype=np.int64)
+    reals, whole = np.empty((9, 2 * longest + 2)), np.empty(2 * longest + 2, dtype=np.int64)
     touched = np.zeros(len(grid.dc), dtype=np.bool_)
     for j in order:
         if state.choice[j] < 0:
@@ -114,7 +114,7 @@ def relieve(jobs, grid, state, longest, tries):
     ``grid`` has hard capacity. At most ``tries`` jobs of a cell are tried; a job without another place is dropped, at its price.
     Returns how many were moved.
     """
-    reals, whole = np.empty((8, 2 * longest + 2)), np.empty(2 * longest + 2, dtype=np.int64)
+    reals, whole = np.empty((9, 2 * longest + 2)), np.empty(2 * longest + 2, dtype=np.int64)
     opened = np.zeros(max(1, len(jobs.mc)), dtype=np.int64)
     slot, kw, part = room_for_places(jobs, 1)
     touched = np.zeros(len(grid.dc), dtype=np.bool_)
@@ -188,7 +188,7 @@ def anneal(
     """
     np.random.seed(seed)
     dataset, data_ptr, data_jobs, copies_ptr, copies = datasets
-    reals, whole = np.empty((8, 2 * longest + 2)), np.empty(2 * longest + 2, dtype=np.int64)
+    reals, whole = np.empty((9, 2 * longest + 2)), np.empty(2 * longest + 2, dtype=np.int64)
     scratch = (reals, whole)
     n_jobs, sites = len(state.choice), len(grid.dc)
     opened = np.zeros(max(1, len(bought)), dtype=np.int64)

@@ -15,6 +15,38 @@ LEAST_SHARE = 1e-3
 
 
 @njit(cache=True, nogil=True)
+def _room(row_ptr, row, needs, j, cap_all, use_all, mu_all, stiff_all, s, t0, length, soft, limit, extra, scarce):
+    """What capacity says of job ``j`` in the slots from ``t0`` on, row by row: only the rows that it needs, slots side by side.
+
+    Fills ``limit`` (largest share of a slot that fits), ``extra`` (EUR of overload, where capacity is ``soft``) and ``scarce`` (EUR at
+    the prices of capacity, where it is hard).
+    """
+    for i in range(length):
+        limit[i], extra[i], scarce[i] = 1.0, 0.0, 0.0
+    for q in range(row_ptr[j], row_ptr[j + 1]):
+        r, need = row[q], needs[q]
+        cap, use, mu = cap_all[r, s], use_all[r, s], mu_all[r, s]
+        if soft:
+            stiff = stiff_all[r, s]
+            half = 1.0 / (2.0 * stiff)
+            for i in range(length):
+                t = t0 + i
+                if need > cap[t] + EPS:
+                    limit[i] = min(limit[i], cap[t] / need)
+                before = mu[t] + stiff * (use[t] - cap[t])
+                after = max(0.0, before + stiff * need)
+                before = max(0.0, before)
+                extra[i] += (after * after - before * before) * half
+        else:
+            for i in range(length):
+                t = t0 + i
+                left = cap[t] - use[t]
+                if need > left + EPS:
+                    limit[i] = min(limit[i], left / need)
+                scarce[i] += need * mu[t]
+
+
+@njit(cache=True, nogil=True)
 def insert(jobs, grid, state, j, guide, noise, opened, scratch):
     """Put a dropped job where it costs least, if that is less than dropping it; returns the site or -1.
 
@@ -22,16 +54,13 @@ def insert(jobs, grid, state, j, guide, noise, opened, scratch):
         guide: weight of capacity prices in the choice (they are not paid).
         opened: copies that count as bought already when ``opened[m]`` is 1, and as impossible when -1.
         noise: relative noise on the cost of every slot and entry.
-        scratch: eight arrays of twice the longest window, real, and one of whole numbers.
+        scratch: nine arrays of twice the longest window, real, and one of whole numbers.
     """
     reals, order = scratch
     share_kw, share_use, best_kw, best_use = reals[0], reals[1], reals[2], reals[3]
-    kw_price, use_price, values, limit = reals[4], reals[5], reals[6], reals[7]
+    kw_price, use_price, values, limit, extra_cost = reals[4], reals[5], reals[6], reals[7], reals[8]
     best, best_entry, best_own, best_length = jobs.drop[j], -1, 0.0, 0
-    kind, pw = jobs.typ[j], jobs.pw[j]
-    resources = grid.cap.shape[0]
-    needs = jobs.res[j]
-    cap, use, mu_all, stiff_all, grid_rho = grid.cap, state.use, grid.mu, grid.stiff, grid.rho
+    kind = jobs.typ[j]
     lam, target, load, imported = grid.lam, grid.target, state.load, state.imported
     fixed, pue, base, width, value, imports, steps = (
         grid.fixed, grid.pue, grid.base, grid.width, grid.value, grid.imports, grid.steps,
@@ -49,35 +78,15 @@ def insert(jobs, grid, state, j, guide, noise, opened, scratch):
                 extra += jobs.mc[m]
         if extra >= best:
             continue
-        rho, soft_capacity = grid_rho[s], stiff_all[0, s] > 0.0
-        pue_pw = pw
+        rho, soft_capacity = grid.rho[s], grid.stiff[0, s] > 0.0
+        pw = jobs.entry_kw[e]
+        _room(
+            jobs.row_ptr, jobs.row, jobs.need, j, grid.cap, state.use, grid.mu, grid.stiff, s, t0, length, soft_capacity, limit,
+            extra_cost, use_price,
+        )  # fmt: skip
         for i in range(length):
             t = t0 + i
-            scarce, extra_cost, most = 0.0, 0.0, 1.0
-            for r in range(resources):
-                need = needs[r]
-                if need > 0.0:
-                    mu = mu_all[r, s, t]
-                    if soft_capacity:
-                        if need > cap[r, s, t] + EPS:
-                            most = min(most, cap[r, s, t] / need)
-                            if kind != MALLEABLE:
-                                break
-                        stiff = stiff_all[r, s]
-                        before = mu + stiff * (use[r, s, t] - cap[r, s, t])
-                        after = before + stiff * need
-                        if after > 0.0:
-                            extra_cost += after * after / (2.0 * stiff)
-                            if before > 0.0:
-                                extra_cost -= before * before / (2.0 * stiff)
-                    else:
-                        if use[r, s, t] + need > cap[r, s, t] + EPS:
-                            most = min(most, (cap[r, s, t] - use[r, s, t]) / need)
-                            if kind != MALLEABLE:
-                                break
-                        scarce += need * mu
-            limit[i] = most
-            if most < 1.0 and (kind != MALLEABLE or most < LEAST_SHARE):
+            if limit[i] < 1.0 and (kind != MALLEABLE or limit[i] < LEAST_SHARE):
                 use_price[i] = np.inf
                 kw_price[i] = 0.0
                 continue
@@ -85,7 +94,7 @@ def insert(jobs, grid, state, j, guide, noise, opened, scratch):
                 cost = pw * (lam[s, t] + rho * (load[s, t] - target[s, t] + 0.5 * pw))
             else:
                 left = fixed[s, t] + pue[s, t] * load[s, t] - base[s, t]
-                more = pue[s, t] * pue_pw
+                more = pue[s, t] * pw
                 cost, bought = 0.0, imported[s, t]
                 for q in range(steps[s, t]):
                     w = width[s, t, q]
@@ -105,11 +114,11 @@ def insert(jobs, grid, state, j, guide, noise, opened, scratch):
                 above = bought - state.peak[s]
                 if above > 0.0:
                     cost += above * grid.over[s]
-            cost += extra_cost
+            spread = 1.0
             if noise > 0.0:
-                cost *= 1.0 + noise * (np.random.random() - 0.5)
-            kw_price[i] = cost
-            use_price[i] = guide * scarce
+                spread += noise * (np.random.random() - 0.5)
+            kw_price[i] = cost * spread
+            use_price[i] = guide * use_price[i] + extra_cost[i] * spread
         found, late = respond(
             kind, kw_price, use_price, limit, length, t0, jobs.p[j], jobs.soft[j], jobs.wt[j], jobs.speed2[j], jobs.power2[j],
             share_kw, share_use, values, order,

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from dataclasses import replace
 
 import numpy as np
 import numpy.typing as npt
@@ -49,6 +50,12 @@ EXTRA_ROUNDS = 300
 CLEAR_SECONDS = 0.2
 """Most time of one of these rounds."""
 
+UNSERVED_FACTOR = 100.0
+"""Factor on the price of unserved load where moves are priced, when a plan must serve everything."""
+
+UNSERVED_KWH = 1e-6
+"""Unserved load up to which a plan serves everything."""
+
 EXTRA_SHARE = 0.06
 """Most time of that, as a share of the tracked phase's."""
 
@@ -59,12 +66,16 @@ class Primal:
     Attributes:
         scale: mean cost of a job, EUR.
         stiffness: price of overload at a factor of 1, EUR per unit of overload, per unit, ``[R, S]``.
+        unserved_kwh: load that the best plan leaves unserved beyond what no placement of jobs could serve; 0 where it only has a
+            price.
+        priced_case: the case with the prices by which moves are chosen.
     """
 
     def __init__(self, case: Case, dual: Dual, tuning: Tuning = USUAL, seed: int = 0) -> None:
         self.dual, self.tuning, self.seed = dual, tuning, seed
         self.sizes = with_size_rows(case)
         self.case = case = self.sizes.case
+        self.priced_case = replace(case, unserved=UNSERVED_FACTOR * case.unserved) if case.must_serve else case
         self.jobs = jobs_of(case)
         self.state: State = new_state(case, self.jobs)
         self.lam, self.mu = dual.best[0].copy(), self.sizes.padded(dual.best[1])
@@ -85,9 +96,16 @@ class Primal:
         self._likely = Likely(k.of, k.ep, k.window, dual.y, dual.xu)
         self.scale = max(1e-9, abs(dual.bound) / max(1, case.J))
         self._base = grid_of(
-            case, flexible(case, self._battery, self._theta, 0.0), dual.events.limit, dual.events.penalty, self.mu, self._adder
+            self.priced_case,
+            flexible(case, self._battery, self._theta, 0.0),
+            dual.events.limit,
+            dual.events.penalty,
+            self.mu,
+            self._adder,
         )
-        self.objective, self.best = np.inf, self._snapshot()
+        self.objective, self.unserved_kwh, self.best = np.inf, np.inf, self._snapshot()
+        self._dark = np.zeros((case.S, case.T))
+        self._never_served_kwh: float | None = None
         self.rounds, self._rate = 0, 2000.0
         self.deadline = np.inf
 
@@ -124,7 +142,8 @@ class Primal:
             if done():
                 return
             self.repair()
-            if self.judge("repaired", report) > self.objective + 1e-9:
+            made = self.judge("repaired", report)
+            if (self.unserved_now(), made - 1e-9) > self.rank:
                 self.lay_out(self.best)
                 self.judge("best so far", report)
             self.exact(until, done, report)
@@ -210,7 +229,7 @@ class Primal:
     def _exact_grid(self, part: float) -> Grid:
         """Cells priced by their steps of supply; batteries may leave their schedule by ``part`` of their power."""
         flex = flexible(self.case, self._battery, self._theta, part)
-        return grid_of(self.case, flex, self.dual.events.limit, self.dual.events.penalty, self.mu, self._adder)
+        return grid_of(self.priced_case, flex, self.dual.events.limit, self.dual.events.penalty, self.mu, self._adder)
 
     def judge(self, origin: str, report: Callable[[str], None] | None = None) -> float:
         """Exact objective of the plan as it stands; keeps it when it is the best without overload."""
@@ -219,22 +238,41 @@ class Primal:
         own, copies = float(state.own.sum()), float(case.mc[state.copies > 0].sum())
         total += own + copies
         clean = bool((state.use <= case.cap + 1e-6).all())
-        if clean and total < self.objective:
-            self.objective, self.best = total, self._snapshot()
+        if clean and (self.unserved_now(), total) < self.rank:
+            self.objective, self.unserved_kwh, self.best = total, self.unserved_now(), self._snapshot()
         if report is not None:
             gap = (total - self.dual.bound) / max(1e-9, abs(total))
             how, dropped = "" if clean else " (overloaded)", int((state.choice < 0).sum())
             report(f"{origin}: {total:.3f} EUR{how}, gap {gap:.4f}, dropped {dropped}, copies {copies:.2f}")
         return total
 
+    @property
+    def rank(self) -> tuple[float, float]:
+        """Unserved load (kWh, beyond what is inevitable) and objective (EUR) of the best plan: lower is better."""
+        return self.unserved_kwh, self.objective
+
     def energy(self, load: FloatArray) -> tuple[float, FloatArray]:
-        """Exact energy cost of a load and the battery power, ``[S, T]`` kW."""
-        total, battery = 0.0, np.zeros_like(load)
+        """Exact energy cost of a load and the battery power, ``[S, T]`` kW; what goes unserved is kept for ``unserved_now``."""
+        total, battery, dark = 0.0, np.zeros_like(load), np.zeros_like(load)
         for block in self._blocks:
             value, flows = block.fix_load(load)
             total += value
             battery[block.sites] = flows["charge"] - flows["discharge"]
+            dark[block.sites] = flows["unserved"]
+        self._dark = dark
         return total, battery
+
+    def unserved_now(self) -> float:
+        """What the load of the last ``energy`` leaves unserved beyond what no jobs would, kWh; 0 where that only has a price."""
+        kwh = float(self._dark.sum()) * self.case.dt
+        if not self.case.must_serve or kwh <= UNSERVED_KWH:
+            return 0.0
+        if self._never_served_kwh is None:
+            dark = self._dark
+            self.energy(np.zeros_like(dark))
+            self._never_served_kwh, self._dark = float(self._dark.sum()) * self.case.dt, dark
+        beyond = kwh - self._never_served_kwh
+        return beyond if beyond > UNSERVED_KWH else 0.0
 
     def repair(self) -> None:
         """Move jobs out of overloaded cells with hard capacity, and try again what is dropped."""
@@ -312,10 +350,12 @@ class Primal:
         self.rounds += 1
 
     def _focus(self) -> IntArray:
-        """Jobs that are dropped or run in an overloaded cell."""
+        """Jobs that are dropped or run in an overloaded cell, or in one that was not served when it had to be."""
         state, case = self.state, self.case
         hurt: npt.NDArray[np.bool_] = state.choice < 0
         over = (state.use > case.cap + 1e-7).any(axis=0)
+        if case.must_serve:
+            over = over | (self._dark > UNSERVED_KWH)
         if over.any():
             count = np.where(hurt, 0, state.length)
             owner = np.repeat(np.arange(case.J), count)

@@ -133,7 +133,7 @@ def carry_over(
         hard = min(1.0, hard + max(step, (1.0 - hard) / left))
     primal.repair()
     made = primal.judge("plan carried over", report)
-    if made > primal.objective:
+    if (primal.unserved_now(), made) > primal.rank:
         primal.lay_out(primal.best)
 
 
@@ -202,5 +202,7 @@ def _grid(primal: Primal, flex: float, tight: float) -> Grid:
     """Cells that cost what their supply costs, with overload at a price (hard when ``tight`` is 0)."""
     dual, case = primal.dual, primal.case
     battery, theta, adder = primal.priced
-    grid = grid_of(case, flexible(case, battery, theta, flex), dual.events.limit, dual.events.penalty, primal.mu, adder)
+    grid = grid_of(
+        primal.priced_case, flexible(case, battery, theta, flex), dual.events.limit, dual.events.penalty, primal.mu, adder
+    )
     return grid._replace(stiff=primal.stiffness * tight)

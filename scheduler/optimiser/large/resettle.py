@@ -27,7 +27,7 @@ def resettle(jobs, grid, state, order, guide, longest, gain):
     Returns:
         How many jobs have another place.
     """
-    reals, whole = np.empty((8, 2 * longest + 2)), np.empty(2 * longest + 2, dtype=np.int64)
+    reals, whole = np.empty((9, 2 * longest + 2)), np.empty(2 * longest + 2, dtype=np.int64)
     opened = np.zeros(max(1, len(jobs.mc)), dtype=np.int64)
     slot, kw, part = room_for_places(jobs, 1)
     touched = np.zeros(len(grid.dc), dtype=np.bool_)

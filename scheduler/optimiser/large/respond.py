@@ -20,23 +20,36 @@ from numba import njit
 
 RIGID, INTERRUPTIBLE, MALLEABLE = 0, 1, 2
 
+TIE = 1e-12
+"""Relative difference up to which the second mode counts as no cheaper per work: its two increments would cost the same."""
+
+
+@njit(cache=True, nogil=True)
+def _partition(values, order, left, right):
+    """Reorder ``order[left:right + 1]`` about the value of its middle; returns that value, ``i`` and ``j``.
+
+    Up to ``j`` no value is above it, from ``i`` on none is below it, and at most one, equal to it, is between.
+    """
+    pivot = values[order[(left + right) // 2]]
+    i, j = left, right
+    while i <= j:
+        while values[order[i]] < pivot:
+            i += 1
+        while values[order[j]] > pivot:
+            j -= 1
+        if i <= j:
+            order[i], order[j] = order[j], order[i]
+            i += 1
+            j -= 1
+    return pivot, i, j
+
 
 @njit(cache=True, nogil=True)
 def select(values, order, length, k):
     """Reorder ``order[:length]`` so that its first ``k`` entries have the smallest ``values`` (quickselect); smallest first part."""
     left, right = 0, length - 1
     while left < right:
-        pivot = values[order[(left + right) // 2]]
-        i, j = left, right
-        while i <= j:
-            while values[order[i]] < pivot:
-                i += 1
-            while values[order[j]] > pivot:
-                j -= 1
-            if i <= j:
-                order[i], order[j] = order[j], order[i]
-                i += 1
-                j -= 1
+        _, i, j = _partition(values, order, left, right)
         if k - 1 <= j:
             right = j
         elif k - 1 >= i:
@@ -133,7 +146,7 @@ def _malleable(
             continue
         base = use_price[i] + (late if first + i >= soft else 0.0)
         full, eco = kw_price[i] + base, power2 * kw_price[i] + base
-        if eco < speed2 * full:
+        if eco < speed2 * full - TIE * abs(full):
             values[2 * i] = eco / speed2
             order[count] = 2 * i
             count += 1
@@ -150,23 +163,20 @@ def _malleable(
         possible += limit[i]
     if possible < work - 1e-9:
         return np.inf, 0.0
-    _by_value(values, order, count)
-    left, cost, lateness = float(work), 0.0, 0.0
+    count = _cheapest(values, limit, speed2, order, count, float(work))
+    done, cost, lateness, last = 0.0, 0.0, 0.0, count - 1
     for k in range(count):
         increment = order[k]
-        if left <= 1e-12 and values[increment] >= 0.0:
-            break
-        i = increment // 2
-        single = values[2 * i + 1] == -1e300
-        most = limit[i]
-        size = most * ((1.0 - speed2) if increment % 2 else (1.0 if single else speed2))
-        part = 1.0 if values[increment] < 0.0 else min(1.0, max(0.0, left) / size)
-        left -= part * size
+        size = _size(values, limit, speed2, increment)
+        part = 1.0 if k < last or values[increment] < 0.0 else min(1.0, max(0.0, work - done) / size)
+        done += part * size
         cost += part * size * values[increment]
+        i = increment // 2
+        most = limit[i]
         if increment % 2:
             share_kw[i] += part * most * (1.0 - power2)
         else:
-            share_kw[i] += part * most * (1.0 if single else power2)
+            share_kw[i] += part * most * (1.0 if values[increment + 1] == -1e300 else power2)
             share_use[i] += part * most
             if first + i >= soft:
                 lateness += part * most * late
@@ -174,12 +184,37 @@ def _malleable(
 
 
 @njit(cache=True, nogil=True)
-def _by_value(values, order, count):
-    """Sort ``order[:count]`` by ``values``; an increment to full speed never comes before its slot's first one (equal cost)."""
-    keys = np.empty(count)
-    for k in range(count):
-        keys[k] = values[order[k]]
-    ranks = np.argsort(keys, kind="mergesort")
-    copy = order[:count].copy()
-    for k in range(count):
-        order[k] = copy[ranks[k]]
+def _size(values, limit, speed2, increment):
+    """Work that an increment does, slots."""
+    most = limit[increment // 2]
+    if increment % 2:
+        return most * (1.0 - speed2)
+    return most if values[increment + 1] == -1e300 else most * speed2
+
+
+@njit(cache=True, nogil=True)
+def _cheapest(values, limit, speed2, order, count, work):
+    """Reorder ``order[:count]`` so that its first entries are the cheapest that do ``work``, and all that cost less than nothing.
+
+    The dearest of them is the last. Returns how many they are (quickselect by weight; the rest has no order).
+    """
+    left, right, lacking = 0, count - 1, work
+    while left < right:
+        pivot, i, j = _partition(values, order, left, right)
+        cheaper = 0.0
+        for k in range(left, j + 1):
+            cheaper += _size(values, limit, speed2, order[k])
+        if j >= left and cheaper >= lacking and pivot >= 0.0:
+            right = j
+            continue
+        lacking -= cheaper
+        left = j + 1
+        if left < i:  # one between, equal to the pivot
+            middle = _size(values, limit, speed2, order[left])
+            if middle >= lacking and pivot >= 0.0:
+                return left + 1
+            lacking -= middle
+            left += 1
+    if left < count and (lacking > 1e-12 or values[order[left]] < 0.0):
+        return left + 1
+    return left

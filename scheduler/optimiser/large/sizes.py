@@ -52,8 +52,14 @@ class Sizes:
         return both
 
 
-def with_size_rows(case: Case) -> Sizes:
-    """Size rows for the sizes of whole jobs that are large for some site that they may run at."""
+def with_size_rows(case: Case, least_part: float = LEAST_PART, most_rows: int = MOST_ROWS) -> Sizes:
+    """Size rows for the sizes of whole jobs that are large for some site that they may run at.
+
+    Args:
+        case: the case.
+        least_part: of a site that a job must need to be large there.
+        most_rows: of one resource.
+    """
     whole = case.typ != MALLEABLE
     owner = np.repeat(np.arange(case.J), np.diff(case.ep))
     resource: list[int] = []
@@ -64,8 +70,8 @@ def with_size_rows(case: Case) -> Sizes:
         room = middle[case.es]
         need = case.res[owner, r]
         fits = whole[owner] & (need > 0) & (need <= room + EPS)
-        large = fits & (need >= LEAST_PART * room)
-        for g in _spread(np.unique(need[large])):
+        large = fits & (need >= least_part * room)
+        for g in _spread(np.unique(need[large]), most_rows):
             resource.append(r)
             size.append(float(g))
             part.append(float(np.max(g / room[fits & (need >= g - EPS)], initial=0.0)))
@@ -81,9 +87,9 @@ def with_size_rows(case: Case) -> Sizes:
     return Sizes(wider, np.array(resource, dtype=np.int64), np.array(size), np.minimum(1.0, np.array(part)))
 
 
-def _spread(sizes: FloatArray) -> FloatArray:
-    """At most ``MOST_ROWS`` of ``sizes`` (rising), the largest and others evenly between."""
-    if len(sizes) <= MOST_ROWS:
+def _spread(sizes: FloatArray, most_rows: int) -> FloatArray:
+    """At most ``most_rows`` of ``sizes`` (rising), the largest and others evenly between."""
+    if len(sizes) <= most_rows:
         return sizes
-    chosen: FloatArray = sizes[np.unique(np.linspace(0, len(sizes) - 1, MOST_ROWS).round().astype(int))]
+    chosen: FloatArray = sizes[np.unique(np.linspace(0, len(sizes) - 1, most_rows).round().astype(int))]
     return chosen

@@ -21,9 +21,12 @@ from scheduler.optimiser.large.futures import FutureCases, FutureDual
 from scheduler.optimiser.large.prepare import compile_kernels
 from scheduler.optimiser.large.primal import Primal
 from scheduler.optimiser.large.replan import ENOUGH_KEPT, carry_over, refine, start_prices
-from scheduler.optimiser.large.tuning import Tuning
+from scheduler.optimiser.large.tuning import EXACT_FIRST, USUAL, Tuning
 from scheduler.optimiser.large.warm import Warm, job_numbers
 from scheduler.plan import SolveStatus
+
+MANY_JOBS = 2_000
+"""From here on a sweep and a round take so long that there are few of them."""
 
 RIVAL_JOBS = 50
 """Fewer jobs need no second search: they are polished."""
@@ -82,7 +85,7 @@ class Outcome:
 
 def price_share(case: Case) -> float:
     """Share of the time for prices before the plan is begun: larger cases need more sweeps' worth of time."""
-    return 0.12 if case.J < 2_000 else 0.15
+    return 0.12 if case.J < MANY_JOBS else 0.15
 
 
 def _warmed(dual: Dual, warm: Warm, names: tuple[str, ...] | None) -> Solution | None:
@@ -93,11 +96,11 @@ def _warmed(dual: Dual, warm: Warm, names: tuple[str, ...] | None) -> Solution |
     return placed if (placed.choice >= 0).sum() >= ENOUGH_KEPT * case.J else None
 
 
-def _primal(case: Case, dual: Dual, futures: FutureCases | None, seed: int) -> Primal:
+def _primal(case: Case, dual: Dual, futures: FutureCases | None, seed: int, tuning: Tuning = USUAL) -> Primal:
     """The search for a plan that goes with ``dual``."""
     if futures is not None and isinstance(dual, FutureDual):
-        return FuturePrimal(futures, dual, Tuning(), seed)
-    return Primal(case, dual, Tuning(), seed)
+        return FuturePrimal(futures, dual, tuning, seed)
+    return Primal(case, dual, tuning, seed)
 
 
 def solve_case(
@@ -144,9 +147,9 @@ def solve_case(
     searches: list[Beside] = []
 
     def enough() -> bool:
-        others = [beside.rival.objective for beside in searches if beside.rival is not None]
-        best = min([primal.objective, *others])
-        return stop() or (np.isfinite(best) and best - dual.bound <= limits.gap * abs(best))
+        others = [beside.rival.rank for beside in searches if beside.rival is not None]
+        unserved, best = min([primal.rank, *others])
+        return stop() or (np.isfinite(best) and unserved <= 0.0 and best - dual.bound <= limits.gap * abs(best))
 
     spare = 0.0 if placed is None else 2.0 * (built - begun)  # what a sweep and a bound take at most
     now = time.perf_counter()
@@ -154,7 +157,10 @@ def solve_case(
     if placed is not None:  # the bound of the earlier prices is good: this core and the other one are for the plan first
         carry_over(primal, placed, now + seconds - spare / 2.0, enough, progress, seed)
     two = placed is None and cores() > 1 and case.J >= RIVAL_JOBS
-    beside = Beside(dual, end - spare, seconds, (lambda: _primal(case, dual, futures, seed + 1)) if two else None)
+    other = (
+        EXACT_FIRST if case.J < MANY_JOBS else USUAL
+    )  # another recipe finds what this one does not, where there is time for both
+    beside = Beside(dual, end - spare, seconds, (lambda: _primal(case, dual, futures, seed + 1, other)) if two else None)
     searches.append(beside)
     beside.start()
     try:
@@ -165,7 +171,7 @@ def solve_case(
     finally:
         beside.halt()
     beside.check()
-    if beside.rival is not None and beside.rival.objective < primal.objective:
+    if beside.rival is not None and beside.rival.rank < primal.rank:
         progress(f"second search: {beside.rival.objective:.4f} EUR instead of {primal.objective:.4f} EUR")
         primal = beside.rival
     gained = None if enough() or futures is not None else polish(case, primal, dual, end, limits.gap, stop, seed)

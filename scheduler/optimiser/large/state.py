@@ -16,7 +16,11 @@ from scheduler.optimiser.large.cells import cell
 
 
 class Jobs(NamedTuple):
-    """Jobs and their entries (arrays of the case), and where each job's slots are stored."""
+    """Jobs and their entries (arrays of the case), and where each job's slots are stored.
+
+    Job ``j`` needs ``need[q]`` of resource ``row[q]`` for ``q`` in ``row_ptr[j]:row_ptr[j + 1]``, and none of the others: most jobs need
+    few of many rows.
+    """
 
     ep: IntArray
     es: IntArray
@@ -30,6 +34,7 @@ class Jobs(NamedTuple):
     wt: FloatArray
     res: FloatArray
     pw: FloatArray
+    entry_kw: FloatArray
     drop: FloatArray
     speed2: FloatArray
     power2: FloatArray
@@ -38,10 +43,13 @@ class Jobs(NamedTuple):
     ms: IntArray
     gbmax: FloatArray
     room: IntArray
+    row_ptr: IntArray
+    row: IntArray
+    need: FloatArray
 
 
 class State(NamedTuple):
-    """Decisions and what follows from them; ``total`` holds one number, EUR."""
+    """Decisions and what follows from them; ``cost`` is that of a cell's power alone; ``total`` holds one number, EUR."""
 
     choice: IntArray
     length: IntArray
@@ -67,15 +75,19 @@ def jobs_of(case: Case) -> Jobs:
     most = np.where(case.typ == 2, np.minimum(case.dl - case.rel, np.ceil(case.p / np.minimum(case.speed2, 1.0)) + 2), case.p)
     shortest = np.maximum(1, np.maximum(most, np.where(case.typ == 2, np.minimum(case.dl - case.rel, 4 * case.p + 4), 0)))
     room = np.concatenate(([0], np.cumsum(shortest))).astype(np.int64)
+    needs = case.res > 0.0
+    row_ptr = np.concatenate(([0], np.cumsum(needs.sum(axis=1)))).astype(np.int64)
     return Jobs(
-        case.ep, case.es, case.ec, case.ea, case.em, case.typ, case.p, case.dl, case.soft, case.wt, case.res, case.pw, case.drop,
-        case.speed2, case.power2, case.mc, case.mgb, case.ms, case.gbmax, room,
+        case.ep, case.es, case.ec, case.ea, case.em, case.typ, case.p, case.dl, case.soft, case.wt, case.res, case.pw, case.entry_kw(),
+        case.drop,
+        case.speed2, case.power2, case.mc, case.mgb, case.ms, case.gbmax, room, row_ptr,
+        np.nonzero(needs)[1].astype(np.int64), case.res[needs],
     )  # fmt: skip
 
 
 @njit(cache=True, nogil=True)
-def overload(grid, state, jobs, j, part, s, t):
-    """Price of capacity in a cell (EUR) with ``part`` of job ``j`` more on it; 0 where capacity is hard.
+def overload(grid, state, s, t):
+    """Price of capacity in a cell (EUR); 0 where capacity is hard.
 
     For each resource ``(max(0, mu + stiff (use - cap))^2 - mu^2) / (2 stiff)``.
     """
@@ -83,11 +95,8 @@ def overload(grid, state, jobs, j, part, s, t):
     for r in range(grid.cap.shape[0]):
         stiff = grid.stiff[r, s]
         if stiff > 0.0:
-            use = state.use[r, s, t]
-            if part > 0.0:
-                use += part * jobs.res[j, r]
             mu = grid.mu[r, s, t]
-            price = mu + stiff * (use - grid.cap[r, s, t])
+            price = mu + stiff * (state.use[r, s, t] - grid.cap[r, s, t])
             if price > 0.0:
                 total += (price * price - mu * mu) / (2.0 * stiff)
             else:
@@ -124,9 +133,9 @@ def recount(jobs, grid, state):
         s = jobs.es[e]
         for i in range(jobs.room[j], jobs.room[j] + state.length[j]):
             t = state.slot[i]
-            state.load[s, t] += jobs.pw[j] * state.kw[i]
-            for r in range(grid.cap.shape[0]):
-                state.use[r, s, t] += jobs.res[j, r] * state.part[i]
+            state.load[s, t] += jobs.entry_kw[e] * state.kw[i]
+            for q in range(jobs.row_ptr[j], jobs.row_ptr[j + 1]):
+                state.use[jobs.row[q], s, t] += jobs.need[q] * state.part[i]
         total += state.own[j]
         state.members[s, state.number[s]] = j
         state.place[j] = state.number[s]
@@ -140,8 +149,7 @@ def recount(jobs, grid, state):
     for s in range(sites):
         for t in range(slots):
             state.cost[s, t], state.imported[s, t] = cell(grid, s, t, state.load[s, t])
-            state.cost[s, t] += overload(grid, state, jobs, 0, 0.0, s, t)
-            total += state.cost[s, t]
+            total += state.cost[s, t] + overload(grid, state, s, t)
         state.peak[s] = site_peak(grid, state, s)
         total += grid.dc[s] * (state.peak[s] - grid.pk0[s])
     state.total[0] = total
@@ -151,26 +159,35 @@ def recount(jobs, grid, state):
 def _touch(jobs, grid, state, j, sign):
     """Add (sign 1) or take away (-1) the load of job ``j``; peaks are left to the caller."""
     e = state.choice[j]
-    s = jobs.es[e]
-    cap, use, mu_all, stiff_all, load, cost = grid.cap, state.use, grid.mu, grid.stiff, state.load, state.cost
+    s, power = jobs.es[e], jobs.entry_kw[e]
+    load, cost, slot, part_of = state.load, state.cost, state.slot, state.part
     rho, lam, target, imported = grid.rho[s], grid.lam, grid.target, state.imported
+    at, end = jobs.room[j], jobs.room[j] + state.length[j]
     fixed, pue, base, width, value, imports, steps = (
         grid.fixed, grid.pue, grid.base, grid.width, grid.value, grid.imports, grid.steps,
     )  # fmt: skip
     change = 0.0
-    for i in range(jobs.room[j], jobs.room[j] + state.length[j]):
-        t = state.slot[i]
-        load[s, t] += sign * jobs.pw[j] * state.kw[i]
+    for q in range(jobs.row_ptr[j], jobs.row_ptr[j + 1]):
+        r, need = jobs.row[q], sign * jobs.need[q]
+        use, stiff = state.use[r, s], grid.stiff[r, s]
+        if stiff <= 0.0:
+            for i in range(at, end):
+                use[slot[i]] += need * part_of[i]
+            continue
+        cap, mu, half = grid.cap[r, s], grid.mu[r, s], 1.0 / (2.0 * stiff)
+        for i in range(at, end):
+            t = slot[i]
+            before = mu[t] + stiff * (use[t] - cap[t])
+            use[t] += need * part_of[i]
+            after = mu[t] + stiff * (use[t] - cap[t])
+            if after > 0.0:
+                change += after * after * half
+            if before > 0.0:
+                change -= before * before * half
+    for i in range(at, end):
+        t = slot[i]
+        load[s, t] += sign * power * state.kw[i]
         new, bought = 0.0, 0.0
-        for r in range(cap.shape[0]):
-            use[r, s, t] += sign * jobs.res[j, r] * state.part[i]
-            stiff = stiff_all[r, s]
-            if stiff > 0.0:
-                mu = mu_all[r, s, t]
-                price = mu + stiff * (use[r, s, t] - cap[r, s, t])
-                new -= mu * mu / (2.0 * stiff)
-                if price > 0.0:
-                    new += price * price / (2.0 * stiff)
         if rho > 0.0:
             off = load[s, t] - target[s, t]
             new += lam[s, t] * load[s, t] + 0.5 * rho * off * off

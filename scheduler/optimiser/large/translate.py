@@ -40,8 +40,6 @@ def obstacles_to_scale(problem: Problem) -> list[str]:
         found.append("least lengths or prices of pieces")
     if any(task.kind is JobKind.MALLEABLE and not _two_modes(task) for task in problem.jobs):
         found.append("power-cap curves of other than two points, the first at full speed")
-    if any(len({option.power_kw for option in task.options}) > 1 for task in problem.jobs):
-        found.append("jobs whose power depends on the site")
     if (problem.export_eur_per_kwh > problem.import_weight_eur_per_kwh).any():
         found.append("hours in which exporting pays more than importing costs")
     sites = [site for feeder in problem.feeders for site in feeder.sites]
@@ -101,7 +99,7 @@ def case_of(problem: Problem) -> Case:
         return np.array([getattr(unit, name) if unit is not None else other for unit in problem.batteries], dtype=np.float64)
 
     cap, res = _resources(problem)
-    power = np.array([task.options[0].power_kw if task.options else 0.0 for task in jobs])
+    power, shares = _powers(problem)
     feeder, limit, drop = _feeders(problem)
     whole = np.int64
     return Case(
@@ -154,11 +152,21 @@ def case_of(problem: Problem) -> Case:
         mc=np.array([copy.cost_eur for copy in problem.copies], dtype=np.float64),
         mgb=np.array([copy.volume_gb for copy in problem.copies], dtype=np.float64),
         gbmax=np.full(sites, NO_LIMIT_GB) if problem.copy_limit_gb is None else np.asarray(problem.copy_limit_gb, dtype=float),
+        ew=shares,
+        must_serve=True,
         speed2=np.array([task.modes[1].speed if _two_modes(task) else 0.5 for task in jobs]),
         power2=np.array([task.modes[1].power if _two_modes(task) else 0.5 for task in jobs]),
         soc_end=np.asarray(problem.final_soc_kwh, dtype=np.float64),
         missing=np.array([price.missing_eur_per_kwh for price in resort]),
     )
+
+
+def _powers(problem: Problem) -> tuple[FloatArray, FloatArray]:
+    """Highest IT power of each job among its places, kW, ``[J]``, and the power at each place as a share of that, ``[N]``."""
+    power = np.array([max((option.power_kw for option in task.options), default=0.0) for task in problem.jobs])
+    at = np.array([option.power_kw for task in problem.jobs for option in task.options], dtype=np.float64)
+    most = np.repeat(power, [len(task.options) for task in problem.jobs])
+    return power, np.where(most > 0.0, at / np.where(most > 0.0, most, 1.0), 1.0)
 
 
 def schedule_of(problem: Problem, found: Solution) -> Schedule:

@@ -44,3 +44,6 @@ class Tuning:
 
 USUAL = Tuning()
 """What is used when nothing else is asked for."""
+
+EXACT_FIRST = Tuning(tracked=0.25, exact_hot=0.03)
+"""Little time with soft limits, much with exact costs, hotter there: better on some cases, worse on others (decision 0013)."""

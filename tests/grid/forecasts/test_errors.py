@@ -85,3 +85,22 @@ def test_real_day_ahead_errors(data: Path, zone: str, fuel: str, mae: float) -> 
     assert lag_correlation(drawn[0]) == pytest.approx(lag_correlation(error), abs=0.06)
     for level in (0.05, 0.5, 0.95):
         assert np.nanquantile(drawn, level) == pytest.approx(np.nanquantile(error, level), abs=0.1 * float(np.nanstd(error)))
+
+
+def test_forecasts_that_stand_at_the_top_for_a_third_of_the_time() -> None:
+    """A plant that is often at its rating has a class of forecasts with nothing above it, and is drawn for."""
+    rng = np.random.default_rng(7)
+    forecast = np.minimum(rng.uniform(0, 1.5, 1000), 1.0)
+    model = fit_errors(forecast, np.clip(forecast + rng.normal(0, 0.1, 1000), 0, 1), 1.0)
+    assert all(len(errors) for errors in model.sorted_errors)
+    drawn = model.draw(forecast, rng, 2)
+    assert np.isfinite(drawn).all()
+
+
+def test_a_series_that_does_not_vary_has_no_correlation() -> None:
+    """0, and no number that is none: drawing from such a fit gives the truth that never changes."""
+    assert lag_correlation(np.ones(10)) == 0.0
+    assert lag_correlation(np.array([1.0, np.nan, 2.0])) == 0.0
+    model = fit_errors(np.ones(500), np.full(500, 0.5), 1.0)
+    assert model.keeps == 0.0
+    assert model.draw(np.ones(5), np.random.default_rng(1)).tolist() == [[0.5] * 5]

@@ -205,6 +205,25 @@ def test_unknown_fields_are_noticed() -> None:
         ({"intervals": [limit(0, -1.0)]}, ["intervals[0].payloads[0].values[0]"]),
         ({"intervals": [limit(0, True)]}, ["intervals[0].payloads[0].values[0]"]),
         ({"intervals": [limit(0, float("nan"))]}, ["intervals[0].payloads[0].values[0]"]),
+        ({"intervals": [limit(0, 1.1e9)]}, ["intervals[0].payloads[0].values[0]"]),  # more than any grid carries
+        ({"intervals": [limit(0, 10**400)]}, ["intervals[0].payloads[0].values[0]"]),  # more than a float holds
+        ({"id": {}}, ["eventName"]),
+        ({"objectType": []}, ["objectType"]),
+        ({"createdDateTime": "0001-01-01T00:00:00+05:00"}, ["createdDateTime"]),  # before the first instant of UTC
+        ({"intervalPeriod": {"start": "9999-12-31T23:00:00-05:00", "duration": "PT1H"}}, ["intervalPeriod.start"]),
+        (
+            {"intervalPeriod": {"start": "2022-06-01T17:00:00Z", "duration": "PT1H", "randomizeStart": "P5000Y"}},
+            ["intervalPeriod.randomizeStart"],
+        ),
+        ({"intervals": [limit(0, 1.0, randomizeStart="P9999Y")]}, ["intervals[0].intervalPeriod.randomizeStart"]),
+        (
+            {
+                "payloadDescriptors": [
+                    {"objectType": "EVENT_PAYLOAD_DESCRIPTOR", "payloadType": "IMPORT_CAPACITY_LIMIT", "units": []}
+                ]
+            },
+            ["payloadDescriptors[0].units"],
+        ),
         ({"intervalPeriod": {"start": "tomorrow", "duration": "PT2H"}}, ["intervalPeriod.start"]),
         ({"intervalPeriod": {"start": "2022-06-01T17:00:00Z", "duration": "2 hours"}}, ["intervalPeriod.duration"]),
         ({"intervalPeriod": {"start": "2022-06-01T17:00:00Z"}}, ["intervals[0].intervalPeriod.duration"]),
@@ -219,6 +238,38 @@ def test_unknown_fields_are_noticed() -> None:
 def test_findings(change: dict[str, Any], expected: list[str]) -> None:
     """Each fault is found at its field."""
     assert findings(event(**change)) == expected
+
+
+@pytest.mark.parametrize("start", ["0001-01-01T12:00:00Z", "9998-12-31T20:00:00Z"])
+@pytest.mark.parametrize("seed", range(4))
+def test_a_shift_at_the_end_of_the_calendar(start: str, seed: int) -> None:
+    """Where a random shift would leave the calendar there is just no limit inside the horizon."""
+    body = event(
+        intervalPeriod={"start": start, "duration": "PT20H", "randomizeStart": "P300D"},
+        intervals=[limit(0, 1.0), limit(1, 2.0, randomizeStart="P300D")],
+    )
+    assert findings(body, seed=seed) == ["intervals"]
+
+
+def test_a_priority_is_told_when_it_is_not_heeded() -> None:
+    """An event is read alone, so its priority over others decides nothing; whoever listens hears that, strict or not."""
+    for lenient in (None, False):
+        heard: list[str] = []
+        assert read(event(priority=1), notice=heard.append, lenient=lenient)
+        assert heard == ["peak: its priority is not heeded: where limits overlap all of them hold, so the tightest counts"]
+    silent: list[str] = []
+    assert read(event(priority=None), notice=silent.append)
+    assert silent == []
+
+
+def test_who_is_strict_hears_notices_too() -> None:
+    """Without leniency an unknown payload stays a finding, and what is merely not needed is told."""
+    mixed = limit(0, 20.0)
+    mixed["payloads"].append({"type": "PRICE", "values": [0.3]})
+    heard: list[str] = []
+    assert findings(event(intervals=[mixed]), notice=heard.append, lenient=False) == ["intervals[0].payloads[1].type"]
+    assert read(event(reportDescriptors=[{"payloadType": "USAGE"}]), notice=heard.append, lenient=False)
+    assert "reports were asked for" in heard[0]
 
 
 def test_all_findings_come_at_once() -> None:

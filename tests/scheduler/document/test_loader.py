@@ -320,3 +320,18 @@ def test_a_trace_of_another_day_is_moved_to_the_horizon(tmp_path: Path, data: Pa
     assert {job.name for job in there.jobs}.isdisjoint(job.name for job in moved.jobs)
     assert all(moved.horizon.start <= job.release < moved.horizon.end for job in moved.jobs)
     assert any("moved by -4 days" in sentence for sentence in moved.provenance)
+
+
+def test_jobs_of_different_sources_never_share_a_name(tmp_path: Path) -> None:
+    """Whatever listed jobs are called, those of the generator keep names of their own: no job stands for two."""
+    listed = ", ".join(
+        f"{{name: {name}, duration_minutes: 30}}" for name in ("job-001", "job-001.generator", "job-002.generator", "job-002")
+    )
+    text = (CONFIGS / "minimal.yaml").read_text(encoding="utf-8")
+    before = text.partition("workload:")[0]
+    generator = f"generator: {{model: {CONFIGS / 'data' / 'surf_job_model.json'}, jobs: 3}}"
+    path = tmp_path / "names.yaml"
+    path.write_text(f"{before}workload: {{jobs: [{listed}], {generator}}}\n", encoding="utf-8")
+    names = [job.name for job in load_scenario(path, environment={}).jobs]
+    assert len(names) == 7
+    assert len(set(names)) == 7

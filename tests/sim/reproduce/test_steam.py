@@ -183,6 +183,13 @@ def test_bad_files(tmp_path: Path) -> None:
     cut.write_bytes(jobs.read_bytes()[:-10])
     with pytest.raises(FeedError, match=r"cut\.parquet"):
         steam.read_case(cut, jobs)
+    none = pa.array([], pa.int64())
+    with pytest.raises(FeedError, match="not a single job"):
+        steam.read_case(write(tmp_path / "e.parquet", submission_time=none, duration=none), jobs)
+    with pytest.raises(FeedError, match="could not convert"):
+        steam.read_case(write(tmp_path / "w.parquet", submission_time=[0], duration=["long"]), jobs)
+    with pytest.raises(FeedError, match="1 jobs have no length above 0"):
+        steam.read_case(write(tmp_path / "n.parquet", submission_time=[0.0, 1.0], duration=[float("nan"), 1.0]), jobs)
     with pytest.raises(FeedError, match="no length above 0"):
         steam.read_case(write(tmp_path / "z.parquet", submission_time=[0], duration=[0]), jobs)
 

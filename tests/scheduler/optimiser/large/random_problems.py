@@ -17,6 +17,26 @@ KINDS = (JobKind.RIGID, JobKind.INTERRUPTIBLE, JobKind.MALLEABLE)
 
 def random_problem(seed: int, planning: PlanningSettings) -> Problem:
     """Two or three sites, six to ten slots, three to eight jobs; each further feature with a chance of its own."""
+    return _powers_by_site(seed, _random_problem(seed, planning))
+
+
+def _powers_by_site(seed: int, problem: Problem) -> Problem:
+    """One problem of three again with jobs that draw more at one site than at another (draws of its own)."""
+    rng = np.random.default_rng([seed, 1])
+    if rng.random() < 2 / 3:
+        return problem
+    factor = rng.uniform(0.5, 1.5, (len(problem.jobs), len(problem.sites)))
+    jobs = [
+        replace(
+            task, options=tuple(replace(option, power_kw=option.power_kw * factor[j, option.site]) for option in task.options)
+        )
+        for j, task in enumerate(problem.jobs)
+    ]
+    return replace(problem, jobs=tuple(jobs))
+
+
+def _random_problem(seed: int, planning: PlanningSettings) -> Problem:
+    """The same with jobs of one power each."""
     rng = np.random.default_rng(seed)
     sites, slots, jobs = int(rng.integers(2, 4)), int(rng.integers(6, 11)), int(rng.integers(3, 9))
     shape = (sites, slots)

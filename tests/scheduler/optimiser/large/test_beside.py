@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import time
+from dataclasses import replace
 from typing import Any
 
+import numpy as np
 import pytest
 
 from grid.errors import SolverError
 from scheduler.optimiser.case_maker import make_case
 from scheduler.optimiser.large import solve
 from scheduler.optimiser.large.beside import Beside, cores
+from scheduler.optimiser.large.case import MALLEABLE
 from scheduler.optimiser.large.dual import Dual
 from scheduler.optimiser.large.primal import Primal
+from scheduler.optimiser.large.size_bound import SizeDual
 from scheduler.optimiser.large.solve import LargeLimits, solve_case
 from scheduler.plan import SolveStatus
 from tests.scheduler.optimiser.large.test_solve import MEDIUM, solved
@@ -89,6 +93,28 @@ def test_a_fault_in_the_thread_is_raised() -> None:
     beside.halt()
     with pytest.raises(SolverError, match="second search"):
         beside.check()
+
+
+@pytest.mark.parametrize("rows", [True, False])
+def test_bounds_go_on_with_size_rows_where_there_are_some(monkeypatch: pytest.MonkeyPatch, rows: bool) -> None:
+    """Large whole jobs: the last sweeps are with size rows, and the bound is never worse. Malleable jobs only: no such sweep."""
+    case = make_case(MEDIUM, 4)
+    dual = Dual(case if rows else replace(case, typ=np.full_like(case.typ, MALLEABLE)))
+    dual.step()
+    before = dual.evaluate(dual.mean_lam, dual.mean_mu)
+    swept: list[Dual] = []
+    sweep = Dual.step
+
+    def watched(self: Dual) -> float:
+        swept.append(self)
+        return sweep(self)
+
+    monkeypatch.setattr(Dual, "step", watched)
+    now = time.perf_counter()
+    Beside(dual, now + 0.5, 1.0, None)._bounds(now - 100.0, now + 0.5)
+    assert dual.bound >= before
+    assert swept[0] is dual
+    assert isinstance(swept[-1], SizeDual) is rows
 
 
 def test_cores_are_counted() -> None:

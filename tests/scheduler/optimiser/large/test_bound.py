@@ -15,6 +15,7 @@ from scheduler.optimiser.large.bound import copies_bound
 from scheduler.optimiser.large.case import Case
 from scheduler.optimiser.large.dual import Dual
 from scheduler.optimiser.large.groups import classes_of
+from scheduler.optimiser.large.size_bound import SizeDual
 from scheduler.optimiser.large.solve import LargeLimits, solve_case
 from scheduler.optimiser.large.translate import case_of
 from scheduler.optimiser.plain import solve_plain
@@ -46,6 +47,63 @@ def test_no_price_proves_too_much(seed: int, draw: int, scale: float) -> None:
     mu = 0.1 * scale * rng.exponential(1.0, case.cap.shape) * (rng.random(case.cap.shape) < 0.5)
     dual.nu = 0.01 * scale * rng.exponential(1.0, case.S) * (rng.random(case.S) < 0.5)
     assert dual.evaluate(lam, mu) <= optimum + 1e-6 * max(1.0, abs(optimum))
+
+
+@settings(max_examples=40)
+@given(st.integers(1000, 1030), st.integers(0, 2**32 - 1), st.sampled_from([0.01, 0.1, 1.0]))
+def test_no_price_of_a_size_row_proves_too_much(seed: int, draw: int, scale: float) -> None:
+    """Random prices of size rows beside searched prices of the rest: the bound stays at or below the optimum."""
+    case, optimum = known(seed)
+    rng = np.random.default_rng(draw)
+    sized = SizeDual(_settled(case))
+    mu = sized.mu.copy()
+    mu[len(case.cap) :] = scale * rng.exponential(1.0, mu[len(case.cap) :].shape) * (rng.random(mu[len(case.cap) :].shape) < 0.3)
+    assert sized.evaluate(sized.lam, mu) <= optimum + 1e-6 * max(1.0, abs(optimum))
+
+
+@pytest.mark.parametrize("seed", range(1000, 1010))
+def test_size_rows_go_on_from_the_prices_of_the_resources(seed: int) -> None:
+    """The first bound with size rows is that of the same prices without; after 60 sweeps it is true, and the base has it."""
+    case, optimum = known(seed)
+    base = _settled(case)
+    same = base.evaluate(base.mean_lam, base.mean_mu)
+    sized = SizeDual(base)
+    assert sized.evaluate(sized.mean_lam, sized.mean_mu) == pytest.approx(same, rel=1e-9, abs=1e-9)
+    assert sized.use[: len(case.cap)] == pytest.approx(base.use, abs=1e-9)
+    for _ in range(60):
+        sized.step()
+        sized.evaluate(sized.mean_lam, sized.mean_mu)
+    assert sized.bound == base.bound >= same
+    assert base.bound <= optimum + 1e-6 * max(1.0, abs(optimum))
+
+
+def _settled(case: Case) -> Dual:
+    """Prices of the resources after 20 sweeps."""
+    base = Dual(case)
+    for _ in range(20):
+        base.step()
+    base.evaluate(base.mean_lam, base.mean_mu)
+    return base
+
+
+def test_a_size_row_proves_what_prices_of_capacity_cannot() -> None:
+    """Two jobs of two cores, three cores, one slot: fractions run 1.5 of them, a row for size 2 knows that one is dropped.
+
+    0.1 EUR for the site and for each job that runs, 0.3 EUR for each that does not: 0.1 + 0.15 + 0.15 against 0.1 + 0.1 + 0.3.
+    """
+    case = with_jobs(tiny(slots=1, cap=3.0), *[{"res": 2.0, "drop": 0.3}] * 2)
+    base = Dual(case)
+    for _ in range(200):
+        base.step()
+    base.evaluate(base.mean_lam, base.mean_mu)
+    assert base.bound == pytest.approx(0.4, abs=0.002)
+    sized = SizeDual(base)
+    assert sized.rows == 1
+    for _ in range(200):
+        sized.step()
+        sized.evaluate(sized.mean_lam, sized.mean_mu)
+    assert base.bound == pytest.approx(0.5, abs=0.002)
+    assert base.bound <= 0.5 + 1e-9
 
 
 @pytest.mark.parametrize("seed", range(1000, 1006))

@@ -102,6 +102,26 @@ def test_malleable_shares_are_those_of_the_linear_programme(
     assert (found[3] <= limit + 1e-9).all()
 
 
+@given(st.integers(1, 60), st.integers(0, 2**32 - 1), st.data())
+def test_malleable_shares_of_long_windows_with_equal_prices(size: int, draw: int, data: st.DataObject) -> None:
+    """Up to 60 slots of five prices, some below zero: the cost is that of taking increments one by one in the order of price."""
+    rng = np.random.default_rng(draw)
+    kw, use = rng.integers(-1, 4, size).astype(float), rng.integers(0, 2, size).astype(float)
+    work = data.draw(st.integers(1, size))
+    found = answer(MALLEABLE, kw, use, work=work)
+    increments: list[tuple[float, float]] = []
+    for full, eco in zip(kw + use, 0.55 * kw + use, strict=True):
+        saves = eco < 0.7 * full
+        increments += [(eco / 0.7, 0.7), ((full - eco) / 0.3, 0.3)] if saves else [(full, 1.0)]
+    left, cost = float(work), 0.0
+    for value, amount in sorted(increments):
+        part = amount if value < 0.0 else min(amount, max(0.0, left))
+        left, cost = left - part, cost + part * value
+    assert found[0] == pytest.approx(cost, abs=1e-9)
+    assert adds_up(kw, use, found)
+    assert float((found[3] - (found[3] - found[2]) / 0.45 * 0.3).sum()) >= work - 1e-9
+
+
 @given(st.lists(st.integers(0, 5), min_size=1, max_size=20), st.data())
 def test_selection_finds_the_smallest(values: list[int], data: st.DataObject) -> None:
     """The first ``k`` of the order have the ``k`` smallest values, equal ones included, and the order stays a permutation."""

@@ -97,6 +97,33 @@ def test_ctrl_c_ends_the_search_with_a_plan(monkeypatch: pytest.MonkeyPatch) -> 
     check_plan(problem, plan)
 
 
+def _narrow(**terms: Any) -> Case:
+    """1 kW of fixed load; a job of 2 kW is served in the last slot only, where it is late; a kWh not served costs 0.5 EUR."""
+    case = tiny(gmax=[[2.0, 2.0, 2.0, 9.0]], unserved=0.5, **terms)
+    return with_jobs(case, {"pw": 2.0, "soft": 1, "wt": 2.0})
+
+
+def test_load_without_a_source_has_its_price_in_the_benchmark() -> None:
+    """1 kWh not served for 0.5 EUR is cheaper than three slots of lateness at 2 EUR."""
+    found = exactly(_narrow())
+    assert found.solution.run_slot.tolist() == [0]
+
+
+def test_plan_that_must_serve_everything_pays_for_it() -> None:
+    """The job is late rather than unserved, though that costs 6 EUR more than the bound; the plan says that its gap is open."""
+    found = solved(replace(_narrow(), must_serve=True))
+    assert found.solution.run_slot.tolist() == [3]
+    assert found.primal.unserved_kwh == 0.0
+    assert found.status is SolveStatus.TIME_LIMIT
+
+
+def test_power_at_each_site_is_what_counts() -> None:
+    """The cheaper site is the dearer one for a job that draws four times as much there."""
+    case = with_jobs(tiny(2, pi=[[0.1] * 4, [0.2] * 4]), {"pw": 4.0, "entries": [(0, 0.0, 0, -1), (1, 0.0, 0, -1)]})
+    assert exactly(case).solution.choice.tolist() == [0]
+    assert exactly(replace(case, ew=np.array([1.0, 0.25]))).solution.choice.tolist() == [1]
+
+
 def test_nothing_to_plan() -> None:
     """No job: the bound and the objective are the cost of the load, 1 kW for four hours."""
     found = solved(tiny(pi=0.1))

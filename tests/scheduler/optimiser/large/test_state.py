@@ -36,7 +36,7 @@ class Books:
             )
         self.case, self.jobs, self.grid, self.state = case, jobs_of(case), grid, new_state(case, jobs_of(case))
         longest = 2 * case.T + 4
-        self._scratch = (np.empty((8, longest)), np.empty(longest, dtype=np.int64))
+        self._scratch = (np.empty((9, longest)), np.empty(longest, dtype=np.int64))
         self.recount()
 
     def recount(self) -> float:

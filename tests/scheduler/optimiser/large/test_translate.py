@@ -29,7 +29,7 @@ def test_schedule_has_the_load_of_the_solution(seed: int) -> None:
     assert sorted(schedule.jobs) == np.flatnonzero(found.choice >= 0).tolist()
     owner = np.repeat(np.arange(case.J), np.diff(found.run_ptr))
     load = np.zeros((case.S, case.T))
-    power = case.pw[owner] * (found.run_full + case.power2[owner] * found.run_eco)
+    power = case.pw[owner] * case.ew[found.choice[owner]] * (found.run_full + case.power2[owner] * found.run_eco)
     np.add.at(load, (case.es[found.choice[owner]], found.run_slot), power)
     assert it_power_kw(problem, schedule) == pytest.approx(load, abs=1e-9)
     for j, place in schedule.jobs.items():
@@ -67,7 +67,6 @@ def feeder(*sites: int) -> Feeder:
         (changed(two(), kind=JobKind.INTERRUPTIBLE, work=2, restart_eur=0.1), "pieces"),
         (changed(two(), kind=JobKind.MALLEABLE, modes=(FULL_SPEED,)), "power-cap curves"),
         (changed(two(), kind=JobKind.MALLEABLE, modes=(Mode(0.9, 0.8), Mode(0.5, 0.3))), "power-cap curves"),
-        (changed(two(), options=(JobOption(0, 1.0, 0.0, 0), JobOption(1, 2.0, 0.0, 0))), "power depends on the site"),
         (replace(two(), export_eur_per_kwh=np.full((2, 4), 0.2)), "exporting pays more"),
         (replace(two(), feeders=(feeder(0, 1), feeder(1))), "feeders"),
         (replace(two(), feeders=(feeder(1, 0),)), "feeders"),
@@ -78,6 +77,23 @@ def test_each_obstacle_is_named(problem: Problem, words: str) -> None:
     assert obstacles_to_scale(two()) == []
     (said,) = obstacles_to_scale(problem)
     assert words in said
+
+
+def test_power_of_each_place() -> None:
+    """The power of a job at a place is what its option says there: the highest is the job's, the others are shares of it."""
+    problem = changed(two(), options=(JobOption(0, 1.0, 0.0, 0), JobOption(1, 4.0, 0.0, 0)))
+    assert obstacles_to_scale(problem) == []
+    case = case_of(problem)
+    assert case.pw[0] == 4.0
+    assert case.entry_kw()[:2] == pytest.approx([1.0, 4.0])
+    assert case.ew[2] == 1.0
+
+
+def test_job_without_power_has_shares_of_one() -> None:
+    """A job that draws nothing anywhere divides by nothing."""
+    case = case_of(changed(two(), options=(JobOption(0, 0.0, 0.0, 0), JobOption(1, 0.0, 0.0, 0))))
+    assert (case.entry_kw()[:2] == 0.0).all()
+    assert (case.ew[:2] == 1.0).all()
 
 
 def test_job_that_is_ready_too_late_everywhere_is_dropped_with_a_reason() -> None:
