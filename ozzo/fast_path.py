@@ -87,6 +87,7 @@ class FastPath:
         }
         self._plans: list[_InForce] = []
         self._capped = False
+        self._short: set[str] = set()
 
     def follow(self, problem: Problem, plan: Plan) -> None:
         """A plan was commanded: its ladders are made now, and count from the start of its horizon."""
@@ -134,8 +135,9 @@ class FastPath:
             current.holds[site] = Hold(site, slot + ladder.slots, (*before, *answer.steps))
             self._hands.hold(held(current.plan, slot, current.holds.values(), str(uuid7())))
             self._state_caps(current, slot)
-        if answer.needed_kw > 0:
+        if answer.steps or (answer.shortfall_kw and site not in self._short):  # that nothing is left to give is told once
             self._tell(site, limit_kw, measured_kw, now, cause, answer)
+        (self._short.add if answer.shortfall_kw else self._short.discard)(site)
         return answer
 
     @staticmethod

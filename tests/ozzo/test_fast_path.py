@@ -93,6 +93,9 @@ def test_a_limit_makes_a_held_plan_caps_and_an_entry() -> None:
     assert [entry["shortfall_kw"] for entry in notes.entries] == [0.0, second.shortfall_kw]
     assert {run.job for run in notes.plans[-1].runs if run.start == 0} == {"rigid"}
     assert notes.caps[-1] == {}
+    third = fast.on_limit("hall", 0.1, 2.1 - second.released_kw, now, "event x")
+    assert third is not None
+    assert (third.steps, len(notes.entries)) == ((), 2)  # that nothing is left to give is known
     fast.tick(START + (hold_slots(scenario) + 0.5) * HOUR)
     with pytest.raises(KeyError):
         fast.on_limit("nowhere", 0.0, 1.0, now, "x")
