@@ -16,7 +16,7 @@ from ozzo.transport import Transport
 LEASE_S = 15.0
 """For how long a command speaks for the controller (more where there are very many nodes: ``lease_for``)."""
 NOT_AFTER_S = 5.0
-"""Wall seconds after which a node refuses a command."""
+"""Wall seconds after which a node refuses a command (more where there are very many nodes)."""
 
 
 BATCH = 100
@@ -59,6 +59,7 @@ class Sender:
         """
         self._scenario, self._transport, self._journal, self._ledger = scenario, transport, journal, ledger
         self._peak_kw, self.lease_s = peak_kw, lease_for(len(peak_kw))
+        self._not_after_s = max(NOT_AFTER_S, self.lease_s / 3)  # with very many nodes, messages wait longer for each other
         self.epoch, self._sequence = epoch, 0
         self._lock = threading.Lock()
         self._quiet = threading.Event()
@@ -146,7 +147,7 @@ class Sender:
             epoch=self.epoch,
             sequence=self._sequence,
             issued_at=now,
-            not_after=now + timedelta(seconds=NOT_AFTER_S),
+            not_after=now + timedelta(seconds=self._not_after_s),
             lease_s=self.lease_s,
             plan_id=order.plan_id if order else "",
             node=node,
@@ -156,7 +157,7 @@ class Sender:
         )
 
     def _publish(self, node: str, payload: bytes) -> None:
-        self._transport.publish(topic(self._scenario, node, Channel.COMMAND), payload, expiry_s=NOT_AFTER_S)
+        self._transport.publish(topic(self._scenario, node, Channel.COMMAND), payload, expiry_s=self._not_after_s)
 
     def _beat(self) -> None:
         """The heartbeat thread: renew every node's lease, and the cap of those that came out of failsafe."""

@@ -39,7 +39,8 @@ def tail(plan: Plan, slot: int, name: str) -> Plan:
         ValueError: no slot is left.
     """
     kept = {part: getattr(plan.energy, part)[:, slot:].copy() for part in EnergySchedule.names()}
-    runs = (replace(run, start=max(0, run.start - slot), end=run.end - slot) for run in plan.runs if run.end > slot)
+    later = (run for run in plan.runs if run.end > slot)
+    runs = (replace(run, start=max(0, run.start - slot), end=run.end - slot) if slot else run for run in later)
     transfers = (
         replace(piece, start=max(0, piece.start - slot), end=piece.end - slot) for piece in plan.transfers if piece.end > slot
     )
@@ -113,7 +114,7 @@ def _held_runs(runs: list[Run], hold: Hold, until: int, slots: int) -> list[Run]
 def _paused(runs: list[Run], until: int, slots: int) -> list[Run]:
     """A job whose pieces before ``until`` are done behind its last one."""
     cut = [min(run.end, until) - run.start for run in runs if run.start < until]
-    rest = [replace(run, start=max(run.start, until)) for run in runs if run.end > until]
+    rest = [run if run.start >= until else replace(run, start=until) for run in runs if run.end > until]
     last = max(runs, key=lambda run: run.end)
     begin = max(last.end, until)
     return _clipped([*rest, replace(last, start=begin, end=begin + sum(cut))], slots)
@@ -139,5 +140,5 @@ def _capped(runs: list[Run], step: Step, until: int, slots: int) -> list[Run]:
 
 def _clipped(runs: Iterable[Run], slots: int) -> list[Run]:
     """Runs inside the horizon."""
-    inside = (replace(run, end=min(run.end, slots)) for run in runs)
+    inside = (run if run.end <= slots else replace(run, end=slots) for run in runs)
     return [run for run in inside if run.end > run.start]

@@ -114,9 +114,11 @@ def measure(options: ControlOptions, say: Callable[[str], None]) -> Figures:
     figures: Figures = {"agents": float(options.agents), "rounds": float(options.rounds)}
     with stage(options.agents, say) as on:
         figures |= _fast_path(on, options, say)
+        say(str(figures))
     if options.telemetry_s:
         with stage(options.agents, say, heartbeat_s=1.0) as on:
             figures |= _telemetry(on, options.telemetry_s, say)
+            say(str(figures))
     if options.registered:
         before_gb = memory_gb()
         began = time.monotonic()
