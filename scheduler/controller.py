@@ -100,13 +100,18 @@ class Controller:
         self._world.announce(self.scenario.events)
         for event in events:
             self._record("event", moment, {"name": event.name, "site": event.site, "limit_kw": event.limit_kw})
+        return self.replan_at(moment, "event " + ", ".join(sorted({f"{event.name} at {event.site}" for event in events})))
+
+    def replan_at(self, moment: datetime, cause: str) -> Decision:
+        """``replan`` from the first slot that a plan made at ``moment`` may change.
+
+        Raises:
+            ValueError: no slot is left to decide.
+        """
         slot = self.first_slot(moment)
         if slot >= self.scenario.horizon.slots:
-            names = ", ".join(event.name for event in events)
-            raise ValueError(f"event {names} became known at {moment:%Y-%m-%d %H:%M} UTC: no slot is left to plan")
-        observation = self._world.observe(slot)
-        cause = "event " + ", ".join(sorted({f"{event.name} at {event.site}" for event in events}))
-        return self._decide(observation, cause)
+            raise ValueError(f"{cause} became known at {moment:%Y-%m-%d %H:%M} UTC: no slot is left to plan")
+        return self.replan(cause, slot)
 
     def replan(self, cause: str, slot: int) -> Decision:
         """Plan the horizon from ``slot`` on anew, without news of an event.

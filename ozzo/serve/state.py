@@ -95,12 +95,6 @@ class ServeState(Journal):
                     text = json.dumps(value, allow_nan=False)
                     connection.execute("INSERT OR REPLACE INTO facts VALUES (?, ?)", (key, text))
 
-    def command(self, number: UUID) -> Command | None:
-        """A command of this or an earlier life, or None."""
-        with self._lock:
-            row = self._connection.execute("SELECT json FROM commands WHERE id = ?", (str(number),)).fetchone()
-        return None if row is None else Command.model_validate_json(row[0])
-
     def raise_epoch(self, epoch: int) -> None:
         """Know of an epoch that was taken elsewhere; on disk before a command carries it."""
         with self._transaction() as connection:
