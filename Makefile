@@ -17,7 +17,7 @@ unexport OZZO_INSTANCES
 endif
 
 .DEFAULT_GOAL := help
-.PHONY: help run test check bench servers docs faults clean
+.PHONY: help run test check bench servers docs faults soak clean
 
 help: ## what can be made
 	@sed -n 's/^\([a-z]*\):.*## /make \1\t/p' Makefile | expand -t 16
@@ -51,12 +51,13 @@ test: .venv/.ozzo-dev servers ## everything that CI runs: checks, tests with cov
 	.venv/bin/coverage combine --quiet
 	.venv/bin/coverage report --fail-under=90
 
-bench: .venv/.ozzo-dev ## speed, as ratios against a baseline run beside it; the optimiser beside HiGHS and CP-SAT, the network beside pandapower; the world beside Vessim, sweeps by two processes beside one
+bench: .venv/.ozzo-dev ## speed, as ratios against a baseline run beside it; the optimiser beside HiGHS and CP-SAT, the network beside pandapower; the world beside Vessim, sweeps by two processes beside one; live control beside a bare paho loop
 	.venv/bin/python -m benchmarks
 	.venv/bin/ozzo bench optimiser $(if $(OZZO_INSTANCES),--instances $(OZZO_INSTANCES)) --size S,M
 	.venv/bin/ozzo bench network
 	.venv/bin/ozzo bench world
 	.venv/bin/ozzo bench sweep
+	.venv/bin/ozzo bench control
 	.venv/bin/ozzo bench freeze
 
 docs: .venv/.ozzo-dev ## write again what is generated: reference, JSON Schema, dashboards, the page of scenarios (runs all of them)
@@ -67,7 +68,13 @@ docs: .venv/.ozzo-dev ## write again what is generated: reference, JSON Schema, 
 	.venv/bin/ozzo scenarios --out docs/scenarios.md
 
 faults: .venv/.ozzo-dev servers ## break the live plane in every way that is tested, and write docs/faults.md from it
-	OZZO_FAULTS=docs/faults.md .venv/bin/python -m pytest tests/live/test_faults.py
+	OZZO_FAULTS=docs/faults.md .venv/bin/python -m pytest tests/live/test_faults.py tests/live/test_ground_faults.py
+
+# half an hour unless MINUTES says otherwise
+MINUTES ?= 30
+SEED ?= 0
+soak: .venv/.ozzo-dev servers ## the live plane under random faults (MINUTES=30 SEED=0); fails unless all counters are zero
+	.venv/bin/ozzo bench soak --minutes $(MINUTES) --seed $(SEED)
 
 clean: ## remove the environment and caches (runs/ stays)
 	rm -rf .venv .mypy_cache .ruff_cache .hypothesis .coverage .coverage.*

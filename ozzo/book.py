@@ -34,12 +34,23 @@ class JobBook:
     exits: dict[Key, int] = field(default_factory=dict)
     untold: set[str] = field(default_factory=set)
     sequences: dict[Key, int] = field(default_factory=dict)
+    _jobs: dict[str, dict[str, None]] = field(init=False, default_factory=dict)
+
+    def __post_init__(self) -> None:
+        for job, node in self.given:
+            self._jobs.setdefault(node, {})[job] = None
 
     def give(self, order: Order) -> None:
         """An order is about to be sent."""
         self.given[order.key] = order
+        self._jobs.setdefault(order.node, {})[order.desired.job] = None
         if order.desired.state is JobWish.RUNNING and self.exits.get(order.key, 0) != 0:
             del self.exits[order.key]  # it was stopped or failed, and starts again
+
+    def stands(self, order: Order) -> bool:
+        """True when the same was told before and the job has not ended since."""
+        before = self.given.get(order.key)
+        return before is not None and order.key not in self.exits and before.desired == order.desired
 
     def ended(self, key: Key, code: int) -> None:
         """A process ended."""
@@ -66,7 +77,9 @@ class JobBook:
 
     def lost(self, node: str) -> list[Order]:
         """What a node should do that came back with another process."""
-        return [o for o in self.alive().values() if o.node == node and o.desired.state is not JobWish.STOPPED]
+        keys = [(job, node) for job in self._jobs.get(node, ())]
+        alive = [self.given[key] for key in keys if key in self.given and key not in self.exits]
+        return [order for order in alive if order.desired.state is not JobWish.STOPPED]
 
     def outcome(self, now: datetime) -> tuple[tuple[str, ...], tuple[str, ...]]:
         """Jobs that ended well on all their nodes, and jobs that did not although their planned end is past.

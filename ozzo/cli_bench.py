@@ -10,12 +10,14 @@ import typer
 
 from grid.errors import Finding, InputError
 
-bench_app = typer.Typer(help="Measure the optimiser, the network, the world and sweeps beside others.", no_args_is_help=True)
+bench_app = typer.Typer(
+    help="Measure the optimiser, the network, the world, sweeps and live control beside others.", no_args_is_help=True
+)
 
 
 @bench_app.callback()
 def bench() -> None:
-    """Measure the optimiser, the network, the world and sweeps beside others."""
+    """Measure the optimiser, the network, the world, sweeps and live control beside others."""
 
 
 @bench_app.command("optimiser")
@@ -226,6 +228,49 @@ def world(
         sys.stdout.write(figures_json(found) + "\n")
     else:
         print_figures(found, sys.stdout)
+
+
+@bench_app.command("control")
+def control(
+    agents: Annotated[int, typer.Option(help="Simulated nodes of the fast path and of telemetry.", min=1, max=20_000)] = 1000,
+    rounds: Annotated[int, typer.Option(help="Fast paths, with a bare paho round after each.", min=1, max=1000)] = 20,
+    registered: Annotated[
+        int, typer.Option(help="Nodes that are registered and told again; 0 leaves that out.", min=0, max=20_000)
+    ] = 10_000,
+    telemetry_s: Annotated[
+        float, typer.Option("--telemetry", help="Seconds of a state a second from every node; 0 leaves that out.", min=0.0)
+    ] = 600.0,
+    as_json: Annotated[bool, typer.Option("--json", help="Print machine-readable JSON on standard output.")] = False,
+) -> None:
+    """The live plane with simulated nodes on Mosquitto: a sudden limit beside a bare paho loop, many nodes, telemetry."""
+    from ozzo.bench.control import ControlOptions, figures_json, measure, print_figures
+    from ozzo.console import Console
+
+    found = measure(ControlOptions(agents, rounds, registered, telemetry_s), Console(quiet=as_json).line)
+    if as_json:
+        sys.stdout.write(figures_json(found) + "\n")
+    else:
+        print_figures(found, sys.stdout)
+
+
+@bench_app.command("soak")
+def soak(
+    minutes: Annotated[float, typer.Option(help="For how long things are broken.", min=0.01)] = 30.0,
+    seed: Annotated[int, typer.Option(help="Decides what is broken when.", min=0)] = 0,
+    nodes: Annotated[int, typer.Option(help="Simulated nodes.", min=1, max=1000)] = 20,
+    as_json: Annotated[bool, typer.Option("--json", help="Print machine-readable JSON on standard output.")] = False,
+) -> None:
+    """The live plane under random faults: kills, cuts, delays, losses; exit code 1 unless all counters are zero at the end."""
+    from ozzo.bench.soak import SoakOptions, print_result, result_json
+    from ozzo.bench.soak import soak as run_soak
+    from ozzo.console import Console
+
+    result = run_soak(SoakOptions(minutes, seed, nodes), Console(quiet=as_json).line)
+    if as_json:
+        sys.stdout.write(result_json(result) + "\n")
+    else:
+        print_result(result, sys.stdout)
+    raise typer.Exit(0 if result.counts.clean else 1)
 
 
 @bench_app.command("freeze")

@@ -64,10 +64,31 @@ def enrol(
 def agent(
     config: Annotated[
         Path | None,
-        typer.Argument(metavar="CONFIG", help="Folder that 'ozzo enrol' wrote, or a settings file.", show_default=False),
+        typer.Argument(
+            metavar="CONFIG",
+            help="Folder that 'ozzo enrol' wrote, or a settings file; with --simulate the scenario document.",
+            show_default=False,
+        ),
     ] = None,
     probe: Annotated[
         bool, typer.Option("--probe", help="Tell what this machine (and the Redfish controller of CONFIG) offers, and leave.")
+    ] = False,
+    simulate: Annotated[
+        int | None,
+        typer.Option(
+            help="Run this many simulated nodes of a scenario instead: real protocol, no processes.", min=1, show_default=False
+        ),
+    ] = None,
+    folder: Folder = None,
+    time_factor: Annotated[float, typer.Option(help="Simulated jobs run so many times faster than the clock.", min=0.001)] = 1.0,
+    heartbeat_s: Annotated[
+        float, typer.Option("--heartbeat", help="Seconds between two states of a simulated node.", min=0.1)
+    ] = 5.0,
+    journal: Annotated[
+        Path | None, typer.Option(help="Shared journal of simulated nodes (SQLite); in memory if not given.", show_default=False)
+    ] = None,
+    draws: Annotated[
+        bool, typer.Option("--draws", help="Also write down what each simulated node draws, in the journal.")
     ] = False,
     as_json: AsJson = False,
 ) -> None:
@@ -78,6 +99,9 @@ def agent(
 
         rows = look(config=None if config is None else read_config(config))
         sys.stdout.write(json.dumps(dict(rows)) + "\n" if as_json else "".join(f"{name}: {text}\n" for name, text in rows))
+        return
+    if simulate is not None:
+        _simulate(config, simulate, folder, (time_factor, heartbeat_s, journal, draws))
         return
     if config is None:
         expected = "the folder that 'ozzo enrol' wrote, or --probe"
@@ -108,6 +132,23 @@ def migrate(
     text, done = move(path, broker_folder, to, release, rate, as_json=as_json, say=_say)
     sys.stdout.write(text + "\n")
     raise typer.Exit(0 if done else 1)
+
+
+def _simulate(document: Path | None, count: int, folder: Path | None, options: tuple[float, float, Path | None, bool]) -> None:
+    """``ozzo agent SCENARIO --simulate N``."""
+    from ozzo.agent.crowd import CrowdOptions, run_crowd
+    from ozzo.commands_broker import usual_folder
+    from ozzo.simulated_nodes import simulated_configs
+    from scheduler.document import load_scenario
+
+    if document is None:
+        raise InputError([Finding("(command line)", None, "CONFIG", "nothing", "the scenario document that has the nodes")])
+    speed, heartbeat_s, journal, draws = options
+    if draws and journal is None:
+        raise InputError([Finding("(command line)", None, "--draws", "no --journal", "a file to write to: --journal FILE")])
+    scenario = load_scenario(document)
+    configs = simulated_configs(scenario, count, folder or usual_folder(scenario.name), heartbeat_s=heartbeat_s)
+    run_crowd(configs, CrowdOptions(journal, speed, draws), _say)
 
 
 def _say(line: str) -> None:

@@ -1,7 +1,8 @@
 """The command phase: the plan is carried out by node agents and by the twin at the same time (decision 0002).
 
-Events arrive from files at the scenario instant they were issued, or by POST at the instant they come in. Each makes the
-controller plan the rest of the horizon anew while the accelerated clock stands still.
+Events arrive from files at the scenario instant they were issued, or by POST at the instant they come in. What is above its
+limit then, or at any edge of a slot, is answered at once from the ladder of the plan in force (``ozzo.fast_path``); after that
+the controller plans the rest of the horizon anew while the accelerated clock stands still.
 """
 
 from __future__ import annotations
@@ -20,13 +21,15 @@ from grid.response.openadr import parse_event
 from ozzo.book import few
 from ozzo.clock import AcceleratedClock
 from ozzo.credentials import Credentials
+from ozzo.fast_path import FastPath
 from ozzo.fleet import specs_of
-from ozzo.live import NodeFleet
+from ozzo.limit_watch import LimitWatch
+from ozzo.live import NodeFleet, spare_the_collector
 from ozzo.node_power import NodePower
 from ozzo.remote import RemoteAgents
 from ozzo.store import Journal
 from ozzo.web.events import EventServer
-from scheduler.controller import Controller
+from scheduler.controller import Controller, Decision
 from scheduler.outcome import Outcome, Verdict
 from scheduler.plan import Plan
 from scheduler.policies import Policy
@@ -113,10 +116,85 @@ class PilotWorld:
             self.fleet.replace(plan)
         self._commanded.append(plan)
 
+    def hold(self, plan: Plan) -> None:
+        """Put a held plan into force now, at the twin and at the nodes; nodes are told what changes for them."""
+        if self.fleet is not None:
+            self.fleet.replace(plan, restate=False)
+            self.fleet.send_due()
+        self.twin.command(plan)
+
+    def cap(self, caps_kw: Mapping[str, float]) -> None:
+        """State caps of nodes (the twin has the pace of its jobs from the held plan)."""
+        if self.fleet is not None:
+            self.fleet.cap(caps_kw)
+
+    def reading(self, site: str) -> tuple[float, float]:
+        """Net import of a site and the limit on it now, kW, by the twin's meter."""
+        return self.twin.reading(site)
+
     def advance(self, until: datetime, wake: Callable[[], bool] = lambda: False) -> None:
         """Let time pass until ``until`` or ``wake()``: nodes first (wall time), then the twin up to the same instant."""
         reached = until if self.fleet is None else min(until, self.fleet.advance(until, wake))
         self.twin.advance(max(reached, self.twin.now()))
+
+
+@dataclass
+class Reactions:
+    """What happens when something becomes known: first the fast path, then a new plan.
+
+    Attributes:
+        world, controller, fast, watch: who acts.
+        plans, notes: what came of it is added there; say: takes a line for people.
+    """
+
+    world: PilotWorld
+    controller: Controller
+    fast: FastPath
+    watch: LimitWatch
+    plans: list[PlanInForce]
+    notes: list[str]
+    say: Callable[[str], None]
+
+    def to_event(self, events: tuple[CapacityEvent, ...]) -> None:
+        """Events have arrived: what they limit now already is answered at once, then the rest of the horizon is planned anew."""
+        self.world.announce(self.controller.scenario.events + events)
+        self.watch.planned(self.watch.look(self.world.now(), f"event {events[0].name}"), self.world.now())
+        self._plan_anew(f"event {events[0].name} at {events[0].site} arrived", partial(self.controller.on_event, events))
+
+    def to_meters(self) -> None:
+        """Time has passed: a site above its limit gives something up, and a plan that knows it follows."""
+        now = self.world.now()
+        shed = self.watch.to_plan(self.watch.look(now), now)
+        if shed and now < self.controller.scenario.horizon.end:
+            cause = f"meter above the limit at {', '.join(shed)}"
+            self._plan_anew(cause, partial(self.controller.replan_at, cause=cause))
+
+    def _plan_anew(self, what: str, decide: Callable[[datetime], Decision]) -> None:
+        """Plan with the clock standing still; a plan that does not pass leaves the old one in force."""
+        clock = self.world.clock
+        if clock is not None:
+            clock.pause()
+        try:
+            moment = self.world.now()
+            self.say(f"{what} at {moment:%H:%M} UTC: planning anew")
+            self._put(decide(moment))
+        except ValueError as error:  # no slot left: nothing can be planned for it, and the report must say so
+            self.notes.append(str(error))
+            self.say(str(error))
+        finally:
+            if clock is not None:
+                clock.resume()
+
+    def _put(self, decision: Decision) -> None:
+        """Remember a decision."""
+        if decision.commanded:
+            since = self.controller.scenario.horizon.time(decision.slot)
+            self.plans.append(PlanInForce(since, decision.plan, decision.verdict, decision.cause))
+            self.fast.follow(decision.problem, decision.plan)
+            return
+        reasons = "; ".join(str(violation) for violation in decision.verdict.violations)
+        self.notes.append(f"The plan for {decision.cause} did not pass its rehearsal and was not commanded: {reasons}")
+        self.say(self.notes[-1])
 
 
 def carry_out(order: Order, journal: Journal, say: Callable[[str], None]) -> Carried:
@@ -147,14 +225,19 @@ def carry_out(order: Order, journal: Journal, say: Callable[[str], None]) -> Car
         def record(kind: str, at: datetime, payload: Mapping[str, object]) -> None:
             journal.append(kind, at, dict(payload))
 
+        fast = FastPath(scenario, world, record, say)
         controller = Controller(scenario, order.policy, world, judged, record, say)
+        watch = LimitWatch(world, fast, tuple(site.name for site in scenario.sites))
+        reactions = Reactions(world, controller, fast, watch, plans, notes, say)
         controller.adopt(order.problem, order.plan, order.verdict, "first plan")
+        fast.follow(order.problem, order.plan)
         plans.append(PlanInForce(scenario.horizon.start, order.plan, order.verdict, "first plan"))
         if clock is not None:
+            spare_the_collector()
             clock.resume()
         waiting = list(order.later)
         while world.now() < scenario.horizon.end:
-            until = min([scenario.horizon.end, *(group[0].received for group in waiting[:1])])
+            until = min([_next_edge(scenario, world.now()), *(group[0].received for group in waiting[:1])])
             world.advance(until, wake=server.inbox.waiting if server is not None else lambda: False)
             arrived = [waiting.pop(0)] if waiting and world.now() >= waiting[0][0].received else []
             while server is not None and server.inbox.waiting():
@@ -164,7 +247,8 @@ def carry_out(order: Order, journal: Journal, say: Callable[[str], None]) -> Car
                     notes.append(f"A posted event came too late: {error}")
                     say(notes[-1])
             for group in arrived:
-                _react(controller, group, world, plans, notes, say)
+                reactions.to_event(group)
+            reactions.to_meters()
         commanding = None
         if fleet is not None:
             fleet.settle()
@@ -221,35 +305,10 @@ def _check(scenario: Scenario, clock: AcceleratedClock, body: Mapping[str, Any])
     understood(scenario, body, clock.now())
 
 
-def _react(
-    controller: Controller,
-    events: tuple[CapacityEvent, ...],
-    world: PilotWorld,
-    plans: list[PlanInForce],
-    notes: list[str],
-    say: Callable[[str], None],
-) -> None:
-    """Plan anew for events, with the clock standing still; a plan that does not pass leaves the old one in force."""
-    if world.clock is not None:
-        world.clock.pause()
-    try:
-        moment = world.now()
-        say(f"event {events[0].name} at {events[0].site} arrived at {moment:%H:%M} UTC: planning anew")
-        decision = controller.on_event(events, moment)
-    except ValueError as error:  # no slot left: the event cannot be planned for, and the report must say so
-        notes.append(str(error))
-        say(str(error))
-    else:
-        if decision.commanded:
-            since = controller.scenario.horizon.time(decision.slot)
-            plans.append(PlanInForce(since, decision.plan, decision.verdict, decision.cause))
-        else:
-            reasons = "; ".join(str(violation) for violation in decision.verdict.violations)
-            notes.append(f"The plan for {decision.cause} did not pass its rehearsal and was not commanded: {reasons}")
-            say(notes[-1])
-    finally:
-        if world.clock is not None:
-            world.clock.resume()
+def _next_edge(scenario: Scenario, now: datetime) -> datetime:
+    """The next edge of a slot, where limits, plans and prices change."""
+    horizon = scenario.horizon
+    return min(horizon.end, horizon.time(horizon.floor_slot(now) + 1))
 
 
 __all__ = ["Carried", "Order", "PilotWorld", "carry_out", "understood"]

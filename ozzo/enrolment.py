@@ -31,7 +31,7 @@ def _spec(scenario: Scenario, node: str, file: str) -> NodeSpec:
     return specs[node]
 
 
-def _place(folder: Path, scenario: str) -> Endpoint:
+def broker_place(folder: Path, scenario: str) -> Endpoint:
     """Where the broker of a folder listens.
 
     Raises:
@@ -88,7 +88,7 @@ def enrol(scenario: Scenario, node: str, folder: Path, out: Path | None, *, file
         OSError: something cannot be written.
     """
     spec = _spec(scenario, node, file)
-    place = _place(folder, scenario.name)
+    place = broker_place(folder, scenario.name)
     user = label(node)
     endpoint = Endpoint(place.host, place.port, user, secrets.token_urlsafe(24), tls=place.tls)
     target = folder / "nodes" / user if out is None else out

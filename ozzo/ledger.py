@@ -7,16 +7,19 @@ import time
 from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from itertools import islice
 from uuid import UUID
 
 from ozzo.commands import Acknowledgement, Command, RefusalCode, Stage
 
+RETRY_S = 1.0
+"""An unanswered command is sent again after this long, then after twice as long each time: repeats must not feed a jam."""
 REMEMBER_S = 3600.0
-"""For how long an answered command is known, so that a late answer to it is understood; then only the totals know of it."""
+"""For how long an answered command is known at most; then only the totals, and the journal, know of it."""
+MOST_KEPT = 20_000
+"""Commands that are known at most, open ones aside: with thousands of nodes an hour of them would be millions."""
 FORGET_AT_ONCE = 50
 """Commands that are looked at for that with each new one."""
-RETRY_S = 1.0
-"""An unanswered command is sent again after this long."""
 FINAL = frozenset({Stage.APPLIED, Stage.FAILED, Stage.REFUSED, Stage.ENDED})
 """After these a command is not sent again."""
 
@@ -63,6 +66,18 @@ class Counts:
     silent: int
     worst_ack_s: float
 
+    def plus(self, other: Counts) -> Counts:
+        """Totals of both."""
+        return Counts(
+            commands=self.commands + other.commands,
+            accepted=self.accepted + other.accepted,
+            applied=self.applied + other.applied,
+            failed=self.failed + other.failed,
+            late=self.late + other.late,
+            silent=self.silent + other.silent,
+            worst_ack_s=max(self.worst_ack_s, other.worst_ack_s),
+        )
+
 
 class Ledger:
     """All commands of a fleet."""
@@ -81,17 +96,10 @@ class Ledger:
             self._sent[command.id] = self._open[command.id] = Sent(command, payload, now, now + RETRY_S)
             self._forget(now)
 
-    def _forget(self, now: float) -> None:
-        """Keep only the totals of commands that were sent long ago and are not open; call it with the lock held."""
-        old: list[Sent] = []
-        for entry in self._sent.values():
-            if entry.first_s > now - REMEMBER_S or len(old) == FORGET_AT_ONCE:
-                break
-            old.append(entry)
-        gone = [entry for entry in old if entry.command.id not in self._open]
-        for entry in gone:
-            del self._sent[entry.command.id]
-        self._forgotten = _together(self._forgotten, _counted(gone))
+    def knows(self, command: UUID) -> bool:
+        """True when such a command was sent."""
+        with self._lock:
+            return command in self._sent
 
     def answered(self, acknowledgement: Acknowledgement) -> Sent | None:
         """Book an answer; None when no such command was sent."""
@@ -138,7 +146,7 @@ class Ledger:
                     entry.given_up = True
                     lost.append(entry)
                 else:
-                    entry.again_s = now + RETRY_S
+                    entry.again_s = now + 2.0 * (entry.again_s - entry.first_s)
                     again.append(entry)
             for entry in lost:
                 del self._open[entry.command.id]
@@ -147,10 +155,26 @@ class Ledger:
     def counts(self) -> Counts:
         """Totals so far."""
         with self._lock:
-            return _together(self._forgotten, _counted(list(self._sent.values())))
+            sent, before = list(self._sent.values()), self._forgotten
+        return before.plus(_count(sent))
+
+    def _forget(self, now: float) -> None:
+        """Keep only the totals of commands that are old, or too many, and not open; call it with the lock held."""
+        surplus = len(self._sent) - len(self._open) - MOST_KEPT
+        old = []
+        for entry in islice(self._sent.values(), FORGET_AT_ONCE):
+            if entry.first_s > now - REMEMBER_S and surplus <= 0:
+                break
+            if entry.command.id not in self._open:
+                old.append(entry)
+                surplus -= 1
+        for entry in old:
+            del self._sent[entry.command.id]
+        self._forgotten = self._forgotten.plus(_count(old))
 
 
-def _counted(sent: list[Sent]) -> Counts:
+def _count(sent: Collection[Sent]) -> Counts:
+    """Totals of some commands."""
     late = sum(entry.code is RefusalCode.EXPIRED for entry in sent)
     waits = [entry.answered_s - entry.first_s for entry in sent if entry.answered_s is not None]
     return Counts(
@@ -161,16 +185,4 @@ def _counted(sent: list[Sent]) -> Counts:
         late=late,
         silent=sum(entry.given_up and not entry.stages & FINAL for entry in sent),
         worst_ack_s=max(waits, default=0.0),
-    )
-
-
-def _together(a: Counts, b: Counts) -> Counts:
-    return Counts(
-        a.commands + b.commands,
-        a.accepted + b.accepted,
-        a.applied + b.applied,
-        a.failed + b.failed,
-        a.late + b.late,
-        a.silent + b.silent,
-        max(a.worst_ack_s, b.worst_ack_s),
     )

@@ -12,9 +12,9 @@ The fleet is used by one thread; a second one only sends heartbeats, so that lea
 
 from __future__ import annotations
 
-import queue
+import gc
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
@@ -22,37 +22,28 @@ from types import TracebackType
 from typing import Self
 
 from grid.errors import TransportError
-from ozzo.book import JobBook
 from ozzo.clock import AcceleratedClock
-from ozzo.commands import (
-    STATE_BYTES,
-    Acknowledgement,
-    Channel,
-    Command,
-    JobState,
-    JobWish,
-    NodeState,
-    RefusalCode,
-    Stage,
-    decode,
-    node_of,
-    topic,
-)
+from ozzo.commands import Channel, JobWish, NodeState, topic
 from ozzo.fleet import Agents, LocalAgents, missing, specs_of
-from ozzo.ledger import Ledger
+from ozzo.hearing import Hearing
 from ozzo.node_power import PowerLog
 from ozzo.orders import Brief, Order, orders_of, stopped, transition, without_nodes
 from ozzo.sender import NOT_AFTER_S, Sender
 from ozzo.store import Journal
 from ozzo.tally import tally
-from ozzo.transport import Delivery, taken
 from scheduler.plan import Plan
 from scheduler.scenario import Scenario
 from sim.record import Commanding
 
 
-class NodeFleet:
-    """Node agents under one controller, a context manager; ``states``: last word of each node, ``power``: what they drew."""
+def spare_the_collector() -> None:
+    """Everything that is there now stays, so the cyclic garbage collector need not look at it again in the middle of a limit."""
+    gc.collect()
+    gc.freeze()
+
+
+class NodeFleet(Hearing):
+    """Node agents under one controller, a context manager; ``power``: what they drew."""
 
     def __init__(
         self,
@@ -74,6 +65,7 @@ class NodeFleet:
             progress: takes a line whenever there is something to tell.
             run: goes before the names of jobs on nodes that outlive this run.
         """
+        super().__init__(journal, agents, progress)
         core_kw = {
             f"{site.name}.{group.name}-{i}": group.core_kw
             for site in scenario.sites
@@ -81,18 +73,10 @@ class NodeFleet:
             for i in range(group.count)
         }
         self._brief = Brief({job.name: job for job in scenario.jobs}, core_kw, clock.speed, run)
-        self._journal, self._agents, self._clock, self._progress = journal, agents, clock, progress
+        self._clock = clock
         self._peak_kw = {spec.name: spec.peak_kw for spec in agents.nodes}
-        self._inbox: queue.SimpleQueue[Delivery] = queue.SimpleQueue()
-        self._sender: Sender | None = None
         self._pending: list[Order] = []
-        self._book = JobBook()
-        self._silent: set[str] = set()
-        self._unsure: set[str] = set()
-        self._connections = 0
-        self._ledger, self.power = Ledger(), PowerLog(scenario.horizon)
-        self._notes: list[str] = []
-        self.states: dict[str, NodeState] = {}
+        self.power = PowerLog(scenario.horizon)
 
     @classmethod
     def local(
@@ -114,12 +98,6 @@ class NodeFleet:
     def description(self) -> str:
         """Transport in words."""
         return self._agents.description
-
-    @property
-    def _voice(self) -> Sender:
-        if self._sender is None:
-            raise TransportError("the fleet was not started")
-        return self._sender
 
     def start(self, timeout_s: float = 20.0) -> None:
         """Start broker and agents and wait until every node has announced itself.
@@ -155,8 +133,14 @@ class NodeFleet:
                 raise missing(silent, self._agents.trouble(), timeout_s)
             self._take(0.1)
 
-    def replace(self, plan: Plan, from_slot: int = 0) -> None:
-        """Put a plan into force from its slot ``from_slot`` on; the first one, or one that replaces another in mid-run."""
+    def replace(self, plan: Plan, from_slot: int = 0, *, restate: bool = True) -> None:
+        """Put a plan into force from its slot ``from_slot`` on; the first one, or one that replaces another in mid-run.
+
+        Args:
+            plan: the plan.
+            from_slot: slot of its horizon.
+            restate: also tell nodes what they were told before; without it only what changes is sent (the fast path).
+        """
         mute = without_nodes(plan)
         if mute:
             self._notes.append(f"{len(mute)} runs of plan {plan.id} name no node, so nobody was told to run them.")
@@ -168,12 +152,29 @@ class NodeFleet:
         unknown = {order.node for order in orders} - self._peak_kw.keys()
         if unknown:
             raise TransportError(f"plan {plan.id} uses nodes without an agent: {', '.join(sorted(unknown)[:5])}")
+        if not restate:
+            moment = plan.horizon.time(from_slot)
+            orders = [order for order in orders if order.due > moment or not self._book.stands(order)]
         self._pending = orders
         self._journal.append(
             "plan_in_force",
             datetime.now(UTC),
             {"plan": plan.id, "orders": len(orders), "scenario_time": self._clock.now().isoformat()},
         )
+
+    def cap(self, caps_kw: Mapping[str, float]) -> None:
+        """State IT power caps and renew them with each heartbeat; nodes that had one before get their full power.
+
+        Args:
+            caps_kw: kW by node; nodes that are not of this fleet are left out.
+        """
+        voice = self._voice
+        caps_kw = {node: cap_kw for node, cap_kw in caps_kw.items() if node in self._peak_kw}
+        before, voice.caps_kw = voice.caps_kw, dict(caps_kw)
+        for node in sorted(before.keys() | caps_kw.keys()):
+            voice.needs_cap.add(node)
+            if before.get(node) != caps_kw.get(node):
+                voice.cap(node)
 
     def advance(self, until: datetime, wake: Callable[[], bool] = lambda: False) -> datetime:
         """Send what falls due and take answers until scenario instant ``until`` or until ``wake()`` is true.
@@ -185,18 +186,23 @@ class NodeFleet:
             KeyboardInterrupt: a person pressed Ctrl-C; what was sent is in the journal.
         """
         while True:
-            now = self._clock.now()
-            due = 0
-            while due < len(self._pending) and self._pending[due].due <= min(now, until):
-                due += 1
-            batch, self._pending = self._pending[:due], self._pending[due:]
-            for order in batch:
-                self._give(order)
+            now = self.send_due(until)
             if now >= until or wake():
                 return now
             target = min(until, self._pending[0].due) if self._pending else until
             self._take(min(0.05, self._clock.wall_s_until(target)))
             self._repeat()
+
+    def send_due(self, until: datetime | None = None) -> datetime:
+        """Send what is due now (and by ``until``); the scenario instant."""
+        now = self._clock.now()
+        last = now if until is None else min(now, until)
+        due = 0
+        while due < len(self._pending) and self._pending[due].due <= last:
+            due += 1
+        batch, self._pending = self._pending[:due], self._pending[due:]
+        self._give(*batch)
+        return now
 
     def settle(self, timeout_s: float = 10.0) -> None:
         """Wait (wall time) until all commands are answered and all that should end has ended; for silent nodes nobody waits."""
@@ -204,17 +210,17 @@ class NodeFleet:
         while time.monotonic() < end:
             if not self._book.ending(self._silent) and not self._ledger.is_open(self._silent):
                 return
-            self._take(0.05)
-            self._repeat()
+            self.listen(0.05)
         self._notes.append(f"Not everything was answered {timeout_s:.0f} s after the end.")
 
-    def _repeat(self) -> None:
-        """Repeat what is not answered; remember which nodes may not know what they should do."""
-        self._unsure |= self._voice.repeat()
-        if self._agents.transport.connections != self._connections:
-            self._connections = self._agents.transport.connections
-            self._unsure |= self.states.keys()
-            self._journal.append("reconnected", datetime.now(UTC), {"connections": self._connections})
+    def answered(self, timeout_s: float) -> bool:
+        """Take answers until every command has its final one, for at most so many wall seconds; whether that came about."""
+        end = time.monotonic() + timeout_s
+        while self._ledger.is_open(self._silent):
+            if time.monotonic() > end:
+                return False
+            self.listen(0.05)
+        return True
 
     def carry_out(self, plan: Plan, from_slot: int = 0, *, wake: Callable[[], bool] = lambda: False) -> Commanding:
         """``replace``, ``advance`` to the end of the plan's horizon (or until ``wake()``), and ``settle`` at that end."""
@@ -241,13 +247,16 @@ class NodeFleet:
 
     def _part(self) -> None:
         """Stop what runs on nodes that outlive us, and wait until each node has taken its stops: nobody repeats them later."""
-        for order in [order for order in self._book.alive().values() if order.desired.state is not JobWish.STOPPED]:
-            self._give(stopped(order, "the run has ended"))
+        left = [order for order in self._book.alive().values() if order.desired.state is not JobWish.STOPPED]
+        self._give(*(stopped(order, "the run has ended") for order in left))
         until = time.monotonic() + NOT_AFTER_S
         while self._ledger.unheard(self._silent) and time.monotonic() < until:
             self._take(0.05)
             self._repeat()
         self._journal.append("parted", datetime.now(UTC), {"unanswered": self._ledger.unheard()})
+
+    def _took(self, state: NodeState) -> None:
+        self.power.take(state, self._clock.now())
 
     def __enter__(self) -> Self:
         self.start()
@@ -255,98 +264,3 @@ class NodeFleet:
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
         self.close()
-
-    def _give(self, order: Order) -> None:
-        self._book.give(order)
-        self._book.sequences[order.key] = self._voice.send(order.node, order.desired, order, order.reason).sequence
-
-    def _take(self, timeout_s: float) -> None:
-        """Take all messages that are there, waiting at most ``timeout_s`` for the first."""
-        for delivery in taken(self._inbox, timeout_s):
-            self._read(delivery)
-
-    def _read(self, delivery: Delivery) -> None:
-        try:
-            node, channel = node_of(delivery.topic)
-            if channel is Channel.STATE:
-                self._hear(decode(NodeState, delivery.payload, limit=STATE_BYTES), node, retained=delivery.retained)
-            else:
-                self._answered(decode(Acknowledgement, delivery.payload), node)
-        except ValueError as error:
-            self._journal.append("unreadable", datetime.now(UTC), {"topic": delivery.topic, "error": str(error)[:500]})
-
-    def _hear(self, state: NodeState, node: str, *, retained: bool) -> None:
-        """A node speaks about itself. What the broker retained is of any age: it counts when it is newer than its last word."""
-        if state.node != node:
-            raise ValueError(f"node {state.node!r} speaks on the topic of {node!r}")
-        before = self.states.get(node)
-        if state.event == "death":
-            if before is not None and before.pid == state.pid:
-                self._silent.add(node)
-                self._progress(f"node {node} went silent")
-                self._journal.append("node_gone", datetime.now(UTC), {"node": node, "pid": state.pid})
-            return
-        if retained and (before is None or state.at <= before.at):
-            return
-        self.states[node] = state
-        self.power.take(state, self._clock.now())
-        if node in self._silent:
-            self._silent.discard(node)
-            self._notes.append(f"Node {node} went silent and came back.")
-            self._unsure.add(node)
-        if before is None or before.pid != state.pid:
-            self._journal.append("node", datetime.now(UTC), {"node": node, "pid": state.pid, "epoch": state.epoch})
-            self._agents.watch(state.pid)
-            if before is not None:
-                self._unsure.add(node)
-        if self._sender is not None:
-            self._reconcile(self._sender, state)
-
-    def _reconcile(self, voice: Sender, state: NodeState) -> None:
-        """Book what a node says has ended, and state again what it should do when something may have got lost on the way."""
-        if state.epoch > voice.epoch:
-            voice.retire(f"another controller, of epoch {state.epoch}, has taken over; this one had {voice.epoch}")
-        if state.epoch == voice.epoch:
-            self._book.heard(state.node, state.ended, state.sequence)
-        if state.node in self._unsure:
-            self._unsure.discard(state.node)
-            for order in () if voice.retired else self._lost_on(state):
-                self._give(order)
-        if state.failsafe:  # after what it must do, so that nothing thaws before it is told to stop
-            voice.needs_cap.add(state.node)
-
-    def _lost_on(self, state: NodeState) -> list[Order]:
-        """What a node may not know any more."""
-        return self._book.lost(state.node)
-
-    def _answered(self, acknowledgement: Acknowledgement, node: str) -> None:
-        if acknowledgement.node != node:
-            raise ValueError(f"node {acknowledgement.node!r} answers on the topic of {node!r}")
-        if acknowledgement.code is RefusalCode.STALE_EPOCH and acknowledgement.epoch == self._voice.epoch:
-            self._voice.retire(f"another controller has taken over: node {node} says that {acknowledgement.text}")
-        entry = self._ledger.answered(acknowledgement)
-        if entry is None:
-            if acknowledgement.stage is not Stage.REFUSED:  # heartbeats are not in the ledger; only refusals answer them
-                raise ValueError(f"node {node} answers a command {acknowledgement.command} that was not sent")
-            return
-        self._journal.record_acknowledgement(acknowledgement)
-        desired = entry.command.desired
-        if isinstance(desired, JobState):
-            told = acknowledgement.measured
-            gone = acknowledgement.stage is Stage.APPLIED and "exit_code" in told and not told.get("running")
-            if acknowledgement.stage is Stage.ENDED or gone:
-                self._book.ended((desired.job, node), int(acknowledgement.measured.get("exit_code", -1)))
-            elif acknowledgement.stage in {Stage.FAILED, Stage.REFUSED}:
-                self._failed(entry.command, acknowledgement, desired)
-
-    def _failed(self, command: Command, acknowledgement: Acknowledgement, desired: JobState) -> None:
-        """A refused job command: state it again when a later command overtook it, else remember the job as not run."""
-        key = (desired.job, acknowledgement.node)
-        order = self._book.given.get(key)
-        overtaken = acknowledgement.code is RefusalCode.STALE_SEQUENCE and order is not None and order.desired == desired
-        if overtaken and order is not None:
-            if not self._ledger.waits_for(command):
-                self._give(order)
-        elif desired.state is JobWish.RUNNING:
-            self._book.refused(key)
-        self._progress(f"{acknowledgement.node}: {desired.job} {desired.state}: {acknowledgement.code} {acknowledgement.text}")

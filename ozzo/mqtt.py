@@ -10,8 +10,10 @@ from __future__ import annotations
 import math
 import ssl
 import threading
+import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Any
 
 import paho.mqtt.client as paho
@@ -26,6 +28,10 @@ from ozzo.transport import Delivery, Handler, matches
 
 TAKEN_OVER = 142
 """Reason code "Session taken over" of a DISCONNECT (MQTT 5.0, section 3.14.2.1)."""
+
+
+MOST_UNCONFIRMED = 500
+"""Messages that the broker has not confirmed, from which on whoever publishes has to wait."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +78,38 @@ class _ClosingSocket(ssl.SSLSocket):
             raise
 
 
+@lru_cache(maxsize=64)
+def _expiring(seconds: int) -> Properties:
+    """Properties of a message that expires; made once, because paho takes longer for them than for the rest of a publish."""
+    properties = Properties(PacketTypes.PUBLISH)  # type: ignore[no-untyped-call]
+    properties.MessageExpiryInterval = seconds
+    return properties
+
+
+def client_for(endpoint: Endpoint, *, manual_ack: bool) -> paho.Client:
+    """A client of paho for an endpoint, not yet connected.
+
+    Args:
+        endpoint: where and who; with ``tls``: TLS 1.2 or later, the broker's certificate and name checked.
+        manual_ack: messages are acknowledged by hand.
+
+    Raises:
+        TransportError: the root certificate is no good.
+    """
+    client = paho.Client(CallbackAPIVersion.VERSION2, client_id=endpoint.user, protocol=paho.MQTTv5, manual_ack=manual_ack)
+    client.username_pw_set(endpoint.user, endpoint.password)
+    client.max_inflight_messages_set(100)
+    if endpoint.tls:
+        try:
+            context = ssl.create_default_context(cafile=endpoint.ca_file or None)
+        except OSError as error:  # also ssl.SSLError: the file holds no certificate
+            raise TransportError(f"root certificate {endpoint.ca_file}: {error}") from error
+        context.minimum_version = ssl.TLSVersion.TLSv1_2
+        context.sslsocket_class = _ClosingSocket
+        client.tls_set_context(context)
+    return client
+
+
 class MqttTransport:
     """One connection to a broker; its network thread is a daemon.
 
@@ -114,34 +152,20 @@ class MqttTransport:
         self._hand_over = threading.RLock()
         self._answered, self._refusal = threading.Event(), ""
         self.connections, self._lost = 0, ""
+        self._unconfirmed, self._confirmed = 0, threading.Condition()
         self._granted: dict[int, list[ReasonCode]] = {}
         self._grant = threading.Condition()
-        self._client = paho.Client(
-            CallbackAPIVersion.VERSION2, client_id=endpoint.user, protocol=paho.MQTTv5, manual_ack=manual_ack
-        )
-        self._client.username_pw_set(endpoint.user, endpoint.password)
+        self._client = client_for(endpoint, manual_ack=manual_ack)
         self._client.reconnect_delay_set(1, 5)
-        self._client.max_inflight_messages_set(100)
         if will is not None:
             self._client.will_set(will.topic, will.payload, qos=1, retain=True)
-        if endpoint.tls:
-            self._secure(endpoint)
         self._client.on_connect = self._on_connect
         self._client.on_connect_fail = lambda *_: self._trouble("no broker there")
         self._client.on_disconnect = self._on_disconnect
         self._client.on_message = self._on_message
         self._client.on_subscribe = self._on_subscribe
+        self._client.on_publish = self._on_publish
         self._connect(session_s)
-
-    def _secure(self, endpoint: Endpoint) -> None:
-        """TLS 1.2 or later, the broker's certificate and name checked."""
-        try:
-            context = ssl.create_default_context(cafile=endpoint.ca_file or None)
-        except OSError as error:  # also ssl.SSLError: the file holds no certificate
-            raise TransportError(f"root certificate {endpoint.ca_file}: {error}") from error
-        context.minimum_version = ssl.TLSVersion.TLSv1_2
-        context.sslsocket_class = _ClosingSocket
-        self._client.tls_set_context(context)
 
     @property
     def _place(self) -> str:
@@ -197,6 +221,19 @@ class MqttTransport:
             self._granted[mid] = reasons
             self._grant.notify_all()
 
+    def _on_publish(self, *_: Any) -> None:
+        with self._confirmed:
+            self._unconfirmed -= 1
+            self._confirmed.notify_all()
+
+    def _wait_for_room(self) -> None:
+        """While the broker is there and slower than we are, wait for it: what it has not taken would only grow old here."""
+        until = time.monotonic() + self._timeout_s
+        with self._confirmed:
+            while self._unconfirmed >= MOST_UNCONFIRMED and self.connected and time.monotonic() < until:
+                self._confirmed.wait(0.1)
+            self._unconfirmed += 1
+
     def _on_message(self, client: paho.Client, _data: Any, message: paho.MQTTMessage) -> None:
         mid, qos = message.mid, message.qos
 
@@ -223,16 +260,19 @@ class MqttTransport:
         return bool(self._client.is_connected())
 
     def publish(self, topic: str, payload: bytes, *, expiry_s: float | None = None, retain: bool = False) -> None:
-        """See ``Transport``; while the broker is away, messages wait here for the reconnect."""
+        """See ``Transport``; while the broker is away, messages wait here for the reconnect.
+
+        A caller waits while the broker has more than ``MOST_UNCONFIRMED`` messages of ours to take.
+        """
         if self._closed:
             raise TransportError(f"publish on {topic} after close")
         if self._lost:
             raise TransportError(f"broker at {self._place}: {self._lost}")
-        properties = Properties(PacketTypes.PUBLISH)  # type: ignore[no-untyped-call]
-        if expiry_s is not None:
-            properties.MessageExpiryInterval = max(1, math.ceil(expiry_s))
+        self._wait_for_room()
+        properties = None if expiry_s is None else _expiring(max(1, math.ceil(expiry_s)))
         info = self._client.publish(topic, payload, qos=1, retain=retain, properties=properties)
         if info.rc not in {paho.MQTT_ERR_SUCCESS, paho.MQTT_ERR_NO_CONN}:
+            self._on_publish()  # it will not be confirmed
             raise TransportError(f"publish on {topic}: {paho.error_string(info.rc)}")
 
     def subscribe(self, pattern: str, handler: Handler) -> None:

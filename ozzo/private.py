@@ -46,23 +46,24 @@ def write_private(path: Path, text: str, owner: str = "") -> None:
         raise
 
 
-def read_private(path: Path, what: str) -> str:
+def read_private(path: Path, what: str, longest: int = LONGEST) -> str:
     """Read a file that nobody but its owner may read.
 
     Args:
         path: the file.
         what: what should stand in it, in words, for the error.
+        longest: bytes that are read at most.
 
     Raises:
         InputError: it is missing, too large, no text, or others may read it. Its content is in no error.
     """
     try:
         mode, size = path.stat().st_mode, path.stat().st_size
-        text = path.read_text(encoding="utf-8") if size <= LONGEST else ""
+        text = path.read_text(encoding="utf-8") if size <= longest else ""
     except (OSError, UnicodeDecodeError) as error:
         told = error.strerror or "" if isinstance(error, OSError) else "no UTF-8 text"
         raise InputError([Finding(str(path), None, "", told, what)]) from None
-    if size > LONGEST:
+    if size > longest:
         raise InputError([Finding(str(path), None, "", f"{size} bytes", what)])
     if mode & (stat.S_IRWXG | stat.S_IRWXO):
         found = f"mode {stat.S_IMODE(mode):o}"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 
 from grid.errors import TransportError
@@ -14,18 +14,34 @@ from ozzo.store import Journal
 from ozzo.transport import Transport
 
 LEASE_S = 15.0
-"""For how long a command speaks for the controller."""
+"""For how long a command speaks for the controller (more where there are very many nodes: ``lease_for``)."""
 NOT_AFTER_S = 5.0
-"""Wall seconds after which a node refuses a command."""
+"""Wall seconds after which a node refuses a command (more where there are very many nodes)."""
+
+
+BATCH = 100
+"""Orders that are written to the journal in one commit."""
+GREETINGS_PER_S = 500.0
+"""Assumption: heartbeats that a controller sends without getting into the way of commands."""
+GREETED_AT_ONCE = 20
+"""Heartbeats that go out without a pause."""
+LONGEST_LEASE_S = 60.0
+"""However many nodes there are, each learns within this time that its controller is gone."""
+
+
+def lease_for(nodes: int) -> float:
+    """Lease for so many nodes, s: three heartbeats to each fit into it, and no more than ``GREETINGS_PER_S`` are sent."""
+    return min(LONGEST_LEASE_S, max(LEASE_S, 3.0 * nodes / GREETINGS_PER_S))
 
 
 class Sender:
     """Sends commands of one epoch; may be used while its heartbeat thread runs.
 
     Attributes:
-        epoch: number of this controller's life.
+        epoch: number of this controller's life; lease_s: for how long each command speaks for it.
         retired: why it may not speak any more, or empty.
         needs_cap: nodes that came out of failsafe; each heartbeat renews their cap. Add to it, any time.
+        caps_kw: caps below the highest power, by node; replace the whole mapping, any time.
     """
 
     def __init__(
@@ -50,12 +66,15 @@ class Sender:
             permit: asked before every message: why nothing may be said any more, or empty.
         """
         self._scenario, self._transport, self._journal, self._ledger = scenario, transport, journal, ledger
-        self._peak_kw, self._permit = peak_kw, permit
+        self._permit = permit
+        self._peak_kw, self.lease_s = peak_kw, lease_for(len(peak_kw))
+        self._not_after_s = max(NOT_AFTER_S, self.lease_s / 3)  # with very many nodes, messages wait longer for each other
         self.epoch, self._sequence = epoch, 0
         self._lock = threading.Lock()
         self._quiet = threading.Event()
         self._heart: threading.Thread | None = None
         self.needs_cap: set[str] = set()
+        self.caps_kw: Mapping[str, float] = {}
         self.retired = ""
 
     def begin_heartbeats(self) -> None:
@@ -83,15 +102,33 @@ class Sender:
         Raises:
             TransportError: another controller has taken over, or the carrier refused it.
         """
+        return self._send([(node, desired, order, reason)])[0]
+
+    def send_orders(self, orders: Sequence[Order]) -> list[Command]:
+        """The same for many orders: the journal is written once for each ``BATCH`` of them, before these are sent.
+
+        Returns:
+            What was sent, in the order of ``orders``.
+
+        Raises:
+            TransportError: another controller has taken over, or the carrier refused it.
+        """
+        sent = []
+        for first in range(0, len(orders), BATCH):
+            sent += self._send([(order.node, order.desired, order, order.reason) for order in orders[first : first + BATCH]])
+        return sent
+
+    def _send(self, wishes: Sequence[tuple[str, Desired, Order | None, str]]) -> list[Command]:
         with self._lock:
             if self.retired:
                 raise TransportError(self.retired)
-            command = self._command(node, desired, order, reason)
-            payload = command.encode()
-            self._journal.record_command(command)
-            self._ledger.add(command, payload)
-            self._publish(node, payload)
-        return command
+            commands = [self._command(*wish) for wish in wishes]
+            self._journal.record_command(*commands)
+            for command in commands:
+                payload = command.encode()
+                self._ledger.add(command, payload)
+                self._publish(command.node, payload)
+        return commands
 
     def repeat(self) -> set[str]:
         """Send unanswered commands again, with the same id, until their not-after; nodes that let one pass.
@@ -119,8 +156,8 @@ class Sender:
             epoch=self.epoch,
             sequence=self._sequence,
             issued_at=now,
-            not_after=now + timedelta(seconds=NOT_AFTER_S),
-            lease_s=LEASE_S,
+            not_after=now + timedelta(seconds=self._not_after_s),
+            lease_s=self.lease_s,
             plan_id=order.plan_id if order else "",
             node=node,
             desired=desired,
@@ -133,26 +170,44 @@ class Sender:
         if why:
             self.retire(why)
             raise TransportError(why)
-        self._transport.publish(topic(self._scenario, node, Channel.COMMAND), payload, expiry_s=NOT_AFTER_S)
+        self._transport.publish(topic(self._scenario, node, Channel.COMMAND), payload, expiry_s=self._not_after_s)
 
     def _beat(self) -> None:
         """The heartbeat thread: renew every node's lease, and the cap of those that came out of failsafe."""
-        while not self._quiet.wait(LEASE_S / 3):
+        while not self._quiet.wait(self.lease_s / 3):
             try:
                 self.greet()
             except TransportError as error:  # the next one who sends is told
                 self.retire(str(error))
 
     def greet(self) -> None:
-        """Send every node a heartbeat now.
+        """Send every node a heartbeat, the caps that need it too; spread over a while where there are many nodes.
 
         Raises:
             TransportError: the carrier refused it, or nothing may be said any more.
         """
-        for node in self._peak_kw:
+        pause_s = self.lease_s / 6 / max(1, len(self._peak_kw))  # spread over half of the time between two rounds
+        for count, node in enumerate(self._peak_kw, 1):
+            if count % GREETED_AT_ONCE == 0 and self._quiet.wait(GREETED_AT_ONCE * pause_s):
+                return
             with self._lock:
                 if self._quiet.is_set():
                     return
                 self._publish(node, self._command(node, Hello(), None, "").encode())
             if node in self.needs_cap:
-                self.send(node, CapState(cap_kw=self._peak_kw[node]), None, "the node may use its full power again")
+                self.cap(node)
+
+    def cap(self, node: str, reason: str = "") -> None:
+        """State the cap of a node: its highest power, or the one in ``caps_kw`` where that is lower.
+
+        Args:
+            node: its name.
+            reason: in words; by what the cap is when left out.
+
+        Raises:
+            TransportError: another controller has taken over, or the carrier refused it.
+        """
+        peak_kw = self._peak_kw[node]
+        cap_kw = min(peak_kw, self.caps_kw.get(node, peak_kw))
+        why = "a sudden limit at its site" if cap_kw < peak_kw else "the node may use its full power again"
+        self.send(node, CapState(cap_kw=cap_kw), None, reason or why)

@@ -16,6 +16,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
+from uuid import UUID
 
 from grid.errors import Finding, InputError
 from ozzo.commands import Acknowledgement, Command
@@ -116,34 +117,35 @@ class Journal:
             cursor = connection.execute("INSERT INTO entries (at, kind, json) VALUES (?, ?, ?)", (_utc(at), kind, text))
         return int(cursor.lastrowid or 0)
 
-    def record_command(self, command: Command) -> None:
-        """Add a command; done before it is sent."""
-        with self._transaction() as connection:
-            connection.execute(
-                "INSERT OR IGNORE INTO commands VALUES (?, ?, ?, ?, ?, ?)",
-                (
-                    str(command.id),
-                    command.epoch,
-                    command.sequence,
-                    command.node,
-                    _utc(command.issued_at),
-                    command.encode().decode(),
-                ),
+    def record_command(self, *commands: Command) -> None:
+        """Add commands, all or none; done before they are sent."""
+        rows = [
+            (
+                str(command.id),
+                command.epoch,
+                command.sequence,
+                command.node,
+                _utc(command.issued_at),
+                command.encode().decode(),
             )
+            for command in commands
+        ]
+        with self._transaction() as connection:
+            connection.executemany("INSERT OR IGNORE INTO commands VALUES (?, ?, ?, ?, ?, ?)", rows)
 
-    def record_acknowledgement(self, acknowledgement: Acknowledgement) -> None:
-        """Add an answer as it came (a repeated answer stands there twice)."""
+    def record_acknowledgement(self, *acknowledgements: Acknowledgement) -> None:
+        """Add answers as they came, all or none (a repeated answer stands there twice)."""
+        rows = [
+            (str(item.command), item.node, str(item.stage), _utc(item.at), item.encode().decode()) for item in acknowledgements
+        ]
         with self._transaction() as connection:
-            connection.execute(
-                "INSERT INTO acknowledgements (command, node, stage, at, json) VALUES (?, ?, ?, ?, ?)",
-                (
-                    str(acknowledgement.command),
-                    acknowledgement.node,
-                    str(acknowledgement.stage),
-                    _utc(acknowledgement.at),
-                    acknowledgement.encode().decode(),
-                ),
-            )
+            connection.executemany("INSERT INTO acknowledgements (command, node, stage, at, json) VALUES (?, ?, ?, ?, ?)", rows)
+
+    def command(self, number: UUID) -> Command | None:
+        """A command that was recorded, or None."""
+        with self._lock:
+            row = self._connection.execute("SELECT json FROM commands WHERE id = ?", (str(number),)).fetchone()
+        return None if row is None else Command.model_validate_json(row[0])
 
     def entries(self, kind: str | None = None) -> tuple[Entry, ...]:
         """Entries in order, all or of one kind."""

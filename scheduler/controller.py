@@ -99,27 +99,6 @@ class Controller:
         """Plan with ``scenario`` from now on: what is known changed (forecasts, jobs, the period that is planned)."""
         self.scenario = scenario
 
-    def replan(self, moment: datetime, cause: str) -> Decision:
-        """Plan what is left of the horizon anew, from what is known at ``moment``; as ``on_event`` without an event.
-
-        Raises:
-            ValueError: no slot is left to decide.
-        """
-        slot = self.first_slot(moment)
-        if slot >= self.scenario.horizon.slots:
-            raise ValueError(f"{cause} at {moment:%Y-%m-%d %H:%M} UTC: no slot is left to plan")
-        return self.replan_from(slot, cause)
-
-    def replan_from(self, slot: int, cause: str) -> Decision:
-        """Plan the horizon from ``slot`` on anew, without news of an event.
-
-        When the plan does not pass its rehearsal, the plan in force stays, and the decision says so.
-
-        Raises:
-            ValueError: the slot lies outside the horizon.
-        """
-        return self._decide(self._world.observe(slot), cause)
-
     def forget(self) -> None:
         """Let go of all decisions but the last one and the one in force, so that months of them fit into memory."""
         force = next((decision for decision in reversed(self.decisions) if decision.commanded), None)
@@ -140,11 +119,28 @@ class Controller:
         self._world.announce(self.scenario.events)
         for event in events:
             self._record("event", moment, {"name": event.name, "site": event.site, "limit_kw": event.limit_kw})
+        return self.replan_at(moment, "event " + ", ".join(sorted({f"{event.name} at {event.site}" for event in events})))
+
+    def replan_at(self, moment: datetime, cause: str) -> Decision:
+        """``replan`` from the first slot that a plan made at ``moment`` may change.
+
+        Raises:
+            ValueError: no slot is left to decide.
+        """
         slot = self.first_slot(moment)
         if slot >= self.scenario.horizon.slots:
-            names = ", ".join(event.name for event in events)
-            raise ValueError(f"event {names} became known at {moment:%Y-%m-%d %H:%M} UTC: no slot is left to plan")
-        return self.replan_from(slot, "event " + ", ".join(sorted({f"{event.name} at {event.site}" for event in events})))
+            raise ValueError(f"{cause} became known at {moment:%Y-%m-%d %H:%M} UTC: no slot is left to plan")
+        return self.replan(cause, slot)
+
+    def replan(self, cause: str, slot: int) -> Decision:
+        """Plan the horizon from ``slot`` on anew, without news of an event.
+
+        When the plan does not pass its rehearsal, the plan in force stays, and the decision says so.
+
+        Raises:
+            ValueError: the slot lies outside the horizon.
+        """
+        return self._decide(self._world.observe(slot), cause)
 
     def resume(self, problem: Problem, plan: Plan, verdict: Verdict) -> None:
         """Know of a plan that is in force already: commanded before this controller began, and carried on by its world."""

@@ -10,7 +10,7 @@ from collections.abc import Callable, Collection
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
-from ozzo.commands import CapState, JobState, JobWish
+from ozzo.commands import JobState, JobWish
 from ozzo.orders import Order, in_order, orders_of, running_state, transition
 from ozzo.serve.overrides import Rules
 from ozzo.serve.restored import RestoredFleet
@@ -103,8 +103,15 @@ class StandingFleet(RestoredFleet):
             for order in self._pending
         )
 
-    def pursue(self, plan: Plan, from_slot: int, aside: Collection[str]) -> None:
-        """Put a plan into force; jobs that are aside are left as they are, and what they were to do until then is done."""
+    def pursue(self, plan: Plan, from_slot: int, aside: Collection[str], *, restate: bool = True) -> None:
+        """Put a plan into force; jobs that are aside are left as they are, and what they were to do until then is done.
+
+        Args:
+            plan: the plan.
+            from_slot: slot of its horizon.
+            aside: jobs that it leaves alone.
+            restate: also tell nodes what they were told before; without it only what changes is sent (the fast path).
+        """
         mine, moment = self._brief.run, plan.horizon.time(from_slot)
         given = {key: o for key, o in self._book.alive().items() if key[0].removeprefix(mine) not in aside}
         given = {key: o for key, o in given.items() if key not in self._kept.given_up}
@@ -112,6 +119,8 @@ class StandingFleet(RestoredFleet):
         kept = [o for o in self._pending if o.desired.job.removeprefix(mine) in aside and o.due < moment]
         orders = transition(plan, self._brief, from_slot, given, pending) if given or pending else []
         orders = orders or orders_of(plan, self._brief, from_slot)
+        if not restate:
+            orders = [order for order in orders if order.due > moment or not self._book.stands(order)]
         self._pending = in_order(order for order in [*orders, *kept] if order.node in self._peak_kw)
         facts = {"plan": plan.id, "orders": len(orders), "scenario_time": self._clock.now().isoformat()}
         self._journal.append("plan_in_force", datetime.now(UTC), facts)
@@ -125,17 +134,17 @@ class StandingFleet(RestoredFleet):
         kept = replace(plan, runs=tuple(run for run in plan.runs if run.job not in late))
         self.pursue(kept, from_slot, {name for name, work in self.works.items() if work.stage in OVER})
 
-    def _give(self, order: Order) -> None:
-        """Send an order, as overrides and the rule of no doubles leave it."""
+    def _admit(self, order: Order) -> Order | None:
+        """An order as overrides and the rule of no doubles leave it."""
         name = order.desired.job.removeprefix(self._brief.run)
         wish = self.rules.wish(name, order.node, order.desired.state)
         if wish is not order.desired.state:
             order = replace(order, desired=order.desired.model_copy(update={"state": wish}), reason=self._why(name, order))
         if wish is JobWish.RUNNING and not self._may_run(order, name):
-            return
+            return None
         if order.key not in self._book.given and wish is not JobWish.RUNNING:
-            return  # nothing of it is there, and nothing shall be
-        super()._give(order)
+            return None  # nothing of it is there, and nothing shall be
+        return order
 
     def _why(self, name: str, order: Order) -> str:
         found = self.rules.ordered(name, order.node)
@@ -193,14 +202,14 @@ class StandingFleet(RestoredFleet):
             if wish is not order.desired.state:
                 reason = "released by hand" if free else self._why(name, order)
                 again = replace(order, desired=order.desired.model_copy(update={"state": wish}), reason=reason)
-                super()._give(again)
+                self._insist(again)
         for node, full_kw in self._full_kw.items():
             cap_kw = rules.cap_kw(node)
             wanted_kw = full_kw if cap_kw is None else min(cap_kw, full_kw)
             if wanted_kw != self._peak_kw[node]:
                 self._peak_kw[node] = wanted_kw
                 self._voice.needs_cap.add(node)  # every heartbeat renews it
-                self._voice.send(node, CapState(cap_kw=wanted_kw), None, "power cap set by hand")
+                self._voice.cap(node, "power cap set by hand")
 
     def start_now(self, name: str, nodes: tuple[str, ...], reason: str) -> None:
         """Start a job that has no process at once."""

@@ -94,7 +94,7 @@ class Planner:
 
     def _work(self, scenario: Scenario, cause: str, seen: Observation, aside: frozenset[str]) -> None:
         try:
-            decision = self.controller.replan_from(seen.slot, cause)
+            decision = self.controller.replan(cause, seen.slot)
         except (OzzoError, ValueError) as error:
             self._result = Planned(cause, scenario, seen, aside, None, str(error) or type(error).__name__)
         except Exception as error:  # noqa: BLE001 - a thread has nobody to raise to; the loop records it and goes on commanding

@@ -19,7 +19,7 @@ from ozzo.commands import Acknowledgement, Command, JobState, JobWish, NodeState
 from ozzo.fleet import Agents
 from ozzo.live import NodeFleet
 from ozzo.orders import Order, running_state, stopped
-from ozzo.sender import Sender
+from ozzo.sender import LEASE_S, Sender, lease_for
 from ozzo.serve.kept_book import KeptBook
 from ozzo.serve.overrides import Rules
 from ozzo.serve.presence import CERTAIN_S, NodeView, Presence
@@ -83,7 +83,8 @@ class RestoredFleet(NodeFleet):
             for group in site.nodes
             for i in range(group.count)
         }
-        self._presence = Presence(self._peak_kw, certain_s)
+        longer_s = lease_for(len(self._peak_kw)) - LEASE_S  # where there are very many nodes
+        self._presence = Presence(self._peak_kw, certain_s + longer_s)
         self._restored = set(self._peak_kw)
         self._looked_s, self._accounted = 0.0, -1
         self._started = state.started()
@@ -122,8 +123,9 @@ class RestoredFleet(NodeFleet):
         self._was_present = {name for name, view in self.views().items() if view.present}
         self._account()
 
-    def _hear(self, state: NodeState, node: str, *, retained: bool) -> None:
-        super()._hear(state, node, retained=retained)
+    def _hear(self, state: NodeState, *, retained: bool) -> None:
+        super()._hear(state, retained=retained)
+        node = state.node
         if retained or state.event == "death" or node not in self._peak_kw:
             return
         self._presence.heard(node, answers=self._sender is not None and state.epoch == self._sender.epoch)
@@ -175,13 +177,13 @@ class RestoredFleet(NodeFleet):
         for key, wish in found.adopt.items():
             order = self._made(key, wish)
             if order is not None:
-                super()._give(order)
+                self._insist(order)
         for key in found.stop:
             order = self._made(key, JobWish.STOPPED)
             if order is not None:
-                super()._give(order)
+                self._insist(order)
         for order in found.restate:
-            super()._give(order)
+            self._insist(order)
 
     def _anew(self, state: NodeState, orders: tuple[Order, ...]) -> None:
         """What a node does not have any more begins from nothing."""
@@ -242,19 +244,15 @@ class RestoredFleet(NodeFleet):
         self._progress(f"job {name} ended well on {', '.join(nodes)}: more often than it should have run")
         self._journal.append("doubled", datetime.now(UTC), {"job": name, "nodes": nodes})
 
-    def _answered(self, acknowledgement: Acknowledgement, node: str) -> None:
+    def _answered(self, acknowledgement: Acknowledgement) -> None:
         """Also the end of a job that an earlier life had started."""
-        if acknowledgement.stage is Stage.ENDED and acknowledgement.node == node:
-            command = self.state.command(acknowledgement.command)
-            if command is not None and isinstance(command.desired, JobState):
-                self.state.record_acknowledgement(acknowledgement)
-                self._ended_by((command.desired.job, node), acknowledgement)
-                return
-        known = self.state.command(acknowledgement.command)
-        if known is not None and self._sender is not None and known.epoch < self._sender.epoch:
-            self.state.record_acknowledgement(acknowledgement)  # a late answer to an earlier life
+        known, node = self.state.command(acknowledgement.command), acknowledgement.node
+        if acknowledgement.stage is Stage.ENDED and known is not None and isinstance(known.desired, JobState):
+            self._ended_by((known.desired.job, node), acknowledgement)
             return
-        super()._answered(acknowledgement, node)
+        if known is not None and self._sender is not None and known.epoch < self._sender.epoch:
+            return  # a late answer to an earlier life
+        super()._answered(acknowledgement)
         if known is not None and isinstance(known.desired, JobState):
             self._gone((known.desired.job, node), known.desired.state, acknowledgement)
 

@@ -11,11 +11,10 @@ from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
-from uuid import UUID
 
 from grid.errors import Finding, InputError
 from ozzo.book import Key
-from ozzo.commands import Command, JobState
+from ozzo.commands import JobState
 from ozzo.orders import Order
 from ozzo.serve.evidence import Slot
 from ozzo.serve.overrides import Action, Override, Target
@@ -94,12 +93,6 @@ class ServeState(Journal):
                 else:
                     text = json.dumps(value, allow_nan=False)
                     connection.execute("INSERT OR REPLACE INTO facts VALUES (?, ?)", (key, text))
-
-    def command(self, number: UUID) -> Command | None:
-        """A command of this or an earlier life, or None."""
-        with self._lock:
-            row = self._connection.execute("SELECT json FROM commands WHERE id = ?", (str(number),)).fetchone()
-        return None if row is None else Command.model_validate_json(row[0])
 
     def raise_epoch(self, epoch: int) -> None:
         """Know of an epoch that was taken elsewhere; on disk before a command carries it."""

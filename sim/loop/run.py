@@ -185,7 +185,7 @@ class _Loop:
         if observation is None:
             decision = self._controller.first_plan()
         else:
-            decision = self._controller.replan(moment, f"plan of {moment:%Y-%m-%d %H:%M} UTC")
+            decision = self._controller.replan_at(moment, f"plan of {moment:%Y-%m-%d %H:%M} UTC")
         if baseline is not None and (self._settings.mode is Mode.SHADOW or not decision.commanded):
             with self._watch("world"):
                 self._world.command(self._view.kept(baseline))

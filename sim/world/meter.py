@@ -179,6 +179,20 @@ class SiteMeter:
         """What biogas units and generators gave between instants (Unix seconds), ``[n - 1]`` kWh; the load lacks it."""
         return self._log.made_kwh(edges_s - self._origin_s)
 
+    def reading(self) -> tuple[float, float]:
+        """Net import from this instant on, battery included, and the limit on it that holds now (kW; import positive).
+
+        The limit is that of the connection or of an event; what a plan that knew the event meant to exceed is allowed. A site
+        that has no grid imports nothing, so it has no limit either.
+        """
+        moment_s = self.now_s + TINY_S
+        control, intent, planned_s = self._intent(moment_s)
+        piece = self._piece(moment_s, intent if control is BatteryControl.FOLLOW_PLAN else None, planned_s)
+        measured = Instant(piece.load_kw, piece.available_kw, piece.net_limit_kw, piece.export_room_kw)
+        setting = battery_power(self.site.battery or NO_BATTERY, control, self.soc_kwh, measured, intent, moment_s)
+        net_kw = piece.load_kw - (piece.available_kw - setting.unused_kw) + setting.power_kw
+        return net_kw, float("inf") if self._islanded else piece.net_limit_kw
+
     @property
     def bill(self) -> Bill:
         """What its assets have owed by themselves so far."""

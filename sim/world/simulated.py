@@ -181,6 +181,12 @@ class SimulatedWorld:
             meter.meter_to(self.env.now)
             meter.know(events)
 
+    def reading(self, site: str) -> tuple[float, float]:
+        """Net import of a site from now on and the limit on it that holds now, kW (``SiteMeter.reading``)."""
+        meter = self.meters[site]
+        meter.meter_to(self.env.now)
+        return meter.reading()
+
     def outcome(self, step: timedelta | None = None, *, baseline: Outcome | None = None) -> Outcome:
         """Simulate to the end of the horizon and settle.
 

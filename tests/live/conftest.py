@@ -12,6 +12,7 @@ from ozzo.broker import Broker, find_mosquitto
 from ozzo.broker_files import CONTROLLER
 from ozzo.fleet import LocalAgents, NodeSpec
 from tests.live.faults import FAULTS, Fault, page
+from tests.live.plane import patience, plane, plane_broker
 from tests.ozzo.rig import Rig
 
 NODES = ("hall.rack-0", "hall.rack-1")
@@ -65,4 +66,4 @@ def pytest_sessionfinish(exitstatus: int) -> None:
         Path(file).write_text(page(FAULTS), encoding="utf-8")
 
 
-__all__ = ["CONTROLLER", "NODES"]
+__all__ = ["CONTROLLER", "NODES", "patience", "plane", "plane_broker"]

@@ -117,10 +117,12 @@ def minimal() -> Scenario:
 
 
 @contextmanager
-def standing(folder: Path, listen: str = "127.0.0.1:0", names: Iterable[str] | None = None) -> Iterator[StandingBroker]:
-    """A broker inside this process, watched over by a thread; its user may enter ``folder``."""
+def standing(
+    folder: Path, listen: str = "127.0.0.1:0", names: Iterable[str] | None = None, host: str = "localhost"
+) -> Iterator[StandingBroker]:
+    """A broker inside this process, reached as ``host``, watched over by a thread; its user may enter ``folder``."""
     nodes = minimal().sites[0].node_names() if names is None else names
-    broker = StandingBroker("minimal", nodes, folder, listening_place(listen), names=("localhost",))
+    broker = StandingBroker("minimal", nodes, folder, listening_place(listen), names=(host,))
     stop = threading.Event()
     with broker:
         watch = threading.Thread(target=broker.serve, args=(stop, lambda _: None))
