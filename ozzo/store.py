@@ -16,6 +16,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
+from uuid import UUID
 
 from grid.errors import Finding, InputError
 from ozzo.commands import Acknowledgement, Command

@@ -11,11 +11,10 @@ from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
-from uuid import UUID
 
 from grid.errors import Finding, InputError
 from ozzo.book import Key
-from ozzo.commands import Command, JobState
+from ozzo.commands import JobState
 from ozzo.orders import Order
 from ozzo.serve.evidence import Slot
 from ozzo.serve.overrides import Action, Override, Target
