@@ -1,4 +1,4 @@
-"""Sudden limits under ``ozzo serve``: what the twin's meter shows above a limit is answered from the ladder of the plan in force."""
+"""Sudden limits under ``ozzo serve``: a meter of the twin above a limit is answered from the ladder of the plan in force."""
 
 from __future__ import annotations
 
