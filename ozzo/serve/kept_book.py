@@ -27,10 +27,9 @@ class KeptBook(JobBook):
         super().__init__(given=state.orders(), exits=state.exits())
         self._state, self.version = state, 0
         self.nodes: dict[str, set[str]] = {}
-        self._jobs: dict[str, set[str]] = {}
         for job, node in self.given:
             self.nodes.setdefault(job, set()).add(node)
-            self._jobs.setdefault(node, set()).add(job)
+            self._jobs.setdefault(node, {})[job] = None
         self.given_up = {key for key, order in self.given.items() if order.reason == GIVEN_UP and key not in self.exits}
 
     def give(self, order: Order) -> None:
@@ -38,7 +37,6 @@ class KeptBook(JobBook):
         again = order.desired.state is JobWish.RUNNING and self.exits.get(order.key, 0) != 0
         self._state.keep_order(order, again=again)
         self.nodes.setdefault(order.desired.job, set()).add(order.node)
-        self._jobs.setdefault(order.node, set()).add(order.desired.job)
         self.version += 1
         super().give(order)
 
@@ -89,6 +87,6 @@ class KeptBook(JobBook):
         self._state.forget_jobs(jobs)
         for job in jobs:
             for node in self.nodes.pop(job, set()):
-                self._jobs[node].discard(job)
+                self._jobs[node].pop(job, None)
                 for known in (self.given, self.exits, self.sequences):
                     known.pop((job, node), None)
