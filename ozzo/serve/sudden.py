@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from ozzo.fast_path import FastPath
 from ozzo.limit_watch import TOLERANCE_KW, LimitWatch
@@ -13,6 +13,9 @@ from ozzo.serve.world import Twin
 from scheduler.controller import Decision
 from scheduler.plan import Plan
 from scheduler.scenario import Scenario
+
+SETTLE = timedelta(seconds=10)
+"""Assumption: scenario time in which what was given up shows at the meter; before that no more is asked for by ``look``."""
 
 
 class SuddenLimits:
@@ -38,6 +41,7 @@ class SuddenLimits:
             say: takes a line for people.
         """
         self._state, self._fleet, self._twin, self._put, self._end = state, fleet, twin, put, scenario.horizon.end
+        self._now = self._quiet_until = scenario.horizon.start
         self._fast = FastPath(scenario, self, self._record, say)
         self._watch = LimitWatch(self, self._fast, tuple(site.name for site in scenario.sites))
 
@@ -47,6 +51,7 @@ class SuddenLimits:
     def hold(self, plan: Plan) -> None:
         """See ``ozzo.fast_path.Hands``."""
         self._put(plan)
+        self._quiet_until = self._now + SETTLE
 
     def cap(self, caps_kw: Mapping[str, float]) -> None:
         """See ``ozzo.fast_path.Hands``."""
@@ -73,6 +78,7 @@ class SuddenLimits:
         Returns:
             True when something was given up.
         """
+        self._now = now
         net_kw, limit_now_kw = self.reading(site)
         if now >= self._end or limit_kw < limit_now_kw - TOLERANCE_KW or net_kw <= limit_now_kw + TOLERANCE_KW:
             return False
@@ -82,6 +88,7 @@ class SuddenLimits:
 
     def look(self, now: datetime) -> list[str]:
         """Answer every meter that is above its limit; why to plan again."""
-        if now >= self._end:
+        self._now = now
+        if not self._quiet_until <= now < self._end:
             return []
         return [f"meter above the limit at {site}" for site in self._watch.to_plan(self._watch.look(now), now)]

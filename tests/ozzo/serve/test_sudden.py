@@ -16,7 +16,7 @@ from ozzo.fleet import specs_of
 from ozzo.serve.fleet import StandingFleet
 from ozzo.serve.observe import empty
 from ozzo.serve.state import FILE, ServeState
-from ozzo.serve.sudden import SuddenLimits
+from ozzo.serve.sudden import SETTLE, SuddenLimits
 from ozzo.serve.world import Twin
 from scheduler.build import build_problem
 from scheduler.controller import Decision
@@ -82,7 +82,11 @@ def test_a_limit_is_commanded_without_a_solve(serving: tuple[StandingFleet, Serv
     assert sudden.on_limit("hall", limit_kw, "event sudden", now)
     assert ("pausable", JobWish.PAUSED) in wishes()  # sent already: nobody has waited for anything
     assert ("rigid", JobWish.PAUSED) not in wishes()
-    assert sudden.look(now) == []
+    assert sudden.look(now) == []  # the meter has not had the time to show it
+    twin.advance(now + 2 * SETTLE)
+    net_kw, limit_now_kw = sudden.reading("hall")
+    assert net_kw <= limit_now_kw == pytest.approx(limit_kw)
+    assert sudden.look(now + 2 * SETTLE) == []
     assert [entry.payload["cause"] for entry in state.entries("fast_path")] == ["event sudden"]
     assert state.entries("plan") == ()
     assert len(put) == 1
