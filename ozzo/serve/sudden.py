@@ -14,6 +14,8 @@ from scheduler.controller import Decision
 from scheduler.plan import Plan
 from scheduler.scenario import Scenario
 
+A_MOMENT = timedelta(milliseconds=1)
+"""Longer than the rounding of instants."""
 SETTLE = timedelta(seconds=10)
 """Assumption: scenario time in which what was given up shows at the meter; before that no more is asked for by ``look``."""
 
@@ -79,6 +81,7 @@ class SuddenLimits:
             True when something was given up.
         """
         self._now = now
+        self._twin.advance(now + A_MOMENT)  # what was announced now holds then
         net_kw, limit_now_kw = self.reading(site)
         if now >= self._end or limit_kw < limit_now_kw - TOLERANCE_KW or net_kw <= limit_now_kw + TOLERANCE_KW:
             return False
