@@ -34,12 +34,16 @@ class JobBook:
     exits: dict[Key, int] = field(default_factory=dict)
     untold: set[str] = field(default_factory=set)
     sequences: dict[Key, int] = field(default_factory=dict)
-    _jobs: dict[str, dict[str, None]] = field(default_factory=dict)
+    _here: dict[str, dict[str, None]] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        for job, node in self.given:
+            self._here.setdefault(node, {})[job] = None
 
     def give(self, order: Order) -> None:
         """An order is about to be sent."""
         self.given[order.key] = order
-        self._jobs.setdefault(order.node, {})[order.desired.job] = None
+        self._here.setdefault(order.node, {})[order.desired.job] = None
         if order.desired.state is JobWish.RUNNING and self.exits.get(order.key, 0) != 0:
             del self.exits[order.key]  # it was stopped or failed, and starts again
 
@@ -73,7 +77,7 @@ class JobBook:
 
     def lost(self, node: str) -> list[Order]:
         """What a node should do that came back with another process."""
-        keys = [(job, node) for job in self._jobs.get(node, ())]
+        keys = [(job, node) for job in self._here.get(node, ())]
         alive = [self.given[key] for key in keys if key in self.given and key not in self.exits]
         return [order for order in alive if order.desired.state is not JobWish.STOPPED]
 

@@ -25,6 +25,7 @@ from ozzo.cli_live import add_live_commands
 from ozzo.cli_mock import mock_signals
 from ozzo.cli_replay import replay
 from ozzo.cli_reproduce import reproduce_app
+from ozzo.cli_serve import add_serve_commands
 from ozzo.cli_slurm import slurm_app
 from ozzo.cli_sweep import report, sweep
 from ozzo.version import __version__
@@ -43,6 +44,7 @@ app.add_typer(reproduce_app, name="reproduce")
 app.add_typer(data_app, name="data")
 app.add_typer(feed_app, name="feed")
 add_live_commands(app)
+add_serve_commands(app)
 app.add_typer(forecast_app, name="forecast")
 app.add_typer(slurm_app, name="slurm")
 app.command()(sweep)

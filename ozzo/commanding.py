@@ -167,7 +167,18 @@ class Reactions:
         shed = self.watch.to_plan(self.watch.look(now), now)
         if shed and now < self.controller.scenario.horizon.end:
             cause = f"meter above the limit at {', '.join(shed)}"
-            self._plan_anew(cause, partial(self.controller.replan, cause=cause))
+            self._plan_anew(cause, partial(self._replan, cause))
+
+    def _replan(self, cause: str, moment: datetime) -> Decision:
+        """A plan without news of an event.
+
+        Raises:
+            ValueError: no slot is left.
+        """
+        slot = self.controller.first_slot(moment)
+        if slot >= self.controller.scenario.horizon.slots:
+            raise ValueError(f"{cause} at {moment:%Y-%m-%d %H:%M} UTC: no slot is left to plan")
+        return self.controller.replan(cause, slot)
 
     def _plan_anew(self, what: str, decide: Callable[[datetime], Decision]) -> None:
         """Plan with the clock standing still; a plan that does not pass leaves the old one in force."""
@@ -242,7 +253,7 @@ def carry_out(order: Order, journal: Journal, say: Callable[[str], None]) -> Car
             arrived = [waiting.pop(0)] if waiting and world.now() >= waiting[0][0].received else []
             while server is not None and server.inbox.waiting():
                 try:
-                    arrived.append(_understood(scenario, server.inbox.queue.get().body, world.now(), say))
+                    arrived.append(understood(scenario, server.inbox.queue.get().body, world.now(), say))
                 except InputError as error:  # its period ended between the check at the door and now
                     notes.append(f"A posted event came too late: {error}")
                     say(notes[-1])
@@ -285,7 +296,7 @@ def _trouble(commanding: Commanding) -> list[str]:
     return notes
 
 
-def _understood(
+def understood(
     scenario: Scenario, body: Mapping[str, Any], now: datetime, say: Callable[[str], None] | None = None
 ) -> tuple[CapacityEvent, ...]:
     """The capacity events of a posted object, received at scenario instant ``now``; what of it is not heeded is said.
@@ -302,7 +313,7 @@ def _understood(
 
 def _check(scenario: Scenario, clock: AcceleratedClock, body: Mapping[str, Any]) -> None:
     """Refuse a posted object at the door (InputError with all findings)."""
-    _understood(scenario, body, clock.now())
+    understood(scenario, body, clock.now())
 
 
 def _next_edge(scenario: Scenario, now: datetime) -> datetime:
@@ -311,4 +322,4 @@ def _next_edge(scenario: Scenario, now: datetime) -> datetime:
     return min(horizon.end, horizon.time(horizon.floor_slot(now) + 1))
 
 
-__all__ = ["Carried", "Order", "PilotWorld", "carry_out"]
+__all__ = ["Carried", "Order", "PilotWorld", "carry_out", "understood"]

@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 import queue
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 
 from grid.errors import TransportError
@@ -43,6 +43,7 @@ class Hearing:
         self._inbox: queue.SimpleQueue[Delivery] = queue.SimpleQueue()
         self._sender: Sender | None = None
         self._again: list[Order] = []
+        self._uncapped: set[str] = set()
         self._book, self._ledger = JobBook(), Ledger()
         self._silent: set[str] = set()
         self._unsure: set[str] = set()
@@ -81,7 +82,15 @@ class Hearing:
             self._unsure |= self.states.keys()
             self._journal.append("reconnected", datetime.now(UTC), {"connections": self._connections})
 
-    def _give(self, *orders: Order) -> None:
+    def _give(self, order: Order) -> None:
+        """Send one order."""
+        self._send_all([order])
+
+    def _give_all(self, orders: Sequence[Order]) -> None:
+        """Send many orders, written down together."""
+        self._send_all(orders)
+
+    def _send_all(self, orders: Sequence[Order]) -> None:
         for order in orders:
             self._book.give(order)
         for order, command in zip(orders, self._voice.send_orders(orders) if orders else (), strict=True):
@@ -107,19 +116,21 @@ class Hearing:
             self._journal.record_acknowledgement(*known)
         for item, retained in said:
             if isinstance(item, NodeState):
-                self._hear(item, retained=retained)
+                self._hear(item, item.node, retained=retained)
             else:
-                self._answered(item)
-        if self._again and not self._voice.retired:
-            again, self._again = self._again, []
-            self._give(*again)
+                self._answered(item, item.node)
+        again, self._again = self._again, []
+        if again and not self._voice.retired:
+            self._give_all(again)
+        uncapped, self._uncapped = self._uncapped, set()
+        if uncapped:  # after what these must do, so that nothing thaws before it is told to stop
+            self._voice.needs_cap |= uncapped
 
     def _unreadable(self, where: str, why: str) -> None:
         self._journal.append("unreadable", datetime.now(UTC), {"topic": where, "error": why[:500]})
 
-    def _hear(self, state: NodeState, *, retained: bool) -> None:
+    def _hear(self, state: NodeState, node: str, *, retained: bool) -> None:
         """A node speaks about itself. What the broker retained is of any age: it counts when it is newer than its last word."""
-        node = state.node
         before = self.states.get(node)
         if state.event == "death":
             if before is not None and before.pid == state.pid:
@@ -151,16 +162,19 @@ class Hearing:
         """Book what a node says has ended, and state again what it should do when something may have got lost on the way."""
         if state.epoch > voice.epoch:
             voice.retire(f"another controller, of epoch {state.epoch}, has taken over; this one had {voice.epoch}")
-        if state.failsafe:
-            voice.needs_cap.add(state.node)
         if state.epoch == voice.epoch:
             self._book.heard(state.node, state.ended, state.sequence)
         if state.node in self._unsure:
             self._unsure.discard(state.node)
-            self._again += self._book.lost(state.node)
+            self._again += self._lost_on(state)
+        if state.failsafe:
+            self._uncapped.add(state.node)
 
-    def _answered(self, acknowledgement: Acknowledgement) -> None:
-        node = acknowledgement.node
+    def _lost_on(self, state: NodeState) -> list[Order]:
+        """What a node may not know any more."""
+        return self._book.lost(state.node)
+
+    def _answered(self, acknowledgement: Acknowledgement, node: str) -> None:
         if acknowledgement.code is RefusalCode.STALE_EPOCH and acknowledgement.epoch == self._voice.epoch:
             self._voice.retire(f"another controller has taken over: node {node} says that {acknowledgement.text}")
         entry = self._ledger.answered(acknowledgement)

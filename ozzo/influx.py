@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import urlsplit, urlunsplit
 
 from grid.errors import Finding, InputError, TransportError
-from ozzo.address import is_loopback
+from grid.feeds.live import url_fault
 
 if TYPE_CHECKING:
     from ozzo.telemetry import Point
@@ -45,14 +45,14 @@ class InfluxSettings:
         """Settings from environment variables, or None when there is no ``OZZO_INFLUX_URL``.
 
         Raises:
-            InputError: the address is no http(s) address, plain http to another machine (the token would travel in the clear), or
-                a name beside it is missing.
+            InputError: the address is no http(s) address, has a password in it, or is plain http to another machine, where its
+                token would travel in the clear; or a name beside it is missing.
         """
         url = environment.get(NAMES["url"], "").strip()
         if not url:
             return None
         findings = []
-        fault = _fault(url)
+        fault = url_fault(url)
         if fault:
             expected = "https:// and a host, or on this machine http://localhost:8086"
             findings.append(Finding("environment", None, NAMES["url"], fault, expected))
@@ -73,21 +73,6 @@ class InfluxSettings:
         host = parts.hostname or ""
         host = f"[{host}]" if ":" in host else host
         return urlunsplit((parts.scheme, f"{host}:{parts.port}" if parts.port else host, parts.path, "", ""))
-
-
-def _fault(url: str) -> str:
-    """What is wrong with the address of a server, without showing it (it may hold a password); empty when nothing is."""
-    try:
-        parts = urlsplit(url)
-        host = parts.hostname or ""
-        _ = parts.port
-    except ValueError:
-        return "an address that cannot be read"
-    if parts.scheme not in {"http", "https"} or not host:
-        return "something that is no http:// or https:// address"
-    if parts.scheme == "http" and not is_loopback(host):
-        return f"plain http to {host}, which would carry the token in the clear"
-    return ""
 
 
 def _batches(found: Iterable[Point], size: int) -> Iterable[Sequence[Point]]:

@@ -4,18 +4,19 @@ from __future__ import annotations
 
 import threading
 import time
-from collections import deque
 from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from uuid import UUID
 
-from ozzo.commands import Acknowledgement, CapState, Command, RefusalCode, Stage
+from ozzo.commands import Acknowledgement, Command, RefusalCode, Stage
 
+REMEMBER_S = 3600.0
+"""For how long an answered command is known, so that a late answer to it is understood; then only the totals know of it."""
+FORGET_AT_ONCE = 50
+"""Commands that are looked at for that with each new one."""
 RETRY_S = 1.0
 """An unanswered command is sent again after this long, then after twice as long each time: repeats must not feed a jam."""
-CAPS_KEPT = 10_000
-"""Answered cap commands that are kept at least, so that a late second answer is known."""
 FINAL = frozenset({Stage.APPLIED, Stage.FAILED, Stage.REFUSED, Stage.ENDED})
 """After these a command is not sent again."""
 
@@ -62,18 +63,6 @@ class Counts:
     silent: int
     worst_ack_s: float
 
-    def plus(self, other: Counts) -> Counts:
-        """Totals of both."""
-        return Counts(
-            commands=self.commands + other.commands,
-            accepted=self.accepted + other.accepted,
-            applied=self.applied + other.applied,
-            failed=self.failed + other.failed,
-            late=self.late + other.late,
-            silent=self.silent + other.silent,
-            worst_ack_s=max(self.worst_ack_s, other.worst_ack_s),
-        )
-
 
 class Ledger:
     """All commands of a fleet."""
@@ -83,17 +72,29 @@ class Ledger:
         self._lock = threading.Lock()
         self._sent: dict[UUID, Sent] = {}
         self._open: dict[UUID, Sent] = {}
-        self._caps: deque[UUID] = deque()
-        self._folded = Counts(0, 0, 0, 0, 0, 0, 0.0)
+        self._forgotten = Counts(0, 0, 0, 0, 0, 0, 0.0)
 
     def add(self, command: Command, payload: bytes) -> None:
         """A command is about to be sent."""
         now = self._monotonic()
         with self._lock:
             self._sent[command.id] = self._open[command.id] = Sent(command, payload, now, now + RETRY_S)
+            self._forget(now)
+
+    def _forget(self, now: float) -> None:
+        """Keep only the totals of commands that were sent long ago and are not open; call it with the lock held."""
+        old: list[Sent] = []
+        for entry in self._sent.values():
+            if entry.first_s > now - REMEMBER_S or len(old) == FORGET_AT_ONCE:
+                break
+            old.append(entry)
+        gone = [entry for entry in old if entry.command.id not in self._open]
+        for entry in gone:
+            del self._sent[entry.command.id]
+        self._forgotten = _together(self._forgotten, _counted(gone))
 
     def knows(self, command: UUID) -> bool:
-        """True when such a command was sent."""
+        """True when such a command was sent, not too long ago."""
         with self._lock:
             return command in self._sent
 
@@ -108,8 +109,8 @@ class Ledger:
                 entry.answered_s = self._monotonic()
             if acknowledgement.code is not None:
                 entry.code = acknowledgement.code
-            if acknowledgement.stage in FINAL and self._open.pop(acknowledgement.command, None) is not None:
-                self._closed(entry)
+            if acknowledgement.stage in FINAL:
+                self._open.pop(acknowledgement.command, None)
             return entry
 
     def is_open(self, silent: Collection[str] = ()) -> bool:
@@ -146,31 +147,15 @@ class Ledger:
                     again.append(entry)
             for entry in lost:
                 del self._open[entry.command.id]
-                self._closed(entry)
         return again, lost
 
     def counts(self) -> Counts:
         """Totals so far."""
         with self._lock:
-            sent, before = list(self._sent.values()), self._folded
-        return before.plus(_count(sent))
-
-    def _closed(self, entry: Sent) -> None:
-        """A command is not waited for any more; a job command may be answered again when its job ends, a cap will not be."""
-        if isinstance(entry.command.desired, CapState):
-            self._caps.append(entry.command.id)
-            self._forget()
-
-    def _forget(self) -> None:
-        """Cap commands that were answered long ago become part of the totals: a controller runs for months."""
-        if len(self._caps) < 2 * CAPS_KEPT:
-            return
-        old = [self._sent.pop(self._caps.popleft()) for _ in range(CAPS_KEPT)]
-        self._folded = self._folded.plus(_count(old))
+            return _together(self._forgotten, _counted(list(self._sent.values())))
 
 
-def _count(sent: Collection[Sent]) -> Counts:
-    """Totals of some commands."""
+def _counted(sent: list[Sent]) -> Counts:
     late = sum(entry.code is RefusalCode.EXPIRED for entry in sent)
     waits = [entry.answered_s - entry.first_s for entry in sent if entry.answered_s is not None]
     return Counts(
@@ -181,4 +166,16 @@ def _count(sent: Collection[Sent]) -> Counts:
         late=late,
         silent=sum(entry.given_up and not entry.stages & FINAL for entry in sent),
         worst_ack_s=max(waits, default=0.0),
+    )
+
+
+def _together(a: Counts, b: Counts) -> Counts:
+    return Counts(
+        a.commands + b.commands,
+        a.accepted + b.accepted,
+        a.applied + b.applied,
+        a.failed + b.failed,
+        a.late + b.late,
+        a.silent + b.silent,
+        max(a.worst_ack_s, b.worst_ack_s),
     )

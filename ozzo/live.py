@@ -113,7 +113,7 @@ class NodeFleet(Hearing):
             self._agents.launch()
             self._await_births(timeout_s)
             epoch = self._agents.next_epoch(self._journal, max((state.epoch for state in self.states.values()), default=0))
-            self._sender = Sender(scenario, self._agents.transport, self._journal, self._ledger, self._peak_kw, epoch)
+            self._sender = self._speaker(epoch)
             self._sender.needs_cap |= {node for node, state in self.states.items() if state.failsafe}
             self._connections = self._agents.transport.connections
             self._sender.begin_heartbeats()
@@ -121,6 +121,10 @@ class NodeFleet(Hearing):
             self.close()
             raise
         self._progress(f"{len(self.states)} node agents are there ({self.description})")
+
+    def _speaker(self, epoch: int) -> Sender:
+        """The voice of a new epoch."""
+        return Sender(self._agents.scenario, self._agents.transport, self._journal, self._ledger, self._peak_kw, epoch)
 
     def _await_births(self, timeout_s: float) -> None:
         until = time.monotonic() + timeout_s
@@ -192,7 +196,7 @@ class NodeFleet(Hearing):
         while due < len(self._pending) and self._pending[due].due <= last:
             due += 1
         batch, self._pending = self._pending[:due], self._pending[due:]
-        self._give(*batch)
+        self._give_all(batch)
         return now
 
     def settle(self, timeout_s: float = 10.0) -> None:
@@ -239,7 +243,7 @@ class NodeFleet(Hearing):
     def _part(self) -> None:
         """Stop what runs on nodes that outlive us, and wait until each node has taken its stops: nobody repeats them later."""
         left = [order for order in self._book.alive().values() if order.desired.state is not JobWish.STOPPED]
-        self._give(*(stopped(order, "the run has ended") for order in left))
+        self._give_all([stopped(order, "the run has ended") for order in left])
         until = time.monotonic() + NOT_AFTER_S
         while self._ledger.unheard(self._silent) and time.monotonic() < until:
             self._take(0.05)

@@ -94,6 +94,19 @@ def without_nodes(plan: Plan) -> tuple[Run, ...]:
     return tuple(run for run in plan.runs if not run.nodes)
 
 
+def running_state(job: Job, node: str, work_s: float, brief: Brief) -> JobState:
+    """The state of a job that runs on ``node`` for ``work_s`` scenario seconds."""
+    seconds = max(SHORTEST_S, work_s / brief.speed)
+    return JobState(
+        job=brief.run + job.name,
+        state=JobWish.RUNNING,
+        argv=tuple(part.replace("{seconds}", f"{seconds:.3f}") for part in job.command),
+        seconds=seconds,
+        limit_s=limit_for(seconds),
+        power_kw=job.cores * brief.core_kw.get(node, 0.0),
+    )
+
+
 def orders_of(plan: Plan, brief: Brief, from_slot: int = 0) -> list[Order]:
     """Orders that carry ``plan`` out from slot ``from_slot`` of its own horizon on.
 
@@ -104,15 +117,7 @@ def orders_of(plan: Plan, brief: Brief, from_slot: int = 0) -> list[Order]:
     for (name, node), pieces in _pieces(plan, from_slot).items():
         job = brief.jobs[name]
         slots = sum(end - start for start, end in pieces)
-        seconds = max(SHORTEST_S, slots * plan.horizon.step_s / brief.speed)
-        running = JobState(
-            job=brief.run + name,
-            state=JobWish.RUNNING,
-            argv=tuple(part.replace("{seconds}", f"{seconds:.3f}") for part in job.command),
-            seconds=seconds,
-            limit_s=limit_for(seconds),
-            power_kw=job.cores * brief.core_kw.get(node, 0.0),
-        )
+        running = running_state(job, node, slots * plan.horizon.step_s, brief)
         paused = running.model_copy(update={"state": JobWish.PAUSED})
         reason = plan.reasons[name].text if name in plan.reasons else ""
         until = plan.horizon.time(pieces[-1][1])

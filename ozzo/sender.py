@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 
 from grid.errors import TransportError
@@ -45,7 +45,14 @@ class Sender:
     """
 
     def __init__(
-        self, scenario: str, transport: Transport, journal: Journal, ledger: Ledger, peak_kw: Mapping[str, float], epoch: int
+        self,
+        scenario: str,
+        transport: Transport,
+        journal: Journal,
+        ledger: Ledger,
+        peak_kw: Mapping[str, float],
+        epoch: int,
+        permit: Callable[[], str] = lambda: "",
     ) -> None:
         """Begin an epoch.
 
@@ -56,9 +63,10 @@ class Sender:
             epoch: number of this controller's life, above all before.
             ledger: waits for answers.
             peak_kw: highest IT power by node; all these nodes get heartbeats.
+            permit: asked before every message: why nothing may be said any more, or empty.
         """
         self._scenario, self._transport, self._journal, self._ledger = scenario, transport, journal, ledger
-        self._peak_kw, self.lease_s = peak_kw, lease_for(len(peak_kw))
+        self._peak_kw, self._permit, self.lease_s = peak_kw, permit, lease_for(len(peak_kw))
         self._not_after_s = max(NOT_AFTER_S, self.lease_s / 3)  # with very many nodes, messages wait longer for each other
         self.epoch, self._sequence = epoch, 0
         self._lock = threading.Lock()
@@ -157,20 +165,32 @@ class Sender:
         )
 
     def _publish(self, node: str, payload: bytes) -> None:
+        why = self._permit()
+        if why:
+            self.retire(why)
+            raise TransportError(why)
         self._transport.publish(topic(self._scenario, node, Channel.COMMAND), payload, expiry_s=self._not_after_s)
 
     def _beat(self) -> None:
         """The heartbeat thread: renew every node's lease, and the cap of those that came out of failsafe."""
         while not self._quiet.wait(self.lease_s / 3):
             try:
-                self._greet()
+                self.greet(self.lease_s / 6)
             except TransportError as error:  # the next one who sends is told
                 self.retire(str(error))
 
-    def _greet(self) -> None:
-        pause_s = self.lease_s / 6 / max(1, len(self._peak_kw))  # spread over half of the time between two rounds
+    def greet(self, over_s: float = 0.0) -> None:
+        """Send every node a heartbeat now.
+
+        Args:
+            over_s: spread them over so long, so that they leave room for commands.
+
+        Raises:
+            TransportError: the carrier refused it, or nothing may be said any more.
+        """
+        pause_s = GREETED_AT_ONCE * over_s / max(1, len(self._peak_kw))
         for count, node in enumerate(self._peak_kw, 1):
-            if count % GREETED_AT_ONCE == 0 and self._quiet.wait(GREETED_AT_ONCE * pause_s):
+            if over_s and count % GREETED_AT_ONCE == 0 and self._quiet.wait(pause_s):
                 return
             with self._lock:
                 if self._quiet.is_set():

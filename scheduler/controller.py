@@ -100,20 +100,34 @@ class Controller:
         self._world.announce(self.scenario.events)
         for event in events:
             self._record("event", moment, {"name": event.name, "site": event.site, "limit_kw": event.limit_kw})
-        return self.replan(moment, "event " + ", ".join(sorted({f"{event.name} at {event.site}" for event in events})))
+        slot = self.first_slot(moment)
+        if slot >= self.scenario.horizon.slots:
+            names = ", ".join(event.name for event in events)
+            raise ValueError(f"event {names} became known at {moment:%Y-%m-%d %H:%M} UTC: no slot is left to plan")
+        observation = self._world.observe(slot)
+        cause = "event " + ", ".join(sorted({f"{event.name} at {event.site}" for event in events}))
+        return self._decide(observation, cause)
 
-    def replan(self, moment: datetime, cause: str) -> Decision:
-        """Plan the rest of the horizon anew because of something that became known at ``moment``; see ``on_event``.
+    def replan(self, cause: str, slot: int) -> Decision:
+        """Plan the horizon from ``slot`` on anew, without news of an event.
+
+        When the plan does not pass its rehearsal, the plan in force stays, and the decision says so.
 
         Raises:
-            ValueError: no slot is left to decide.
+            ValueError: the slot lies outside the horizon.
         """
-        slot = self._first_slot(moment)
-        if slot >= self.scenario.horizon.slots:
-            raise ValueError(f"{cause} became known at {moment:%Y-%m-%d %H:%M} UTC: no slot is left to plan")
         return self._decide(self._world.observe(slot), cause)
 
-    def _first_slot(self, moment: datetime) -> int:
+    def resume(self, problem: Problem, plan: Plan, verdict: Verdict) -> None:
+        """Know of a plan that is in force already: commanded before this controller began, and carried on by its world."""
+        self.decisions.append(Decision(0, "in force before", problem, plan, verdict, commanded=True))
+
+    def forget(self) -> None:
+        """Forget decisions before the plan in force, so that months of them need no memory."""
+        commanded = [number for number, decision in enumerate(self.decisions) if decision.commanded]
+        del self.decisions[: commanded[-1] if commanded else max(0, len(self.decisions) - 1)]
+
+    def first_slot(self, moment: datetime) -> int:
         """First slot that a plan made at ``moment`` may change; it begins a metering period, as the rest must be whole ones."""
         horizon = self.scenario.horizon
         slot = max(0, horizon.ceil_slot(moment)) + self.scenario.planning.lead_slots

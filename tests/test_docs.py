@@ -53,7 +53,7 @@ def test_commands_and_options_exist(page: str, line: str) -> None:
     """The subcommand exists, and its help names every option that the page uses; configs that it names are there."""
     words = shlex.split(line)
     names = [word for word in words if not word.startswith("-")]
-    depth = 2 if names[0] in {"fit", "bench", "data", "feed", "forecast", "reproduce", "slurm"} else 1
+    depth = 2 if names[0] in {"fit", "bench", "data", "feed", "forecast", "override", "reproduce", "slurm"} else 1
     shown = CliRunner().invoke(app, [*names[:depth], "--help"], env={"COLUMNS": "200", "TERM": "dumb"})
     assert shown.exit_code == 0, f"{page}: ozzo {line}"
     for option in (word.split("=")[0] for word in words if word.startswith("--")):

@@ -2,11 +2,13 @@
 
 ``POST /events`` takes an OpenADR 3.1 event object and hands it to a queue; ``GET /events`` lists what was taken;
 ``GET /health`` says that it is there. Every request but ``/health`` carries ``Authorization: Bearer <token>``; the token is made
-for each run and stands in a file that only its owner may read. Errors are ``application/problem+json`` (RFC 9457).
+for each run and stands in a file that only its owner may read. A controller that stays may show a page there (``GET /``), for
+which a browser asks for that token as a password. Errors are ``application/problem+json`` (RFC 9457).
 """
 
 from __future__ import annotations
 
+import base64
 import hmac
 import json
 import os
@@ -30,6 +32,8 @@ if TYPE_CHECKING:
 
 MAX_BODY = 256 * 1024
 """Largest request body."""
+PAGE_HEADERS = {"Content-Security-Policy": "default-src 'none'; style-src 'unsafe-inline'", "Cache-Control": "no-store"}
+"""The page loads nothing from anywhere and runs nothing."""
 KEEP = 1_000
 """Most events that one run takes."""
 
@@ -57,7 +61,7 @@ class Problem(Exception):
 
     def __init__(self, status: int, title: str, detail: str = "", **extra: Any) -> None:
         super().__init__(detail or title)
-        self.status = status
+        self.status, self.asks = status, "Bearer"
         self.body = {"type": "about:blank", "title": title, "status": status, "detail": detail, **extra}
 
 
@@ -103,16 +107,20 @@ class EventInbox:
         return not self.queue.empty()
 
 
-def build_app(inbox: EventInbox, token: str) -> FastAPI:
+Page = Callable[[], str]
+"""Makes a page (HTML) of how things are now."""
+
+
+def build_app(inbox: EventInbox, token: str, page: Page | None = None) -> FastAPI:
     """The web application; without the pages of documentation, which would load from elsewhere."""
     from fastapi import FastAPI, Request
-    from fastapi.responses import JSONResponse
+    from fastapi.responses import HTMLResponse, JSONResponse
     from starlette.exceptions import HTTPException
 
     app = FastAPI(title="ozzo events", docs_url=None, redoc_url=None, openapi_url=None)
 
     def problem(error: Problem) -> JSONResponse:
-        headers = {"WWW-Authenticate": "Bearer"} if error.status == 401 else None
+        headers = {"WWW-Authenticate": error.asks} if error.status == 401 else None
         return JSONResponse(error.body, error.status, headers, media_type="application/problem+json")
 
     async def on_problem(_: Request, error: Exception) -> Response:
@@ -138,11 +146,17 @@ def build_app(inbox: EventInbox, token: str) -> FastAPI:
         _authorise(request, token)
         return [_shown(posted) for posted in inbox.list()]
 
-    for handler in (take, show):  # the names in their annotations are local to this function
+    def look(request: Request) -> HTMLResponse:
+        _authorise_person(request, token)
+        return HTMLResponse("" if page is None else page(), headers=PAGE_HEADERS)
+
+    for handler in (take, show, look):  # the names in their annotations are local to this function
         handler.__annotations__["request"] = Request
     app.add_api_route("/health", health, methods=["GET"], response_model=None)
     app.add_api_route("/events", take, methods=["POST"], response_model=None, status_code=201)
     app.add_api_route("/events", show, methods=["GET"], response_model=None)
+    if page is not None:
+        app.add_api_route("/", look, methods=["GET"], response_model=None)
     return app
 
 
@@ -155,6 +169,19 @@ def _authorise(request: Request, token: str) -> None:
     scheme, _, given = request.headers.get("authorization", "").partition(" ")
     if scheme.lower() != "bearer" or not hmac.compare_digest(given.strip().encode(), token.encode()):
         raise Problem(401, "Not authorised", "Send the token of this run: Authorization: Bearer <token>")
+
+
+def _authorise_person(request: Request, token: str) -> None:
+    """The token as password of any user (RFC 7617): what browsers can ask for."""
+    scheme, _, given = request.headers.get("authorization", "").partition(" ")
+    try:
+        password = base64.b64decode(given, validate=True).partition(b":")[2] if scheme.lower() == "basic" else b""
+    except ValueError:
+        password = b""
+    if not hmac.compare_digest(password, token.encode()):
+        refused = Problem(401, "Not authorised", "Give the token of this run as the password")
+        refused.asks = 'Basic realm="ozzo"'
+        raise refused
 
 
 async def _body(request: Request) -> dict[str, Any]:
@@ -189,7 +216,9 @@ class EventServer:
         inbox: what was posted.
     """
 
-    def __init__(self, folder: Path, *, port: int = 0, check: Check = accept_all, timeout_s: float = 10.0) -> None:
+    def __init__(
+        self, folder: Path, *, port: int = 0, check: Check = accept_all, timeout_s: float = 10.0, page: Page | None = None
+    ) -> None:
         """Prepare.
 
         Args:
@@ -197,8 +226,9 @@ class EventServer:
             port: port on 127.0.0.1; 0 for a free one.
             check: looks at an event object before it is taken.
             timeout_s: how long the start may take.
+            page: makes the page, None for none.
         """
-        self._port, self._timeout_s = port, timeout_s
+        self._port, self._timeout_s, self._page = port, timeout_s, page
         self.inbox = EventInbox(check)
         self.token_file = folder / "events.token"
         self.url = ""
@@ -228,7 +258,7 @@ class EventServer:
             raise TransportError(f"port {self._port} on 127.0.0.1: {error.strerror}") from error
         self.url = f"http://127.0.0.1:{self._socket.getsockname()[1]}"
         config = uvicorn.Config(
-            build_app(self.inbox, token),
+            build_app(self.inbox, token, self._page),
             log_config=None,
             access_log=False,
             lifespan="off",

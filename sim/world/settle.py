@@ -328,7 +328,8 @@ def _data_violations(
     for name, dataset in required_moves(scenario).items():
         end = scenario.horizon.end if dataset.move_by is None else min(dataset.move_by, scenario.horizon.end)
         arrived_s = library.finished_s.get(name)
-        late = arrived_s is not None and _instant(world, arrived_s) > end + DEADLINE_TOLERANCE
+        # what was there at the observation that the world begins with came at 0 s, and was in time for all that is known here
+        late = arrived_s is not None and arrived_s > 0.0 and _instant(world, arrived_s) > end + DEADLINE_TOLERANCE
         if late or (name in not_moved and name not in dropped):
             left_tb = dataset.size_tb - library.moved_until_tb(name, world.env.now)
             advice = f"Finish moving {name} by {end:%Y-%m-%d %H:%M} UTC, or drop the move with a reason."

@@ -139,11 +139,11 @@ def test_half_a_configuration_is_an_input_error() -> None:
 @pytest.mark.parametrize(
     ("url", "says"),
     [
-        ("http://user:pass@influx.example:8086", "plain http to influx.example"),
+        ("https://user:pass@influx.example:8086", "an address with a password"),
         ("http://192.0.2.7:8086", "plain http to 192.0.2.7"),
-        ("http://[::1", "an address that cannot be read"),
-        ("https://influx.example:99999", "an address that cannot be read"),
-        ("https://", "no http:// or https:// address"),
+        ("http://[::1", "no address of a service"),
+        ("https://influx.example:99999", "no address of a service"),
+        ("https://", "no address of a service"),
     ],
 )
 def test_a_token_goes_over_tls_or_not_at_all(url: str, says: str) -> None:

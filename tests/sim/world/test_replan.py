@@ -154,6 +154,17 @@ def test_a_world_begins_from_an_observation() -> None:
     assert outcome.violations == ()
 
 
+def test_what_had_arrived_in_time_is_not_late_in_a_world_that_begins_later() -> None:
+    """A dataset that had to be moved by hour 20 and was: a rehearsal of the hours from 21 on does not call it late."""
+    scenario = exact(small_scenario())
+    plan = good_plan(scenario)
+    world = SimulatedWorld(scenario, seed=1, stressed=False)
+    world.command(plan)
+    world.advance(scenario.horizon.time(20) + timedelta(minutes=30))
+    outcome = realise(scenario, tail_of(plan, 21), 1, observation=world.observe(21))
+    assert outcome.violations == ()
+
+
 def test_delivery_against_the_plan_before_the_event() -> None:
     """A job kept clear of the event's hour delivers its power there: baseline minus actual, both net import."""
     event = CapacityEvent("peak-1", "hall", START + timedelta(hours=2), START + timedelta(hours=3), 0.7, 2.0, START)
