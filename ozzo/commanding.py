@@ -122,6 +122,11 @@ class PilotWorld:
             self.fleet.replace(plan, restate=False)
             self.fleet.send_due()
         self.twin.command(plan)
+        for coming in self._commanded[-1:]:
+            if coming.horizon.start > self.now():  # it takes over at its time all the same
+                self.twin.command(coming)
+                if self.fleet is not None:
+                    self.fleet.replace(coming, restate=False)
 
     def cap(self, caps_kw: Mapping[str, float]) -> None:
         """State caps of nodes (the twin has the pace of its jobs from the held plan)."""

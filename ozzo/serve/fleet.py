@@ -206,10 +206,16 @@ class StandingFleet(RestoredFleet):
         for node, full_kw in self._full_kw.items():
             cap_kw = rules.cap_kw(node)
             wanted_kw = full_kw if cap_kw is None else min(cap_kw, full_kw)
-            if wanted_kw != self._peak_kw[node]:
+            if wanted_kw != self._peak_kw[node] or self._capped_before(node, wanted_kw):
                 self._peak_kw[node] = wanted_kw
                 self._voice.needs_cap.add(node)  # every heartbeat renews it
                 self._voice.cap(node, "power cap set by hand")
+
+    def _capped_before(self, node: str, wanted_kw: float) -> bool:
+        """True for a node with a cap that nobody states any more, such as one of an earlier life's sudden limit."""
+        told = self.states.get(node)
+        known = told is not None and told.cap_kw is not None and not told.failsafe and node not in self._voice.caps_kw
+        return known and told is not None and told.cap_kw != wanted_kw
 
     def start_now(self, name: str, nodes: tuple[str, ...], reason: str) -> None:
         """Start a job that has no process at once."""

@@ -30,7 +30,7 @@ from ozzo.serve.session import Session
 from ozzo.serve.state import FILE, ServeState
 from ozzo.serve.status import status
 from ozzo.serve.status_page import page_html
-from ozzo.serve.world import Limited, Twin, no_fast_path
+from ozzo.serve.world import Limited, Twin
 from ozzo.web.events import EventServer
 from scheduler.document import load_scenario
 from scheduler.scenario import Scenario
@@ -41,13 +41,13 @@ BROKER_S = 3.0
 """Wall seconds between two tries to reach the broker."""
 
 
-def serve(options: ServeOptions, say: Callable[[str], None], on_limit: Limited = no_fast_path) -> int:
+def serve(options: ServeOptions, say: Callable[[str], None], on_limit: Limited | None = None) -> int:
     """Serve a scenario until SIGTERM, Ctrl-C, or with ``once`` the end of its horizon; the exit code.
 
     Args:
         options: how.
         say: takes a line for people.
-        on_limit: answers a sudden limit at once (see ``ozzo.serve.world.Limited``).
+        on_limit: answers a sudden limit instead of the ladder of the plan in force (see ``ozzo.serve.world.Limited``).
 
     Raises:
         InputError: scenario, options or state are wrong, or evidence for the mode is missing; nothing was started.
@@ -141,7 +141,7 @@ class Lives:
         lead: Leadership,
         stop: threading.Event,
         say: Callable[[str], None],
-        on_limit: Limited,
+        on_limit: Limited | None,
     ) -> None:
         self._options, self._scenario, self._folder, self._state = options, scenario, folder, state
         self._lead, self._stop, self._say, self._on_limit = lead, stop, say, on_limit

@@ -16,7 +16,7 @@ from ozzo.serve.fleet import StandingFleet
 from ozzo.serve.options import ServeOptions
 from ozzo.serve.planner import Planner
 from ozzo.serve.state import ServeState
-from ozzo.serve.world import Limited, Twin, no_fast_path
+from ozzo.serve.world import Limited, Twin
 from ozzo.web.events import EventInbox
 from scheduler.scenario import Scenario
 
@@ -34,7 +34,7 @@ class Parts:
         stop: set it to leave.
         say: takes a line for people.
         understood: reads a posted object of a scenario at an instant.
-        on_limit: answers a sudden limit at once (see ``ozzo.serve.world.Limited``).
+        on_limit: answers a sudden limit instead of ``ozzo.serve.sudden`` (see ``ozzo.serve.world.Limited``).
         causes: why to plan first.
     """
 
@@ -52,5 +52,5 @@ class Parts:
     stop: threading.Event
     say: Callable[[str], None]
     understood: Callable[[Scenario, Mapping[str, Any], datetime], tuple[CapacityEvent, ...]]
-    on_limit: Limited = no_fast_path
+    on_limit: Limited | None = None
     causes: list[str] = field(default_factory=list)

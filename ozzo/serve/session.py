@@ -19,6 +19,7 @@ from ozzo.serve.observe import Seen, empty, observation_from_dict, observed
 from ozzo.serve.parts import Parts
 from ozzo.serve.planner import Planned
 from ozzo.serve.settling import Settling
+from ozzo.serve.sudden import SuddenLimits
 from ozzo.serve.telling import clock_to_dict, status_of
 from scheduler.plan import Plan
 from scheduler.plan_json import plan_from_dict, plan_to_dict
@@ -49,6 +50,8 @@ class Session:
         self._causes = list(parts.causes)
         self._plan: Plan | None = None
         self._hands = Hands(parts.state, parts.fleet, parts.say, self._note)
+        self._sudden = SuddenLimits(self.scenario, parts.state, parts.fleet, parts.twin, self._hold, parts.say)
+        self._left_alone: frozenset[str] = frozenset()
         self._version = -1
         self._next_plan = self._clock.now()
         self._settling = Settling(parts.state, parts.twin, parts.mode, self._clock.now())
@@ -90,6 +93,7 @@ class Session:
             self._twin.advance(self._clock.now())
             for cause in self._settling.settle(self.scenario, self._clock.now(), self._plan, self._fleet):
                 self._limited(*cause)
+            self._causes += self._sudden.look(self._clock.now())
             planned = self._parts.planner.fetch()
             if planned is not None:
                 self._take(planned)
@@ -206,12 +210,29 @@ class Session:
             }
         )
         self._twin.follow(planned.scenario, decision.plan, planned.seen, self._clock.now(), planned.aside)
-        if self._fleet is not None:
-            aside = planned.seen.finished | self._fleet.aside()  # what the planner did not plan is left as it is
-            self._fleet.pursue(self._commanded(decision.plan), 0, aside)
+        self._left_alone = planned.seen.finished
+        self._pursue(decision.plan)
+        self._sudden.follow(decision)
         gap = "unknown" if decision.plan.gap is None else f"{100 * decision.plan.gap:.2f} %"
         runs, dropped = len(decision.plan.runs), len(decision.plan.dropped)
         self._parts.say(f"plan {decision.plan.id} is in force: {runs} runs, {dropped} jobs left out, gap {gap}")
+
+    def _pursue(self, plan: Plan, *, restate: bool = True) -> None:
+        """Let the nodes carry a plan out; what the planner did not plan is left as it is."""
+        if self._fleet is not None:
+            self._fleet.pursue(self._commanded(plan), 0, self._left_alone | self._fleet.aside(), restate=restate)
+
+    def _hold(self, plan: Plan) -> None:
+        """Put a held plan into force now; a plan that is to take over later does so all the same."""
+        self._pursue(plan, restate=False)
+        if self._fleet is not None:
+            self._fleet.send_due()
+        self._twin.hold(plan)
+        if self._plan is not None and self._plan.horizon.start > self._clock.now():
+            self._pursue(self._plan, restate=False)
+            return
+        self._plan = plan
+        self._state.keep_facts(plan=(self._state.fact("plan") or {}) | {"plan": plan_to_dict(plan)})
 
     def _commanded(self, plan: Plan) -> Plan:
         """The part of a plan that is for real nodes: in a pilot the jobs that run on its nodes only."""
@@ -253,7 +274,9 @@ class Session:
 
     def _limited(self, site: str, limit_kw: float, cause: str) -> None:
         """A sudden limit: somebody may answer it at once; the next plan knows it in any case."""
-        if self._parts.on_limit(site, limit_kw, cause):
+        if self._parts.on_limit is None:
+            self._sudden.on_limit(site, limit_kw, cause, self._clock.now())
+        elif self._parts.on_limit(site, limit_kw, cause):
             self._state.append("fast_path", datetime.now(UTC), {"site": site, "limit_kw": limit_kw, "cause": cause})
         self._causes.append(f"{cause} at {site}")
 

@@ -100,6 +100,12 @@ class Twin:
         if self.world is not None:
             self.world.advance(max(self.world.now(), min(now, self._scenario.horizon.end)))
 
+    def hold(self, plan: Plan) -> None:
+        """Carry a held plan out from now on; a plan that lies ahead still takes over."""
+        if self.world is not None:
+            self.world.command(plan)
+            self.plan = plan
+
     def observe(self, scenario: Scenario, slot: int) -> Observation | None:
         """What it foresees for ``slot``; None before the first plan, or when it follows another document."""
         if self.world is None or self._scenario.horizon != scenario.horizon:
@@ -149,8 +155,3 @@ class Twin:
 
 Limited = Callable[[str, float, str], bool]
 """``on_limit(site, limit_kw, cause)``: answer a sudden limit at once; False when nobody did. The loop plans again either way."""
-
-
-def no_fast_path(_site: str, _limit_kw: float, _cause: str) -> bool:
-    """Nothing answers at once; the next plan does."""
-    return False
