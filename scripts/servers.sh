@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Install the servers, the browser, the model checker, the copiers of data and the Slurm cluster that the tests start, from Debian, when missing and allowed.
+# Install the servers, the browser, the model checker, the copiers of data, what cuts a network, and the Slurm cluster that the tests start, from Debian, when missing and allowed.
 # Otherwise say so: those tests are then skipped with the reason (with CI=true a skip is a failure).
 set -euo pipefail
 missing=()
@@ -8,6 +8,7 @@ command -v influxd >/dev/null || missing+=(influxdb)
 command -v chromium >/dev/null || missing+=(chromium)
 command -v spin >/dev/null || missing+=(spin)
 command -v gcc >/dev/null && [ -e /usr/include/stdio.h ] || missing+=(gcc libc6-dev)
+command -v ip >/dev/null || missing+=(iproute2)
 command -v rsync >/dev/null || missing+=(rsync)
 command -v rclone >/dev/null || missing+=(rclone)
 [ -x /usr/sbin/slurmctld ] && [ -x /usr/sbin/slurmd ] && [ -x /usr/sbin/munged ] && command -v sbatch >/dev/null ||
