@@ -24,7 +24,7 @@ it can save, earn or leave in the battery.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -37,6 +37,10 @@ MARGIN_EUR_PER_KWH = 0.01
 
 METERING_H = 0.25
 """Metering period of peak charges: 15 minutes."""
+
+SERVING_EUR_PER_KWH = 10_000.0
+"""Price of unserved load with which a solver is asked for a plan that leaves none which can be served: above what a kWh of jobs is
+worth, and small enough for the tolerances of a solver."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,6 +106,18 @@ def last_resorts(problem: Problem) -> tuple[LastResort, ...]:
         )
         for s, battery in enumerate(problem.batteries)
     )
+
+
+def serving(problem: Problem) -> Problem:
+    """``problem`` with unserved load so dear that a job is rather late or dropped: its optimum serves all load that it can."""
+    return replace(problem, weights=replace(problem.weights, unserved_eur_per_kwh=SERVING_EUR_PER_KWH))
+
+
+def serving_extra_eur(problem: Problem, unserved_kw: FloatArray) -> float:
+    """What ``unserved_kw``, ``[S, T]``, costs more in ``serving(problem)`` than in ``problem``, EUR."""
+    prices = zip(last_resorts(serving(problem)), last_resorts(problem), strict=True)
+    more = np.array([high.unserved_eur_per_kwh - usual.unserved_eur_per_kwh for high, usual in prices])
+    return float((more[:, None] * unserved_kw).sum()) * problem.horizon.step_h
 
 
 def _window_peaks_eur_per_kw(problem: Problem, site: int) -> float:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 
 from scheduler.asset_runs import bill_of, rule_runs, with_draw
 from scheduler.in_force import fitting, schedule_in_force
+from scheduler.last_resort import serving, serving_extra_eur
 from scheduler.objective import breakdown_eur
 from scheduler.optimiser.compiled import Compiled, compile_model
 from scheduler.optimiser.highs import StopAsked
@@ -64,32 +65,49 @@ class MilpPolicy:
             return self._plan(problem, progress, self.stop or interruption, starts)
 
     def _plan(self, problem: Problem, progress: Progress, stop: StopAsked, starts: dict[str, Schedule] | None = None) -> Plan:
+        """A plan at the prices asked for; where it leaves load unserved, the best one found that leaves as little as it can."""
+        deadline = time.perf_counter() + problem.settings.time_limit_s
+        plan, schedule = self._searched(problem, problem, progress, stop, starts or {}, deadline)
+        if plan.energy.unserved_kw.max() > DUST_KW and time.perf_counter() < deadline and not stop():
+            progress("load would go unserved: planned again with that as the last resort")
+            again = self._searched(problem, serving(problem), progress, stop, {**(starts or {}), "first plan": schedule}, deadline)[0]
+            if again.energy.unserved_kw.sum() < plan.energy.unserved_kw.sum() - DUST_KW:
+                plan = replace(again, build_s=plan.build_s + again.build_s, solve_s=plan.solve_s + again.solve_s)
+        return replace(plan, status=_status(problem, plan, stop))
+
+    def _searched(
+        self, problem: Problem, priced: Problem, progress: Progress, stop: StopAsked, starts: dict[str, Schedule], deadline: float
+    ) -> tuple[Plan, Schedule]:
+        """A plan of ``problem``, its status unknown, found at the prices of ``priced``; with what was decided on jobs."""
         begun = time.perf_counter()
-        parts, model = compiled(problem)
+        parts, model = compiled(priced)
         built = time.perf_counter()
         whole = int(model.integer.sum())
         progress(
             f"model: {len(model.row_lower)} rows, {len(model.cost)} columns ({whole} whole), {len(parts.classes)} job classes"
         )
-        search = Search(parts, model, progress, stop, begun + problem.settings.time_limit_s)
+        search = Search(parts, model, progress, stop, deadline)
         baselines = {"fifo": fifo_schedule(problem), "wait_for_sun": wait_for_sun_schedule(problem)}
-        search.run({**(starts or {}), **baselines, "nothing": nothing(problem)})
+        search.run({**starts, **baselines, "nothing": nothing(problem)})
         schedule = search.schedule()
+        energy = search.energy(schedule)
+        extra_eur = 0.0 if priced is problem else serving_extra_eur(problem, energy.unserved_kw)
         plan = make_plan(
             problem,
             schedule,
-            search.energy(schedule),
+            energy,
             assets=search.asset_runs(schedule),
             policy=self.name,
             control=BatteryControl.FOLLOW_PLAN,
             status=SolveStatus.UNKNOWN,
             solver=f"{search.words}; best plan from: {search.origin}",
             solve_s=time.perf_counter() - built,
-            bound_eur=search.bound if search.bound > float("-inf") else None,
+            bound_eur=search.bound - extra_eur if search.bound > float("-inf") else None,
             build_s=built - begun,
         )
-        plan = _not_dearer(problem, plan, baselines)
-        return replace(plan, status=_status(problem, plan, stop), solve_s=time.perf_counter() - built)
+        if priced is problem:
+            plan = _not_dearer(problem, plan, baselines)
+        return replace(plan, solve_s=time.perf_counter() - built), schedule
 
 
 def _status(problem: Problem, plan: Plan, stop: StopAsked) -> SolveStatus:

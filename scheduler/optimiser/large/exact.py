@@ -2,7 +2,8 @@
 
 The model is that of ``scheduler.optimiser.plain``. A small case is one neighbourhood: the whole model is solved, and what HiGHS
 proves is a bound of the case too. Larger ones are improved piece by piece: the jobs of a stretch of time, perhaps at one site, or
-jobs by chance (Danna, Rothberg and Le Pape 2005 for the idea of neighbourhoods that a MILP solver searches).
+jobs by chance (Danna, Rothberg and Le Pape 2005 for the idea of neighbourhoods that a MILP solver searches). Where a plan must
+serve all load, unserved load is so dear in the model that its optimum does.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from grid.horizon import FloatArray
+from scheduler.last_resort import SERVING_EUR_PER_KWH
 from scheduler.optimiser.compiled import Compiled
 from scheduler.optimiser.highs import Answer, Limits, solve_integer
 from scheduler.optimiser.large.case import MALLEABLE, Case, IntArray, Solution
@@ -82,7 +84,8 @@ class _Polish:
 
     def __init__(self, case: Case, primal: Primal, seed: int) -> None:
         self.case, self.primal = case, primal
-        self.model, self.columns = plain_model(case), Columns(case)
+        self.serving = replace(case, unserved=np.maximum(case.unserved, SERVING_EUR_PER_KWH)) if case.must_serve else case
+        self.model, self.columns = plain_model(self.serving), Columns(case)
         self.owner = _owners(case, self.columns, len(self.model.cost))
         self.size = np.bincount(self.owner[self.owner >= 0], minlength=case.J)
         self.rounds, self._free = 0, FREE_COLUMNS
@@ -92,9 +95,20 @@ class _Polish:
         """Solve the whole model from the plan; True when the optimum is proven up to ``gap``."""
         now = time.perf_counter()
         answer = self._solve(np.ones(self.case.J, dtype=bool), Limits(WHOLE_SHARE * (end - now), 0.5 * gap), stop)
-        if answer.bound is not None and answer.bound > dual.bound:
-            dual.bound = answer.bound - 1e-7 * max(1.0, abs(answer.bound))
+        if answer.bound is not None:
+            bound = answer.bound - 1e-7 * max(1.0, abs(answer.bound)) - self._serving_extra_eur()
+            dual.bound = max(dual.bound, bound)
         return self.primal.objective - dual.bound <= gap * abs(self.primal.objective) + 1e-6
+
+    def _serving_extra_eur(self) -> float:
+        """What the plan's unserved load costs more in the model than in the case, EUR.
+
+        Every plan that leaves as little unserved costs at least the model's bound less this.
+        """
+        if not self.case.must_serve:
+            return 0.0
+        dark_kw = self.primal.dark_kw(load_and_use(self.case, self.primal.solution())[0])
+        return float(((self.serving.unserved - self.case.unserved)[:, None] * dark_kw).sum()) * self.case.dt
 
     def piece(self, end: float, stop: Callable[[], bool]) -> None:
         """Solve one neighbourhood."""

@@ -262,6 +262,11 @@ class Primal:
         self._dark = dark
         return total, battery
 
+    def dark_kw(self, load: FloatArray) -> FloatArray:
+        """What ``load`` leaves unserved, ``[S, T]`` kW."""
+        self.energy(load)
+        return self._dark.copy()
+
     def unserved_now(self) -> float:
         """What the load of the last ``energy`` leaves unserved beyond what no jobs would, kWh; 0 where that only has a price."""
         kwh = float(self._dark.sum()) * self.case.dt
