@@ -88,6 +88,9 @@ def _ozzo(task: dict[str, Any]) -> dict[str, Any]:
             home = importlib.import_module(name)
         except ModuleNotFoundError as error:
             return {"status": "failed", "words": f"there is no solver {task['entry']} ({error})"}
+        lacking = [wanted for wanted in (function, "LargeLimits") if not hasattr(home, wanted)]
+        if lacking:
+            return {"status": "failed", "words": f"the module {name} has no {' and no '.join(lacking)}"}
         solve: LargeSolver = getattr(home, function)
         with Interruption() as stop:
             outcome = solve(case, home.LargeLimits(time_s=task["time_s"], gap=task["gap"]), progress=_tell, stop=stop)

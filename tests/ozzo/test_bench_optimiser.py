@@ -121,7 +121,7 @@ def test_rivals_run_on_the_same_instance_with_the_same_time(folder: Path) -> Non
         ("solve_wrongly", "our check finds it infeasible: work: job"),
         ("solve_boasting", "below the claimed bound"),
         ("solve_crashing", "the kernels are out of order"),
-        ("solve_gone", "has no attribute"),
+        ("solve_gone", "has no solve_gone"),
     ],
 )
 def test_a_solver_that_is_wrong_never_looks_right(solver: str, says: str, folder: Path) -> None:

@@ -14,8 +14,8 @@ from scheduler.problem import JobTask, Problem
 from scheduler.workload import JobKind
 
 
-def energy_cost(problem: Problem, site: int, it_kw: FloatArray) -> float:
-    """Least cost of one site's energy for a given IT power, from its own linear programme (prices above 0 only)."""
+def energy_cost(problem: Problem, site: int, it_kw: FloatArray) -> tuple[float, float]:
+    """Unserved energy, kWh, and least cost of one site's energy for a given IT power (prices above 0 only)."""
     slots, dt = problem.horizon.slots, problem.horizon.step_h
     names = ["imp", "exp", "ren", "uns", "ch", "dis", "soc", "over"]
     at = {name: np.arange(slots) + i * slots for i, name in enumerate(names)}
@@ -68,7 +68,7 @@ def energy_cost(problem: Problem, site: int, it_kw: FloatArray) -> float:
     above.append(row)
     most.append(-problem.final_soc_kwh[site])
     answer: Any = linprog(cost, np.array(above), np.array(most), np.array(equal), np.array(right), bounds)
-    return float(answer.fun)
+    return dt * float(answer.x[at["uns"]].sum()), float(answer.fun)
 
 
 def places(task: JobTask) -> list[tuple[int, tuple[int, ...]] | None]:
@@ -127,9 +127,9 @@ def together(problem: Problem, choice: tuple[tuple[int, tuple[int, ...]] | None,
 
 
 def best_cost(problem: Problem) -> float:
-    """Optimum of a tiny problem without migrations, by trying everything."""
-    known: dict[tuple[int, bytes], float] = {}
-    best = float("inf")
+    """Optimum of a tiny problem without migrations, by trying everything: first as little load unserved as can be, then cost."""
+    known: dict[tuple[int, bytes], tuple[float, float]] = {}
+    best = (float("inf"), float("inf"))
     for choice in itertools.product(*(places(task) for task in problem.jobs)):
         shared = together(problem, choice)
         if shared is None:
@@ -143,12 +143,13 @@ def best_cost(problem: Problem) -> float:
             use[:, option.site, slots] += np.array(task.resources)[:, None]
             power[option.site, slots] += option.power_kw
             cost += option.cost_eur + late(task, place[1])
-        if (use > problem.capacity + 1e-9).any() or cost >= best + 10:
+        if (use > problem.capacity + 1e-9).any():
             continue
+        unserved = 0.0
         for s in range(len(problem.sites)):
             key = (s, power[s].round(9).tobytes())
             if key not in known:
                 known[key] = energy_cost(problem, s, power[s])
-            cost += known[key]
-        best = min(best, cost)
-    return best
+            unserved, cost = unserved + known[key][0], cost + known[key][1]
+        best = min(best, (round(unserved, 6), cost))
+    return best[1]
