@@ -39,8 +39,8 @@ METERING_H = 0.25
 """Metering period of peak charges: 15 minutes."""
 
 SERVING_EUR_PER_KWH = 10_000.0
-"""Price of unserved load with which a solver is asked for a plan that leaves none which can be served: above what a kWh of jobs is
-worth, and small enough for the tolerances of a solver."""
+"""Price of unserved load with which a solver is asked for a plan that leaves none which can be served: above what a kWh of jobs
+is worth, and small enough for the tolerances of a solver."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -40,6 +40,7 @@ def imports(path: Path, name: str, known: set[str], *, top_level_only: bool) -> 
     return found - {name}
 
 
+@pytest.mark.slow
 def test_imports_only_go_down() -> None:
     """A room imports from its own floor or a lower one, also inside functions."""
     known = modules()

@@ -70,7 +70,9 @@ class MilpPolicy:
         plan, schedule = self._searched(problem, problem, progress, stop, starts or {}, deadline)
         if plan.energy.unserved_kw.max() > DUST_KW and time.perf_counter() < deadline and not stop():
             progress("load would go unserved: planned again with that as the last resort")
-            again = self._searched(problem, serving(problem), progress, stop, {**(starts or {}), "first plan": schedule}, deadline)[0]
+            again = self._searched(
+                problem, serving(problem), progress, stop, {**(starts or {}), "first plan": schedule}, deadline
+            )[0]
             if again.energy.unserved_kw.sum() < plan.energy.unserved_kw.sum() - DUST_KW:
                 plan = replace(again, build_s=plan.build_s + again.build_s, solve_s=plan.solve_s + again.solve_s)
         return replace(plan, status=_status(problem, plan, stop))

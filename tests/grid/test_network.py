@@ -51,6 +51,7 @@ def test_voltages_and_loadings_are_those_of_pandapower(network: Network) -> None
         assert result.losses_kw[row] == pytest.approx(1e3 * losses, abs=1e-6)
 
 
+@pytest.mark.slow
 def test_the_net_of_record_holds_what_simbench_holds(network: Network) -> None:
     """SimBench's own net with its own first profile values gives the same flow as ours without sites."""
     import pandapower as pp

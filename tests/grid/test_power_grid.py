@@ -31,6 +31,7 @@ def loaded(seed: int) -> tuple[Any, Any]:
     return _bare(net), injection
 
 
+@pytest.mark.slow
 @settings(max_examples=15, deadline=None)
 @given(st.integers(0, 10_000))
 def test_both_engines_read_any_village_alike(seed: int) -> None:

@@ -64,6 +64,7 @@ def test_a_scenario_that_cannot_be_is_refused_by_plan(name: str, says: str) -> N
     assert not done.stdout
 
 
+@pytest.mark.slow
 def test_a_scenario_with_negative_prices_is_planned(tmp_path: Path) -> None:
     """Being paid for import is no fault: all jobs run, and the bound is not above the objective."""
     done = planned(
@@ -106,6 +107,7 @@ def test_contradictory_commitments_are_kept_and_planned_around(*, large: bool) -
     assert plan.status is SolveStatus.OPTIMAL
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("scenario", ["minimal", "almere"])
 def test_ctrl_c_while_planning_keeps_the_best_plan_so_far(scenario: str, tmp_path: Path) -> None:
     """SIGINT once there is a plan: it is written, says that it was interrupted, and can be rehearsed; exit code 1."""

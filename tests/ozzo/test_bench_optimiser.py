@@ -83,6 +83,7 @@ def test_every_instance_of_a_folder_is_solved_and_written_under_its_name(folder:
         assert (row["build_s"], row["solve_s"], row["compile_s"]) == (0.25, 0.5, 0.0)
 
 
+@pytest.mark.slow
 def test_instances_are_made_by_size_seed_and_shapes(tmp_path: Path) -> None:
     """Without a folder: two seeds of S with few shapes, kept on request, and no two alike."""
     code, rows = measured(
@@ -115,6 +116,7 @@ def test_rivals_run_on_the_same_instance_with_the_same_time(folder: Path) -> Non
     assert all("the judge 1000000000" in row["wrong"][0] for row in rows)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("solver", "says"),
     [
@@ -140,6 +142,7 @@ def test_a_solver_that_is_not_there_is_named(folder: Path) -> None:
     assert "Traceback" not in done.stderr
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("says", "code", "wrong"),
     [
@@ -208,6 +211,7 @@ def test_wrong_options_give_one_clear_error(arguments: tuple[str, ...], says: st
     assert not done.stdout
 
 
+@pytest.mark.slow
 def test_interrupted_it_shows_what_is_finished_and_leaves_nothing_behind(folder: Path) -> None:
     """Ctrl-C twice, with a deaf solver at the last instance: the others' rows, exit code 130, the solver's process is gone."""
     write_case(folder / "M.npz", make_case(SIZES["M"], 1))
@@ -277,6 +281,7 @@ def test_a_process_that_does_not_end_is_ended() -> None:
     assert ended.output == "here\n"
 
 
+@pytest.mark.slow
 def test_rivals_are_left_out_with_the_reason(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -331,6 +336,7 @@ def test_compiling_is_counted_once() -> None:
     assert compiled_s([]) == 0.0
 
 
+@pytest.mark.slow
 def test_a_cold_cache_is_stated(folder: Path) -> None:
     """A solver whose kernel is compiled now has a compile time, in JSON and as a column."""
     (folder / "S.npz").unlink()
@@ -367,6 +373,7 @@ def test_limits_in_whole_watts_are_never_wider() -> None:
     assert (scaled.pk0 >= case.pk0 - 1e-9).all()
 
 
+@pytest.mark.slow
 @pytest.mark.data
 def test_the_given_judge_agrees_on_the_given_instance(instances: Path) -> None:
     """S of the shared instances with the judge beside it: the same objective (it stops at 1e-5), exit code 0."""

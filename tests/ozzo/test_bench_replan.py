@@ -145,6 +145,7 @@ def ozzo(*arguments: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(command, capture_output=True, text=True, check=False, cwd=ROOT, timeout=240, env=environment)
 
 
+@pytest.mark.slow
 def test_command_line(tmp_path: Path) -> None:
     """A file is measured and printed as JSON, and the limit of the warm plan is a tenth of the other."""
     path = tmp_path / "few.npz"

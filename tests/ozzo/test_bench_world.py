@@ -104,6 +104,7 @@ def test_vessim_runs_from_its_own_file(tmp_path: Path) -> None:
     assert said["soc_kwh"] == pytest.approx(1.0)
 
 
+@pytest.mark.slow
 def test_the_trace_is_run_metered_and_shared_out(tmp_path: Path) -> None:
     """A trace of three jobs on 277 hosts, by hand: nobody waits, the parts make up the load, three hosts at once at most."""
     tasks = Tasks(np.array([1, 2, 3]), np.array([1e9, 1e9 + 600, 1e9 + 7200]), np.array([3600.0, 60.0, 1800.0]),

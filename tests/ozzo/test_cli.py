@@ -75,6 +75,7 @@ def test_schema_and_reference_come_from_the_same_fields() -> None:
     assert "energy_kwh" in ozzo("reference").stdout
 
 
+@pytest.mark.slow
 def test_plan_is_written_rehearsed_and_refused_when_altered(tmp_path: Path) -> None:
     """A saved plan passes its rehearsal; with its battery over capacity it is refused by name, exit code 1."""
     file = tmp_path / "plan.json"

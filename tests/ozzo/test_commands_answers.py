@@ -21,6 +21,7 @@ def plan_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return file
 
 
+@pytest.mark.slow
 def test_why_tells_place_cost_and_next_best(plan_file: Path) -> None:
     """People read where, when, the cost and a table; programs read the same from a saved plan."""
     told = ozzo("why", "render", MINIMAL, "--plan", str(plan_file))
@@ -52,6 +53,7 @@ def test_why_of_a_job_that_is_left_out(tmp_path: Path) -> None:
     assert change["amount"] > 0
 
 
+@pytest.mark.slow
 def test_what_if_compares_and_stays_honest() -> None:
     """Import at 30 EUR/MWh more is proven dearer; the difference of every figure is changed minus base."""
     done = ozzo("what-if", MINIMAL, "--set", "sites.hall.tariff.import_fee=60", "--json")
@@ -64,6 +66,7 @@ def test_what_if_compares_and_stays_honest() -> None:
     assert "smaller than what the gaps leave open" in same.stdout
 
 
+@pytest.mark.slow
 def test_what_if_without_a_job_and_with_an_event() -> None:
     """A job less is listed as not run; the event is one of the scenario's sites."""
     less = json.loads(ozzo("what-if", MINIMAL, "--without-job", "render", "--json").stdout)
@@ -85,6 +88,7 @@ def test_pareto_writes_its_page_and_speaks_json(tmp_path: Path) -> None:
     assert page.read_text().startswith("<!doctype html>")
 
 
+@pytest.mark.slow
 def test_values_for_people_and_programs() -> None:
     """Every slot of every site has a value; people read the mean of the same numbers."""
     answer = json.loads(ozzo("values", MINIMAL, "--json").stdout)

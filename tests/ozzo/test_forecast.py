@@ -59,6 +59,7 @@ def test_faults(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         score_text(None, None, "SE", "solar", None, as_json=True)
 
 
+@pytest.mark.slow
 @pytest.mark.data
 def test_real_series(data: Path) -> None:
     """The operator's day-ahead forecast beats everything that knows the past only; drawn errors look like real ones."""

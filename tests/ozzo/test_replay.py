@@ -104,6 +104,7 @@ def test_cost_beside_carbon(files: dict[str, Path]) -> None:
     assert moved["cost"] == pytest.approx((4 * 30 + 40 * 130) / 1000)
 
 
+@pytest.mark.slow
 def test_start_horizon_and_machines(files: dict[str, Path]) -> None:
     """The first arrival moves to 6 h, where all is dear; only two jobs; on 2 processors the second waits half an hour."""
     found = figures(files, start="2024-01-01T06:00Z", horizon=1.0, machines=2)
@@ -121,6 +122,7 @@ def test_done_within_leaves_long_jobs_alone(files: dict[str, Path]) -> None:
     assert figures(files, done_within=26.0, policy="oracle")["carbon_relative"] == pytest.approx(4.4 / 9.2)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("policy", sorted(POLICIES))
 def test_every_policy_answers(files: dict[str, Path], policy: str) -> None:
     """With limit and price, in time and within its bound."""

@@ -51,6 +51,7 @@ def figures(summary: dict[str, Any]) -> dict[str, Any]:
     return {key: value for key, value in summary.items() if key not in wall}
 
 
+@pytest.mark.slow
 def test_same_seed_gives_the_same_figures_and_every_file(tmp_path: Path) -> None:
     """Two runs of one seed print the same figures; baselines have the same keys; every promised file is there."""
     first, folder = run("configs/minimal.yaml", "--no-nodes", runs=tmp_path)
@@ -68,6 +69,7 @@ def test_same_seed_gives_the_same_figures_and_every_file(tmp_path: Path) -> None
     assert expected | {"journal.sqlite", "telemetry.sqlite", "report.html"} <= names
 
 
+@pytest.mark.slow
 def test_another_seed_gives_another_world(tmp_path: Path) -> None:
     """The seed decides the truth that the plan meets (here: run times, so energy)."""
     first, _ = run("configs/minimal.yaml", "--no-nodes", runs=tmp_path)
@@ -92,6 +94,7 @@ def test_nodes_carry_the_plan_out(tmp_path: Path) -> None:
     assert {"run", "phase", "plan", "verdict", "commanded"} <= kinds
 
 
+@pytest.mark.slow
 def test_event_from_a_file_changes_the_plan_and_is_delivered(tmp_path: Path) -> None:
     """An event that arrives at 10:00 for 12:00-15:00 makes a second plan; baseline, target and delivery are reported."""
     file = tmp_path / "event.json"
@@ -107,6 +110,7 @@ def test_event_from_a_file_changes_the_plan_and_is_delivered(tmp_path: Path) -> 
     assert delivery["delivered_kw"] == pytest.approx(delivery["baseline_kw"] - delivery["actual_kw"], abs=1e-6)
 
 
+@pytest.mark.slow
 def test_event_known_from_the_start_has_a_baseline_too(tmp_path: Path) -> None:
     """An event created before the horizon is in the first plan; its baseline is the plan without it, in the same world."""
     file = tmp_path / "event.json"
@@ -225,6 +229,7 @@ def eager(folder: Path) -> Path:
     return scenario
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "phase",
     [
@@ -296,6 +301,7 @@ def test_a_place_where_no_run_folder_can_be_made(runs: str) -> None:
     assert "Traceback" not in done.stderr
 
 
+@pytest.mark.slow
 def test_broker_that_does_not_start_leaves_plan_and_report(tmp_path: Path) -> None:
     """An error of the world (exit code 1) names itself; plan, verdict and report of what was done are in the run folder."""
     fake = tmp_path / "bin" / "mosquitto"

@@ -365,6 +365,7 @@ def daemon(house: Path) -> Iterator[str]:
             process.terminate()
 
 
+@pytest.mark.slow
 def test_over_the_network_with_a_password(start: Start, house: Path) -> None:
     """From a daemon that only reads; when it is gone the transfer says so; a release is checked over the network too."""
     with daemon(house) as address:

@@ -77,6 +77,7 @@ def test_every_claim_holds_with_three_commands(tmp_path: Path) -> None:
     assert found.complete
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("left_out", "claim"),
     [

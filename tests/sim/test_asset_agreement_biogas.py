@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -9,6 +10,7 @@ from grid.assets.biogas import BiogasChp
 from tests.sim.assets_hand import assert_replays, with_assets
 
 
+@pytest.mark.slow
 @settings(max_examples=15, deadline=None)
 @given(
     power_kw=st.floats(1, 12),

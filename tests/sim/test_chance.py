@@ -57,6 +57,7 @@ def as_quantiles(forecast: Series, low: float, high: float) -> QuantileSeries:
     return QuantileSeries.of(forecast.edges_s, [0.1, 0.5, 0.9], table, "kW", "test quantiles")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("source", ["error model", "quantiles"])
 def test_import_limits_are_kept_as_often_as_the_level_says(source: str) -> None:
     """In 300 worlds no quarter of an hour breaks the limit more often than 1 - level; without a level some do by far.
@@ -80,6 +81,7 @@ def test_import_limits_are_kept_as_often_as_the_level_says(source: str) -> None:
     assert rates[0.9][busy].mean() <= 0.1
 
 
+@pytest.mark.slow
 def test_a_feeder_keeps_its_rating_as_often_as_the_level_says() -> None:
     """Two halls on one feeder of 4.2 kW: the sum breaks its rating in no more than a tenth of the worlds in any quarter."""
     rates = {}

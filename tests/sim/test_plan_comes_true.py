@@ -148,6 +148,7 @@ def random_site(site: Site, horizon: Horizon, rng: np.random.Generator) -> Site:
     )
 
 
+@pytest.mark.slow
 @settings(max_examples=15, derandomize=True)
 @given(st.integers(0, 10**6))
 def test_random_plans_with_terms_come_true(seed: int) -> None:

@@ -158,6 +158,7 @@ def told(fleet: StandingFleet, node: str) -> dict[str, JobWish]:
     return dict(fleet.states[node].jobs)
 
 
+@pytest.mark.slow
 def test_the_next_life_goes_on_with_the_same_processes(rig: Rig) -> None:
     """A controller ends in mid-run without a word; the next one states everything again: one process, one end, booked."""
     plan = plan_of(Run("train", "hall", 0, 11, ("hall.rack-2",)))
@@ -328,6 +329,7 @@ def test_a_controller_without_its_lease_says_nothing(rig: Rig) -> None:
         assert all(item.stage is not Stage.REFUSED for item in rig.state.acknowledgements())
 
 
+@pytest.mark.slow
 def test_a_job_that_its_cap_holds_does_not_get_on(rig: Rig) -> None:
     """A cap by hand below the job's power: the node says that it is held, and its time stops until the cap is gone."""
     cap = Override(1, Target.NODE, "hall.rack-2", Action.CAP, 0.2, "hot", "me", datetime.now(UTC))

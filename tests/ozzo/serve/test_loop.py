@@ -77,6 +77,7 @@ class Life:
         return self.result
 
 
+@pytest.mark.slow
 def test_a_shadow_serves_a_day_and_gathers_evidence(tmp_path: Path) -> None:
     """It plans, rehearses and meters; an event goes to the fast path and into the next plan; an override is planned around.
 
@@ -116,6 +117,7 @@ def test_a_shadow_serves_a_day_and_gathers_evidence(tmp_path: Path) -> None:
         assert {"plan", "verdict", "commanded", "session", "overrides"} <= {entry.kind for entry in state.entries()}
 
 
+@pytest.mark.slow
 def test_the_day_goes_on_with_the_next_document(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A faulty document is told and does not count; one with a later horizon is served when its time comes, with what was seen.
 

@@ -50,6 +50,7 @@ def capped(problem: Problem, cap_kw: float = CAP_KW) -> Problem:
     return replace(problem, groups=(cap,))
 
 
+@pytest.mark.slow
 @settings(max_examples=25, deadline=None)
 @given(seed=st.integers(0, 10_000))
 def test_a_shared_limit_is_kept_and_never_dearer_than_shares_of_it(seed: int) -> None:

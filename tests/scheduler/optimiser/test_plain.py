@@ -89,6 +89,7 @@ def cases(draw: st.DrawFn) -> Case:
     return with_jobs(case, *jobs)
 
 
+@pytest.mark.slow
 @settings(max_examples=15)
 @given(cases())
 def test_optimum_is_that_of_trying_everything(case: Case) -> None:

@@ -127,6 +127,7 @@ def by_the_world(metered: MeteredSite, horizon: Horizon, load: Load) -> SiteMete
     return meter
 
 
+@pytest.mark.slow
 @given(metered_worlds())
 def test_the_core_meters_as_the_world_does(
     made: Made,

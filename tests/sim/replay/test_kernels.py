@@ -116,6 +116,7 @@ def test_stretched_pieces_are_the_best_of_all_choices(length: int, wait: int, se
     assert emitted == pytest.approx(least, abs=1e-6)
 
 
+@pytest.mark.slow
 @given(jobs, values)
 def test_no_policy_beats_its_bound(made: list[tuple[float, float, float]], series: list[float]) -> None:
     """Every policy without stretching emits at least its bound, does all the work, and begins nobody before the arrival."""

@@ -83,6 +83,7 @@ def test_unfinished_and_failed_runs_are_told(tmp_path: Path) -> None:
     assert "Compared with" not in page
 
 
+@pytest.mark.slow
 def test_pictures_for_a_paper(tmp_path: Path) -> None:
     """SVG with its text as text and PDF, of every figure and front; the same bytes each time; wrong formats are refused."""
     results = read_results(made(tmp_path, figures))

@@ -66,6 +66,7 @@ def test_every_published_saving_is_met(data: Path) -> None:
     assert strict == pytest.approx(STRICT, abs=0.006)
 
 
+@pytest.mark.slow
 def test_another_series_of_that_shape_has_no_published_figures(tmp_path: Path) -> None:
     """A quarter-hourly and a half-hourly file of another year give savings, and nothing is said to be published."""
     for step in (15, 30):
@@ -78,6 +79,7 @@ def test_another_series_of_that_shape_has_no_published_figures(tmp_path: Path) -
         assert max(perfect) < 100
 
 
+@pytest.mark.slow
 def test_people_get_a_table(tmp_path: Path) -> None:
     """The table names file, year and every case."""
     text = lwa([written(tmp_path / "waves.csv")], as_json=False, say=lambda _: None)

@@ -84,6 +84,7 @@ def test_plan_keeps_hosts_and_windows_and_never_beats_the_limit(case: Case, host
         assert (starts <= case.jobs.latest + 1e-9).all()
 
 
+@pytest.mark.slow
 @settings(max_examples=25, deadline=None)
 @given(cases(), st.integers(1, 3), st.booleans())
 def test_online_never_knows_the_future(case: Case, hosts: int, foresight: bool) -> None:

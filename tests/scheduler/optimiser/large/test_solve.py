@@ -110,7 +110,7 @@ def test_load_without_a_source_has_its_price_in_the_benchmark() -> None:
 
 
 def test_plan_that_must_serve_everything_pays_for_it() -> None:
-    """The job is late rather than unserved, though that costs 6 EUR more; that no plan that serves all load costs less is proven."""
+    """The job is late rather than unserved, though that costs 6 EUR more: of plans that serve all load it is proven the best."""
     case = replace(_narrow(), must_serve=True)
     found = solved(case, 5.0)
     assert found.solution.run_slot.tolist() == [3]
