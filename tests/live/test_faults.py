@@ -32,7 +32,7 @@ from tests.live.processes import ROOT, running
 from tests.ozzo.rig import alive, eventually, pause, run, stop
 from tests.ozzo.test_kept_jobs import FORKS, stands
 
-pytestmark = pytest.mark.live
+pytestmark = [pytest.mark.live, pytest.mark.slow]
 CONTROLLER = ROOT / "tests" / "live" / "controller_process.py"
 
 

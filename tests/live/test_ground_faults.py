@@ -23,7 +23,7 @@ from tests.live.processes import ROOT, open_folder, running, standing
 from tests.ozzo.rig import alive, eventually, pause, run, stop
 from tests.ozzo.test_kept_jobs import stands
 
-pytestmark = pytest.mark.live
+pytestmark = [pytest.mark.live, pytest.mark.slow]
 LEASE_S = 3.0
 
 

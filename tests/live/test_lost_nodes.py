@@ -15,7 +15,7 @@ import pytest
 from tests.ozzo.test_cli import ROOT
 from tests.ozzo.test_run import MAIN
 
-pytestmark = pytest.mark.live
+pytestmark = [pytest.mark.live, pytest.mark.slow]
 
 
 def test_a_run_whose_agents_are_killed_fails(mosquitto: str, tmp_path: Path) -> None:

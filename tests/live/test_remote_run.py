@@ -33,7 +33,7 @@ from tests.ozzo.rig import eventually
 from tests.ozzo.test_fleet import FIRST, fleet_scenario
 from tests.ozzo.test_orders import plan_of
 
-pytestmark = pytest.mark.live
+pytestmark = [pytest.mark.live, pytest.mark.slow]
 AGENT = [sys.executable, str(ROOT / "tests" / "live" / "agent_process.py")]
 
 
