@@ -63,6 +63,7 @@ def again(rig: Rig, command: Command) -> None:
     assert rig.stages(command)[-1] is Stage.APPLIED
 
 
+@pytest.mark.slow
 def test_the_control_bench_runs_small(mosquitto: str) -> None:
     """Every figure is there for a handful of nodes; no command fails. Nothing is said about times."""
     assert mosquitto

@@ -77,6 +77,7 @@ def test_another_seed_gives_another_world(tmp_path: Path) -> None:
     assert first["import_kwh"] != second["import_kwh"]
 
 
+@pytest.mark.slow
 @pytest.mark.live
 def test_nodes_carry_the_plan_out(tmp_path: Path) -> None:
     """Every command is accepted and applied by a real agent process, every planned job ran, nothing is left running."""
@@ -137,6 +138,7 @@ def test_wrong_event_is_refused_before_anything_starts(tmp_path: Path) -> None:
     assert not (tmp_path / "runs").exists()
 
 
+@pytest.mark.slow
 @pytest.mark.live
 def test_event_by_post_changes_the_plan(tmp_path: Path) -> None:
     """An event posted to the running controller is planned for; a wrong one is answered with a problem document."""
@@ -258,6 +260,7 @@ def test_ctrl_c_at_the_begin_of_each_phase(phase: str, tmp_path: Path) -> None:
     assert not leftovers(folder)
 
 
+@pytest.mark.slow
 @pytest.mark.live
 @pytest.mark.parametrize(
     "moment",
