@@ -22,7 +22,7 @@ BY_HAND = ErrorModel(100.0, np.array([0.4]), (np.array([-0.2, 0.0, 0.4]), np.arr
 
 def forecast(*values_kw: float) -> Series:
     """These powers, hour by hour."""
-    return Series(3600.0 * np.arange(len(values_kw) + 1), np.array(values_kw), "kW", "test")
+    return Series(3600.0 * np.arange(len(values_kw) + 1.0), np.array(values_kw), "kW", "test")
 
 
 def test_quantiles_by_hand() -> None:
