@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -178,7 +179,9 @@ def _there() -> str:
 def _write(out: Path, zone: str, fuel: str, model: ErrorModel) -> None:
     from grid.forecasts.error_file import errors_text
 
-    source = f"errors of the day-ahead forecast of {fuel}, {zone}, 2020 and 2021, as shares of its highest power"
+    first, last = (datetime.fromtimestamp(float(edge), UTC) for edge in _day_ahead(zone, fuel).edges_s[[0, -1]])
+    period = f"{first:%Y-%m-%d} to {last:%Y-%m-%d}"
+    source = f"errors of the day-ahead forecast of {fuel}, {zone}, {period}, as shares of its highest power"
     made_by = f"ozzo forecast fit --zone {zone} --what {fuel} --out {out.name}"
     try:
         out.write_text(errors_text(model, unit="MW", source=source, made_by=made_by), encoding="utf-8")
