@@ -51,7 +51,7 @@ def cooled(scenario: Scenario, mean_c: float, swing_c: float, cooling: Cooling =
     return replace(scenario, sites=tuple(replace(site, cooling=cooling, outdoor_c=series) for site in scenario.sites))
 
 
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=10, deadline=None)
 @given(cooling=COOLINGS, mean_c=st.floats(-5, 35), swing_c=st.floats(0, 12), minutes=st.sampled_from([30, 60]))
 def test_trajectory_replays(cooling: Cooling, mean_c: float, swing_c: float, minutes: int) -> None:
     """Random coolings in random weather: every flow and the objective within 1e-6 of the plan, and no rule broken."""
@@ -63,7 +63,7 @@ def test_trajectory_replays(cooling: Cooling, mean_c: float, swing_c: float, min
     assert np.allclose(plan.energy.load_kw[0], idle + scenario.sites[0].pue_on(scenario.horizon) * plan.energy.it_kw[0])
 
 
-@settings(max_examples=8, deadline=None)
+@settings(max_examples=5, deadline=None)
 @given(cooling=COOLINGS, mean_c=st.floats(-5, 35), swing_c=st.floats(0, 12))
 def test_weather_that_changes_within_a_slot(cooling: Cooling, mean_c: float, swing_c: float) -> None:
     """Temperatures of every quarter of an hour under slots of an hour: load and import of each slot are the planned ones to 1e-6.

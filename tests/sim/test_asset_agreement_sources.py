@@ -67,7 +67,7 @@ def metered(scenario: Scenario, plan: Plan) -> dict[str, FloatArray]:
     return {name: getattr(energy, name)[0] / scenario.horizon.step_h for name in names}
 
 
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=10, deadline=None)
 @given(
     kinds=PLANTS,
     hourly_kw=POWERS,
@@ -92,7 +92,7 @@ def test_trajectory_replays(
     assert np.allclose(found["curtailed_kwh"], available - used, rtol=0, atol=1e-6)
 
 
-@settings(max_examples=10, deadline=None)
+@settings(max_examples=6, deadline=None)
 @given(kinds=PLANTS, hourly_kw=POWERS, export_limit_kw=st.sampled_from([0.0, 1.5, 50.0]), times=st.sampled_from([4, 12]))
 def test_power_that_changes_within_a_slot(
     kinds: tuple[str, ...], hourly_kw: list[float], export_limit_kw: float, times: int
