@@ -36,7 +36,7 @@ from sim.world.nodes import NodePool
 from sim.world.outages import Outages, Stage
 from sim.world.settle import settle
 from sim.world.shares import Kind, Owner, Part
-from sim.world.steps import needs_s
+from sim.world.steps import in_force, needs_s
 from sim.world.truth import Truth, has_mains
 from sim.world.work import SimulatedJob, Surroundings
 
@@ -328,13 +328,11 @@ class SimulatedWorld:
         self.outages.changed(site)
 
     def _other_nodes(self, job: Job, site: str, left_s: float) -> tuple[str, ...]:
-        plan = self.plan_at(self.env.now)
         planned: set[str] = set()
-        if plan is not None:
+        for from_s, until_s, plan in in_force(self.plans, self.env.now, self.env.now + left_s):
             first_s, step_s = plan.horizon.start_s - self.horizon.start_s, plan.horizon.step_s
-            until_s = self.env.now + left_s
             for run in plan.runs:
-                overlaps = first_s + run.start * step_s < until_s and first_s + run.end * step_s > self.env.now
+                overlaps = first_s + run.start * step_s < until_s and first_s + run.end * step_s > from_s
                 if run.site == site and run.job != job.name and overlaps:
                     planned.update(run.nodes)
         return self.pools[site].free_nodes(job, frozenset(planned))
