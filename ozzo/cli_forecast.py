@@ -43,8 +43,20 @@ def score(
 
 
 @forecast_app.command("fit")
-def fit(as_json: AsJson = False) -> None:
+def fit(
+    zone: Annotated[
+        str | None, typer.Option(help="Zone of $OZZO_DATA: SE or CISO; all of them when not given.", show_default=False)
+    ] = None,
+    what: Annotated[
+        str | None, typer.Option(help="wind, solar, hydro or nuclear; all that there is when not given.", show_default=False)
+    ] = None,
+    out: Annotated[
+        Path | None,
+        typer.Option(help="File for the fit (JSON), for solar.fitted_errors and wind.fitted_errors.", show_default=False),
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
     """Size, shape and duration of the errors of real day-ahead forecasts ($OZZO_DATA), and the same drawn from the fit."""
     from ozzo.commands_forecast import fit_text
 
-    sys.stdout.write(fit_text(as_json=as_json) + "\n")
+    sys.stdout.write(fit_text(zone, what, out, as_json=as_json) + "\n")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,6 +17,7 @@ from ozzo.answer_tables import rendered, table
 
 if TYPE_CHECKING:
     from grid.feeds.day_ahead import DayAhead
+    from grid.forecasts.errors import ErrorModel
     from grid.forecasts.methods import Past
     from grid.forecasts.scores import Score
 
@@ -124,13 +126,30 @@ def _around(point: FloatArray, truth: FloatArray, lead: int) -> FloatArray:
     return found
 
 
-def fit_text(*, as_json: bool) -> str:
-    """Real day-ahead errors of every zone and fuel of the data folder: size, shape, how long they last, and drawn again.
+def fit_text(zone: str | None = None, what: str | None = None, out: Path | None = None, *, as_json: bool) -> str:
+    """Real day-ahead errors of zones and fuels of the data folder: size, shape, how long they last, and drawn again.
+
+    Args:
+        zone: one zone only.
+        what: one fuel only.
+        out: file for the fit, of one zone and fuel.
+        as_json: as JSON, not as a table.
 
     Raises:
-        InputError: no data folder, or a file in it cannot be used.
+        InputError: no data folder, a file in it cannot be used, there is no such zone and fuel, or ``out`` cannot be written or
+            would have to hold several fits.
     """
-    rows = [_fit(zone, fuel) for zone, fuels in DAY_AHEAD.items() for fuel in fuels]
+    pairs = [(name, fuel) for name, fuels in DAY_AHEAD.items() for fuel in fuels]
+    wanted = [pair for pair in pairs if zone in (None, pair[0]) and what in (None, pair[1])]
+    if not wanted:
+        raise _refused("--zone, --what", f"{zone}, {what}", f"one of {_there()}")
+    if out is not None and len(wanted) > 1:
+        found = f"{len(wanted)} fits: {', '.join(' '.join(pair) for pair in wanted)}"
+        raise _refused("--out", found, "one fit, so --zone and --what beside it")
+    fitted = [_fit(*pair) for pair in wanted]
+    rows = [row for row, _ in fitted]
+    if out is not None:
+        _write(out, *wanted[0], fitted[0][1])
     if as_json:
         return json.dumps({"rows": rows}, indent=1)
     heads = (
@@ -152,7 +171,26 @@ def fit_text(*, as_json: bool) -> str:
     return rendered(made)
 
 
-def _fit(zone: str, fuel: str) -> dict[str, Any]:
+def _there() -> str:
+    """Zones with a day-ahead forecast, and of what."""
+    return "; ".join(f"{name}: {', '.join(fuels)}" for name, fuels in DAY_AHEAD.items())
+
+
+def _write(out: Path, zone: str, fuel: str, model: ErrorModel) -> None:
+    from grid.forecasts.error_file import errors_text
+
+    first, last = (datetime.fromtimestamp(float(edge), UTC) for edge in _day_ahead(zone, fuel).edges_s[[0, -1]])
+    period = f"{first:%Y-%m-%d} to {last:%Y-%m-%d}"
+    source = f"errors of the day-ahead forecast of {fuel}, {zone}, {period}, as shares of its highest power"
+    made_by = f"ozzo forecast fit --zone {zone} --what {fuel} --out {out.name}"
+    try:
+        out.write_text(errors_text(model, unit="MW", source=source, made_by=made_by), encoding="utf-8")
+    except OSError as error:
+        raise _refused("--out", str(error), "a file that can be written") from error
+
+
+def _fit(zone: str, fuel: str) -> tuple[dict[str, Any], ErrorModel]:
+    """A row of the table, and the fit."""
     from grid.forecasts.errors import fit_errors, lag_correlation, relative_sigma
 
     real = _day_ahead(zone, fuel)
@@ -161,7 +199,7 @@ def _fit(zone: str, fuel: str) -> dict[str, Any]:
     apart = (real.truth - real.forecast) / model.capacity
     again = (drawn - real.forecast) / model.capacity
     again[:, ~np.isfinite(apart)] = np.nan
-    return {
+    row = {
         "zone": zone,
         "what": fuel,
         "hours": int(np.isfinite(apart).sum()),
@@ -177,6 +215,7 @@ def _fit(zone: str, fuel: str) -> dict[str, Any]:
         "quantiles_real_pct": [100.0 * float(q) for q in np.nanquantile(apart, (0.05, 0.5, 0.95))],
         "quantiles_drawn_pct": [100.0 * float(q) for q in np.nanquantile(again, (0.05, 0.5, 0.95))],
     }
+    return row, model
 
 
 def _series(
@@ -194,8 +233,7 @@ def _series(
             raise _refused("--zone", str(error), "a zone of the folder carbon, such as NL") from error
         return reading.values, reading.edges_s, reading.unit, f"{zone}, carbon intensity", None
     if zone not in DAY_AHEAD or what not in DAY_AHEAD[zone]:
-        there = "; ".join(f"{name}: {', '.join(fuels)}" for name, fuels in DAY_AHEAD.items())
-        raise _refused("--zone, --what", f"{zone}, {what}", f"one of {there}; or carbon of NL, DE, BE, FR, GB, NO or IS")
+        raise _refused("--zone, --what", f"{zone}, {what}", f"one of {_there()}; or carbon of NL, DE, BE, FR, GB, NO or IS")
     real = _day_ahead(zone, what)
     return real.truth, real.edges_s, "MW", real.source, real
 

@@ -42,7 +42,7 @@ def greenslot(sun: Path | None, seed: int, look_h: float, *, as_json: bool, say:
     Raises:
         InputError: the file cannot be used, or there is none.
     """
-    from sim.reproduce.greenslot_weeks import read_weeks, rows
+    from sim.reproduce.greenslot_weeks import read_weeks, rows, stands_in
 
     path = sun or _data_files("--sun", "a file of hourly irradiance", (SUN_FILE,))[0]
     try:
@@ -50,7 +50,7 @@ def greenslot(sun: Path | None, seed: int, look_h: float, *, as_json: bool, say:
     except FeedError as error:
         expected = "whole weeks of hourly irradiance, columns Year, Month, Day, Hour and GHI"
         raise InputError([Finding(file=str(path), line=None, field="--sun", found=str(error), expected=expected)]) from error
-    found = rows(weeks, say, seed, look_h=look_h)
+    found, known = rows(weeks, say, seed, look_h=look_h), stands_in(weeks)
     content = [{**asdict(row), "difference_points": _apart(row.cost_pct, row.published_cost_pct)} for row in found]
     if as_json:
         return json.dumps({"experiment": "greenslot", "seed": seed, "look_h": look_h, "rows": content}, indent=1)
@@ -66,7 +66,11 @@ def greenslot(sun: Path | None, seed: int, look_h: float, *, as_json: bool, say:
         numbers = ("published_cost_pct", "cost_pct", "difference_points", "cost_without_price_pct", "green_pct")
         cells = ["" if row[name] is None else f"{row[name]:+.1f}" for name in numbers]
         made.add_row(row["case"], row["monday"] or "", f"{row['baseline_green_pct']:.1f}", *cells, str(row["missed"]))
-    return rendered(made, "sun: share of the baseline's energy; published for the average week 26 %.")
+    note = "sun: share of the baseline's energy; published for the average week 26 %."
+    other = (
+        "" if known else " The published saving of that week is left out: this is another series than the one it is compared on."
+    )
+    return rendered(made, note + other)
 
 
 def _apart(ours: float, published: float | None) -> float | None:

@@ -1,9 +1,10 @@
 """Draws of what sun, wind and fixed load may be: courses over a horizon from the error model, or from quantiles of a forecast.
 
-The error of a forecast is a first-order autoregressive normal process with the scenario's time constant. A forecast without
-quantiles is multiplied by one plus that error; of a forecast as quantiles (``grid.quantile_series``) the process is the normal
-score at which the forecast is read, so each step has the distribution of its quantiles and neighbours move together (a
-Gaussian copula). Limits are those of the simulated truth: not below 0, not above ``headroom`` times the highest forecast.
+The error of a forecast is a first-order autoregressive normal process with the scenario's time constant, or the forecast's own
+(``grid.forecasts.fan``). A forecast without quantiles is multiplied by one plus that error; of a forecast as quantiles
+(``grid.quantile_series``) the process is the normal score at which the forecast is read, so each step has the distribution of
+its quantiles and neighbours move together (a Gaussian copula). Limits are those of the simulated truth: not
+below 0, not above ``headroom`` times the highest forecast.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ import numpy as np
 
 from grid.chance import stream
 from grid.horizon import FloatArray, Horizon
-from grid.quantile_series import QuantileSeries, possible_peak
+from grid.quantile_series import QuantileSeries, error_lasts_h, possible_peak
 from grid.series import Series
 from scheduler.facility import Site
 from scheduler.scenario import PEAK_HEADROOM, Scenario
@@ -59,7 +60,7 @@ def _powers(
     """Mean power in each slot of ``horizon``, ``[2 * half, T]`` kW."""
     of_day = scenario.horizon
     inside = np.flatnonzero((forecast.edges_s[1:] > of_day.start_s) & (forecast.edges_s[:-1] < of_day.end_s))
-    hours, correlation_h = forecast.edges_s[inside] / 3600.0, scenario.errors.error_correlation_h
+    hours, correlation_h = forecast.edges_s[inside] / 3600.0, error_lasts_h(forecast, scenario.errors.error_correlation_h)
     if isinstance(forecast, QuantileSeries):
         score = _errors(hours, 1.0, correlation_h, half, name, seed)
         power = forecast.at_score(np.concatenate((score, -score)), inside)

@@ -6,6 +6,7 @@ from scheduler.document.checks_feeds import check_feeds, check_marginal
 from scheduler.document.context import Context
 from scheduler.document.contracts import check_contracts
 from scheduler.document.cooling import check_cooling
+from scheduler.document.fitted_errors import check_fitted_errors
 from scheduler.document.mains import check_mains_faults
 from scheduler.document.network import check_network
 from scheduler.document.nodes import check_sleep
@@ -141,6 +142,7 @@ def _solar(context: Context, solar: SolarPart, place: Place, *, has_weather: boo
         context.report(place, "no peak_kw", "peak_kw, the installed peak power")
     if (solar.latitude_deg is None) != (solar.longitude_deg is None):
         context.report(place, "half a position", "latitude_deg and longitude_deg, or neither")
+    check_fitted_errors(context, solar, place)
     _what_it_needs(context, place, given, "tilt_deg", has_weather=has_weather)
 
 
@@ -151,6 +153,7 @@ def _wind(context: Context, wind: WindPart, place: Place, *, has_weather: bool) 
         context.report(place, "no rated_kw", "rated_kw, the rated power")
     if wind.turbine is not None and wind.hub_height_m is None:
         context.report(place, "no hub_height_m", "hub_height_m, the height of the turbine's hub")
+    check_fitted_errors(context, wind, place)
     _what_it_needs(context, place, given, "turbine", has_weather=has_weather)
 
 

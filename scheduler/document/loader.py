@@ -29,6 +29,7 @@ from scheduler.document.connection_series import limit_series
 from scheduler.document.context import Context, open_context
 from scheduler.document.contracts import build_contracts
 from scheduler.document.cooling import build_cooling, outdoor_series
+from scheduler.document.fitted_errors import with_fitted_errors
 from scheduler.document.jobs import scenario_jobs
 from scheduler.document.mains import build_mains_faults
 from scheduler.document.network import read_network
@@ -213,8 +214,8 @@ def _site(context: Context, sources: Sources, part: SitePart, index: int, horizo
         return None
     place = context.place("sites", index)
     maker = AssetMaker(context, sources, horizon, (own and own.weather) or signals.weather, profile_start(context))
-    solar = maker.solar(part.solar, (*place, "solar"))
-    wind = maker.wind(part.wind, (*place, "wind"))
+    solar = with_fitted_errors(sources, part.solar, maker.solar(part.solar, (*place, "solar")))
+    wind = with_fitted_errors(sources, part.wind, maker.wind(part.wind, (*place, "wind")))
     market, fees = sources.series[price], part.tariff
     tariff = Tariff(
         market.with_values(market.values + fees.import_fee_eur_per_mwh),

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field
 
 from scheduler.data import Tier
 from scheduler.document.cooling import CoolingPart
 from scheduler.document.fields import Count, Name, Part, Text, TimeOfDay, Unit, about
+from scheduler.document.fitted_errors import FittedErrorsPart
 from scheduler.document.signals import MeasuredPart, SignalsPart
 from scheduler.document.site_assets import AssetPart
 
@@ -45,6 +46,8 @@ class NodesPart(Part):
 class SolarPart(Part):
     """Sun: a SimBench profile, or a model of weather on a tilted plane, or a measured series."""
 
+    KIND: ClassVar[str] = "solar"
+
     peak_kw: Annotated[float | None, about("Installed peak power; not needed for a measured series.", gt=0), Unit("kW")] = None
     profile: Annotated[Text | None, about("SimBench profile, for example PV5; needs a network.")] = None
     tilt_deg: Annotated[float | None, about("Tilt from the horizontal; needs weather.", ge=0, le=90), Unit("deg")] = None
@@ -63,16 +66,26 @@ class SolarPart(Part):
         Unit("kW"),
     ] = None
     measured: Annotated[MeasuredPart | None, about("A series of AC power.")] = None
+    fitted_errors: Annotated[
+        FittedErrorsPart | None,
+        about("Errors of the forecast as fitted to real ones, in place of errors.solar_sigma and errors.error_correlation_h."),
+    ] = None
 
 
 class WindPart(Part):
     """Wind: a SimBench profile, or a turbine in the weather, or a measured series."""
+
+    KIND: ClassVar[str] = "wind"
 
     rated_kw: Annotated[float | None, about("Rated power; not needed for a measured series.", gt=0), Unit("kW")] = None
     profile: Annotated[Text | None, about("SimBench profile, for example WP4; needs a network.")] = None
     turbine: Annotated[Text | None, about("Turbine type of windpowerlib; needs weather.")] = None
     hub_height_m: Annotated[float | None, about("Height of the hub; needs a turbine.", gt=0, le=400), Unit("m")] = None
     measured: Annotated[MeasuredPart | None, about("A series of AC power.")] = None
+    fitted_errors: Annotated[
+        FittedErrorsPart | None,
+        about("Errors of the forecast as fitted to real ones, in place of errors.wind_sigma and errors.error_correlation_h."),
+    ] = None
 
 
 class WearPart(Part):

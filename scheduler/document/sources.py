@@ -8,23 +8,21 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo
 
-import numpy as np
-
 from grid.errors import FeedError, SeriesError
-from grid.horizon import Horizon
 from grid.quantile_series import QuantileSeries
 from grid.series import Series
 from scheduler.document.checks_feeds import feed_content
 from scheduler.document.context import Context
 from scheduler.document.contracts_imbalance import ImbalancePart
+from scheduler.document.fitted_errors import read_fitted_errors
 from scheduler.document.hourly import by_local_hour
 from scheduler.document.places import SitePart
 from scheduler.document.power_table import read_power_tables
+from scheduler.document.series_files import cut, month_table, quantiles, reading_of, utc, whole_horizon
 from scheduler.document.signals import (
     CarbonPart,
     HeatDemandPart,
@@ -41,11 +39,10 @@ from scheduler.workload import PowerCap
 
 if TYPE_CHECKING:
     from grid.feeds.open_meteo import Weather
-    from grid.feeds.reading import Fault, Reading
+    from grid.forecasts.errors import ErrorModel
 
 SeriesPart = MeasuredPart | PricePart | CarbonPart | TemperaturePart | HeatDemandPart
 
-SHOWN_FAULTS = 4
 _VARIABLE = re.compile(r"\$\{?([A-Za-z_][A-Za-z0-9_]*)\}?")
 _FILES = ("csv", "parquet", "quantiles", "table", "market_prices", "electricity_maps", "feed")
 
@@ -60,6 +57,7 @@ class Sources:
         reported: environment variables that a finding has named already.
         network_json: the pandapower file of the network, once it was found and can be used.
         power_caps: of each listed job (by position) that takes them from a table.
+        error_models: fitted errors by the path that the document names.
     """
 
     series: dict[SourcePart, Series] = field(default_factory=dict)
@@ -67,6 +65,7 @@ class Sources:
     reported: set[str] = field(default_factory=set)
     network_json: Path | None = None
     power_caps: dict[int, tuple[PowerCap, ...]] = field(default_factory=dict)
+    error_models: dict[str, ErrorModel] = field(default_factory=dict)
 
 
 def read_sources(context: Context) -> Sources:
@@ -96,6 +95,7 @@ def _read_site(context: Context, sources: Sources, site: SitePart, index: int) -
         part = getattr(site, name)
         if part is not None and part.measured is not None:
             _read_series(context, sources, part.measured, (*place, name, "measured"))
+    read_fitted_errors(context, sources, site, place)
     if site.cooling is not None and site.cooling.outdoor is not None:
         _read_series(context, sources, site.cooling.outdoor, (*place, "cooling", "outdoor"))
     for number, name, series in asset_series(site):
@@ -162,8 +162,8 @@ def _read_weather(context: Context, sources: Sources, part: WeatherPart, place: 
     if weather is None:
         return
     if context.horizon is not None and not weather.covers(context.horizon):
-        found = f"weather from {_utc(weather.times_s[0])} to {_utc(weather.times_s[-1])}"
-        context.report(where, found, _whole_horizon(context.horizon), needs=[("horizon",)])
+        found = f"weather from {utc(weather.times_s[0])} to {utc(weather.times_s[-1])}"
+        context.report(where, found, whole_horizon(context.horizon), needs=[("horizon",)])
         return
     sources.weather[part] = weather
 
@@ -219,11 +219,11 @@ def _read_series(context: Context, sources: Sources, part: SeriesPart, place: Pl
         return
     try:
         if kind == "table" and isinstance(part, PricePart | CarbonPart):
-            series = _table(context, path, part, horizon, where)
+            series = month_table(context, path, part, horizon, where)
         elif kind == "quantiles":
-            series = _quantiles(context, path, part, zone, where)
+            series = quantiles(context, path, part, zone, where)
         else:
-            series = _cut(context, part, _reading(kind, path, part, clock), zone, where)
+            series = cut(context, part, reading_of(kind, path, part, clock), zone, where)
     except (FeedError, SeriesError) as error:
         context.report(where, str(error), f"a series in {part.UNIT} that can be read")
         return
@@ -240,7 +240,7 @@ def _keep(context: Context, sources: Sources, part: SeriesPart, series: Series, 
         return
     worst = values.min() if values.min() < low else values.max()
     step = int((values == worst).reshape(-1, values.shape[-1]).any(axis=0).argmax())
-    found = f"{worst:g} {part.UNIT} at {_utc(series.edges_s[step])}, {series.source}"
+    found = f"{worst:g} {part.UNIT} at {utc(series.edges_s[step])}, {series.source}"
     context.report(where, found, f"{low:g} to {high:g} {part.UNIT} (another sign or unit?)")
 
 
@@ -252,62 +252,12 @@ def _read_feed(context: Context, sources: Sources, part: SeriesPart, where: Plac
     if not isinstance(content, Reading):
         return
     try:
-        series = _cut(context, part, content, ZoneInfo("UTC"), where)
+        series = cut(context, part, content, ZoneInfo("UTC"), where)
     except (FeedError, SeriesError) as error:
         context.report(where, str(error), f"a series in {part.UNIT} that can be read")
         return
     if series is not None:
         _keep(context, sources, part, series, where)
-
-
-def _quantiles(context: Context, path: Path, part: SourcePart, clock: ZoneInfo, where: Place) -> Series | None:
-    """A forecast as quantiles over the horizon, or None with a finding."""
-    from grid.feeds.quantile_file import read_quantiles
-
-    reading = read_quantiles(path, part.time or "time", part.unit or "kW", clock.key)
-    level = context.document.planning.chance_level
-    low, high = reading.levels[0], reading.levels[-1]
-    if level is not None and (1.0 - level < low - 1e-9 or level > high + 1e-9):
-        expected = f"quantiles {1.0 - level:g} and {level:g} in it (or further out), which planning.chance_level needs"
-        context.report(where, f"quantiles from {low:g} to {high:g}", expected, needs=[("planning", "chance_level")])
-        return None
-    cut = [_cut(context, part, one, clock, where) for one in reading.readings]
-    whole = [series for series in cut if series is not None]
-    if len(whole) < len(cut):
-        return None
-    table = np.maximum.accumulate(np.stack([series.values for series in whole]), axis=0)
-    source = f"{whole[0].source}, quantiles {', '.join(f'{value:g}' for value in reading.levels)}"
-    return QuantileSeries.of(whole[0].edges_s, reading.levels, table, "kW" if part.unit is None else part.unit, source)
-
-
-def _reading(kind: str, path: Path, part: SourcePart, clock: str) -> Reading:
-    if kind == "market_prices":
-        from grid.feeds.market_prices import read_market_prices
-
-        return read_market_prices(path, clock)
-    if kind == "electricity_maps":
-        from grid.feeds.electricity_maps import read_carbon
-
-        return read_carbon(path)
-    if kind == "parquet":
-        from grid.feeds.parquet import read_parquet_series
-
-        return read_parquet_series(path, part.time or "", part.value or "", part.unit or "")
-    from grid.feeds.csv_series import read_csv_series
-
-    return read_csv_series(path, part.time or "", part.value or "", part.unit or "", clock)
-
-
-def _table(context: Context, path: Path, part: PricePart | CarbonPart, horizon: Horizon, where: Place) -> Series | None:
-    from grid.feeds.table import hour_by_month
-
-    series = hour_by_month(path, part.column or "", horizon, context.document.time_zone)
-    if series.unit != part.UNIT:
-        context.report(
-            (*where[:-1], "column"), f"{part.column!r}, in {series.unit or 'no known unit'}", f"a column in {part.UNIT}"
-        )
-        return None
-    return series
 
 
 def _factor(context: Context, part: SeriesPart, place: Place) -> float | None:
@@ -320,59 +270,3 @@ def _factor(context: Context, part: SeriesPart, place: Place) -> float | None:
         expected = f"a unit of the same kind as {part.UNIT}: {', '.join(units_like(part.UNIT))}"
         context.report((*place, "unit"), shown(part.unit), expected, error.nearest)
         return None
-
-
-def _cut(context: Context, part: SourcePart, reading: Reading, clock: ZoneInfo, where: Place) -> Series | None:
-    """The part of a reading that the horizon needs; gaps are findings, or filled and noted when the document says so."""
-    horizon = context.horizon
-    if horizon is None:
-        return None
-    if reading.edges_s[0] > horizon.start_s or reading.edges_s[-1] < horizon.end_s:
-        found = f"{reading.source}, which covers {_utc(reading.edges_s[0])} to {_utc(reading.edges_s[-1])}"
-        context.report(where, found, _whole_horizon(horizon), needs=[("horizon",)])
-        return None
-    first = int(np.searchsorted(reading.edges_s, horizon.start_s, side="right")) - 1
-    last = int(np.searchsorted(reading.edges_s, horizon.end_s, side="left"))
-    step_s = float(reading.edges_s[1] - reading.edges_s[0])
-    faults = [fault for fault in reading.faults if _touches(fault, horizon, clock, step_s)]
-    gaps = int(np.isnan(reading.values[first:last]).sum())
-    source = reading.source
-    if faults or gaps:
-        told = "; ".join(_tell(fault, clock) for fault in faults[:SHOWN_FAULTS]) or f"{gaps} missing steps"
-        more = f"; and {len(faults) - SHOWN_FAULTS} more" if len(faults) > SHOWN_FAULTS else ""
-        if part.repair == "none":
-            context.report(
-                where, f"{source} with faults inside the horizon: {told}{more}", "a series without gaps, or repair: interpolate"
-            )
-            return None
-        context.notes.append(f"Repaired: {source}: {told}{more}; {gaps} of {last - first} steps filled by straight lines.")
-        source = f"{source} ({gaps} of {last - first} steps filled by straight lines)"
-    values = (reading.series("interpolate") if reading.faults else reading.series()).values[first:last]
-    return Series(reading.edges_s[first : last + 1], values, reading.unit, source)
-
-
-def _moment(fault: Fault, clock: ZoneInfo) -> datetime:
-    """Instant of a fault: UTC, or the file's own clock when it says so."""
-    stamp = datetime.fromisoformat(fault.where.split(" ")[0])
-    return stamp if stamp.tzinfo is not None else stamp.replace(tzinfo=clock).astimezone(UTC)
-
-
-def _touches(fault: Fault, horizon: Horizon, clock: ZoneInfo, step_s: float) -> bool:
-    start = _moment(fault, clock)
-    length = timedelta(seconds=step_s * max(fault.rows, 1))
-    return start < horizon.end and start + length > horizon.start
-
-
-def _tell(fault: Fault, clock: ZoneInfo) -> str:
-    """A fault with its hour on the file's clock."""
-    if "(" in fault.where:
-        return str(fault)
-    return f"{fault}, local time {_moment(fault, clock).astimezone(clock):%Y-%m-%d %H:%M}"
-
-
-def _utc(moment_s: float) -> str:
-    return datetime.fromtimestamp(float(moment_s), UTC).strftime("%Y-%m-%dT%H:%MZ")
-
-
-def _whole_horizon(horizon: Horizon) -> str:
-    return f"values for the whole horizon, {horizon.start:%Y-%m-%dT%H:%MZ} to {horizon.end:%Y-%m-%dT%H:%MZ}"

@@ -4,8 +4,12 @@
 stationary Ornstein-Uhlenbeck process (``sim.world.truth``; ``ozzo forecast fit`` fits its two numbers to real day-ahead errors).
 Of such a process the best forecast of the error ``h`` hours ahead is the error now times ``exp(-h / correlation_h)``, and what is
 left unknown of it has the standard deviation ``sigma sqrt(1 - exp(-2 h / correlation_h))``: little an hour ahead, all of it a day
-ahead. So a revised forecast is the first one with that share of the last measured error. A forecast given as quantiles is
-not revised (only what is over is).
+ahead. So a revised forecast is the first one with that share of the last measured error.
+
+*Sun and wind as quantiles*, also those of fitted errors (``grid.forecasts.fan``). There the process is the normal score at which
+they are read, of standard deviation 1. With ``z`` the score that was measured last, the score ``h`` hours ahead is normal with
+mean ``z k`` and standard deviation ``sqrt(1 - k^2)``, ``k = exp(-h / correlation_h)``: the revised quantile of level ``p`` is the
+first forecast at the score ``z k + sqrt(1 - k^2) z(p)``. Near quantiles lie close together, far ones as before.
 
 *Prices and carbon*, when they are forecast from the past: the mean of that hour over seven days plus today's distance from it,
 fading (``grid.forecasts.methods.week_mean``). Day-ahead prices of tomorrow are known from 13:00 local time on (the European
@@ -25,7 +29,7 @@ import numpy.typing as npt
 from grid.errors import SeriesError
 from grid.forecasts.methods import DAY_H, WEEK_DAYS, Past, week_mean
 from grid.horizon import FloatArray, Horizon
-from grid.quantile_series import QuantileSeries, possible_peak
+from grid.quantile_series import QuantileSeries, error_lasts_h, possible_peak
 from grid.series import Series
 from scheduler.facility import Site
 from scheduler.scenario import PEAK_HEADROOM, Scenario
@@ -45,16 +49,38 @@ WEEK_H = WEEK_DAYS * DAY_H
 def revised_power(forecast: Series, measured: Series, moment_s: float, correlation_h: float) -> Series:
     """Forecast of sun or wind (kW) at ``moment_s`` (Unix seconds), on the steps of the first ``forecast``."""
     over = forecast.edges_s[1:] <= moment_s
-    if isinstance(forecast, QuantileSeries) or not over.any():
+    if not over.any():
         return forecast
-    values, peak = forecast.values.copy(), possible_peak(forecast, np.ones(len(forecast.values), dtype=np.bool_))
+    lasts_h, peak = error_lasts_h(forecast, correlation_h), possible_peak(forecast, np.ones(len(forecast.values), dtype=np.bool_))
+    if isinstance(forecast, QuantileSeries):
+        return _revised_quantiles(forecast, measured, over, lasts_h, peak)
+    values = forecast.values.copy()
     values[over] = measured.values[over]
     told = np.flatnonzero(over & (forecast.values > DARK * peak))
     if len(told):
         error = measured.values[told[-1]] / forecast.values[told[-1]] - 1.0
-        keep = _kept(forecast, int(told[-1]), ~over, correlation_h)
+        keep = _kept(forecast, int(told[-1]), ~over, lasts_h)
         values[~over] = np.clip(forecast.values[~over] * (1.0 + error * keep), 0.0, PEAK_HEADROOM * peak)
     return forecast.with_values(values, f"{forecast.source}, revised")
+
+
+def _revised_quantiles(
+    forecast: QuantileSeries, measured: Series, over: BoolArray, lasts_h: float, peak: float
+) -> QuantileSeries:
+    """The quantiles given the score that was measured last; where they lie together a measurement tells nothing."""
+    table = forecast.table.copy()
+    table[:, over] = measured.values[over]
+    told = np.flatnonzero(over & (forecast.table[-1] - forecast.table[0] > DARK * peak))
+    if len(told) and not over.all():
+        last = int(told[-1])
+        keep = _kept(forecast, last, ~over, lasts_h)
+        score = keep * forecast.score_of(float(measured.values[last]), last)
+        wanted = score + np.sqrt(1.0 - keep**2) * forecast.scores[:, None]
+        ahead = np.clip(forecast.at_score(wanted, np.flatnonzero(~over)), 0.0, PEAK_HEADROOM * peak)
+        table[:, ~over] = np.maximum.accumulate(ahead, axis=0)
+    return QuantileSeries.of(
+        forecast.edges_s, forecast.levels, table, forecast.unit, f"{forecast.source}, revised", forecast.lasts_h
+    )
 
 
 def revised_temperature(forecast: Series, measured: Series, moment_s: float, correlation_h: float) -> Series:

@@ -37,6 +37,7 @@ from grid.assets.battery import Battery
 from grid.horizon import FloatArray
 from scheduler.facility import Site
 from scheduler.plan import BatteryControl, Plan
+from sim.world.given import TINY_S
 
 TINY_KWH = 1e-9
 """Differences of state of charge below this do not count."""
@@ -238,3 +239,41 @@ def _follow(intent: Intent, ahead_kwh: float, now: Instant) -> tuple[float, floa
     if charge == 0 and intent.charge_kw == 0 and deficit > discharge and ahead_kwh > intent.wait_kwh + TINY_KWH:
         discharge, until = deficit, intent.wait_kwh
     return charge - discharge, until
+
+
+def reach(
+    battery: Battery | None,
+    setting: Setting,
+    rate_kw: float,
+    intent: Intent | None,
+    until_s: float,
+    now_s: float,
+    soc_kwh: float,
+) -> tuple[float, float]:
+    """Instant to which a setting holds from ``now_s`` and ``soc_kwh`` on, at most ``until_s``, and the content then.
+
+    Args:
+        battery: None holds as long as asked, with nothing in it.
+        setting: what it does, and up to which state of charge.
+        rate_kw: rate of change of the state of charge.
+        intent: the plan's slot, whose path it may cross.
+        until_s: until when nothing else changes (seconds after the horizon's start).
+        now_s: from when on.
+        soc_kwh: state of charge at ``now_s``.
+    """
+    if battery is None:
+        return until_s, 0.0
+    left_h = (until_s - now_s) / 3600.0
+    hold_h, soc = left_h, soc_kwh + rate_kw * left_h
+    top = battery.energy_kwh if setting.highest_kwh is None else setting.highest_kwh
+    bound = top if rate_kw > 0 else setting.lowest_kwh
+    if rate_kw != 0 and (bound - soc_kwh) / rate_kw < hold_h:
+        hold_h, soc = (bound - soc_kwh) / rate_kw, bound
+    if setting.until_ahead_kwh is not None and intent is not None and rate_kw != intent.rate_kw:
+        ahead = soc_kwh - intent.planned_kwh(now_s) - setting.until_ahead_kwh
+        cross_h = ahead / (intent.rate_kw - rate_kw)
+        if 0 <= cross_h < hold_h:
+            hold_h = cross_h
+            soc = intent.planned_kwh(now_s + hold_h * 3600.0) + setting.until_ahead_kwh
+    end_s = min(until_s, now_s + hold_h * 3600.0)
+    return (until_s, soc) if until_s - end_s < TINY_S else (max(end_s, now_s + TINY_S), soc)

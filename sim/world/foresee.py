@@ -1,4 +1,4 @@
-"""What a controller may know of a simulated world: finished things for certain, later ones by the plan in force.
+"""What a controller may know of a simulated world: finished things for certain, later ones by the plans in force.
 
 True run times are hidden, so the work that is left is estimated as a planner does: asked run time plus margin, rounded up to
 slots, less what was worked. A job that will find its nodes taken or broken is not foreseen to begin; one that lost its work to
@@ -18,6 +18,7 @@ from scheduler.workload import Job, JobKind
 from scheduler.world import JobState, Observation
 from sim.world.migrations import MBIT_PER_TB
 from sim.world.nodes import SLACK
+from sim.world.steps import in_force
 from sim.world.window_peaks import window_peaks_kw
 
 if TYPE_CHECKING:
@@ -140,16 +141,12 @@ def _pausable(world: SimulatedWorld, job: SimulatedJob, now_s: float) -> bool:
 def _pieces(world: SimulatedWorld, now_s: float, then_s: float) -> dict[str, list[Piece]]:
     """Planned work in ``[now_s, then_s)`` by job, in order of time."""
     found: dict[str, list[Piece]] = defaultdict(list)
-    until_s = then_s
-    for begin_s, plan in reversed(world.plans):
+    for from_s, until_s, plan in in_force(world.plans, now_s, then_s):
         first_s, step_s = _first_s(world, plan), plan.horizon.step_s
         for run in plan.runs:
-            start, end = max(now_s, begin_s, first_s + run.start * step_s), min(until_s, first_s + run.end * step_s)
+            start, end = max(from_s, first_s + run.start * step_s), min(until_s, first_s + run.end * step_s)
             if end > start:
                 found[run.job].append((start, end, run))
-        until_s = min(until_s, begin_s)
-        if until_s <= now_s:  # what an earlier plan wanted is over
-            break
     for pieces in found.values():
         pieces.sort(key=lambda piece: piece[0])
     return found
@@ -160,17 +157,17 @@ def _first_s(world: SimulatedWorld, plan: Plan) -> float:
 
 
 def _soc_kwh(world: SimulatedWorld, then_s: float) -> dict[str, float]:
-    """State of charge now, plus what the plan in force means to change until then."""
+    """State of charge now, plus what the plans in force mean to change until then."""
     now_s, foreseen = world.env.now, {}
-    plan = world.plan_at(then_s)
+    ahead = in_force(world.plans, now_s, then_s)
     for site in world.scenario.sites:
         if site.battery is None:
             continue
         meter = world.meters[site.name]
         meter.meter_to(now_s)
         soc = meter.soc_kwh
-        if plan is not None and then_s > now_s:
-            soc += _planned_soc(world, plan, site.name, then_s) - _planned_soc(world, plan, site.name, now_s)
+        for from_s, until_s, plan in ahead:
+            soc += _planned_soc(world, plan, site.name, until_s) - _planned_soc(world, plan, site.name, from_s)
         foreseen[site.name] = min(max(soc, site.battery.reserve_soc_kwh), site.battery.energy_kwh)
     return foreseen
 
@@ -191,15 +188,15 @@ def _peak_kw(world: SimulatedWorld, then_s: float) -> dict[str, float]:
     """Highest 15-minute mean import of the periods that are over, and planned import until then."""
     now_s, quarter_s = world.env.now, world.scenario.settlement.total_seconds()
     before = world.begun_from.peak_kw if world.begun_from else {}
-    plan, peaks = world.plan_at(then_s), {}
+    ahead, peaks = in_force(world.plans, now_s, then_s), {}
     for name, meter in world.meters.items():
         peak = before.get(name, 0.0)
         periods = int(now_s // quarter_s)
         if periods:
             peak = max(peak, meter.highest_import_kw(quarter_s, periods))
-        if plan is not None and then_s > now_s:
-            first = max(0, int((now_s - _first_s(world, plan)) // plan.horizon.step_s))
-            last = math.ceil((then_s - _first_s(world, plan)) / plan.horizon.step_s)
+        for from_s, until_s, plan in ahead:
+            first = max(0, int((from_s - _first_s(world, plan)) // plan.horizon.step_s))
+            last = math.ceil((until_s - _first_s(world, plan)) / plan.horizon.step_s)
             peak = max(peak, float(plan.energy.import_kw[plan.sites.index(name), first:last].max(initial=0.0)))
         peaks[name] = peak
     return peaks
@@ -210,11 +207,10 @@ def _moved(world: SimulatedWorld, then_s: float) -> tuple[dict[str, float], dict
     now_s, library = world.env.now, world.library
     moved_tb = {name: library.moved_until_tb(name, now_s) for name in library.moved_to}
     moved_to = dict(library.moved_to)
-    plan = world.plan_at(then_s)
-    if plan is not None:
+    for from_s, until_s, plan in in_force(world.plans, now_s, then_s):
         first_s, step_s = _first_s(world, plan), plan.horizon.step_s
         for transfer in plan.transfers:
-            start, end = max(now_s, first_s + transfer.start * step_s), min(then_s, first_s + transfer.end * step_s)
+            start, end = max(from_s, first_s + transfer.start * step_s), min(until_s, first_s + transfer.end * step_s)
             if end > start:
                 volume = transfer.rate_mbit_per_s * (end - start) / MBIT_PER_TB
                 moved_tb[transfer.migration] = moved_tb.get(transfer.migration, 0.0) + volume

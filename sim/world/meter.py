@@ -32,7 +32,7 @@ from scheduler.facility import Site
 from scheduler.plan import BatteryControl, Plan
 from sim.world.assets.follower import AssetWorld
 from sim.world.assets.generator import GeneratorWorld
-from sim.world.battery_control import NO_BATTERY, Instant, Intent, Setting, battery_power, intents
+from sim.world.battery_control import NO_BATTERY, Instant, Intent, Setting, battery_power, intents, reach
 from sim.world.flows import FLOWS, FlowLog, Piece
 from sim.world.given import TINY_S, Given
 from sim.world.island import Island, IslandFlow, holds_for_s
@@ -156,7 +156,8 @@ class SiteMeter:
                     held_s = holds_for_s(flow, island, soc, floor, until - now_s)
                     if held_s < until - now_s:
                         return now_s + held_s
-                    now_s, soc = self._reach(Setting(flow.battery_kw, 0.0), self._rate_kw(flow), None, until, now_s, soc)
+                    held, rate = Setting(flow.battery_kw, 0.0), self._rate_kw(flow)
+                    now_s, soc = reach(self.site.battery, held, rate, None, until, now_s, soc)
         finally:
             self._it_kw = it_kw
         return limit_s
@@ -183,15 +184,17 @@ class SiteMeter:
         """Net import from this instant on, battery included, and the limit on it that holds now (kW; import positive).
 
         The limit is that of the connection or of an event; what a plan that knew the event meant to exceed is allowed. A site
-        that has no grid imports nothing, so it has no limit either.
+        that has no grid, or whose mains are gone, imports nothing, so it has no limit either.
         """
+        if self.island is not None:
+            return 0.0, float("inf")
         moment_s = self.now_s + TINY_S
         control, intent, planned_s = self._intent(moment_s)
         piece = self._piece(moment_s, intent if control is BatteryControl.FOLLOW_PLAN else None, planned_s)
         measured = Instant(piece.load_kw, piece.available_kw, piece.net_limit_kw, piece.export_room_kw)
         setting = battery_power(self.site.battery or NO_BATTERY, control, self.soc_kwh, measured, intent, moment_s)
         net_kw = piece.load_kw - (piece.available_kw - setting.unused_kw) + setting.power_kw
-        return net_kw, float("inf") if self._islanded else piece.net_limit_kw
+        return (min(0.0, net_kw), float("inf")) if self._islanded else (net_kw, piece.net_limit_kw)
 
     @property
     def bill(self) -> Bill:
@@ -241,7 +244,7 @@ class SiteMeter:
                 self._record(piece, 0.0, setting.unused_kw, until_s, 0.0)
                 continue
             rate = battery.soc_rate_kw(setting.power_kw)
-            end_s, soc = self._reach(setting, rate, intent, until_s, self.now_s, self.soc_kwh)
+            end_s, soc = reach(battery, setting, rate, intent, until_s, self.now_s, self.soc_kwh)
             self._record(piece, setting.power_kw, setting.unused_kw, end_s, soc)
         for asset in self.assets:
             asset.advance(begin_s, self.now_s)
@@ -255,7 +258,8 @@ class SiteMeter:
         piece = self._piece((begin_s + until_s) / 2, None, 0.0)
         while self.now_s < until_s:
             flow = island.flow(piece.load_kw, piece.available_kw, self.soc_kwh, (self.now_s + until_s) / 2)
-            end_s, soc = self._reach(Setting(flow.battery_kw, 0.0), self._rate_kw(flow), None, until_s, self.now_s, self.soc_kwh)
+            held, rate = Setting(flow.battery_kw, 0.0), self._rate_kw(flow)
+            end_s, soc = reach(self.site.battery, held, rate, None, until_s, self.now_s, self.soc_kwh)
             self._share_backup(flow.generator_kw)
             self._record_island(piece, flow, end_s, soc)
         for asset in self.assets:
@@ -271,28 +275,6 @@ class SiteMeter:
     def _rate_kw(self, flow: IslandFlow) -> float:
         """Rate at which the state of charge changes in an island."""
         return self.site.battery.soc_rate_kw(flow.battery_kw) if self.site.battery is not None else 0.0
-
-    def _reach(
-        self, setting: Setting, rate_kw: float, intent: Intent | None, until_s: float, now_s: float, soc_kwh: float
-    ) -> tuple[float, float]:
-        """Instant to which a setting holds from ``now_s`` and ``soc_kwh`` on, at most ``until_s``, and the content then."""
-        battery = self.site.battery
-        if battery is None:
-            return until_s, 0.0
-        left_h = (until_s - now_s) / 3600.0
-        hold_h, soc = left_h, soc_kwh + rate_kw * left_h
-        top = battery.energy_kwh if setting.highest_kwh is None else setting.highest_kwh
-        bound = top if rate_kw > 0 else setting.lowest_kwh
-        if rate_kw != 0 and (bound - soc_kwh) / rate_kw < hold_h:
-            hold_h, soc = (bound - soc_kwh) / rate_kw, bound
-        if setting.until_ahead_kwh is not None and intent is not None and rate_kw != intent.rate_kw:
-            ahead = soc_kwh - intent.planned_kwh(now_s) - setting.until_ahead_kwh
-            cross_h = ahead / (intent.rate_kw - rate_kw)
-            if 0 <= cross_h < hold_h:
-                hold_h = cross_h
-                soc = intent.planned_kwh(now_s + hold_h * 3600.0) + setting.until_ahead_kwh
-        end_s = min(until_s, now_s + hold_h * 3600.0)
-        return (until_s, soc) if until_s - end_s < TINY_S else (max(end_s, now_s + TINY_S), soc)
 
     def _piece(self, moment_s: float, intent: Intent | None, planned_s: float) -> Piece:
         """Constant powers around ``moment_s``; ``intent`` is of a plan that knew what was received until ``planned_s``."""

@@ -15,7 +15,6 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 
-import numpy as np
 import simpy
 
 from grid.chance import stream
@@ -28,6 +27,7 @@ from scheduler.workload import Job
 from scheduler.world import JobState, Observation
 from sim.world.assets import asset_world
 from sim.world.assets.follower import AssetWorld
+from sim.world.dispatch import Dispatch
 from sim.world.failures import Failure, draw_failures, draw_outages
 from sim.world.foresee import foresee
 from sim.world.meter import SiteMeter
@@ -36,9 +36,9 @@ from sim.world.nodes import NodePool
 from sim.world.outages import Outages, Stage
 from sim.world.settle import settle
 from sim.world.shares import Kind, Owner, Part
-from sim.world.steps import needs_s, steps_of
+from sim.world.steps import in_force, needs_s
 from sim.world.truth import Truth, has_mains
-from sim.world.work import SimulatedJob, Surroundings, Wish
+from sim.world.work import SimulatedJob, Surroundings
 
 PATIENCE = timedelta(hours=24)
 """How long after the horizon's end the world waits for jobs that still run, so that a late end is known."""
@@ -80,7 +80,6 @@ class SimulatedWorld:
         self.plans: list[tuple[float, Plan]] = []
         self.log: list[tuple[float, str]] = []
         self.env = simpy.Environment()
-        self._epoch = 0
         self._job_ended: simpy.Event = self.env.event()
         self._seen = {state.job: state for state in observation.started} if observation else {}
         asleep = observation.asleep if observation else frozenset[str]()
@@ -100,15 +99,15 @@ class SimulatedWorld:
             self._note,
         )
         self.jobs: dict[str, SimulatedJob] = {}
-        self._delays: dict[str, np.random.Generator] = {}
         restart_s = scenario.errors.restart_minutes * 60.0
         stage = Stage(self.env, self.horizon.start, self.meters, self.pools, self.jobs, self.library, restart_s, self._note)
         self.outages = Outages(stage)
-        self._sent: dict[str, int] = {}
-        self._heard: dict[str, int] = {}
         for job in self._open_jobs():
             self.jobs[job.name] = SimulatedJob(job, self._true_s(job), around, self.horizon.start)
         self._open = dict(self.jobs)
+        self._dispatch = Dispatch(
+            self.env, self.plans, self.jobs, self._open, self.library, self.truth, scenario.errors, self.horizon.start_s
+        )
         self.announce(self.events)
         repair_s = scenario.errors.repair_h * 3600.0
         for node in sorted(observation.failed_nodes) if observation else ():
@@ -155,14 +154,13 @@ class SimulatedWorld:
         begin_s = max(self.env.now, (plan.horizon.start - self.horizon.start).total_seconds())
         if self.truth.stressed and not self.plans:
             self._draw_failures(plan, begin_s)
-        self._epoch += 1
         self.plans.append((begin_s, plan))
         for name, meter in self.meters.items():
             meter.follow_from(self.env.now, plan, ruled=name in ruled)
         needs = needs_s(self.plans[-2:], self.horizon.start_s)
         for pool in self.pools.values():
             pool.expect(needs)
-        self.env.process(self._dispatch(plan, self._epoch, begin_s))
+        self._dispatch.carry_out(plan, begin_s)
 
     def observe(self, slot: int) -> Observation:
         """State at the start of ``slot`` of the scenario's horizon, foreseen when it is still to come.
@@ -302,60 +300,6 @@ class SimulatedWorld:
         pool.repair(failure.node)
         self._power_changed(site)
 
-    def _dispatch(self, plan: Plan, epoch: int, begin_s: float) -> Generator[simpy.Event, Any, None]:
-        """Send what ``plan`` wants when its time comes, until another plan has taken over."""
-        yield self.env.timeout(begin_s - self.env.now)
-        self._take_over(plan, epoch)
-        for step in steps_of(plan, self.horizon.start_s, begin_s, self.jobs):
-            if step.moment_s > self.env.now:
-                yield self.env.timeout(step.moment_s - self.env.now)
-            if self._superseded(epoch):
-                return
-            if step.transfer is None:
-                self._send(step.job, step.wish, epoch)
-            elif step.order == 0:
-                self.library.end(step.transfer.migration)
-            else:
-                self.library.open(step.transfer, step.length_s)
-
-    def _superseded(self, epoch: int) -> bool:
-        """True when a later plan has come into force."""
-        return any(begin_s <= self.env.now for begin_s, _ in self.plans[epoch:])
-
-    def _take_over(self, plan: Plan, epoch: int) -> None:
-        """End what the former plan had under way: its transfers, and jobs that this plan runs later or not at all."""
-        self.library.close_all()
-        first = {run.job: run.start for run in reversed(plan.runs)}
-        dropped = {item.name for item in plan.dropped}
-        for name, job in self._open.items():
-            if job.wish is not None and (first.get(name, 0) > 0 or (name in dropped and name not in first)):
-                self._send(name, None, epoch)
-
-    def _send(self, name: str, wish: Wish | None, epoch: int) -> None:
-        """Send a command to a job; it arrives after a delay, and not at all when a newer one has arrived before."""
-        self._sent[name] = sequence = self._sent.get(name, 0) + 1
-        arrival = self.env.timeout(self._delay_s(name))
-
-        def arrive(_: simpy.Event) -> None:
-            if sequence <= self._heard.get(name, 0) or self._superseded(epoch):
-                return
-            self._heard[name] = sequence
-            if wish is None:
-                self.jobs[name].pause()
-            else:
-                self.jobs[name].begin_running(wish)
-
-        arrival.callbacks = [arrive]
-
-    def _delay_s(self, name: str) -> float:
-        """Delay of the next command to a job; its stream of draws begins with the first one."""
-        errors = self.scenario.errors
-        if errors.command_delay_s <= 0 and errors.command_loss <= 0:
-            return 0.0
-        if name not in self._delays:
-            self._delays[name] = self.truth.command_stream(name)
-        return self.truth.command_delay_s(self._delays[name])
-
     # ---- what jobs and transfers ask of the world ------------------------------------------------------------------
 
     def _before(self, job: Job) -> tuple[SimulatedJob, ...]:
@@ -384,13 +328,11 @@ class SimulatedWorld:
         self.outages.changed(site)
 
     def _other_nodes(self, job: Job, site: str, left_s: float) -> tuple[str, ...]:
-        plan = self.plan_at(self.env.now)
         planned: set[str] = set()
-        if plan is not None:
+        for from_s, until_s, plan in in_force(self.plans, self.env.now, self.env.now + left_s):
             first_s, step_s = plan.horizon.start_s - self.horizon.start_s, plan.horizon.step_s
-            until_s = self.env.now + left_s
             for run in plan.runs:
-                overlaps = first_s + run.start * step_s < until_s and first_s + run.end * step_s > self.env.now
+                overlaps = first_s + run.start * step_s < until_s and first_s + run.end * step_s > from_s
                 if run.site == site and run.job != job.name and overlaps:
                     planned.update(run.nodes)
         return self.pools[site].free_nodes(job, frozenset(planned))

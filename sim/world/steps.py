@@ -57,6 +57,25 @@ def steps_of(plan: Plan, origin_s: float, begin_s: float, jobs: Mapping[str, Sim
     return sorted(steps, key=lambda step: (step.moment_s, step.order, step.job))
 
 
+def in_force(plans: Sequence[tuple[float, Plan]], from_s: float, until_s: float) -> list[tuple[float, float, Plan]]:
+    """Which plan holds from when until when in ``[from_s, until_s)``, in order of time; nothing where none does.
+
+    Args:
+        plans: in the order of their commands, each with the instant at which it takes over from those before it.
+        from_s: first instant (seconds after the world's start).
+        until_s: end.
+    """
+    found = []
+    for begin_s, plan in reversed(plans):
+        start_s = max(from_s, begin_s)
+        if start_s < until_s:
+            found.append((start_s, until_s, plan))
+        until_s = min(until_s, begin_s)
+        if until_s <= from_s:  # what an earlier plan wanted is over
+            break
+    return found[::-1]
+
+
 def needs_s(plans: Sequence[tuple[float, Plan]], origin_s: float) -> dict[str, list[float]]:
     """Instants at which plans need each node, ascending (seconds after the world's start).
 

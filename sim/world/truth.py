@@ -8,7 +8,8 @@ the plan (``sim.world.failures``).
 stream               what it decides
 ===================  ==============================================================================================
 ``solar:<site>``     relative error of the sun: forecast x (1 + e), e an Ornstein-Uhlenbeck process (AR(1) that is
-                     exact in continuous time), one value on each of the series' own steps
+                     exact in continuous time), one value on each of the series' own steps; of a forecast as quantiles e is
+                     the normal score at which they are read
 ``wind:<site>``      the same for wind
 ``load:<site>``      the same for the site's fixed load, on quarters of an hour
 ``temperature:<site>``  outdoor temperature of a site with cooling: forecast + e, in kelvin, the same process
@@ -32,7 +33,7 @@ import numpy.typing as npt
 from grid.chance import stream
 from grid.horizon import FloatArray, Horizon
 from grid.mains import MainsFault, apart, draw_faults
-from grid.quantile_series import QuantileSeries, possible_peak
+from grid.quantile_series import QuantileSeries, error_lasts_h, possible_peak
 from grid.series import Series
 from scheduler.facility import Site
 from scheduler.scenario import PEAK_HEADROOM, Scenario
@@ -49,6 +50,7 @@ def realised_power(
     """Available power as it really comes: forecast x (1 + error) inside ``horizon``, the forecast outside it.
 
     Of a forecast as quantiles the error is the normal score at which it is read, of standard deviation 1 (``scheduler.draws``).
+    It lasts as long as the forecast says, where it does (errors that were fitted: ``grid.forecasts.fan``).
 
     Args:
         forecast: kW, on any steps; the error is drawn on those steps, so it does not depend on the horizon's step.
@@ -62,7 +64,7 @@ def realised_power(
         kW on the forecast's steps, not below 0 and not above ``headroom`` times the highest forecast.
     """
     deviation = 1.0 if isinstance(forecast, QuantileSeries) else sigma
-    inside, errors = _errors(forecast, horizon, deviation, correlation_h, rng)
+    inside, errors = _errors(forecast, horizon, deviation, error_lasts_h(forecast, correlation_h), rng)
     values, ceiling = forecast.values.copy(), headroom * possible_peak(forecast, inside)
     if isinstance(forecast, QuantileSeries):
         values[inside] = np.clip(forecast.at_score(errors, inside), 0.0, ceiling)

@@ -7,6 +7,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from grid.horizon import Horizon
+from sim.world.steps import in_force
 
 if TYPE_CHECKING:
     from sim.world.simulated import SimulatedWorld
@@ -18,8 +19,7 @@ def window_peaks_kw(world: SimulatedWorld, then_s: float) -> dict[str, dict[str,
     Settlement periods that are over count as metered, later ones as planned.
     """
     now_s, quarter_s = world.env.now, world.scenario.settlement.total_seconds()
-    plan, found = world.plan_at(then_s), {}
-    book = world.scenario.contracts
+    ahead, found, book = in_force(world.plans, now_s, then_s), {}, world.scenario.contracts
     if not book.tariffs:
         return {}
     if world.begun_from is not None:
@@ -32,10 +32,10 @@ def window_peaks_kw(world: SimulatedWorld, then_s: float) -> dict[str, dict[str,
             if over:
                 periods = Horizon(world.horizon.start, timedelta(seconds=quarter_s), over)
                 peak += charge.paid_kw(meter.import_kw(quarter_s, over), periods)
-            if plan is not None and then_s > now_s:
+            for from_s, until_s, plan in ahead:
                 first_s = plan.horizon.start_s - world.horizon.start_s
-                first = max(0, int((now_s - first_s) // plan.horizon.step_s))
-                last = min(plan.horizon.slots, math.ceil((then_s - first_s) / plan.horizon.step_s))
+                first = max(0, int((from_s - first_s) // plan.horizon.step_s))
+                last = min(plan.horizon.slots, math.ceil((until_s - first_s) / plan.horizon.step_s))
                 counted = charge.slots(plan.horizon)[first:last]
                 planned = plan.energy.import_kw[plan.sites.index(name), first:last][counted]
                 peak = max(peak, float(planned.max(initial=0.0)))

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from grid.errors import SeriesError
-from grid.quantile_series import QuantileSeries, possible_peak
+from grid.quantile_series import FURTHEST, QuantileSeries, error_lasts_h, possible_peak
 from grid.series import Series
 
 EDGES = np.array([0.0, 3600.0, 7200.0, 10800.0])
@@ -84,3 +84,29 @@ def test_quantiles_that_fall_or_are_missing_are_refused() -> None:
     table[2, 1] = np.nan
     with pytest.raises(SeriesError, match="numbers"):
         QuantileSeries.of(EDGES, [0.1, 0.5, 0.9], table, "kW")
+
+
+@given(st.floats(-4, 4), st.floats(0.05, 2))
+def test_a_value_tells_its_score(score: float, sigma: float) -> None:
+    """The score of a value is the one at which the forecast has it, in every step."""
+    forecast = normal(sigma)
+    values = forecast.at_score(score)
+    assert [forecast.score_of(float(value), step) for step, value in enumerate(values)] == pytest.approx([score] * 3, abs=1e-6)
+
+
+def test_a_value_that_several_levels_share_has_the_middle_of_their_scores() -> None:
+    """Nothing up to the median: a dark step is between the scores of its two lowest levels; what no line reaches is outermost."""
+    forecast = QuantileSeries.of(EDGES[:2], LEVELS, [[0.0], [0.0], [0.0], [2.0]], "kW")
+    assert forecast.score_of(0.0, 0) == pytest.approx(forecast.scores[0] / 2)
+    assert forecast.score_of(1.0, 0) == pytest.approx(forecast.scores[3] / 2)
+    assert forecast.score_of(-1.0, 0) == forecast.scores[0]
+    assert forecast.score_of(1e9, 0) == FURTHEST
+
+
+def test_how_long_errors_last() -> None:
+    """A forecast's own time constant counts, scaled or not; without one it is the scenario's; one below 0 is none."""
+    own = QuantileSeries.of(EDGES, LEVELS, normal(0.2).table, "kW", "test", 6.5)
+    assert error_lasts_h(own, 3.0) == error_lasts_h(own.scaled(2.0), 3.0) == 6.5
+    assert error_lasts_h(normal(0.2), 3.0) == error_lasts_h(Series(EDGES, np.ones(3), "kW"), 3.0) == 3.0
+    with pytest.raises(SeriesError, match="last -1"):
+        QuantileSeries.of(EDGES, LEVELS, normal(0.2).table, "kW", "test", -1.0)

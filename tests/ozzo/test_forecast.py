@@ -11,8 +11,9 @@ import pytest
 from typer.testing import CliRunner
 
 from grid.errors import InputError
+from grid.forecasts.error_file import read_errors
 from ozzo.cli import app
-from ozzo.commands_forecast import score_text
+from ozzo.commands_forecast import fit_text, score_text
 
 
 def series(path: Path, hours: int = 2600, skip: int | None = None) -> Path:
@@ -57,6 +58,10 @@ def test_faults(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         score_text(None, None, "SE", "wind", None, as_json=True)
     with pytest.raises(InputError, match="SE: wind, hydro, nuclear"):
         score_text(None, None, "SE", "solar", None, as_json=True)
+    with pytest.raises(InputError, match="SE: wind, hydro, nuclear"):
+        fit_text("SE", "solar", as_json=True)
+    with pytest.raises(InputError, match="--out: found 2 fits: CISO solar, CISO wind"):
+        fit_text("CISO", None, tmp_path / "errors.json", as_json=True)
 
 
 @pytest.mark.slow
@@ -71,3 +76,17 @@ def test_real_series(data: Path) -> None:
     assert (fit[0]["zone"], fit[0]["what"]) == ("SE", "wind")
     for row in fit:
         assert row["std_drawn_pct"] == pytest.approx(row["std_real_pct"], rel=0.05)
+
+
+@pytest.mark.data
+def test_a_fit_goes_to_a_file(data: Path, tmp_path: Path) -> None:
+    """One zone and fuel: its row is told, and the file holds its fit, its period and the command."""
+    assert data.is_dir()
+    file = tmp_path / "wind.json"
+    (row,) = json.loads(fit_text("SE", "wind", file, as_json=True))["rows"]
+    assert read_errors(file).time_constant_h == pytest.approx(row["time_constant_h"], rel=1e-3)
+    told = json.loads(file.read_text())
+    assert "2020-" in told["source"]
+    assert told["made_by"] == "ozzo forecast fit --zone SE --what wind --out wind.json"
+    with pytest.raises(InputError, match="--out"):
+        fit_text("SE", "wind", tmp_path / "no" / "folder.json", as_json=True)

@@ -1,4 +1,4 @@
-"""A battery whose wear is priced by depth and by charge held: the plan comes true, and the programme pays what the rule pays."""
+"""A battery (also one that is the supply of its site) whose wear is priced: the plan comes true, and is paid as the rule says."""
 
 from __future__ import annotations
 
@@ -21,11 +21,19 @@ from tests.sim.test_plan_comes_true import assert_comes_true, planned
 
 
 def with_wear(
-    wear: DepthWear | None, *, energy_kwh: float = 5.0, initial: float = 0.4, minutes: int = 60, slots: int = 12
+    wear: DepthWear | None,
+    *,
+    energy_kwh: float = 5.0,
+    initial: float = 0.4,
+    minutes: int = 60,
+    slots: int = 12,
+    reserve: float = 0.05,
+    ups: bool = False,
 ) -> Scenario:
     """One site with sun, two jobs and a battery."""
     scenario = with_assets(minutes=minutes, slots=slots)
-    battery = Battery(energy_kwh, 3.0, 3.0, initial_soc_kwh=initial * energy_kwh, reserve_soc_kwh=0.05 * energy_kwh, wear=wear)
+    held_kwh, kept_kwh = initial * energy_kwh, reserve * energy_kwh
+    battery = Battery(energy_kwh, 3.0, 3.0, initial_soc_kwh=held_kwh, reserve_soc_kwh=kept_kwh, wear=wear, ups=ups)
     return replace(scenario, sites=(replace(scenario.sites[0], battery=battery),))
 
 
@@ -43,6 +51,18 @@ def test_plan_comes_true(cell: str, price: float, energy_kwh: float, initial: fl
     plan = planned(scenario)
     assert check_plan(scenario, plan) == ()
     assert_comes_true(scenario, plan)
+
+
+@settings(max_examples=6, deadline=None)
+@given(energy_kwh=st.floats(1.0, 20.0), reserve=st.floats(0.0, 1.0), above=st.floats(0.0, 1.0), minutes=st.sampled_from([30, 60]))
+def test_an_uninterruptible_supply_keeps_its_reserve(energy_kwh: float, reserve: float, above: float, minutes: int) -> None:
+    """Random supplies with any reserve, all of it too: flows and objective within 1e-6 of the plan, never below the reserve."""
+    initial = reserve + above * (1.0 - reserve)
+    scenario = with_wear(None, energy_kwh=energy_kwh, initial=initial, minutes=minutes, reserve=reserve, ups=True)
+    plan = planned(scenario)
+    assert check_plan(scenario, plan) == ()
+    assert_comes_true(scenario, plan)
+    assert plan.energy.soc_kwh.min() >= reserve * energy_kwh - 1e-6
 
 
 @settings(max_examples=10, deadline=None)

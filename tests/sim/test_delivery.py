@@ -18,7 +18,7 @@ from scheduler.plan import Plan
 from scheduler.policies.fifo import Fifo
 from scheduler.scenario import Scenario
 from sim.rehearsal import event_baseline, realise, rehearse, without_events
-from sim.world.settle import PLAN_BEFORE, PLAN_WITHOUT
+from sim.world.deliveries import PLAN_BEFORE, PLAN_WITHOUT
 from tests.factory import START, small_scenario
 from tests.sim.hand import exact, hand_plan
 

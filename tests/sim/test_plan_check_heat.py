@@ -21,7 +21,7 @@ from sim.rehearsal import realise
 from sim.world.simulated import SimulatedWorld
 from tests.factory import day_horizon
 from tests.sim.assets_hand import with_assets
-from tests.sim.test_asset_agreement_heat import cooled
+from tests.sim.test_asset_agreement_cooling import cooled
 from tests.sim.test_plan_comes_true import planned
 
 HEAT = HeatReuse(

@@ -8,6 +8,9 @@ from datetime import timedelta
 import numpy as np
 import pytest
 
+from grid.forecasts.errors import ErrorModel
+from grid.forecasts.fan import fan
+from grid.quantile_series import QuantileSeries
 from grid.response.event import CapacityEvent
 from scheduler.outcome import Outcome
 from scheduler.scenario import Scenario
@@ -15,6 +18,7 @@ from scheduler.workload import JobKind
 from sim.loop import LoopResult, LoopSettings, Mode, run_loop
 from sim.loop.figures import plan_figures
 from sim.loop.known import Known
+from sim.loop.revise import revised_power
 from sim.loop.settings import Foresight
 from sim.world import SimulatedWorld
 from tests.factory import START, job, small_scenario
@@ -185,3 +189,23 @@ def test_the_same_loop_twice_is_the_same(scenario: Scenario, live: LoopResult) -
     assert same_energy(again.outcome, live.outcome)
     assert again.outcome.jobs == live.outcome.jobs
     assert Foresight.KNOWN is again.settings.foresight
+
+
+def test_a_loop_under_fitted_errors(scenario: Scenario) -> None:
+    """Sun that errs as fitted, for half a day: revised forecasts are planned, rehearsed, commanded, and nearer the truth."""
+    skewed = ErrorModel(1.0, np.array([0.3]), (np.array([-0.2, 0.0, 0.05]), np.array([-0.6, -0.1, 0.1])), 0.92, 1.0)
+    sites = tuple(
+        site if site.solar_kw is None else replace(site, solar_kw=fan(skewed, site.solar_kw, 10.0, dark=True))
+        for site in scenario.sites
+    )
+    sunny = replace(scenario, sites=sites, jobs=scenario.jobs[1:2], datasets=(), seed=4)
+    found = run_loop(sunny, LoopSettings(replan=timedelta(hours=12)))
+    assert all(step.passed and step.commanded for step in found.steps)
+    assert len(found.steps) == 2
+    assert found.outcome.violations == ()
+    hall = sunny.site("hall")
+    assert isinstance(hall.solar_kw, QuantileSeries)
+    truth = SimulatedWorld(sunny, seed=4, stressed=False).truth.solar_kw["hall"]
+    noon = int(np.argmax(hall.solar_kw.values))
+    told = revised_power(hall.solar_kw, truth, hall.solar_kw.edges_s[noon], 3.0).values[noon]
+    assert abs(told - truth.values[noon]) < abs(hall.solar_kw.values[noon] - truth.values[noon])

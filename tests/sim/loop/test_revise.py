@@ -14,7 +14,10 @@ from hypothesis import strategies as st
 from grid.chance import stream
 from grid.connection import Connection
 from grid.errors import SeriesError
+from grid.forecasts.errors import fit_errors, lag_correlation
+from grid.forecasts.fan import fan
 from grid.horizon import FloatArray, Horizon
+from grid.quantile_series import QuantileSeries
 from grid.series import Series
 from grid.tariff import Carbon, Tariff
 from scheduler.scenario import Scenario
@@ -151,3 +154,58 @@ def test_known_signals_stay_as_they_are() -> None:
         assert site.carbon is before.carbon
         if before.solar_kw is not None and site.solar_kw is not None:
             assert site.solar_kw.values.tolist() != before.solar_kw.values.tolist()
+
+
+def fan_of(lasts_h: float) -> QuantileSeries:
+    """A skewed forecast of 24 hours: two kW as a rule, seldom much less; its errors last ``lasts_h``."""
+    horizon = day_horizon()
+    levels = [0.05, 0.2, 0.5, 0.8, 0.95]
+    return QuantileSeries.of(horizon.edges_s, levels, np.outer([0.2, 1.5, 2.0, 2.2, 2.4], np.ones(24)), "kW", "test", lasts_h)
+
+
+def test_quantiles_are_revised_by_hand() -> None:
+    """Measured at the quantile of 0.8 with a time constant of 2 h: an hour on at e^-1/2 of that score, and nearer together."""
+    forecast = fan_of(2.0)
+    measured = forecast.with_values(np.full(24, 2.2))
+    found = revised_power(forecast, measured, forecast.edges_s[4], 99.0)
+    assert isinstance(found, QuantileSeries)
+    assert found.values[:4].tolist() == found.table[0, :4].tolist() == [2.2] * 4
+    keep = math.exp(-0.5)
+    score = keep * forecast.scores[3]
+    assert found.values[4] == pytest.approx(float(forecast.at_score(score)[4]))
+    low = score + math.sqrt(1 - keep**2) * forecast.scores[0]
+    assert found.table[0, 4] == pytest.approx(float(forecast.at_score(low)[4]))
+    assert found.table[0, -1] == pytest.approx(forecast.table[0, -1], rel=0.01)  # a day ahead nothing is left
+
+
+def test_revised_quantiles_hold_what_they_say() -> None:
+    """Over 600 truths 90 % lie inside the revised interval of 90 % at any lead (5 points at most), and it is narrower near by."""
+    forecast, horizon, made = fan_of(6.0), day_horizon(), 6
+    inside, widths = np.zeros(24), np.zeros(24)
+    for seed in range(600):
+        truth = realised_power(forecast, horizon, 0.0, 1.0, stream(seed, "solar:hall"))
+        found = revised_power(forecast, truth, horizon.edges_s[made], 1.0)
+        assert isinstance(found, QuantileSeries)
+        inside += (found.table[0] <= truth.values) & (truth.values <= found.table[-1])
+        widths += found.table[-1] - found.table[0]
+    assert (inside[:made] == 600).all()
+    assert inside[made:] / 600 == pytest.approx(np.full(24 - made, 0.9), abs=0.05)
+    assert widths[made] < 0.75 * widths[-1]
+    assert not widths[:made].any()
+
+
+def test_errors_as_fitted_come_in_the_world() -> None:
+    """200 days of truth around a fitted forecast: deviation, quantiles and lag-1 correlation of the errors are the fit's own."""
+    rng, hours = np.random.default_rng(4), 24 * 200
+    told = 500 + 300 * np.sin(np.arange(hours) * 2 * np.pi / 24)
+    normal = np.zeros(hours)
+    for t in range(1, hours):
+        normal[t] = 0.85 * normal[t - 1] + math.sqrt(1 - 0.85**2) * rng.standard_normal()
+    model = fit_errors(told, told + 60 * (np.exp(0.6 * normal) - 1.2), 1.0)
+    horizon = day_horizon(hours)
+    forecast = fan(model, Series.on(horizon, told, "kW", "test"), model.capacity, dark=False)
+    real = realised_power(forecast, horizon, 0.9, 99.0, stream(1, "wind:hall")).values - told
+    own = model.draw(told, np.random.default_rng(6))[0] - told
+    assert real.std() == pytest.approx(own.std(), rel=0.15)
+    assert lag_correlation(real) == pytest.approx(lag_correlation(own), abs=0.05)
+    assert np.quantile(real, [0.05, 0.5, 0.95]) == pytest.approx(np.quantile(own, [0.05, 0.5, 0.95]), abs=0.3 * own.std())

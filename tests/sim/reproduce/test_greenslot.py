@@ -187,9 +187,11 @@ def test_the_command_tells_rows_and_differences(tmp_path: Path, monkeypatch: pyt
     monkeypatch.setattr(greenslot_weeks, "rows", lambda *_, **__: found)
     told = json.loads(command(sun, 0, 48.0, as_json=True, say=lambda _: None))["rows"]
     assert [row["case"] for row in told] == ["average", "no sun"]
-    assert told[0]["difference_points"] == pytest.approx(found[0].cost_pct + 25.0)
+    assert told[0]["published_cost_pct"] is None  # another sun than the one that the average week is compared on
+    assert told[1]["difference_points"] == pytest.approx(found[1].cost_pct + 13.0)
     table = command(sun, 0, 48.0, as_json=False, say=lambda _: None)
     assert f"{found[0].cost_pct:+.1f}" in table
+    assert "another series" in " ".join(table.split())
 
 
 @pytest.mark.data
@@ -202,6 +204,7 @@ def test_a_quarter_less_than_easy_on_an_average_week(data: Path) -> None:
     assert average.baseline_green_pct == pytest.approx(26, abs=1)
     assert average.cost_pct <= -25.0
     assert average.missed == average.baseline_missed == 0
+    assert average.published_cost_pct == -25.0
 
 
 def test_how_far_a_plan_looks_decides_what_is_saved_without_sun() -> None:

@@ -285,3 +285,17 @@ def test_faults_by_rate_are_the_same_for_every_plan() -> None:
     assert times[0] == times[1]
     assert times[0]
     assert times[0] != times[2]
+
+
+def test_a_meter_without_mains_reads_no_import() -> None:
+    """Before the fault the load less the sun, while it lasts nothing and no limit, whatever carries the site, then as before."""
+    start_s = (START + timedelta(hours=2)).timestamp()
+    scenario = scenario_of(hall(battery=None), (MainsFault("storm", "hall", start_s, 3600.0, 0.0),), JobKind.RIGID, 6)
+    world = SimulatedWorld(scenario, seed=1, stressed=False)
+    readings = []
+    for hours in (1.0, 2.5, 4.0):
+        world.advance(START + timedelta(hours=hours))
+        readings.append(world.reading("hall"))
+    net_kw, limits_kw = zip(*readings, strict=True)
+    assert net_kw == pytest.approx((MUST_KW, 0.0, MUST_KW))
+    assert limits_kw == (50.0, float("inf"), 50.0)

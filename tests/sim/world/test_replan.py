@@ -54,6 +54,25 @@ def test_a_plan_replaced_by_its_own_rest_changes_nothing(slot: int) -> None:
     assert cut.totals.objective_eur == pytest.approx(whole.totals.objective_eur, rel=1e-9)
 
 
+def test_what_is_foreseen_while_another_plan_waits_to_take_over() -> None:
+    """A plan for 13:00 on is commanded at 11:00: charge, peak and data foreseen for 14:00 count what is done till 13:00 too."""
+    scenario = exact(small_scenario())
+    plan = good_plan(scenario)
+    alone, both = (SimulatedWorld(scenario, seed=1, stressed=False) for _ in range(2))
+    for world in (alone, both):
+        world.command(plan)
+        world.advance(scenario.horizon.time(11))
+    both.command(tail_of(plan, 13))
+    expected, seen = alone.observe(14), both.observe(14)
+    assert expected.moved_tb["scans"] == pytest.approx(0.9)
+    assert seen.soc_kwh == pytest.approx(expected.soc_kwh)
+    assert seen.peak_kw == pytest.approx(expected.peak_kw)
+    assert seen.moved_tb == pytest.approx(expected.moved_tb)
+    assert seen.moved_to == expected.moved_to
+    both.advance(scenario.horizon.time(14))
+    assert both.observe(14).soc_kwh == pytest.approx(expected.soc_kwh)
+
+
 def test_a_new_plan_moves_what_has_not_begun() -> None:
     """From its first slot on the new plan holds: a waiting job moves, a running rigid job goes on, a paused one resumes later."""
     scenario = replace(
@@ -238,3 +257,23 @@ def test_a_job_that_lost_its_work_may_be_planned_anywhere() -> None:
     world.command(rest)
     work = next(item for item in world.outcome().jobs if item.job == "work")
     assert (work.site, work.finished, work.restarts) == ("cabinet", START + timedelta(hours=10), 1)
+
+
+def test_a_job_that_lost_its_node_leaves_those_alone_that_the_next_plan_needs() -> None:
+    """At 5:30 a node fails; the plan from 7:00 on needs the second free node, no more the first as before: the first is taken."""
+    scenario = small_scenario(jobs=(job("broken", duration_h=4), job("next", duration_h=2)), datasets=(), errors=EXACT)
+    broken = Run("broken", "hall", 4, 8, ("hall.rack-0",))
+    world = SimulatedWorld(scenario, seed=1, stressed=False)
+    world.command(hand_plan(scenario, (broken, Run("next", "hall", 7, 9, ("hall.rack-1",)))))
+    world.advance(START + timedelta(hours=5))
+    world.command(
+        hand_plan(
+            scenario,
+            (replace(broken, start=0, end=1), Run("next", "hall", 0, 2, ("hall.rack-2",))),
+            horizon=scenario.horizon.tail(7),
+            plan_id="second",
+        )
+    )
+    world.env.process(world._fail(Failure("hall.rack-0", 5.5 * 3600.0, 20 * 3600.0)))
+    world.advance(START + timedelta(hours=6))
+    assert world.jobs["broken"].held == ("hall.rack-1",)
