@@ -32,9 +32,9 @@ def controller_credentials(where: str, scenario: str, password_file: Path | None
     if "://" not in where:
         found = read_credentials(Path(where))
         if found.scenario != scenario:  # its nodes listen to other topics, and its user may not write to ours
-            file = str(found.folder / "broker.json")
+            record = str(found.folder / "broker.json")
             expected = f"{scenario!r}, the scenario that was given"
-            raise InputError([Finding(file, None, "scenario", repr(found.scenario), expected)])
+            raise InputError([Finding(record, None, "scenario", repr(found.scenario), expected)])
         return found
     file = Path("password") if password_file is None else password_file
     return Credentials(scenario, endpoint_of(where, file, ca_file), file.parent)
@@ -53,6 +53,7 @@ class RemoteAgents:
     transport: Transport
     broker = None
     stays = True
+    keeps_data = True
 
     def __init__(self, credentials: Credentials, nodes: Iterable[NodeSpec]) -> None:
         self._endpoint, self.folder = credentials.endpoint, credentials.folder
