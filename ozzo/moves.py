@@ -7,7 +7,8 @@ keeps the source's data later releases its replica on the proof of the peer that
     copy         running      paused running  (late: until it ends)  proven
     source                                                           ........ end of the horizon: released, if its storage allows
 
-A copy is stopped when a later plan drops its migration or brings it elsewhere; what has come is kept.
+A copy is stopped when a later plan drops what was still to come of its migration, or brings the dataset elsewhere; what has come
+is kept.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from typing import Any
 
 from ozzo.commands import JobWish
 from scheduler.data import Dataset, Storage
+from scheduler.data_tasks import MBIT_PER_TB
 from scheduler.plan import Plan
 from scheduler.scenario import Scenario
 from scheduler.world import Observation
@@ -60,6 +62,11 @@ class Piece:
     source: str
     target: str
 
+    @property
+    def volume_tb(self) -> float:
+        """Volume that it carries, decimal terabytes."""
+        return self.rate_mbit_per_s * (self.end - self.start).total_seconds() / MBIT_PER_TB
+
 
 @dataclass(frozen=True, slots=True)
 class Proof:
@@ -85,6 +92,7 @@ class Move:
         leaves: the replica at the source has no place there, so it goes when its storage allows.
         until: end of the horizon that it was planned in: not before it the source is released, because jobs may read it.
         released: the replica at the source is gone.
+        wish: what its node was told last, in this life or an earlier one.
     """
 
     migration: str
@@ -97,6 +105,7 @@ class Move:
     proof: Proof | None = None
     release: str = ""
     released: bool = False
+    wish: Wish | None = None
 
     @property
     def key(self) -> tuple[str, str]:
@@ -112,7 +121,8 @@ def move_to_dict(move: Move) -> dict[str, Any]:
 def move_from_dict(value: Mapping[str, Any]) -> Move:
     """The move again."""
     proof = None if value["proof"] is None else Proof(**value["proof"])
-    return Move(**{**value, "until": datetime.fromisoformat(value["until"]), "proof": proof})
+    wish = None if value["wish"] is None else (JobWish(value["wish"][0]), value["wish"][1])
+    return Move(**{**value, "until": datetime.fromisoformat(value["until"]), "proof": proof, "wish": wish})
 
 
 def pieces_of(plan: Plan, from_slot: int = 0) -> dict[str, tuple[Piece, ...]]:
@@ -140,14 +150,18 @@ def followed(before: Mapping[str, tuple[Piece, ...]], plan: Plan, from_slot: int
     return {migration: pieces for migration, pieces in joined.items() if pieces}
 
 
-def wish_at(now: datetime, pieces: tuple[Piece, ...], target: str, speed: float) -> Wish | None:
+def wish_at(now: datetime, pieces: tuple[Piece, ...], target: str, speed: float, size_tb: float) -> Wish | None:
     """What a copy to ``target`` should do; None before its first piece, and when the plan knows nothing of it.
+
+    A copy that is late is planned anew for the share that counts as missing (``UNPROVEN``), however much of it really is: such
+    a piece does not lower its rate.
 
     Args:
         now: instant on the plan's time axis.
         pieces: of its migration.
         target: site that it goes to.
         speed: scenario seconds per wall second; a node copies so many times faster than the plan says.
+        size_tb: of the dataset, decimal terabytes.
     """
     if not pieces:
         return None
@@ -160,7 +174,9 @@ def wish_at(now: datetime, pieces: tuple[Piece, ...], target: str, speed: float)
     last = begun[-1]
     if now >= last.end and last is not mine[-1]:
         return (JobWish.PAUSED, None)
-    rate = last.rate_mbit_per_s * speed
+    rest = mine[len(begun) - 1 :]
+    is_rest = sum(part.volume_tb for part in rest) <= 2.0 * UNPROVEN * size_tb
+    rate = speed * (max(part.rate_mbit_per_s for part in begun) if is_rest else last.rate_mbit_per_s)
     return (JobWish.RUNNING, None if rate > FASTEST_MBIT_PER_S else max(SLOWEST_MBIT_PER_S, rate))
 
 

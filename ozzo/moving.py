@@ -86,8 +86,10 @@ class Moves:
 
     def follow(self, plan: Plan, from_slot: int) -> None:
         """Take a plan into force from one of its slots on."""
+        moment, dropped = plan.horizon.time(from_slot), {entry.name for entry in plan.dropped}
+        cut = {migration for migration, pieces in self._pieces.items() if pieces[-1].end > moment}
+        self._dropped = frozenset(dropped & (cut | self._dropped))  # others are late, and go on
         self._pieces = followed(self._pieces, plan, from_slot)
-        self._dropped = frozenset(entry.name for entry in plan.dropped)
         self._plan_id = plan.id
 
     def use(self, scenario: Scenario, nodes: Iterable[str]) -> None:
@@ -130,6 +132,8 @@ class Moves:
             if self.places.dataset(dataset) is None:
                 continue
             if self.places.ends(piece.source, piece.target) is None:
+                if migration not in self._alone and self.places.declared:
+                    self._say(f"no node is told to move {dataset} from {piece.source} to {piece.target}: no storage at both ends")
                 self._alone.add(migration)
                 continue
             leaves = "@" not in migration and self.places.leaves(dataset, piece.source)
@@ -150,14 +154,16 @@ class Moves:
             return None
         if move.migration in self._dropped:
             return (JobWish.STOPPED, None)
-        said = self._told.get(move.name)
-        before = said.wish if said is not None else None
-        return wish_at(now, self._pieces.get(move.migration, ()), move.target, self._speed) or before
+        dataset, pieces = self.places.dataset(move.dataset), self._pieces.get(move.migration, ())
+        wish = None if dataset is None else wish_at(now, pieces, move.target, self._speed, dataset.size_tb)
+        return wish or move.wish
 
     def _copy(self, move: Move, ends: Ends, wish: Wish, voice: Sender, now: datetime) -> None:
         dataset = self.places.dataset(move.dataset)
         if dataset is None or not self._to_say(move.name, wish):
             return
+        if move.wish != wish:
+            self._put(replace(move, wish=wish))
         state, rate = wish
         desired = TransferState(
             transfer=move.name,

@@ -26,6 +26,7 @@ needs_rsync = pytest.mark.skipif(shutil.which("rsync") is None, reason="rsync is
 FROM, TO = "hall.rack-3", "vault.rack-0"
 DIGEST = "sha256:" + "0" * 64
 HOUR = timedelta(hours=1)
+SIZE_TB = 0.0135  # the two pieces of ``TWO`` carry it
 
 
 def stored(*, release: bool = True, **changes: Any) -> Scenario:
@@ -70,15 +71,25 @@ TWO = (
 )
 def test_what_a_copy_should_do(hours: float, speed: float, expected: object) -> None:
     """Nothing before its first piece, a pause between pieces, and on until it ends after the last."""
-    assert wish_at(START + hours * HOUR, TWO, "vault", speed) == expected
+    assert wish_at(START + hours * HOUR, TWO, "vault", speed, SIZE_TB) == expected
 
 
 def test_a_copy_that_goes_elsewhere_is_stopped() -> None:
     """When the last piece has another target the copy to the first one stops; the new one begins with its piece."""
     pieces = (*TWO, Piece(START + 6 * HOUR, START + 7 * HOUR, 5.0, "hall", "cabinet"))
-    assert wish_at(START + 1.5 * HOUR, pieces, "vault", 1.0) == (JobWish.STOPPED, None)
-    assert wish_at(START + 5 * HOUR, pieces, "cabinet", 1.0) is None
-    assert wish_at(START + 6 * HOUR, pieces, "cabinet", 1.0) == (JobWish.RUNNING, 5.0)
+    assert wish_at(START + 1.5 * HOUR, pieces, "vault", 1.0, SIZE_TB) == (JobWish.STOPPED, None)
+    assert wish_at(START + 5 * HOUR, pieces, "cabinet", 1.0, SIZE_TB) is None
+    assert wish_at(START + 6 * HOUR, pieces, "cabinet", 1.0, SIZE_TB) == (JobWish.RUNNING, 5.0)
+
+
+def test_a_late_copy_keeps_its_rate() -> None:
+    """Planned anew for the bit that counts as missing, it goes on as fast as it ever was; a piece of some size sets its own."""
+    rest = Piece(START + 6 * HOUR, START + 7 * HOUR, SIZE_TB * 1e-3 * 8e6 / 3600, "hall", "vault")
+    assert wish_at(START + 6.5 * HOUR, (*TWO, rest), "vault", 1.0, SIZE_TB) == (JobWish.RUNNING, 20.0)
+    assert wish_at(START + 6.5 * HOUR, (*TWO, replace(rest, rate_mbit_per_s=1.0)), "vault", 1.0, SIZE_TB) == (
+        JobWish.RUNNING,
+        1.0,
+    )
 
 
 def test_a_later_plan_takes_over_at_its_slot() -> None:
@@ -150,6 +161,9 @@ class Desk:
         self.hear(Stage.ENDED, text=f'{{"digest": "{DIGEST}", "files": 3, "bytes": 7}}', exit_code=0.0)
 
 
+GONE = Dropped("scans", Reason(ReasonKind.CAPACITY, "no room"))
+
+
 def states(said: list[Desired]) -> list[tuple[JobWish, float | None]]:
     """State and rate of each transfer."""
     return [(wish.state, wish.rate_mbit_per_s) for wish in said if isinstance(wish, TransferState)]
@@ -171,12 +185,25 @@ def test_nodes_are_told_what_differs_and_no_more() -> None:
     assert states(desk.at(4.0)) == [(JobWish.RUNNING, 20.0)]
     desk.moves.restate(TO)
     assert states(desk.at(4.1)) == [(JobWish.RUNNING, 20.0)]
-    gone = Dropped("scans", Reason(ReasonKind.CAPACITY, "no room"))
-    desk.moves.follow(moving(first_slot=5, dropped=(gone,)), 0)
+    desk.moves.follow(moving(first_slot=5, dropped=(GONE,)), 0)
     assert states(desk.at(5.0)) == [(JobWish.STOPPED, None)]
     assert {wish.transfer for wish in (command.desired for command in desk.voice.said) if isinstance(wish, TransferState)} == {
         begun.transfer
     }
+
+
+def test_a_late_copy_goes_on() -> None:
+    """A plan that drops a migration whose pieces are all over does not stop its copy, which is late; nor does a restart."""
+    desk = Desk(stored())
+    desk.moves.follow(moving(piece(0, 2, 10.0)), 0)
+    desk.at(0.0)
+    for first_slot in (3, 4):
+        desk.moves.follow(moving(first_slot=first_slot, dropped=(GONE,)), 0)
+        assert desk.at(first_slot) == []
+    assert desk.moves.unfinished(START + 4 * HOUR)
+    life = Desk(stored(), kept=tuple(desk.kept))
+    life.moves.follow(moving(first_slot=5, dropped=(GONE,)), 0)
+    assert states(life.at(5.0)) == [(JobWish.RUNNING, 10.0)]
 
 
 def test_a_release_waits_for_proof_horizon_and_readers() -> None:
@@ -299,6 +326,7 @@ def test_sites_without_a_storage_are_told_in_the_report() -> None:
         desk = Desk(replace(scenario, sites=sites), nodes=nodes)
         desk.moves.follow(moving(piece(0, 1)), 0)
         assert desk.at(0.5) == []
+        assert len(desk.lines) == int(sites is scenario.sites)
         assert not desk.moves.lacks("read", TO)
         expected = ["Migrations without a storage of real data at both ends, which no node was told of: scans."]
         assert desk.moves.notes(START + HOUR) == (expected if sites is scenario.sites else [])
