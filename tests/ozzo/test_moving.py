@@ -102,7 +102,7 @@ def test_a_node_that_may_not_copy_is_told_in_the_report(house: Path) -> None:
 
 
 def test_a_copy_goes_on_after_a_restart_of_the_controller(house: Path) -> None:
-    """A controller that stays dies in mid-copy; the copy ends unheard; the next one has it verified, and plans on it."""
+    """A controller that stays dies in mid-copy; the copy ends unheard; the next one has it verified and plans on it."""
     scenario = stored()
     size_tb = next(data.size_tb for data in scenario.datasets if data.name == "scans")
     clock = AcceleratedClock(scenario.horizon.start, 1.0)
@@ -117,12 +117,14 @@ def test_a_copy_goes_on_after_a_restart_of_the_controller(house: Path) -> None:
                 eventually(lambda: passed(fleet) and arrived(part) > 20_000, "a part")
                 assert fleet.with_data(empty(scenario, 1)).moved_tb == {"scans": 0.0}
                 assert not replica.exists()
+                assert "read" not in fleet.works  # it waits for the data
             eventually(
                 lambda: any(b'"ended"' in told.payload for told in heard), "the end of the copy, which no controller hears"
             )
             with life(state, agents, clock, scenario) as fleet:
                 eventually(lambda: passed(fleet) and proven(fleet), "a proof")
                 assert fleet.with_data(empty(scenario, 1)).moved_tb == {"scans": size_tb}
+                eventually(lambda: passed(fleet) and "read" in fleet.works, "the job that reads the data")
             names = {sent.desired.transfer for sent in state.commands() if isinstance(sent.desired, TransferState)}
         finally:
             agents.stop()
@@ -138,7 +140,7 @@ def life(state: ServeState, agents: DataAgents, clock: AcceleratedClock, scenari
     fleet.start(10.0)
     try:
         fleet.meet()
-        fleet.pursue(moving(piece(0, 2, 2.0)), 0, ())
+        fleet.pursue(moving(piece(0, 2, 2.0), runs=(Run("read", "vault", 0, 1, (TO,)),)), 0, ())
         yield fleet
     finally:
         fleet.close()
