@@ -38,10 +38,15 @@ class Place:
 
 
 def _split(text: str) -> tuple[str, str | None]:
-    """Host and port of ``HOST``, ``HOST:PORT``, ``[V6]:PORT`` or a bare IPv6 address; None when there is no port."""
+    """Host and port of ``HOST``, ``HOST:PORT``, ``[V6]:PORT`` or a bare IPv6 address; None when there is no port.
+
+    What begins with a bracket and is no ``[V6]`` or ``[V6]:PORT`` is a host as a whole, and then no address.
+    """
     if text.startswith("["):
-        host, _, rest = text[1:].partition("]")
-        return host, rest.removeprefix(":") if rest else None
+        host, bracket, rest = text[1:].partition("]")
+        if not bracket or ":" not in host or (rest and not rest.startswith(":")):
+            return text, None
+        return host, rest[1:] if rest else None
     if text.count(":") > 1:
         return text, None
     host, colon, port = text.partition(":")

@@ -287,6 +287,12 @@ def _trouble(commanding: Commanding) -> list[str]:
     if failed:
         all_jobs = failed + commanding.jobs_run
         notes.append(f"{failed} of the {all_jobs} jobs that the nodes were to do did not end well on them, or never ran.")
+    if commanding.migrations_failed:
+        all_moves = commanding.migrations_done + commanding.migrations_failed
+        notes.append(
+            f"{commanding.migrations_failed} of the {all_moves} migrations that nodes were told of were not done on them; in the "
+            "simulated world, which the figures come from, the data arrived."
+        )
     return notes
 
 

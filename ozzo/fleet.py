@@ -56,6 +56,7 @@ class Agents(Protocol):
         transport: the controller's end.
         description, note: for reports.
         stays: agents and jobs outlive the controller.
+        keeps_data: agents may have roots and peers for datasets in their settings.
     """
 
     scenario: str
@@ -64,6 +65,7 @@ class Agents(Protocol):
     description: str
     note: str
     stays: bool
+    keeps_data: bool
 
     @property
     def broker(self) -> Broker | None:
@@ -114,6 +116,7 @@ class LocalAgents:
 
     transport: Transport
     stays = False
+    keeps_data = False
 
     def __init__(
         self,

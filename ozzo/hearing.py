@@ -20,6 +20,7 @@ from ozzo.orders import Order
 from ozzo.sender import Sender
 from ozzo.store import Journal
 from ozzo.transport import Delivery
+from ozzo.wire import ReleaseState, TransferState
 
 AT_ONCE = 500
 """Most messages that are taken together."""
@@ -185,8 +186,12 @@ class Hearing:
         if state.node in self._unsure:
             self._unsure.discard(state.node)
             self._again += self._lost_on(state)
+            self._forgot(state.node)
         if state.failsafe:
             self._thaw.add(state.node)
+
+    def _forgot(self, node: str) -> None:
+        """A node may not know what it was told about data."""
 
     def _lost_on(self, state: NodeState) -> list[Order]:
         """What a node may not know any more."""
@@ -205,13 +210,18 @@ class Hearing:
                 )
             return
         desired = command.desired
-        if isinstance(desired, JobState):
+        if isinstance(desired, TransferState | ReleaseState):
+            self._moved(command, acknowledgement)
+        elif isinstance(desired, JobState):
             told = acknowledgement.measured
             gone = acknowledgement.stage is Stage.APPLIED and "exit_code" in told and not told.get("running")
             if acknowledgement.stage is Stage.ENDED or gone:
                 self._book.ended((desired.job, node), int(acknowledgement.measured.get("exit_code", -1)))
             elif acknowledgement.stage in {Stage.FAILED, Stage.REFUSED}:
                 self._failed(command, acknowledgement, desired)
+
+    def _moved(self, command: Command, acknowledgement: Acknowledgement) -> None:
+        """An answer to a command about data."""
 
     def _failed(self, command: Command, acknowledgement: Acknowledgement, desired: JobState) -> None:
         """A refused job command: state it again when a later command overtook it, else remember the job as not run."""

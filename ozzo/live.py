@@ -16,24 +16,32 @@ import gc
 import time
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
-from datetime import UTC, datetime
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from types import TracebackType
 from typing import Self
 
 from grid.errors import TransportError
 from ozzo.clock import AcceleratedClock
-from ozzo.commands import Channel, JobWish, NodeState, topic
+from ozzo.commands import Acknowledgement, Channel, Command, JobWish, NodeState, topic
 from ozzo.fleet import Agents, LocalAgents, missing, specs_of
 from ozzo.hearing import Hearing
+from ozzo.moves import Places
+from ozzo.moving import Moves
 from ozzo.node_power import PowerLog
-from ozzo.orders import Brief, Order, orders_of, stopped, transition, without_nodes
+from ozzo.orders import Brief, Order, in_order, orders_of, stopped, transition, without_nodes
 from ozzo.sender import NOT_AFTER_S, Sender
 from ozzo.store import Journal
 from ozzo.tally import tally
 from scheduler.plan import Plan
 from scheduler.scenario import Scenario
 from sim.record import Commanding
+
+DATA_S = 60.0
+"""Wall seconds that copies and releases which are due get at the end of a run."""
+AGAIN_S = 0.3
+"""Wall seconds after which a start that must wait, for data or for the end of another process, is tried again."""
 
 
 def spare_the_collector() -> None:
@@ -76,6 +84,7 @@ class NodeFleet(Hearing):
         self._clock = clock
         self._peak_kw = {spec.name: spec.peak_kw for spec in agents.nodes}
         self._pending: list[Order] = []
+        self._moves = Moves(Places(scenario, self._data_nodes), clock.speed, run=run, say=progress)
         self.power = PowerLog(scenario.horizon)
 
     @classmethod
@@ -93,6 +102,11 @@ class NodeFleet(Hearing):
         """A fleet on this machine: Mosquitto when it is installed, else in memory; one agent a node (or those in ``nodes``)."""
         agents = LocalAgents(scenario.name, specs_of(scenario, nodes), folder, memory=memory)
         return cls(scenario, journal, agents, clock, progress=progress)
+
+    @property
+    def _data_nodes(self) -> frozenset[str]:
+        """Nodes that can be asked for data."""
+        return frozenset(self._peak_kw) if self._agents.keeps_data else frozenset()
 
     @property
     def description(self) -> str:
@@ -156,6 +170,7 @@ class NodeFleet(Hearing):
             moment = plan.horizon.time(from_slot)
             orders = [order for order in orders if order.due > moment or not self._book.stands(order)]
         self._pending = orders
+        self._moves.follow(plan, from_slot)
         self._journal.append(
             "plan_in_force",
             datetime.now(UTC),
@@ -202,16 +217,48 @@ class NodeFleet(Hearing):
             due += 1
         batch, self._pending = self._pending[:due], self._pending[due:]
         self._give(*batch)
+        self._moves.look(last, self._voice, self._silent, self._at_nodes)
         return now
 
+    def _at_nodes(self) -> list[tuple[str, str]]:
+        """Jobs with a process, and its node."""
+        return [(job.removeprefix(self._brief.run), node) for job, node in self._book.alive()]
+
+    def _admit(self, order: Order) -> Order | None:
+        """A job whose data is still to come waits for it."""
+        if order.desired.state is JobWish.RUNNING and order.key not in self._book.given and self._lacks_data(order):
+            self._later(order)
+            return None
+        return order
+
+    def _lacks_data(self, order: Order) -> bool:
+        return self._moves.lacks(order.desired.job.removeprefix(self._brief.run), order.node)
+
+    def _later(self, order: Order) -> None:
+        """Try an order again soon."""
+        again = self._clock.now() + timedelta(seconds=AGAIN_S * self._clock.speed)
+        self._pending = in_order([*self._pending, replace(order, due=again)])
+
     def settle(self, timeout_s: float = 10.0) -> None:
-        """Wait (wall time) until all commands are answered and all that should end has ended; for silent nodes nobody waits."""
-        end = time.monotonic() + timeout_s
-        while time.monotonic() < end:
-            if not self._book.ending(self._silent) and not self._ledger.is_open(self._silent):
+        """Wait (wall time) until all commands are answered and all that should end has ended; for silent nodes nobody waits.
+
+        Copies and releases that are due get ``DATA_S``, and jobs that waited for one start then.
+        """
+        began = time.monotonic()
+        while True:
+            self.send_due()
+            moving = self.moving
+            if not moving and not self._book.ending(self._silent) and not self._ledger.is_open(self._silent):
+                return
+            if time.monotonic() > began + (max(DATA_S, timeout_s) if moving else timeout_s):
+                self._notes.append(f"Not everything was answered {time.monotonic() - began:.0f} s after the end.")
                 return
             self.listen(0.05)
-        self._notes.append(f"Not everything was answered {timeout_s:.0f} s after the end.")
+
+    @property
+    def moving(self) -> bool:
+        """True while a copy or a release that is due now is under way on a node that speaks."""
+        return self._moves.unfinished(self._clock.now(), self._silent)
 
     def answered(self, timeout_s: float) -> bool:
         """Take answers until every command has its final one, for at most so many wall seconds; whether that came about."""
@@ -231,10 +278,15 @@ class NodeFleet(Hearing):
 
     def commanding(self) -> Commanding:
         """What commanding has come to so far (heartbeats are not counted)."""
-        run, failed = self._book.outcome(self._clock.now())
+        now = self._clock.now()
+        self._book.untold |= {order.desired.job for order in self._pending if order.until <= now and self._lacks_data(order)}
+        run, failed = self._book.outcome(now)
         ends = run, tuple(name.removeprefix(self._brief.run) for name in failed)
         about = (self.description, len(self.states), self._clock.speed)
-        return tally(self._ledger.counts(), ends, [self._agents.note, *self._notes], about, tuple(sorted(self._silent)))
+        notes = [self._agents.note, *self._notes, *self._moves.notes(now)]
+        done = tally(self._ledger.counts(), ends, notes, about, tuple(sorted(self._silent)))
+        moved, unmoved = self._moves.outcome(now)
+        return replace(done, migrations_done=len(moved), migrations_failed=len(unmoved))
 
     def close(self) -> None:
         """Stop heartbeats, agents and broker, and jobs on nodes that outlive us; twice does no harm."""
@@ -249,11 +301,18 @@ class NodeFleet(Hearing):
         """Stop what runs on nodes that outlive us, and wait until each node has taken its stops: nobody repeats them later."""
         left = [order for order in self._book.alive().values() if order.desired.state is not JobWish.STOPPED]
         self._give(*(stopped(order, "the run has ended") for order in left))
+        self._moves.stop(self._clock.now(), self._voice, self._silent)
         until = time.monotonic() + NOT_AFTER_S
         while self._ledger.unheard(self._silent) and time.monotonic() < until:
             self._take(0.05)
             self._repeat()
         self._journal.append("parted", datetime.now(UTC), {"unanswered": self._ledger.unheard()})
+
+    def _forgot(self, node: str) -> None:
+        self._moves.restate(node)
+
+    def _moved(self, command: Command, acknowledgement: Acknowledgement) -> None:
+        self._moves.answered(command, acknowledgement)
 
     def _took(self, state: NodeState) -> None:
         self.power.take(state, self._clock.now())

@@ -4,11 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 
-from ozzo.commands import MAX_BYTES, Acknowledgement, Channel, NodeState, decode, node_of
+from ozzo.commands import STATE_BYTES, Acknowledgement, Channel, NodeState, decode, node_of
 from ozzo.transport import Delivery
-
-LONGEST_STATE = 4 * MAX_BYTES
-"""Bytes of a node's state at most: it may list many jobs."""
 
 
 def understood(
@@ -33,7 +30,7 @@ def _message(delivery: Delivery) -> NodeState | Acknowledgement:
     node, channel = node_of(delivery.topic)
     message: NodeState | Acknowledgement
     if channel is Channel.STATE:
-        message = decode(NodeState, delivery.payload, limit=LONGEST_STATE)
+        message = decode(NodeState, delivery.payload, limit=STATE_BYTES)
     else:
         message = decode(Acknowledgement, delivery.payload)
     if message.node != node:

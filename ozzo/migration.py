@@ -14,21 +14,9 @@ from datetime import UTC, datetime
 from uuid import UUID
 
 from grid.errors import TransportError
-from ozzo.commands import (
-    STATE_BYTES,
-    Acknowledgement,
-    Channel,
-    JobWish,
-    NodeState,
-    RefusalCode,
-    Stage,
-    answer,
-    decode,
-    node_of,
-    topic,
-    uuid7,
-)
+from ozzo.commands import Acknowledgement, Channel, JobWish, NodeState, RefusalCode, Stage, answer, topic, uuid7
 from ozzo.ledger import Ledger
+from ozzo.mail import understood
 from ozzo.remote import RemoteAgents
 from ozzo.sender import LEASE_S, Sender
 from ozzo.store import Journal
@@ -198,24 +186,23 @@ class Mover:
 
     def _listen(self, timeout_s: float) -> None:
         """Take what has come, waiting for the first at most ``timeout_s``; what cannot be read is written down and left."""
-        for delivery in taken(self._inbox, timeout_s):
-            self._read(delivery)
+        for told, _ in understood(taken(self._inbox, timeout_s), self._unreadable):
+            if isinstance(told, NodeState):
+                self._hear(told)
+            else:
+                self._answered(told)
 
-    def _read(self, delivery: Delivery) -> None:
-        try:
-            node, channel = node_of(delivery.topic)
-            if channel is Channel.STATE:
-                state = decode(NodeState, delivery.payload, limit=STATE_BYTES)
-                if state.node == node and state.event != "death":
-                    self._states[node] = state
-                elif state.node == node:
-                    self._states.pop(node, None)
-                return
-            told = decode(Acknowledgement, delivery.payload)
-        except ValueError as error:
-            self._journal.append("unreadable", datetime.now(UTC), {"topic": delivery.topic, "error": str(error)[:500]})
-            return
-        if told.node != node or self._ledger.answered(told) is None:
+    def _unreadable(self, where: str, why: str) -> None:
+        self._journal.append("unreadable", datetime.now(UTC), {"topic": where, "error": why[:500]})
+
+    def _hear(self, state: NodeState) -> None:
+        if state.event == "death":
+            self._states.pop(state.node, None)
+        else:
+            self._states[state.node] = state
+
+    def _answered(self, told: Acknowledgement) -> None:
+        if self._ledger.answered(told) is None:
             return
         self._journal.record_acknowledgement(told)
         if told.code is RefusalCode.STALE_EPOCH:

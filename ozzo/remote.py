@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from pathlib import Path
 
+from grid.errors import Finding, InputError
 from ozzo.address import endpoint_of
 from ozzo.credentials import Credentials, read_credentials
 from ozzo.fleet import NodeSpec
@@ -26,10 +27,15 @@ def controller_credentials(where: str, scenario: str, password_file: Path | None
         ca_file: with a URL: root that signed the broker's certificate, those of the system when left out.
 
     Raises:
-        InputError: everything that is wrong with them.
+        InputError: everything that is wrong with them, or the folder is of another scenario's broker.
     """
     if "://" not in where:
-        return read_credentials(Path(where))
+        found = read_credentials(Path(where))
+        if found.scenario != scenario:  # its nodes listen to other topics, and its user may not write to ours
+            record = str(found.folder / "broker.json")
+            expected = f"{scenario!r}, the scenario that was given"
+            raise InputError([Finding(record, None, "scenario", repr(found.scenario), expected)])
+        return found
     file = Path("password") if password_file is None else password_file
     return Credentials(scenario, endpoint_of(where, file, ca_file), file.parent)
 
@@ -47,6 +53,7 @@ class RemoteAgents:
     transport: Transport
     broker = None
     stays = True
+    keeps_data = True
 
     def __init__(self, credentials: Credentials, nodes: Iterable[NodeSpec]) -> None:
         self._endpoint, self.folder = credentials.endpoint, credentials.folder

@@ -115,8 +115,8 @@ def run_scenario(options: RunOptions, *, quiet: bool = False) -> RunResult:
 
 
 def _carried_out(commanding: Commanding | None) -> bool:
-    """True unless a node fell silent or a job did not end well. A failed command may have been stated again, so jobs decide."""
-    return commanding is None or not (commanding.silent_nodes or commanding.jobs_failed)
+    """True unless a node fell silent, or a job or a migration did not end well. What failed may have been stated again."""
+    return commanding is None or not (commanding.silent_nodes or commanding.jobs_failed or commanding.migrations_failed)
 
 
 def _load_what_the_report_needs() -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
+from typing import Protocol
 
 from grid.errors import TransportError
 from ozzo.commands import CapState, Channel, Command, Desired, Hello, topic, uuid7
@@ -32,6 +33,22 @@ LONGEST_LEASE_S = 60.0
 def lease_for(nodes: int) -> float:
     """Lease for so many nodes, s: three heartbeats to each fit into it, and no more than ``GREETINGS_PER_S`` are sent."""
     return min(LONGEST_LEASE_S, max(LEASE_S, 3.0 * nodes / GREETINGS_PER_S))
+
+
+class Origin(Protocol):
+    """What a command comes from.
+
+    Attributes:
+        plan_id: plan that it carries out; due: instant on the plan's time axis.
+    """
+
+    @property
+    def plan_id(self) -> str:
+        """Plan that it carries out."""
+
+    @property
+    def due(self) -> datetime:
+        """Instant on the plan's time axis."""
 
 
 class Sender:
@@ -93,7 +110,7 @@ class Sender:
         self.retired = self.retired or why
         self._quiet.set()
 
-    def send(self, node: str, desired: Desired, order: Order | None, reason: str) -> Command:
+    def send(self, node: str, desired: Desired, order: Origin | None, reason: str) -> Command:
         """Journal first, then send; the ledger waits for the answer.
 
         Returns:
@@ -118,7 +135,7 @@ class Sender:
             sent += self._send([(order.node, order.desired, order, order.reason) for order in orders[first : first + BATCH]])
         return sent
 
-    def _send(self, wishes: Sequence[tuple[str, Desired, Order | None, str]]) -> list[Command]:
+    def _send(self, wishes: Sequence[tuple[str, Desired, Origin | None, str]]) -> list[Command]:
         with self._lock:
             if self.retired:
                 raise TransportError(self.retired)
@@ -147,7 +164,7 @@ class Sender:
             self._journal.append("unanswered", datetime.now(UTC), facts)
         return {entry.command.node for entry in lost}
 
-    def _command(self, node: str, desired: Desired, order: Order | None, reason: str) -> Command:
+    def _command(self, node: str, desired: Desired, order: Origin | None, reason: str) -> Command:
         """The next command of this epoch; call it with the lock held, so that sequences leave in order."""
         self._sequence += 1
         now = datetime.now(UTC)

@@ -16,6 +16,21 @@ class Tier(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
+class Storage:
+    """Where a site keeps real data.
+
+    Attributes:
+        node: full name of the node.
+        root: what the settings of its agent call the folder that datasets lie in.
+        release: replicas that a plan has moved away are deleted here once the copy is proven.
+    """
+
+    node: str
+    root: str
+    release: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class Dataset:
     """A dataset and where it is.
 
@@ -27,6 +42,7 @@ class Dataset:
         allowed_sites: sites that may hold a replica; all of them satisfy the tier rule.
         move_by: latest end of a migration that the tier asks for, or None for the end of the horizon.
         stageable: jobs that read it may run elsewhere after a copy was staged to an allowed site.
+        path: its folder below the root of every storage that holds it; empty: its name.
     """
 
     name: str
@@ -36,3 +52,9 @@ class Dataset:
     allowed_sites: tuple[str, ...]
     move_by: datetime | None = None
     stageable: bool = False
+    path: str = ""
+
+    @property
+    def folder(self) -> str:
+        """Its folder below a root."""
+        return self.path or self.name

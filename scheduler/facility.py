@@ -13,7 +13,7 @@ from grid.connection import Connection
 from grid.horizon import FloatArray, Horizon
 from grid.series import Series
 from grid.tariff import Carbon, Tariff
-from scheduler.data import Tier
+from scheduler.data import Storage, Tier
 from scheduler.sleep import Sleep
 
 
@@ -66,6 +66,7 @@ class Site:
         connection, tariff, carbon: the grid side.
         assets: other assets behind the meter, each name once.
         cooling, outdoor_c: cooling from which the PUE follows, and the outdoor temperature (forecast, degC); both or neither.
+        storage: where it keeps real data, or None: migrations from and to it are not commanded to nodes.
     """
 
     name: str
@@ -82,6 +83,7 @@ class Site:
     assets: tuple[SiteAsset, ...] = ()
     cooling: Cooling | None = None
     outdoor_c: Series | None = None
+    storage: Storage | None = None
 
     def __post_init__(self) -> None:
         if (self.cooling is None) != (self.outdoor_c is None):

@@ -26,6 +26,8 @@ class Commanding:
         note: a sentence about anything that a reader must know.
         jobs_failed: jobs that were to be done by now and whose process did not end well, those that never ran included.
         silent_nodes: nodes that fell silent during the run and did not come back.
+        migrations_done: migrations whose copy was verified on its node, and whose source was released where that was asked for.
+        migrations_failed: migrations that nodes were told of and that were to be done by now and are not.
     """
 
     transport: str
@@ -41,6 +43,8 @@ class Commanding:
     note: str = ""
     jobs_failed: int = 0
     silent_nodes: tuple[str, ...] = ()
+    migrations_done: int = 0
+    migrations_failed: int = 0
 
 
 @dataclass(frozen=True, slots=True)

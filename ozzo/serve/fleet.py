@@ -8,7 +8,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Collection
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 
 from ozzo.commands import JobState, JobWish
 from ozzo.orders import Order, in_order, orders_of, running_state, transition
@@ -21,8 +21,6 @@ from scheduler.scenario import Scenario
 
 LOOK_S = 0.25
 """Wall seconds between two looks at who is there."""
-AGAIN_S = 0.3
-"""Wall seconds after which a start that must wait for the end of another process is tried again."""
 
 
 class StandingFleet(RestoredFleet):
@@ -31,6 +29,7 @@ class StandingFleet(RestoredFleet):
     def use(self, scenario: Scenario) -> None:
         """Take another document of the same nodes into use; jobs that are over and that it does not name are forgotten."""
         self._scenario = scenario
+        self._moves.use(scenario, self._data_nodes)
         self._brief = replace(self._brief, jobs={job.name: job for job in scenario.jobs})
         old = [name for name, work in self.works.items() if work.stage in OVER and name not in self._brief.jobs]
         self._kept.forget([self._brief.run + name for name in old])
@@ -72,6 +71,11 @@ class StandingFleet(RestoredFleet):
             self._kept.give_up(key)
             self._journal.append("given_up", datetime.now(UTC), {"job": key[0], "node": key[1]})
             self.wishes.append(f"job {key[0].removeprefix(self._brief.run)} is free again: {key[1]} is in failsafe")
+
+    @property
+    def at_work(self) -> bool:
+        """True while a process may be there, or a copy or a release is under way."""
+        return self.moving or any(processes.alive() for processes in self.processes().values())
 
     def aside(self) -> frozenset[str]:
         """Jobs that must not be planned now: held by hand, on lost nodes that may still run them, or being stopped."""
@@ -122,6 +126,7 @@ class StandingFleet(RestoredFleet):
         if not restate:
             orders = [order for order in orders if order.due > moment or not self._book.stands(order)]
         self._pending = in_order(order for order in [*orders, *kept] if order.node in self._peak_kw)
+        self._moves.follow(plan, from_slot)
         facts = {"plan": plan.id, "orders": len(orders), "scenario_time": self._clock.now().isoformat()}
         self._journal.append("plan_in_force", datetime.now(UTC), facts)
 
@@ -165,9 +170,9 @@ class StandingFleet(RestoredFleet):
             self._journal.append("withheld", datetime.now(UTC), {"job": name, "node": order.node, "why": "the node is away"})
             return False
         before = [other for other in self._brief.jobs[name].after if not self._is_over(other)]
-        if before or len(processes.alive()) >= self._brief.jobs[name].nodes or not self._has_room(order.node, name):
-            again = self._clock.now() + timedelta(seconds=AGAIN_S * self._clock.speed)
-            self._pending = in_order([*self._pending, replace(order, due=again)])
+        full = len(processes.alive()) >= self._brief.jobs[name].nodes or not self._has_room(order.node, name)
+        if before or full or self._lacks_data(order):
+            self._later(order)
             return False
         return True
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import signal
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 from datetime import UTC, datetime
 
@@ -18,6 +18,8 @@ from ozzo.clock import AcceleratedClock
 from ozzo.commands import Acknowledgement, Command, JobState, JobWish, NodeState, RefusalCode, Stage
 from ozzo.fleet import Agents
 from ozzo.live import NodeFleet
+from ozzo.moves import Move, Places, move_from_dict, move_to_dict
+from ozzo.moving import Moves
 from ozzo.orders import Order, running_state, stopped
 from ozzo.sender import LEASE_S, Sender, lease_for
 from ozzo.serve.kept_book import KeptBook
@@ -27,7 +29,9 @@ from ozzo.serve.reconcile import Reconciled, reconcile
 from ozzo.serve.state import ServeState
 from ozzo.serve.works import Processes, Work, after, work_from_dict, work_to_dict
 from ozzo.serve.works import Stage as WorkStage
+from ozzo.wire import ReleaseState, TransferState
 from scheduler.scenario import Scenario
+from scheduler.world import Observation
 
 MEET_S = 5.0
 """Wall seconds that nodes get at the beginning to answer this controller."""
@@ -74,6 +78,9 @@ class RestoredFleet(NodeFleet):
         super().__init__(scenario, state, agents, clock, progress=progress, run=run)
         self.state, self._permit = state, permit
         self._book = self._kept = KeptBook(state)
+        kept = [move_from_dict(value) for value in state.fact("moves") or ()]
+        places = Places(scenario, self._data_nodes)
+        self._moves = Moves(places, clock.speed, run=run, say=progress, keep=self._keep_moves, moves=kept)
         self._scenario = scenario
         self._failsafe_kw = {spec.name: (spec.idle_kw, spec.failsafe_kw) for spec in agents.nodes}
         self._full_kw = dict(self._peak_kw)
@@ -93,6 +100,13 @@ class RestoredFleet(NodeFleet):
         self.wishes: list[str] = []
         self.works: dict[str, Work] = {name: work_from_dict(value) for name, value in state.works().items()}
         self.doubled: set[str] = set(state.fact("doubled") or ())
+
+    def _keep_moves(self, moves: Iterable[Move]) -> None:
+        self.state.keep_facts(moves=[move_to_dict(move) for move in moves])
+
+    def with_data(self, seen: Observation) -> Observation:
+        """An observation with what is known of the copies on nodes."""
+        return self._moves.observed(seen)
 
     @property
     def retired(self) -> str:
@@ -247,10 +261,14 @@ class RestoredFleet(NodeFleet):
     def _answered(self, acknowledgement: Acknowledgement) -> None:
         """Also the end of a job that an earlier life had started."""
         known, node = self.state.command(acknowledgement.command), acknowledgement.node
+        before = known is not None and self._sender is not None and known.epoch < self._sender.epoch
+        if known is not None and before and isinstance(known.desired, TransferState | ReleaseState):
+            self._moved(known, acknowledgement)
+            return
         if acknowledgement.stage is Stage.ENDED and known is not None and isinstance(known.desired, JobState):
             self._ended_by((known.desired.job, node), acknowledgement)
             return
-        if known is not None and self._sender is not None and known.epoch < self._sender.epoch:
+        if before:
             return  # a late answer to an earlier life
         super()._answered(acknowledgement)
         if known is not None and isinstance(known.desired, JobState):

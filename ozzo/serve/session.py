@@ -177,6 +177,7 @@ class Session:
             rules = self._hands.rules
             return observed(self.scenario, twin, Seen({}, (), rules.jobs_held(), rules.closed_nodes(), names), now)
         simulated = names - self._fleet.works.keys() if self._parts.mode is Mode.PILOT else set()
+        twin = self._fleet.with_data(twin)
         seen = Seen(self._fleet.works, self._fleet.pending, self._fleet.aside(), self._fleet.closed_nodes(), simulated)
         return observed(self.scenario, twin, seen, now)
 
@@ -319,7 +320,7 @@ class Session:
         if not (self._parts.options.once or self._parts.options.repeat):
             return False
         late = self._clock.now() > self.scenario.horizon.end + self.scenario.horizon.step * 4
-        return late or self._fleet is None or not any(p.alive() for p in self._fleet.processes().values())
+        return late or self._fleet is None or not self._fleet.at_work
 
     # ---- telling ---------------------------------------------------------------------------------------------------
 

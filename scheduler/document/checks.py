@@ -12,6 +12,7 @@ from scheduler.document.network import check_network
 from scheduler.document.nodes import check_sleep
 from scheduler.document.places import BatteryPart, SitePart, SolarPart, WindPart
 from scheduler.document.site_assets import check_assets
+from scheduler.document.storage import check_storage
 from scheduler.document.tree import Place
 
 
@@ -98,6 +99,7 @@ def _site(context: Context, site: SitePart, place: Place) -> None:
         context.report(
             (*place, "bus"), context.written((*place, "bus")), "a network in the document to have this bus", needs=[("network",)]
         )
+    check_storage(context, site, place)
     check_assets(context, site, place)
     check_cooling(context, site, place)
     if site.battery is not None:

@@ -7,6 +7,7 @@ from datetime import datetime, timedelta
 from scheduler.document.checks_terms import check_order, check_terms
 from scheduler.document.context import Context
 from scheduler.document.places import NodesPart
+from scheduler.document.storage import check_folders
 from scheduler.document.tree import Place
 from scheduler.document.work import DatasetPart, EventPart, JobPart
 
@@ -27,6 +28,7 @@ def check_work(context: Context) -> None:
             context.known((*place, "inputs", at), name, "dataset", context.names("datasets"))
     for index, dataset in enumerate(context.document.datasets):
         _dataset(context, dataset, context.place("datasets", index))
+    check_folders(context)
     for index, job in enumerate(workload.jobs):
         place = context.place("workload", "jobs", index)
         known = [context.known((*place, "sites", at), name, "site", sites) for at, name in enumerate(job.sites or ())]

@@ -21,6 +21,7 @@ from scheduler.document.units import UnitError, convert, units_like
 MOMENT_WORDS = "a moment such as 2016-05-19T08:30 (local), 2016-05-19T08:30+02:00 or +20h (after the horizon's start)"
 TIME_WORDS = "a time of day from 00:00 to 24:00 in quotes, such as '17:00'"
 DAY_WORDS = "a local day such as 2023-03-26"
+FOLDER_WORDS = "names of letters, digits, '.', '_' and '-' joined by '/', none of them beginning with '.' or '-' (at most 300)"
 NAME_WORDS = "a name of letters, digits, '.', '_' and '-' that begins with a letter or a digit (at most 80)"
 
 
@@ -171,12 +172,21 @@ def _name(value: object) -> str | None:
     raise custom(NAME_WORDS)
 
 
+def _folder(value: object) -> str | None:
+    if value is None or (isinstance(value, str) and len(value) <= 300 and re.fullmatch(FOLDER, value)):
+        return value
+    raise custom(FOLDER_WORDS)
+
+
+FOLDER = r"[A-Za-z0-9_][A-Za-z0-9._-]*(/[A-Za-z0-9_][A-Za-z0-9._-]*)*"
+_FOLDER_SCHEMA = {"type": "string", "pattern": f"^{FOLDER}$", "maxLength": 300}
 _NAME_SCHEMA = {"type": "string", "pattern": "^[A-Za-z0-9][A-Za-z0-9._-]{0,79}$"}
 _MOMENT_SCHEMA = {"type": "string", "description": MOMENT_WORDS}
 _DAY_SCHEMA = {"type": "string", "pattern": "^[0-9]{4}-[0-9]{2}-[0-9]{2}$", "description": DAY_WORDS}
 _TIME_SCHEMA = {"type": "string", "pattern": "^([01][0-9]|2[0-3]):[0-5][0-9]$|^24:00$"}
 
 Name = Annotated[str, BeforeValidator(_name), WithJsonSchema(_NAME_SCHEMA)]
+Folder = Annotated[str, BeforeValidator(_folder), WithJsonSchema(_FOLDER_SCHEMA)]
 When = Annotated[Moment, BeforeValidator(_moment), WithJsonSchema(_MOMENT_SCHEMA)]
 TimeOfDay = Annotated[int, BeforeValidator(_minutes), WithJsonSchema(_TIME_SCHEMA)]
 Day = Annotated[date, BeforeValidator(_day), WithJsonSchema(_DAY_SCHEMA)]

@@ -40,6 +40,7 @@ from scheduler.document.settings import PlanningPart
 from scheduler.document.signals import CarbonPart, PricePart
 from scheduler.document.site_assets import bridged, build_assets
 from scheduler.document.sources import Sources, read_sources
+from scheduler.document.storage import build_storage
 from scheduler.document.templates import fill_templates
 from scheduler.document.tree import Tree, read_tree, shown
 from scheduler.facility import FeederLine, Link, NodeGroup, Site
@@ -260,6 +261,7 @@ def _site(context: Context, sources: Sources, part: SitePart, index: int, horizo
         ),
         tariff=tariff,
         carbon=Carbon(sources.series[average], sources.series[marginal] if marginal else None),
+        storage=build_storage(part),
     )
 
 
@@ -273,6 +275,7 @@ def _datasets(context: Context) -> tuple[Dataset, ...]:
             allowed_sites=allowed_sites(context, part),
             move_by=context.moment(part.move_by, context.place("datasets", index, "move_by")),
             stageable=part.stageable,
+            path=part.path or "",
         )
         for index, part in enumerate(context.document.datasets)
     )

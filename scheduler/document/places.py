@@ -12,6 +12,7 @@ from scheduler.document.fields import Count, Name, Part, Text, TimeOfDay, Unit, 
 from scheduler.document.fitted_errors import FittedErrorsPart
 from scheduler.document.signals import MeasuredPart, SignalsPart
 from scheduler.document.site_assets import AssetPart
+from scheduler.document.storage import StoragePart
 
 MANY = 100_000
 
@@ -174,6 +175,7 @@ class SitePart(Part):
     wind: Annotated[WindPart | None, about("Wind.")] = None
     battery: Annotated[BatteryPart | None, about("Battery.")] = None
     assets: Annotated[tuple[AssetPart, ...], about("Other assets behind the meter, each with its kind.")] = ()
+    storage: Annotated[StoragePart | None, about("Where real data lies; needed only to command a plan's migrations.")] = None
     connection: Annotated[ConnectionPart, about("The grid connection.")]
     tariff: Annotated[TariffPart, about("Fees and the peak charge.")] = TariffPart()
     signals: Annotated[SignalsPart | None, about("Signals of this site where they differ from those of the scenario.")] = None

@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from scheduler.data import Tier
-from scheduler.document.fields import Count, Name, Part, Text, Unit, When, about
+from scheduler.document.fields import Count, Folder, Name, Part, Text, Unit, When, about
 from scheduler.document.power_table import PowerTablePart
 from scheduler.document.signals import PATH_WORDS
 from scheduler.workload import JobKind
@@ -40,6 +40,10 @@ class DatasetPart(Part):
     stageable: Annotated[
         bool, about("Jobs may run elsewhere after a copy was staged to an allowed site."), Field(strict=True)
     ] = False
+    path: Annotated[
+        Folder | None,
+        about("Its folder below the roots of the sites' storage; its name when left out."),
+    ] = None
 
 
 class PowerCapPart(Part):

@@ -228,6 +228,7 @@ def commanding_section(page: Page) -> str:
     done = page.record.commanding
     if done is None:
         return section("Commanding", note("No node was commanded in this run."))
+    moved = (done.migrations_done, done.migrations_failed)
     pairs = [
         ("transport", done.transport),
         ("node agents", done.nodes),
@@ -236,6 +237,7 @@ def commanding_section(page: Page) -> str:
         ("refused as too late", done.late),
         ("jobs that ended well on a node", done.jobs_run),
         ("jobs that did not", done.jobs_failed),
+        *([("migrations done, not done", f"{moved[0]}, {moved[1]}")] if any(moved) else []),
         ("nodes that fell silent", ", ".join(done.silent_nodes) or "none"),
         ("slowest acknowledgement", f"{done.worst_ack_s:.3f} s (wall time)"),
         ("pace", f"{done.speed:,.0f} scenario seconds per wall second"),

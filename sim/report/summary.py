@@ -97,7 +97,8 @@ KEYS: dict[str, str] = (
         "avoided_cost_meur_per_year, payback_years, source), arithmetic (list of words and the same figures, scaled), before and "
         "after (what ozzo simulated: run at once, and this run), notes; null when the scenario names no case",
         "commanding": "what commanding the nodes came to (transport, nodes, commands, accepted, applied, failed, late, jobs_run, "
-        "jobs_failed, silent_nodes, worst_ack_s, speed, note); null when nothing was commanded",
+        "jobs_failed, silent_nodes, worst_ack_s, speed, note, migrations_done, migrations_failed); null when nothing was "
+        "commanded",
         "phases_s": "s; wall time of each phase before the report was written",
         "wall_s": "s; wall time of the run until the report was written",
         "interrupted": "phase in which a person pressed Ctrl-C; null when nobody did",

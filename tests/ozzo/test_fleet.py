@@ -166,7 +166,7 @@ def test_imports_stay_light(module: str, heavy: set[str]) -> None:
 class DeadNodes:
     """Agents that are not there: a broker that is faked in memory retains what they said long ago."""
 
-    broker, stays = None, True
+    broker, stays, keeps_data = None, True, False
     transport: Transport
 
     def __init__(self, scenario: Scenario, hub: MemoryHub) -> None:

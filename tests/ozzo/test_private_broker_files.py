@@ -85,6 +85,7 @@ def test_no_node_may_touch_another(nodes: list[str]) -> None:
         ("127.0.0.1", "127.0.0.1", 1883, True, False),
         ("localhost:0", "127.0.0.1", 0, True, False),
         ("[::1]:5", "::1", 5, True, False),
+        ("[::1]", "::1", 1883, True, False),
         ("::1", "::1", 1883, True, False),
         ("0.0.0.0", "0.0.0.0", 8883, False, True),
         ("::", "::", 8883, False, True),
@@ -98,14 +99,29 @@ def test_places_to_listen(text: str, host: str, port: int, loopback: bool, every
     assert listening_place("127.0.0.1", tls=True).port == 8883
 
 
-@pytest.mark.parametrize("text", ["", "example.org", "127.0.0.1:", "127.0.0.1:x", "127.0.0.1:65536", "[::1", ":1883"])
-def test_wrong_places_are_told(text: str) -> None:
-    """Names, missing and impossible ports are findings, not tracebacks."""
-    if text == "[::1":
-        assert listening_place(text).host == "::1"
-        return
-    with pytest.raises(InputError, match="--listen"):
+@pytest.mark.parametrize(
+    ("text", "found"),
+    [
+        ("", ""),
+        ("example.org", "example.org"),
+        ("127.0.0.1:", ""),
+        ("127.0.0.1:x", "x"),
+        ("127.0.0.1:65536", "65536"),
+        (":1883", ""),
+        ("[::1", "[::1"),
+        ("[::1:1883", "[::1:1883"),
+        ("[::1]:", ""),
+        ("[::1]1883", "[::1]1883"),
+        ("[::1]]:1883", "[::1]]:1883"),
+        ("[127.0.0.1]:1883", "[127.0.0.1]:1883"),
+    ],
+)
+def test_wrong_places_are_told(text: str, found: str) -> None:
+    """Names, missing and impossible ports, and half a bracket are findings that say what was found."""
+    with pytest.raises(InputError) as caught:
         listening_place(text)
+    (finding,) = caught.value.findings
+    assert (finding.field, finding.found) == ("--listen", repr(found))
 
 
 @given(st.text(max_size=30))

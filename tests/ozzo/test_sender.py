@@ -98,13 +98,18 @@ def test_epochs_only_rise(above: list[int]) -> None:
 
 
 def test_where_the_controller_finds_its_broker(tmp_path: Path) -> None:
-    """By a folder with its own scenario, or by a URL with a password file, whose folder then keeps the epochs."""
+    """By the folder of its scenario's broker, or by a URL with a password file, whose folder then keeps the epochs."""
     secret = "0123456789abcdefghijklmnopqrstuv"
     write_credentials(tmp_path / "controller", "sunny", Endpoint("127.0.0.1", 7, "controller", secret), None)
-    found = controller_credentials(str(tmp_path / "controller"), "other", None, None)
+    found = controller_credentials(str(tmp_path / "controller"), "sunny", None, None)
     assert (found.scenario, found.endpoint.port, found.folder) == ("sunny", 7, tmp_path / "controller")
     write_private(tmp_path / "secret", secret)
     found = controller_credentials("mqtts://me@broker.example", "sunny", tmp_path / "secret", None)
     assert (found.scenario, found.endpoint.user, found.endpoint.tls, found.folder) == ("sunny", "me", True, tmp_path)
+    with pytest.raises(InputError) as caught:
+        controller_credentials(str(tmp_path / "controller"), "other", None, None)
+    (finding,) = caught.value.findings
+    told = (finding.file, finding.field, finding.found, finding.expected)
+    assert told == (str(tmp_path / "controller/broker.json"), "scenario", "'sunny'", "'other', the scenario that was given")
     with pytest.raises(InputError, match="in the clear"):
         controller_credentials("mqtt://me@192.0.2.7", "sunny", tmp_path / "secret", None)

@@ -15,11 +15,12 @@ from ozzo.agent.config import AgentConfig
 from ozzo.agent.shared_journal import SharedJournal
 from ozzo.agent.simulated import SimulatedNode
 from ozzo.broker_files import opens, users_of
-from ozzo.commands import CapState, Command, Hello, JobState, NodeState, Stage
+from ozzo.commands import CapState, Command, Desired, Hello, JobState, JobWish, NodeState, RefusalCode, Stage
 from ozzo.fence import Fence
 from ozzo.private import write_private
 from ozzo.simulated_nodes import simulated_configs
 from ozzo.transport import MemoryHub
+from ozzo.wire import CopyProof, ReleaseState, TransferState
 from tests.factory import small_scenario
 from tests.ozzo.rig import Rig, pause, run, stop
 
@@ -38,7 +39,7 @@ class Ground:
         self.node = SimulatedNode(config, self.hub.connect(), self.journal.page(NODE), speed=SPEED, away_s=0.0)
         self.node.wake_up(self.node.hear)
 
-    def ask(self, desired: JobState | CapState | Hello) -> tuple[Command, list[Stage]]:
+    def ask(self, desired: Desired) -> tuple[Command, list[Stage]]:
         """Send a command; its answers so far."""
         command = self.rig.send(self.rig.command(NODE, desired))
         self.node.pass_time()
@@ -92,6 +93,30 @@ def test_cap_and_stop_are_those_of_real_nodes() -> None:
     assert stages[-1] is Stage.APPLIED
     assert ground.state().held == ()
     assert ground.state().ended == {"first": -15}
+
+
+@pytest.mark.parametrize(
+    "desired",
+    [
+        TransferState(transfer="t", state=JobWish.RUNNING, peer="vault", root="cold", path="scans"),
+        ReleaseState(
+            release="r",
+            root="cold",
+            path="scans",
+            proof=CopyProof(peer="vault", digest=f"sha256:{'0' * 64}", files=1, bytes=1),
+        ),
+    ],
+)
+def test_a_simulated_node_keeps_no_data(desired: TransferState | ReleaseState) -> None:
+    """A transfer or a release is accepted and then fails in words: nobody may take it for done, or plan on a copy."""
+    ground = Ground()
+    command, stages = ground.ask(desired)
+    assert stages == [Stage.ACCEPTED, Stage.FAILED]
+    told = ground.rig.answers[-1]
+    assert (told.command, told.code, told.text) == (command.id, RefusalCode.TRANSFER_NOT_ALLOWED, "this node keeps no data")
+    assert (ground.state().jobs, ground.state().ended) == ({}, {})
+    ground.rig.send(command)
+    assert ground.rig.stages(command) == [Stage.ACCEPTED, Stage.FAILED, Stage.FAILED]  # the stored answer
 
 
 def test_what_was_accepted_outlives_the_process(tmp_path: Path) -> None:

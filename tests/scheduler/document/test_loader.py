@@ -13,7 +13,7 @@ import pytest
 from grid.errors import InputError
 from scheduler import scenario as inside
 from scheduler.build import build_problem
-from scheduler.data import Tier
+from scheduler.data import Storage, Tier
 from scheduler.document import check_file, load_scenario
 from scheduler.document.fields import Part
 from scheduler.document.jobs import with_those_before
@@ -42,11 +42,11 @@ site_templates:
     tariff: {{import_fee_eur_per_mwh: 3 ct/kWh, export_fee_eur_per_mwh: 10}}
 sites:
   - {{name: a, like: place, battery: {{energy_kwh: 20, initial_soc_kwh: 1}}}}
-  - {{name: b, like: place, tier: cold}}
+  - {{name: b, like: place, tier: cold, storage: {{node: n-1, root: cold}}}}
 links: [{{name: fibre, ends: [a, b], rate_mbit_per_s: 1 Gbit/s}}]
 datasets:
   - {{name: d, tier: hot, size_tb: 500 GB, sites: [b], move_by: +6h}}
-  - {{name: m, tier: hot, size_tb: 1, sites: [b], allowed_sites: [b], tier_rule: sector}}
+  - {{name: m, tier: hot, size_tb: 1, sites: [b], allowed_sites: [b], tier_rule: sector, path: media/m}}
 workload:
   jobs: [{{name: j, duration_minutes: 1.5 h, deadline: +8h, memory_gb: 4, kind: interruptible, inputs: [d]}}]
 events: [{{name: e, site: a, start: +1h, end: +2h, limit_kw: -1, penalty_eur_per_kwh: 1, received: +30min}}]
@@ -80,6 +80,8 @@ def test_every_value_arrives_in_its_unit(tmp_path: Path) -> None:
     moved, media = scenario.datasets
     assert (moved.size_tb, moved.allowed_sites, moved.move_by) == (0.5, ("a",), start + timedelta(hours=6))
     assert media.allowed_sites == ("b",)
+    assert (moved.folder, media.folder) == ("d", "media/m")
+    assert (a.storage, b.storage) == (None, Storage("b.n-1", "cold"))
     (job,) = scenario.jobs
     assert (job.kind, job.duration, job.deadline) == (JobKind.INTERRUPTIBLE, timedelta(minutes=90), start + timedelta(hours=8))
     assert (job.sites, job.release) == (("a", "b"), start)
