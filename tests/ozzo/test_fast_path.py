@@ -5,15 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
-from functools import partial
 from pathlib import Path
 
 import pytest
 
 from grid.response.event import CapacityEvent
 from ozzo.commanding import Order, PilotWorld, carry_out
-from ozzo.commands import NodeState
-from ozzo.fast_path import FastPath, hold_slots, metered_it_kw
+from ozzo.fast_path import FastPath, hold_slots
 from ozzo.limit_watch import LimitWatch
 from ozzo.store import Journal
 from scheduler.build import build_problem
@@ -114,6 +112,18 @@ def test_caps_are_lifted_when_the_hold_is_over() -> None:
     assert notes.caps[1:] == [notes.caps[0], {}]
 
 
+def test_caps_are_lifted_at_the_end_of_the_horizon() -> None:
+    """Whatever was held is held no longer, although no plan follows and nobody looked meanwhile."""
+    scenario, problem, plan = busy_hall()
+    notes = Notes()
+    fast = FastPath(scenario, notes, notes.record)
+    fast.follow(problem, plan)
+    fast.on_limit("hall", 2.0, 2.1, START, "event x")
+    assert notes.caps[-1] != {}
+    fast.tick(scenario.horizon.end + HOUR)
+    assert notes.caps[1:] == [{}]
+
+
 def test_the_twin_draws_less_at_once_and_goes_on_later() -> None:
     """An event in force that nobody planned for: seconds later the meter is under its limit; the jobs get done all the same."""
     scenario, problem, plan = busy_hall()
@@ -145,18 +155,6 @@ def test_a_new_plan_is_asked_for_once_an_hour() -> None:
     watch = LimitWatch(SimulatedWorld(scenario, seed=1, stressed=False), FastPath(scenario, Notes(), Notes().record), ())
     asked = [watch.to_plan(["hall"], START + minutes * timedelta(minutes=1)) for minutes in (0, 59, 60, 61)]
     assert asked == [["hall"], [], ["hall"], []]
-
-
-def test_only_meters_count_as_meters() -> None:
-    """All nodes by a meter, and lately: their sum. A model of a real node, an old state or a silent node: unknown."""
-    now = datetime.now(UTC)
-    first = NodeState(node="a", pid=1, event="heartbeat", power_kw=0.2, power_source="rapl", at=now)
-    second = first.model_copy(update={"node": "b", "power_kw": 0.3, "power_source": "simulated"})
-    ask = partial(metered_it_kw, now=now, oldest=timedelta(seconds=10))
-    assert ask({"a": first, "b": second}, ["a", "b"]) == pytest.approx(0.5)
-    for other in ({"power_source": "model"}, {"power_kw": None}, {"at": now - timedelta(seconds=11)}):
-        assert ask({"a": first, "b": second.model_copy(update=other)}, ["a", "b"]) is None
-    assert ask({"a": first}, ["a", "b"]) is None
 
 
 def test_a_run_answers_first_and_plans_then(tmp_path: Path) -> None:
