@@ -90,7 +90,7 @@ class FastPath:
         self._short: set[str] = set()
 
     def follow(self, problem: Problem, plan: Plan) -> None:
-        """A plan was commanded: it counts from the start of its horizon. Its first ladders are made now, the others by ``tick``."""
+        """A plan was commanded: it counts from the start of its horizon. Its first ladders are made now, others by ``tick``."""
         ladders = Ladders(problem, plan, must_run=self._must_run, may_stop=self._may_stop, slots=self._slots)
         ladders.ready(0)
         self._plans.append(_InForce(problem, plan, ladders))

@@ -156,8 +156,10 @@ class Ladders:
         return self._made[site, slot]
 
     def ready(self, slot: int) -> None:
-        """Make the ladders of a slot and of the next one, as far as the horizon goes, so that none has to be made when a limit
-        comes; those of slots that are over are forgotten."""
+        """Make the ladders of a slot and of the next one, so that none has to be made when a limit comes.
+
+        Beyond the horizon there are none; those of slots that are over are forgotten.
+        """
         for key in [key for key in self._made if key[1] < slot]:
             del self._made[key]
         for number in range(max(0, slot), min(slot + 2, self._plan.horizon.slots)):

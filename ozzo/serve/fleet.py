@@ -126,7 +126,11 @@ class StandingFleet(RestoredFleet):
         self._journal.append("plan_in_force", datetime.now(UTC), facts)
 
     def resume(self, plan: Plan, from_slot: int) -> None:
-        """Go on with the plan of an earlier life: jobs that have begun follow it, others only where they begin later."""
+        """Go on with the plan of an earlier life: jobs that have begun follow it, others only where they begin later.
+
+        Raises:
+            KeyError: it runs a job that the document does not name.
+        """
         mine = self._brief.run
         first = {run.job: min(r.start for r in plan.runs_of(run.job)) for run in plan.runs}
         begun = {key[0].removeprefix(mine) for key in self._book.given}
@@ -160,9 +164,12 @@ class StandingFleet(RestoredFleet):
         done = self.works[name].stage in OVER if name in self.works else False
         if done or processes.stage() in OVER:
             return False
+        if name not in self._brief.jobs:
+            self._withheld(name, order.node, "the document does not name it any more")
+            return False
         if order.key in self._kept.given_up or not self._presence.present(order.node, self._silent):
             self.wishes.append(f"job {name} cannot start on {order.node}")
-            self._journal.append("withheld", datetime.now(UTC), {"job": name, "node": order.node, "why": "the node is away"})
+            self._withheld(name, order.node, "the node is away")
             return False
         before = [other for other in self._brief.jobs[name].after if not self._is_over(other)]
         if before or len(processes.alive()) >= self._brief.jobs[name].nodes or not self._has_room(order.node, name):
@@ -170,6 +177,9 @@ class StandingFleet(RestoredFleet):
             self._pending = in_order([*self._pending, replace(order, due=again)])
             return False
         return True
+
+    def _withheld(self, name: str, node: str, why: str) -> None:
+        self._journal.append("withheld", datetime.now(UTC), {"job": name, "node": node, "why": why})
 
     def _has_room(self, node: str, name: str) -> bool:
         """True when the cores of a node suffice for a job beside those that run there, maybe longer than they should."""

@@ -30,6 +30,7 @@ from ozzo.serve.session import Session
 from ozzo.serve.state import FILE, ServeState
 from ozzo.serve.status import status
 from ozzo.serve.status_page import page_html
+from ozzo.serve.telling import inventory
 from ozzo.serve.world import Limited, Twin
 from ozzo.web.events import EventServer
 from scheduler.document import load_scenario
@@ -292,19 +293,10 @@ class Lives:
         return None
 
 
-def inventory(scenario: Scenario) -> dict[str, list[str]]:
-    """Names that commands may speak of."""
-    return {
-        "job": [job.name for job in scenario.jobs],
-        "node": [name for site in scenario.sites for name in site.node_names()],
-        "site": [site.name for site in scenario.sites],
-    }
-
-
 def thresholds_dict(options: ServeOptions) -> dict[str, float]:
     """What a promotion asks for, as JSON values."""
     asked = options.thresholds
     return {"rehearsals": asked.rehearsals, "clean_h": asked.clean_h, "error_pct": asked.error_pct}
 
 
-__all__ = ["inventory", "serve"]
+__all__ = ["serve"]

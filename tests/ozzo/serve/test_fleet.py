@@ -261,6 +261,22 @@ def test_what_a_job_was_to_do_before_the_new_plan_begins_is_done(rig: Rig) -> No
         assert orders == [("train", "running"), ("index", "running")]
 
 
+def test_a_job_that_the_document_names_no_more_does_not_start(rig: Rig) -> None:
+    """Its start is still ordered when the document is written anew: it is withheld, in words; what runs of another goes on."""
+    with rig.fleet() as fleet:
+        fleet.pursue(plan_of(Run("index", "hall", 0, 20, ("hall.rack-0",)), Run("train", "hall", 2, 9, ("hall.rack-2",))), 0, ())
+        until(fleet, lambda: rig.runs("index", "hall.rack-0"), "the start of index")
+        fleet.use(replace(SCENARIO, jobs=tuple(job for job in SCENARIO.jobs if job.name != "train")))
+        until(fleet, lambda: bool(rig.state.entries("withheld")), "the word on train")
+        assert stage(fleet, "index") is WorkStage.RUNNING
+    assert rig.state.entries("withheld")[0].payload == {
+        "job": "train",
+        "node": "hall.rack-2",
+        "why": "the document does not name it any more",
+    }
+    assert rig.starts("train") == 0
+
+
 def test_no_start_beyond_the_width_of_a_job(rig: Rig) -> None:
     """A plan that moves a job: the new process starts when the old one has ended, never beside it."""
     with rig.fleet() as fleet:
