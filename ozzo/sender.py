@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sqlite3
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
@@ -179,6 +180,8 @@ class Sender:
                 self.greet()
             except TransportError as error:  # the next one who sends is told
                 self.retire(str(error))
+            except sqlite3.Error as error:  # a cap that cannot be written down is not said
+                self.retire(f"the journal cannot be written ({error}), so nothing is commanded any more")
 
     def greet(self) -> None:
         """Send every node a heartbeat, the caps that need it too; spread over a while where there are many nodes.

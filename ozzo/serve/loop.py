@@ -62,6 +62,7 @@ def serve(options: ServeOptions, say: Callable[[str], None], on_limit: Limited |
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     stop = threading.Event()
     with ServeState.open(folder / FILE) as state, signals(stop):
+        state.examine()
         _belongs(state, scenario, folder)
         mode, options = initial_mode(options, state)
         document = str(options.scenario.resolve())
