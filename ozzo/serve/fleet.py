@@ -192,6 +192,17 @@ class StandingFleet(RestoredFleet):
         """True for a job that is not one of the nodes' (the twin has it), or that is done."""
         return name not in self.works or self.works[name].stage is WorkStage.DONE
 
+    def know(self, rules: Rules) -> None:
+        """Know of overrides before anything is said: nodes are greeted with the caps that people have set."""
+        self.rules = rules
+        for node in self._full_kw:
+            self._peak_kw[node] = self._left_kw(node)
+
+    def _left_kw(self, node: str) -> float:
+        """IT power that people leave a node."""
+        cap_kw, full_kw = self.rules.cap_kw(node), self._full_kw[node]
+        return full_kw if cap_kw is None else min(cap_kw, full_kw)
+
     def rule(self, rules: Rules, planned: Callable[[str, str], JobWish | None]) -> None:
         """Take overrides into force at once.
 
@@ -214,18 +225,11 @@ class StandingFleet(RestoredFleet):
                 again = replace(order, desired=order.desired.model_copy(update={"state": wish}), reason=reason)
                 self._insist(again)
         for node, full_kw in self._full_kw.items():
-            cap_kw = rules.cap_kw(node)
-            wanted_kw = full_kw if cap_kw is None else min(cap_kw, full_kw)
-            if wanted_kw != self._peak_kw[node] or self._capped_before(node, wanted_kw):
+            wanted_kw = self._left_kw(node)
+            if wanted_kw != self._peak_kw[node] or (wanted_kw < full_kw and node not in self._voice.needs_cap):
                 self._peak_kw[node] = wanted_kw
                 self._voice.needs_cap.add(node)  # every heartbeat renews it
-                self._voice.cap(node, "power cap set by hand")
-
-    def _capped_before(self, node: str, wanted_kw: float) -> bool:
-        """True for a node with a cap that nobody states any more, such as one of an earlier life's sudden limit."""
-        told = self.states.get(node)
-        known = told is not None and told.cap_kw is not None and not told.failsafe and node not in self._voice.caps_kw
-        return known and told is not None and told.cap_kw != wanted_kw
+                self._voice.cap(node, "power cap set by hand" if wanted_kw < full_kw else "")
 
     def start_now(self, name: str, nodes: tuple[str, ...], reason: str) -> None:
         """Start a job that has no process at once."""

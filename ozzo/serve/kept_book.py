@@ -48,11 +48,12 @@ class KeptBook(JobBook):
 
     def heard(self, node: str, ends: Mapping[str, int], sequence: int) -> None:
         """See ``JobBook``."""
-        before = dict(self.exits)
+        open_before = [key for key in ((job, node) for job in ends) if key not in self.exits]
         super().heard(node, ends, sequence)
-        for key in self.exits.keys() - before.keys():
-            self._state.keep_exit(key, self.exits[key])
-            self.version += 1
+        for key in open_before:
+            if key in self.exits:
+                self._state.keep_exit(key, self.exits[key])
+                self.version += 1
 
     def refused(self, key: Key) -> None:
         """See ``JobBook``."""

@@ -5,8 +5,8 @@ that slept) never speaks again, whether or not another has taken over: it cannot
 already handed to the network is refused by the nodes, whose fence is at the epoch of its successor.
 
 A lock on a file of its own, held for as long as the process lives, tells a dead holder at once; while it is locked (a holder that
-lives, or is only stopped) a successor waits for the end of the lease. The file has the holder's name, so the death of one that had
-lost the lease before says nothing about who has it now.
+lives, or is only stopped) a successor waits for the end of the lease. The file has the holder's name, so the death of one that
+had lost the lease before says nothing about who has it now.
 """
 
 from __future__ import annotations

@@ -14,6 +14,7 @@ from typing import Any
 from uuid import uuid4
 
 from grid.errors import Finding, InputError, TransportError
+from ozzo.book import few
 from ozzo.clock import AcceleratedClock
 from ozzo.commanding import understood
 from ozzo.fleet import Agents, LocalAgents, specs_of
@@ -22,7 +23,8 @@ from ozzo.serve.documents import Document, fingerprint
 from ozzo.serve.evidence import Mode
 from ozzo.serve.fleet import StandingFleet
 from ozzo.serve.leader import Leadership
-from ozzo.serve.options import COMMAND_LINE, STATES, ServeOptions, option_findings
+from ozzo.serve.options import COMMAND_LINE, STATES, ServeOptions, option_findings, unknown
+from ozzo.serve.overrides import Rules
 from ozzo.serve.parts import Parts
 from ozzo.serve.planner import Planner
 from ozzo.serve.promotion import initial_mode
@@ -30,7 +32,7 @@ from ozzo.serve.session import Session
 from ozzo.serve.state import FILE, ServeState
 from ozzo.serve.status import status
 from ozzo.serve.status_page import page_html
-from ozzo.serve.telling import inventory
+from ozzo.serve.telling import inventory, places_of
 from ozzo.serve.world import Limited, Twin
 from ozzo.web.events import EventServer
 from scheduler.document import load_scenario
@@ -161,6 +163,7 @@ class Lives:
                 return 0
             if ended == "mode":
                 mode = Mode(self._state.fact("mode"))
+                self._options = replace(self._options, nodes=tuple(self._state.fact("pilot_nodes") or ()))
                 self._say(f"the mode is {mode} now")
             elif ended == "nodes":
                 self._state.keep_facts(inventory=inventory(self._scenario))
@@ -266,6 +269,12 @@ class Lives:
             return None
         if mode is Mode.PILOT and not self._options.nodes:
             raise InputError([Finding(COMMAND_LINE, None, "--node", "nothing", "the nodes of the pilot; start it with --node")])
+        known = inventory(scenario)["node"]
+        gone = [name for name in self._options.nodes if name not in known] if mode is Mode.PILOT else []
+        if gone and len(gone) == len(self._options.nodes):
+            raise InputError([unknown("--node", name, known, "a node of the scenario") for name in gone])
+        if gone:
+            self._say(f"the document does not name these nodes of the pilot any more: {few(gone)}")
         run = f"{self._state.fact('id')}.{self._state.fact('round')}/"
         told = ""
         while not self._stop.is_set():
@@ -279,6 +288,7 @@ class Lives:
                 certain_s=self._options.certain_s,
                 progress=self._say,
             )
+            fleet.know(Rules(self._state.overrides(), places_of(scenario)))
             try:
                 fleet.start(OWN_BIRTHS_S if self._options.broker is None else BIRTHS_S)
             except TransportError as error:
@@ -289,7 +299,11 @@ class Lives:
                     self._say(f"{error}; trying again")
                 self._stop.wait(BROKER_S)
             else:
-                fleet.meet()
+                try:
+                    fleet.meet()
+                except BaseException:
+                    fleet.close()
+                    raise
                 return fleet
         return None
 
