@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import cast
 
 import pytest
 
@@ -13,8 +14,11 @@ from grid.response.event import CapacityEvent
 from ozzo.commanding import Order, PilotWorld, carry_out
 from ozzo.fast_path import FastPath, hold_slots
 from ozzo.limit_watch import LimitWatch
+from ozzo.live import NodeFleet
 from ozzo.store import Journal
 from scheduler.build import build_problem
+from scheduler.hold import Hold, held, tail
+from scheduler.ladder import Ladders
 from scheduler.placement import assign_nodes
 from scheduler.plan import Plan
 from scheduler.policies.fifo import Fifo
@@ -147,6 +151,42 @@ def test_the_twin_draws_less_at_once_and_goes_on_later() -> None:
     assert watch.look(world.now()) == []
     outcome = twin.outcome()
     assert all(item.finished is not None for item in outcome.jobs)
+
+
+@dataclass
+class ToldFleet:
+    """Takes what nodes would be told (a fake of ``NodeFleet``)."""
+
+    told: list[tuple[str, bool] | str] = field(default_factory=list)
+
+    def replace(self, plan: Plan, _from_slot: int = 0, *, restate: bool = True) -> None:
+        """Take a plan."""
+        self.told.append((plan.id, restate))
+
+    def send_due(self) -> None:
+        """Take the word to send."""
+        self.told.append("send")
+
+
+def test_a_hold_is_at_nodes_and_twin_and_the_coming_plan_takes_over_all_the_same() -> None:
+    """Nodes get what changes, at once, and then what the plan to come changes; at its time the twin follows that one again."""
+    scenario, problem, plan = busy_hall()
+    twin, fleet = SimulatedWorld(scenario, seed=1, stressed=False), ToldFleet()
+    world = PilotWorld(twin, cast("NodeFleet", fleet), None)
+    world.command(plan)
+    twin.advance(START + 0.5 * HOUR)
+    coming = tail(plan, 2, "coming")
+    world.command(coming)
+    before_kw, _ = world.reading("hall")
+    steps = Ladders(problem, plan).at("hall", 0).steps
+    world.hold(held(plan, 0, [Hold("hall", 4, steps)], "held"))
+    assert fleet.told == [(plan.id, True), ("coming", True), ("held", False), "send", ("coming", False)]
+    twin.advance(START + 0.6 * HOUR)
+    held_kw, _ = world.reading("hall")
+    assert held_kw < before_kw - 0.5
+    twin.advance(START + 2.1 * HOUR)
+    again_kw, _ = world.reading("hall")
+    assert again_kw == pytest.approx(before_kw)  # though the hold would have lasted for four hours
 
 
 def test_a_new_plan_is_asked_for_once_an_hour() -> None:

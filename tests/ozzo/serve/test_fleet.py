@@ -13,7 +13,7 @@ import pytest
 
 from ozzo.agent.node import NodeAgent
 from ozzo.clock import AcceleratedClock
-from ozzo.commands import Acknowledgement, JobState, JobWish, Stage
+from ozzo.commands import Acknowledgement, CapState, JobState, JobWish, Stage
 from ozzo.fleet import LocalAgents, specs_of
 from ozzo.orders import Order
 from ozzo.serve.fleet import StandingFleet
@@ -98,11 +98,12 @@ class Rig:
     silenced: str = ""
 
     @contextmanager
-    def fleet(self) -> Iterator[StandingFleet]:
+    def fleet(self, rules: Rules | None = None) -> Iterator[StandingFleet]:
         """A life of the controller."""
         fleet = StandingFleet(
             SCENARIO, self.state, self.agents, self.clock, permit=lambda: self.silenced, run="a.1/", certain_s=CERTAIN_S
         )
+        fleet.know(rules or Rules())
         fleet.start(10.0)
         fleet.meet()
         try:
@@ -332,6 +333,36 @@ def test_a_cap_by_hand_is_sent_and_renewed(rig: Rig) -> None:
         assert fleet.closed_nodes() == {"hall.rack-0"}
         fleet.rule(Rules((), places_of(SCENARIO)), lambda *_: None)
         until(fleet, lambda: rig.state.acknowledgements()[-1].measured.get("cap_kw") == 0.5, "its full power")
+
+
+def test_caps_of_an_earlier_life_are_lifted_or_renewed_at_the_first_greeting(rig: Rig) -> None:
+    """A sudden limit's cap is gone and a person's stands, before the next life has said anything else; no node fell to failsafe.
+
+    Each cap is in the journal once a life, however often it is renewed.
+    """
+    hand = Override(1, Target.NODE, "hall.rack-1", Action.CAP, 0.2, "hot", "me", datetime.now(UTC))
+    rules = Rules((hand,), places_of(SCENARIO))
+
+    def cap_kw(fleet: StandingFleet, node: str) -> float | None:
+        return fleet.states[node].cap_kw if node in fleet.states else None
+
+    with rig.fleet() as first:
+        first.rule(rules, lambda *_: None)
+        first.cap({"hall.rack-0": 0.3})
+        first._voice.greet()
+        until(first, lambda: (cap_kw(first, "hall.rack-0"), cap_kw(first, "hall.rack-1")) == (0.3, 0.2), "both caps")
+    with rig.fleet(rules) as second:
+        until(second, lambda: (cap_kw(second, "hall.rack-0"), cap_kw(second, "hall.rack-1")) == (0.5, 0.2), "what people left")
+        second.rule(rules, lambda *_: None)
+        assert {"hall.rack-0", "hall.rack-1"} <= second._voice.needs_cap
+        for _ in range(3):
+            second._voice.greet()
+        assert second.answered(10.0)
+        mine = [item for item in rig.state.commands() if item.epoch == second._voice.epoch and isinstance(item.desired, CapState)]
+        assert sorted(item.node for item in mine) == ["hall.rack-0", "hall.rack-1"]
+        answers = {item.command for item in rig.state.acknowledgements() if item.epoch == second._voice.epoch}
+        assert answers == {item.id for item in mine}
+    assert rig.state.entries("unreadable") == ()
 
 
 def test_a_controller_without_its_lease_says_nothing(rig: Rig) -> None:
