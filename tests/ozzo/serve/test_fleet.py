@@ -123,6 +123,11 @@ class Rig:
         last = [a for a in self.state.acknowledgements() if a.command in about and a.node == node and "running" in a.measured]
         return bool(last) and bool(last[-1].measured["running"]) is running
 
+    def cap_kw(self, node: str) -> float | None:
+        """The cap that a node has answered with last, kW."""
+        told = [item.measured.get("cap_kw") for item in self.state.acknowledgements() if item.node == node]
+        return next((cap_kw for cap_kw in reversed(told) if cap_kw is not None), None)
+
 
 @pytest.fixture
 def rig(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Rig]:
@@ -328,11 +333,11 @@ def test_a_cap_by_hand_is_sent_and_renewed(rig: Rig) -> None:
     cap = Override(1, Target.NODE, "hall.rack-0", Action.CAP, 0.2, "hot", "me", datetime.now(UTC))
     with rig.fleet() as fleet:
         fleet.rule(Rules((cap,), places_of(SCENARIO)), lambda *_: None)
-        until(fleet, lambda: rig.state.acknowledgements()[-1].measured.get("cap_kw") == 0.2, "the cap")
+        until(fleet, lambda: rig.cap_kw("hall.rack-0") == 0.2, "the cap")
         assert "hall.rack-0" in fleet._voice.needs_cap
         assert fleet.closed_nodes() == {"hall.rack-0"}
         fleet.rule(Rules((), places_of(SCENARIO)), lambda *_: None)
-        until(fleet, lambda: rig.state.acknowledgements()[-1].measured.get("cap_kw") == 0.5, "its full power")
+        until(fleet, lambda: rig.cap_kw("hall.rack-0") == 0.5, "its full power")
 
 
 def test_caps_of_an_earlier_life_are_lifted_or_renewed_at_the_first_greeting(rig: Rig) -> None:

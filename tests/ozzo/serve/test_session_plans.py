@@ -128,7 +128,7 @@ def kept(plan: Plan = WHOLE, **changes: object) -> dict[str, Any]:
 
 
 def test_the_plan_of_an_earlier_life_fits_the_document_of_now() -> None:
-    """Jobs that it names no more are left out and told; a plan for another horizon or other sites is none; a strange one is told."""
+    """Jobs that it names no more are left out and told; one for another horizon or other sites is none; so is a strange one."""
     notes: list[str] = []
     same = earlier_plan(kept(), SCENARIO, "state", notes.append)
     assert same is not None
