@@ -172,7 +172,8 @@ class Ledger:
 
     def _forget(self, now: float) -> None:
         """Keep only the totals of commands that are old, or too many, and not open; call it with the lock held."""
-        surplus, old = len(self._closed) - MOST_KEPT, []
+        surplus = len(self._closed) - MOST_KEPT
+        old: list[Sent] = []
         for entry in islice(self._closed.values(), FORGET_AT_ONCE):
             if entry.first_s > now - REMEMBER_S and surplus <= len(old):
                 break

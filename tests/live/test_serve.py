@@ -16,9 +16,11 @@ from typing import Any
 import pytest
 
 from ozzo.enrolment import enrol
+from ozzo.serve.state import ServeState
 from ozzo.serve.status import status
 from tests.live.faults import Fault
 from tests.live.processes import MAIN, ROOT, SCENARIO, minimal, open_folder, running, standing
+from tests.live.test_ground_faults import mounted
 
 pytestmark = pytest.mark.live
 AGENT = [sys.executable, str(ROOT / "tests" / "live" / "agent_process.py")]
@@ -115,6 +117,36 @@ def test_a_standby_takes_over_from_a_controller_that_stands_still(mosquitto: str
             f"the standby commands, epoch +{found['epoch'] - before['epoch']}; the woken one ends {'in' if words else 'without'} "
             f"words with {code} and sends {'something' if refused else 'nothing'}; {counters}"
         )
+
+
+def test_a_full_disk_under_the_state(fault: Fault, tmp_path: Path) -> None:
+    """What cannot be kept is not acted upon: the controller leaves in words; with room again the next life goes on."""
+    fault(
+        "disk full under the state of `ozzo serve`",
+        "it leaves in words with 1; with room again the next life begins again with a whole state and plans",
+    )
+    log, disk = tmp_path / "log", tmp_path / "disk"
+    command = [*MAIN, "serve", SCENARIO, "--state", str(disk / "state"), "--day-seconds", "4000", "--replan-every", "1440"]
+    with mounted(disk, 16):
+        with running(command, log) as first:
+            wait_for(lambda: "is in force" in log.read_text(), "the first plan", log)
+            filler = disk / "filler"
+            with filler.open("wb", buffering=0) as file, contextlib.suppress(OSError):
+                while True:
+                    file.write(b"x" * 4096)
+            code = first.wait(60)
+        words = "the state cannot be" in log.read_text() and "disk is full" in log.read_text()
+        assert "Traceback" not in log.read_text()
+        filler.unlink()
+        with running(command, log) as second:
+            wait_for(lambda: log.read_text().count("is in force") == 2, "a plan of the next life", log)
+            again = "begins again" if "planning (the controller has begun again)" in log.read_text() else "begins from nothing"
+            second.send_signal(signal.SIGTERM)
+            assert second.wait(30) == 0
+        with ServeState.there(disk / "state") as state:
+            state.examine()
+    left = f"it leaves {'in' if words else 'without'} words with {code}"
+    fault.saw(f"{left}; with room again the next life {again} with a whole state and plans")
 
 
 def _jobs(state: Path) -> dict[str, Any]:
