@@ -1,16 +1,34 @@
-"""The plan of an earlier life, as far as it is still one for the document that is served now."""
+"""What one life leaves to the next: the plan as far as it still fits the document, and events that are not over."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
+from datetime import datetime
 from typing import Any
 
 from grid.errors import InputError
+from grid.response.event import CapacityEvent
 from ozzo.book import few
 from scheduler.plan import Plan
 from scheduler.plan_json import plan_from_dict
 from scheduler.scenario import Scenario
+
+
+def with_event(
+    kept: Iterable[Mapping[str, Any]], events: Iterable[CapacityEvent], body: Mapping[str, Any], now: datetime
+) -> list[dict[str, Any]]:
+    """The posted objects that the next life must know of, with one more; those whose last event is over are left out.
+
+    Args:
+        kept: so far, each with ``until``, the end of its last event (ISO 8601; those of older states have none and stay).
+        events: of the new one.
+        body: the new one as it was posted.
+        now: scenario instant at which it came.
+    """
+    there = [dict(item) for item in kept if "until" not in item or datetime.fromisoformat(item["until"]) > now]
+    until = max((event.end for event in events), default=now)
+    return [*there, {"at": now.isoformat(), "body": dict(body), "until": until.isoformat()}]
 
 
 def of_document(plan: Plan, scenario: Scenario) -> Plan:

@@ -13,7 +13,7 @@ from datetime import UTC, datetime, timedelta
 from grid.errors import InputError, TransportError
 from grid.response.event import CapacityEvent
 from ozzo.serve.clock import WallClock
-from ozzo.serve.earlier import of_document, plan_of
+from ozzo.serve.earlier import of_document, plan_of, with_event
 from ozzo.serve.evidence import Mode
 from ozzo.serve.hands import Hands
 from ozzo.serve.observe import Seen, empty, observation_from_dict, observed
@@ -257,8 +257,7 @@ class Session:
             except InputError as error:
                 self._note(f"A posted event came too late: {error}")
                 continue
-            kept = [*(self._state.fact("events") or ()), {"at": now.isoformat(), "body": body}]
-            self._state.keep_facts(events=kept[-200:])
+            self._state.keep_facts(events=with_event(self._state.fact("events") or (), events, body, now))
             self._know(events)
             for event in events:
                 self._state.append("event", now, {"name": event.name, "site": event.site, "limit_kw": event.limit_kw})

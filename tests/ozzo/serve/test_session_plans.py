@@ -12,8 +12,10 @@ from typing import Any, cast
 import pytest
 
 from grid.errors import TransportError
+from grid.response.event import CapacityEvent
 from ozzo.clock import AcceleratedClock
 from ozzo.serve.earlier import plan_of as earlier_plan
+from ozzo.serve.earlier import with_event
 from ozzo.serve.evidence import Mode
 from ozzo.serve.fleet import StandingFleet
 from ozzo.serve.hands import Hands
@@ -33,6 +35,7 @@ from tests.factory import START, day_horizon, small_scenario
 from tests.ozzo.test_orders import plan_of
 
 SCENARIO = small_scenario()
+HOUR = day_horizon().step
 WHOLE = plan_of(Run("train", "hall", 0, 9, ("hall.rack-2",)), Run("index", "hall", 0, 4, ("hall.rack-0",)))
 PAUSE = Hold("hall", 2, (Step(StepKind.PAUSE, "train", ("hall.rack-2",), 0.5, 0.0),))
 
@@ -144,6 +147,17 @@ def test_the_plan_of_an_earlier_life_fits_the_document_of_now() -> None:
     assert len(notes) == 1
     assert earlier_plan(kept(version=99), SCENARIO, "serve/x/state.sqlite", notes.append) is None
     assert "cannot be read, so nothing new is commanded before the next one: serve/x/state.sqlite (plan): version:" in notes[1]
+
+
+def test_events_are_kept_until_they_are_over() -> None:
+    """However many short ones come, a long one is known to the next life; what is over is not."""
+    events = [CapacityEvent(f"e{hour}", "hall", START, START + hour * HOUR, 1.0, 1.0, START) for hour in (300, 1)]
+    kept: list[dict[str, Any]] = with_event((), events[:1], {"n": "long"}, START)
+    for number in range(300):
+        kept = with_event(kept, events[1:], {"n": number}, START + number * HOUR / 100)
+    assert [item["body"]["n"] for item in kept[:1]] == ["long"]
+    last = with_event(kept, events[1:], {"n": "last"}, START + 2 * HOUR)
+    assert [item["body"]["n"] for item in last] == ["long", "last"]
 
 
 def test_a_job_that_is_there_no_more_cannot_be_started_by_hand(state: ServeState) -> None:
