@@ -56,6 +56,7 @@ def serve(options: ServeOptions, say: Callable[[str], None], on_limit: Limited |
         InputError: scenario, options or state are wrong, or evidence for the mode is missing; nothing was started.
         TransportError: another controller serves this state or has taken over, or the broker cannot be used.
     """
+    digest = fingerprint(options.scenario)
     scenario = load_scenario(options.scenario, progress=say)
     findings = option_findings(options, scenario)
     if findings:
@@ -66,15 +67,16 @@ def serve(options: ServeOptions, say: Callable[[str], None], on_limit: Limited |
     with ServeState.open(folder / FILE) as state, signals(stop):
         state.examine()
         _belongs(state, scenario, folder)
-        mode, options = initial_mode(options, state)
-        document = str(options.scenario.resolve())
-        state.keep_facts(inventory=inventory(scenario), thresholds=thresholds_dict(options), document=document)
         lead = Leadership(folder, options.lease_s)
         try:
             if not _lead(lead, state, stop, say, standby=options.standby):
                 return 0
             lead.keep(lambda _: None)  # the loop sees it in its next round, and says it
-            return Lives(options, scenario, folder, state, lead, stop, say, on_limit).run(mode)
+            scenario, digest = as_it_is_now(options.scenario, scenario, digest, say)
+            mode, options = initial_mode(options, state)  # only now: what is written is for the one who leads
+            document = str(options.scenario.resolve())
+            state.keep_facts(inventory=inventory(scenario), thresholds=thresholds_dict(options), document=document)
+            return Lives(options, scenario, digest, folder, state, lead, stop, say, on_limit).run(mode)
         finally:
             lead.close()
 
@@ -97,6 +99,25 @@ def signals(stop: threading.Event) -> Iterator[None]:
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
+
+
+def as_it_is_now(document: Path, scenario: Scenario, digest: str, say: Callable[[str], None]) -> tuple[Scenario, str]:
+    """The scenario to begin with, and its digest: a standby may have waited for days since it read the document.
+
+    Args:
+        document: its file.
+        scenario: as it was read.
+        digest: of what was read.
+        say: takes a line for people.
+    """
+    found = fingerprint(document)
+    if found in {"", digest}:
+        return scenario, digest
+    try:
+        return load_scenario(document, progress=say), found
+    except InputError as error:
+        say(f"the document has changed and is faulty, the one that was read before is served: {error}")
+        return scenario, digest
 
 
 def _belongs(state: ServeState, scenario: Scenario, folder: Path) -> None:
@@ -140,6 +161,7 @@ class Lives:
         self,
         options: ServeOptions,
         scenario: Scenario,
+        digest: str,
         folder: Path,
         state: ServeState,
         lead: Leadership,
@@ -150,7 +172,7 @@ class Lives:
         self._options, self._scenario, self._folder, self._state = options, scenario, folder, state
         self._lead, self._stop, self._say, self._on_limit = lead, stop, say, on_limit
         self._network: Any = None
-        self._document = Document(options.scenario, load_scenario, fingerprint(options.scenario))
+        self._document = Document(options.scenario, load_scenario, digest)
 
     def run(self, mode: Mode) -> int:
         """Serve; the exit code."""

@@ -44,12 +44,16 @@ def state_of(document: Path) -> Path:
     Raises:
         InputError: none does.
     """
+    damaged: list[Finding] = []
     for file in sorted(STATES.glob(f"*/{FILE}")):
-        with ServeState.open(file) as state:
-            if state.fact("document") == str(document.resolve()):
-                return file.parent
+        try:
+            with ServeState.open(file) as state:
+                if state.fact("document") == str(document.resolve()):
+                    return file.parent
+        except InputError as error:  # it may be another document's; told when no state is this one's
+            damaged += error.findings
     expected = "a document that was served from here (ozzo serve), or --state"
-    raise InputError([Finding(str(document), None, "", "no state in serve/", expected)])
+    raise InputError([*damaged, Finding(str(document), None, "", "no state in serve/", expected)])
 
 
 def set_mode(state: ServeState, mode: Mode, reason: str, missing: tuple[str, ...] = ()) -> None:

@@ -200,7 +200,7 @@ def test_a_broker_that_is_away_at_the_start_is_waited_for(state: ServeState, mon
     said: list[str] = []
     lead = cast("Any", type("Lead", (), {"check": staticmethod(lambda: "")}))
     options = ServeOptions(Path("scenario.yaml"), broker="mqtts://me@localhost:7")
-    lives = Lives(options, SCENARIO, Path(), state, lead, threading.Event(), said.append, None)
+    lives = Lives(options, SCENARIO, "", Path(), state, lead, threading.Event(), said.append, None)
     clock = AcceleratedClock(datetime.now(UTC), 1.0)
     assert isinstance(lives._fleet(Mode.LIVE, SCENARIO, clock), SomeTimesAway)
     assert said == ["no broker answers at localhost:7; trying again"]
