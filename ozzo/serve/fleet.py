@@ -62,7 +62,7 @@ class StandingFleet(RestoredFleet):
     def _give_up(self, certain: Collection[str]) -> None:
         """Free the jobs of nodes that are surely in failsafe: those that cannot run under its cap and were not about to end."""
         now = self._clock.now()
-        for key, order in list(self._book.alive().items()):
+        for key, order in list(self._book.alive().items()) if certain else ():
             if key[1] not in certain or key in self._kept.given_up or order.desired.state is JobWish.STOPPED:
                 continue
             idle_kw, failsafe_kw = self._failsafe_kw[key[1]]

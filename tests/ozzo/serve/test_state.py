@@ -60,6 +60,12 @@ def test_what_is_kept_is_there_in_the_next_life(tmp_path: Path) -> None:
         assert again.given[JOBS[2], NODES[0]].reason == GIVEN_UP
         assert again.processes(JOBS[2]).stage() is WorkStage.STOPPED
         assert state.epoch() == 8
+        assert again.touched == {JOBS[0], JOBS[1], JOBS[2]}
+        again.touched.clear()
+        again.ended(other, -1)  # known already
+        assert again.touched == set()
+        again.ended((JOBS[2], NODES[0]), -15)
+        assert again.touched == {JOBS[2]}
         again.forget([JOBS[0]])
         assert key not in state.orders()
     assert (tmp_path / FILE).stat().st_mode & 0o777 == 0o600
