@@ -69,7 +69,7 @@ docs: .venv/.ozzo-dev ## write again what is generated: reference, JSON Schema, 
 	.venv/bin/ozzo scenarios --out docs/scenarios.md
 
 faults: .venv/.ozzo-dev servers ## break the live plane in every way that is tested, and write docs/faults.md from it
-	OZZO_FAULTS=docs/faults.md .venv/bin/python -m pytest tests/live/test_faults.py tests/live/test_ground_faults.py
+	OZZO_FAULTS=docs/faults.md .venv/bin/python -m pytest tests/live/test_faults.py tests/live/test_ground_faults.py tests/live/test_serve.py
 
 # half an hour unless MINUTES says otherwise
 MINUTES ?= 30

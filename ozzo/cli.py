@@ -7,6 +7,7 @@ world (broker, disk); 2 the input is wrong (every finding printed at once); 130 
 from __future__ import annotations
 
 import json
+import sqlite3
 import sys
 from collections.abc import Iterable
 from dataclasses import asdict
@@ -330,6 +331,9 @@ def main() -> None:
         code = 1
     except OSError as error:
         _say(f"error: {error}")
+        code = 1
+    except sqlite3.Error as error:
+        _say(f"error: a file of ozzo (SQLite) cannot be read or written: {error}")
         code = 1
     except typer.Abort:
         code = 130

@@ -127,6 +127,9 @@ def promote(
     scenario: ScenarioFile,
     to: Annotated[str, typer.Option("--to", help="shadow, pilot or live; back is always allowed.", show_default=False)],
     reason: Reason,
+    node: Annotated[
+        list[str] | None, typer.Option(help="A node of the pilot; may be repeated.", show_default="those that it had before")
+    ] = None,
     state: State = None,
     without_evidence: Annotated[bool, typer.Option("--without-evidence", help="Although evidence is missing; recorded.")] = False,
 ) -> None:
@@ -136,7 +139,7 @@ def promote(
     from ozzo.serve.state import ServeState
 
     with ServeState.there(state or state_of(scenario)) as kept:
-        missing = go(kept, _mode(to, "--to"), reason, without_evidence=without_evidence)
+        missing = go(kept, _mode(to, "--to"), reason, nodes=tuple(node or ()), without_evidence=without_evidence)
     for line in missing:
         _say(f"not promoted: {line}")
     if missing:

@@ -14,10 +14,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Protocol
 
-from ozzo.commands import NodeState, uuid7
+from ozzo.commands import uuid7
 from scheduler.hold import Hold, held
 from scheduler.ladder import Answer, Ladders, Step, StepKind
 from scheduler.plan import Plan
@@ -90,9 +90,9 @@ class FastPath:
         self._short: set[str] = set()
 
     def follow(self, problem: Problem, plan: Plan) -> None:
-        """A plan was commanded: its ladders are made now, and count from the start of its horizon."""
+        """A plan was commanded: it counts from the start of its horizon. Its first ladders are made now, others by ``tick``."""
         ladders = Ladders(problem, plan, must_run=self._must_run, may_stop=self._may_stop, slots=self._slots)
-        ladders.make_all()
+        ladders.ready(0)
         self._plans.append(_InForce(problem, plan, ladders))
 
     def _now(self, now: datetime) -> _InForce | None:
@@ -147,9 +147,16 @@ class FastPath:
         return hold.steps if hold is not None and hold.until > slot else ()
 
     def tick(self, now: datetime) -> None:
-        """Let time pass: caps of holds that are over are lifted (jobs go on by the plan that is in force)."""
+        """Let time pass: the ladders of this slot and the next are made, and caps of holds that are over are lifted.
+
+        Jobs go on by the plan that is in force. After the end of its horizon nothing is held, so no cap is ours any more.
+        """
         current = self._now(now)
-        if current is not None and self._capped:
+        if current is None:
+            return
+        if now < current.plan.horizon.end:
+            current.ladders.ready(current.plan.horizon.floor_slot(now))
+        if self._capped:
             self._state_caps(current, current.plan.horizon.floor_slot(now))
 
     def _state_caps(self, current: _InForce, slot: int) -> None:
@@ -195,23 +202,3 @@ def node_caps(problem: Problem, plan: Plan, slot: int, idle_kw: Mapping[str, flo
             if node in caps:
                 caps[node] += kept_kw
     return caps
-
-
-def metered_it_kw(states: Mapping[str, NodeState], nodes: Iterable[str], now: datetime, oldest: timedelta) -> float | None:
-    """IT power of nodes by their own meters, kW; None unless each has told a measured power lately.
-
-    A model of a real node is no meter, so its figure does not count; that of a simulated node does.
-
-    Args:
-        states: last state by node.
-        nodes: names of all nodes of the site.
-        now: wall clock UTC.
-        oldest: age from which a state says nothing any more.
-    """
-    total_kw = 0.0
-    for node in nodes:
-        state = states.get(node)
-        if state is None or state.power_kw is None or state.power_source == "model" or now - state.at > oldest:
-            return None
-        total_kw += state.power_kw
-    return total_kw

@@ -121,7 +121,7 @@ class Hearing:
     def _read(self, *deliveries: Delivery) -> None:
         """Understand them, write all answers down at once, then do what they ask for."""
         said = understood(deliveries, self._unreadable)
-        known = [item for item, _ in said if isinstance(item, Acknowledgement) and self._was_sent(item.command)]
+        known = [item for item, _ in said if isinstance(item, Acknowledgement) and self._to_keep(item.command)]
         if known:
             self._journal.record_acknowledgement(*known)
         for item, retained in said:
@@ -132,9 +132,10 @@ class Hearing:
         if self._sender is not None:
             self._state_again(self._sender)
 
-    def _was_sent(self, number: UUID) -> bool:
-        """True for a command of ours, one too that is so old that only the journal knows it."""
-        return self._ledger.knows(number) or self._journal.command(number) is not None
+    def _to_keep(self, number: UUID) -> bool:
+        """True when the journal takes answers to a command: it has it, be it so old that only the journal knows it."""
+        kept = self._ledger.kept(number)
+        return self._journal.command(number) is not None if kept is None else kept
 
     def _state_again(self, voice: Sender) -> None:
         """State what nodes may have missed; only then may they come out of failsafe, so that nothing thaws that is to stop."""
@@ -187,7 +188,7 @@ class Hearing:
             self._unsure.discard(state.node)
             self._again += self._lost_on(state)
             self._forgot(state.node)
-        if state.failsafe:
+        if state.cap_kw is not None:  # in failsafe, or under a cap that somebody stated: it lasts no longer than its lease
             self._thaw.add(state.node)
 
     def _forgot(self, node: str) -> None:

@@ -34,6 +34,7 @@ class Sent:
         stages: answers so far; code: why it was refused or failed.
         answered_s: monotonic instant of the first answer.
         given_up: its not-after passed without a final answer.
+        kept: the journal has it.
     """
 
     command: Command
@@ -44,6 +45,7 @@ class Sent:
     code: RefusalCode | None = None
     answered_s: float | None = None
     given_up: bool = False
+    kept: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,26 +87,36 @@ class Ledger:
     def __init__(self, monotonic: Callable[[], float] = time.monotonic) -> None:
         self._monotonic = monotonic
         self._lock = threading.Lock()
-        self._sent: dict[UUID, Sent] = {}
         self._open: dict[UUID, Sent] = {}
+        self._closed: dict[UUID, Sent] = {}  # in the order in which they were answered for good, or given up
         self._forgotten = Counts(0, 0, 0, 0, 0, 0, 0.0)
 
-    def add(self, command: Command, payload: bytes) -> None:
-        """A command is about to be sent."""
+    def add(self, command: Command, payload: bytes, *, kept: bool = True) -> None:
+        """A command is about to be sent; ``kept``: the journal has it."""
         now = self._monotonic()
         with self._lock:
-            self._sent[command.id] = self._open[command.id] = Sent(command, payload, now, now + RETRY_S)
+            self._open[command.id] = Sent(command, payload, now, now + RETRY_S, kept=kept)
             self._forget(now)
 
-    def knows(self, command: UUID) -> bool:
-        """True when such a command was sent."""
+    def kept(self, command: UUID) -> bool | None:
+        """Whether the journal has a command; None when it is not known here (any more)."""
         with self._lock:
-            return command in self._sent
+            entry = self._find(command)
+            return None if entry is None else entry.kept
+
+    def _find(self, command: UUID) -> Sent | None:
+        """A command that is known; call it with the lock held."""
+        return self._open.get(command) or self._closed.get(command)
+
+    def _close(self, entry: Sent) -> None:
+        """Nothing more is expected of a command; call it with the lock held."""
+        if self._open.pop(entry.command.id, None) is not None:
+            self._closed[entry.command.id] = entry
 
     def answered(self, acknowledgement: Acknowledgement) -> Sent | None:
         """Book an answer; None when no such command was sent."""
         with self._lock:
-            entry = self._sent.get(acknowledgement.command)
+            entry = self._find(acknowledgement.command)
             if entry is None:
                 return None
             entry.stages.add(acknowledgement.stage)
@@ -113,7 +125,7 @@ class Ledger:
             if acknowledgement.code is not None:
                 entry.code = acknowledgement.code
             if acknowledgement.stage in FINAL:
-                self._open.pop(acknowledgement.command, None)
+                self._close(entry)
             return entry
 
     def is_open(self, silent: Collection[str] = ()) -> bool:
@@ -149,28 +161,27 @@ class Ledger:
                     entry.again_s = now + 2.0 * (entry.again_s - entry.first_s)
                     again.append(entry)
             for entry in lost:
-                del self._open[entry.command.id]
+                self._close(entry)
         return again, lost
 
     def counts(self) -> Counts:
         """Totals so far."""
         with self._lock:
-            sent, before = list(self._sent.values()), self._forgotten
+            sent, before = [*self._open.values(), *self._closed.values()], self._forgotten
         return before.plus(_count(sent))
 
     def _forget(self, now: float) -> None:
         """Keep only the totals of commands that are old, or too many, and not open; call it with the lock held."""
-        surplus = len(self._sent) - len(self._open) - MOST_KEPT
-        old = []
-        for entry in islice(self._sent.values(), FORGET_AT_ONCE):
-            if entry.first_s > now - REMEMBER_S and surplus <= 0:
+        surplus = len(self._closed) - MOST_KEPT
+        old: list[Sent] = []
+        for entry in islice(self._closed.values(), FORGET_AT_ONCE):
+            if entry.first_s > now - REMEMBER_S and surplus <= len(old):
                 break
-            if entry.command.id not in self._open:
-                old.append(entry)
-                surplus -= 1
+            old.append(entry)
         for entry in old:
-            del self._sent[entry.command.id]
-        self._forgotten = self._forgotten.plus(_count(old))
+            del self._closed[entry.command.id]
+        if old:
+            self._forgotten = self._forgotten.plus(_count(old))
 
 
 def _count(sent: Collection[Sent]) -> Counts:

@@ -128,7 +128,7 @@ class NodeFleet(Hearing):
             self._await_births(timeout_s)
             epoch = self._agents.next_epoch(self._journal, max((state.epoch for state in self.states.values()), default=0))
             self._sender = self._speaker(epoch)
-            self._sender.needs_cap |= {node for node, state in self.states.items() if state.failsafe}
+            self._sender.needs_cap |= {node for node, state in self.states.items() if state.cap_kw is not None}
             self._connections = self._agents.transport.connections
             self._sender.begin_heartbeats()
         except BaseException:

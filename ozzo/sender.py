@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sqlite3
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
@@ -57,7 +58,8 @@ class Sender:
     Attributes:
         epoch: number of this controller's life; lease_s: for how long each command speaks for it.
         retired: why it may not speak any more, or empty.
-        needs_cap: nodes that came out of failsafe; each heartbeat renews their cap. Add to it, any time.
+        needs_cap: nodes that are or were in failsafe or under a cap, whoever stated it. A cap lasts for its lease only, so each
+            heartbeat renews theirs. Add to it, any time.
         caps_kw: caps below the highest power, by node; replace the whole mapping, any time.
     """
 
@@ -92,6 +94,7 @@ class Sender:
         self._heart: threading.Thread | None = None
         self.needs_cap: set[str] = set()
         self.caps_kw: Mapping[str, float] = {}
+        self._stated_kw: dict[str, float] = {}
         self.retired = ""
 
     def begin_heartbeats(self) -> None:
@@ -135,15 +138,16 @@ class Sender:
             sent += self._send([(order.node, order.desired, order, order.reason) for order in orders[first : first + BATCH]])
         return sent
 
-    def _send(self, wishes: Sequence[tuple[str, Desired, Origin | None, str]]) -> list[Command]:
+    def _send(self, wishes: Sequence[tuple[str, Desired, Origin | None, str]], *, kept: bool = True) -> list[Command]:
         with self._lock:
             if self.retired:
                 raise TransportError(self.retired)
             commands = [self._command(*wish) for wish in wishes]
-            self._journal.record_command(*commands)
+            if kept:
+                self._journal.record_command(*commands)
             for command in commands:
                 payload = command.encode()
-                self._ledger.add(command, payload)
+                self._ledger.add(command, payload, kept=kept)
                 self._publish(command.node, payload)
         return commands
 
@@ -159,7 +163,7 @@ class Sender:
         for entry in again:
             with self._lock:
                 self._publish(entry.command.node, entry.payload)
-        for entry in lost:
+        for entry in (entry for entry in lost if entry.kept):
             facts = {"command": str(entry.command.id), "node": entry.command.node}
             self._journal.append("unanswered", datetime.now(UTC), facts)
         return {entry.command.node for entry in lost}
@@ -196,6 +200,8 @@ class Sender:
                 self.greet()
             except TransportError as error:  # the next one who sends is told
                 self.retire(str(error))
+            except sqlite3.Error as error:  # a cap that cannot be written down is not said
+                self.retire(f"the journal cannot be written ({error}), so nothing is commanded any more")
 
     def greet(self) -> None:
         """Send every node a heartbeat, the caps that need it too; spread over a while where there are many nodes.
@@ -212,14 +218,15 @@ class Sender:
                     return
                 self._publish(node, self._command(node, Hello(), None, "").encode())
             if node in self.needs_cap:
-                self.cap(node)
+                self.cap(node, again=True)
 
-    def cap(self, node: str, reason: str = "") -> None:
+    def cap(self, node: str, reason: str = "", *, again: bool = False) -> None:
         """State the cap of a node: its highest power, or the one in ``caps_kw`` where that is lower.
 
         Args:
             node: its name.
             reason: in words; by what the cap is when left out.
+            again: a renewal: of the same cap neither it nor its answer is written down (in months they would fill any disk).
 
         Raises:
             TransportError: another controller has taken over, or the carrier refused it.
@@ -227,4 +234,6 @@ class Sender:
         peak_kw = self._peak_kw[node]
         cap_kw = min(peak_kw, self.caps_kw.get(node, peak_kw))
         why = "a sudden limit at its site" if cap_kw < peak_kw else "the node may use its full power again"
-        self.send(node, CapState(cap_kw=cap_kw), None, reason or why)
+        kept = not (again and self._stated_kw.get(node) == cap_kw)
+        self._send([(node, CapState(cap_kw=cap_kw), None, reason or why)], kept=kept)
+        self._stated_kw[node] = cap_kw

@@ -80,15 +80,19 @@ class Journal:
 
     @contextmanager
     def _transaction(self) -> Iterator[sqlite3.Connection]:
-        """One atomic change; rolled back when anything in it fails."""
+        """One atomic change; rolled back when anything in it fails, its commit too (disk full).
+
+        SQLite may have rolled back by itself then (sqlite.org/lang_transaction.html), and the first error is the one to tell.
+        """
         with self._lock:
             self._connection.execute("BEGIN IMMEDIATE")
             try:
                 yield self._connection
+                self._connection.execute("COMMIT")
             except BaseException:
-                self._connection.execute("ROLLBACK")
+                if self._connection.in_transaction:
+                    self._connection.execute("ROLLBACK")
                 raise
-            self._connection.execute("COMMIT")
 
     def next_epoch(self, above: int = 0) -> int:
         """A new epoch, above all before and above ``above``; it is on disk when this returns."""

@@ -155,11 +155,16 @@ class Ladders:
             self._made[site, slot] = self._make(site, slot)
         return self._made[site, slot]
 
-    def make_all(self) -> None:
-        """Make every ladder now, so that none has to be made when a limit comes."""
-        for site in self._plan.sites:
-            for slot in range(self._plan.horizon.slots):
-                self.at(site, slot)
+    def ready(self, slot: int) -> None:
+        """Make the ladders of a slot and of the next one, so that none has to be made when a limit comes.
+
+        Beyond the horizon there are none; those of slots that are over are forgotten.
+        """
+        for key in [key for key in self._made if key[1] < slot]:
+            del self._made[key]
+        for number in range(max(0, slot), min(slot + 2, self._plan.horizon.slots)):
+            for site in self._plan.sites:
+                self.at(site, number)
 
     def _make(self, site: str, slot: int) -> Ladder:
         s = self._index[site]

@@ -106,22 +106,21 @@ class Held:
         """
         self._problem, self._price, self.site, self.slot = problem, price_eur_per_kwh, site, slot
         self.slots = max(1, min(slots, problem.horizon.slots - slot))
+        self._now_eur_per_kwh = float(self._price[slot : slot + self.slots].mean())
+        self._later: dict[tuple[int, int], float | None] = {}
 
     @property
     def hours(self) -> float:
         """Length of the hold."""
         return self.slots * self._problem.horizon.step_h
 
-    def _now_eur_per_kwh(self) -> float:
-        """Mean price while it lasts."""
-        return float(self._price[self.slot : self.slot + self.slots].mean())
-
     def _later_eur_per_kwh(self, first: int, end: int) -> float | None:
         """Mean of the cheapest slots, as many as the hold has, in ``[first, end)``; None when there are fewer."""
-        window = self._price[first:end]
-        if window.size < self.slots:
-            return None
-        return float(np.partition(window, self.slots - 1)[: self.slots].mean())
+        if (first, end) not in self._later:  # thousands of jobs share few windows
+            window = self._price[first:end]
+            enough = window.size >= self.slots
+            self._later[first, end] = float(np.partition(window, self.slots - 1)[: self.slots].mean()) if enough else None
+        return self._later[first, end]
 
     def steps_of(self, task: JobTask, run: Run, plan_end: int, *, may_stop: bool) -> list[Step]:
         """Steps of a job that runs in the slot, the one that comes first at the front; none when it must run.
@@ -170,7 +169,7 @@ class Held:
         if later is None or begins + again > task.deadline + 1e-9:
             return _Level(kind, speed, power, freed_kw, task.drop_eur)
         step_h = self._problem.horizon.step_h
-        energy = full_kw * work * step_h * later - freed_kw * self.hours * self._now_eur_per_kwh()
+        energy = full_kw * work * step_h * later - freed_kw * self.hours * self._now_eur_per_kwh
         late = late_slots * task.late_eur_per_slot if task.due is not None else 0.0
         restart = task.restart_eur if kind is StepKind.PAUSE else 0.0
         return _Level(kind, speed, power, freed_kw, min(task.drop_eur, max(0.0, energy) + late + restart))
@@ -189,7 +188,7 @@ class Held:
             return None
         later = self._later_eur_per_kwh(self.slot + self.slots, self._problem.horizon.slots)
         both = battery.charge_efficiency * battery.discharge_efficiency
-        now = self._now_eur_per_kwh()
+        now = self._now_eur_per_kwh
         value = (now if later is None else later) / both - now + battery.wear_eur_per_kwh
         return Step(StepKind.DISCHARGE, "battery", (), freed_kw, max(0.0, value) * freed_kw * self.hours)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from pathlib import Path
 
 from grid.errors import Finding, InputError
@@ -33,7 +34,7 @@ def _findings(state: ServeState, target: Target, name: str, action: str, kw: flo
     actions = [str(item) for item in Action if not (item is Action.CAP and target is Target.JOB)]
     if action not in actions:
         findings.append(unknown("ACTION", action, actions, "one of " + ", ".join(actions)))
-    if action == Action.CAP and (kw is None or kw < 0):
+    if action == Action.CAP and (kw is None or not math.isfinite(kw) or kw < 0):
         findings.append(Finding(COMMAND_LINE, None, "KW", "nothing" if kw is None else f"{kw:g}", "power in kW, not negative"))
     if action != Action.CAP and kw is not None:
         findings.append(Finding(COMMAND_LINE, None, "KW", f"{kw:g}", f"nothing with {action}"))
@@ -53,9 +54,10 @@ def release(folder: Path, target: Target | None, name: str | None, reason: str, 
         found = [item for item in standing if everything or (item.target, item.name) == (target, name)]
         if not found:
             names = [f"{item.target} {item.name}" for item in standing]
-            asked = "--all" if everything else f"{target} {name}"
             expected = "an override in force: " + (", ".join(names) or "there is none")
-            raise InputError([Finding(COMMAND_LINE, None, "TARGET NAME", asked, expected)])
+            if everything:
+                raise InputError([Finding(COMMAND_LINE, None, "--all", "nothing to release", expected)])
+            raise InputError([unknown("TARGET NAME", f"{target} {name}", names, expected)])
         state.release([item.id for item in found], reason)
     return [f"override {item.id} is released: {item}" for item in found]
 

@@ -63,3 +63,5 @@ class Document:
             self._loaded, self.refused = self._load(self._path), ""
         except OzzoError as error:
             self.refused = str(error)
+        except Exception as error:  # noqa: BLE001 - a thread has nobody to raise to; the document before it stays in use
+            self.refused = f"{type(error).__name__}: {error}"

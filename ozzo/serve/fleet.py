@@ -61,7 +61,7 @@ class StandingFleet(RestoredFleet):
     def _give_up(self, certain: Collection[str]) -> None:
         """Free the jobs of nodes that are surely in failsafe: those that cannot run under its cap and were not about to end."""
         now = self._clock.now()
-        for key, order in list(self._book.alive().items()):
+        for key, order in list(self._book.alive().items()) if certain else ():
             if key[1] not in certain or key in self._kept.given_up or order.desired.state is JobWish.STOPPED:
                 continue
             idle_kw, failsafe_kw = self._failsafe_kw[key[1]]
@@ -131,7 +131,11 @@ class StandingFleet(RestoredFleet):
         self._journal.append("plan_in_force", datetime.now(UTC), facts)
 
     def resume(self, plan: Plan, from_slot: int) -> None:
-        """Go on with the plan of an earlier life: jobs that have begun follow it, others only where they begin later."""
+        """Go on with the plan of an earlier life: jobs that have begun follow it, others only where they begin later.
+
+        Raises:
+            KeyError: it runs a job that the document does not name.
+        """
         mine = self._brief.run
         first = {run.job: min(r.start for r in plan.runs_of(run.job)) for run in plan.runs}
         begun = {key[0].removeprefix(mine) for key in self._book.given}
@@ -165,9 +169,12 @@ class StandingFleet(RestoredFleet):
         done = self.works[name].stage in OVER if name in self.works else False
         if done or processes.stage() in OVER:
             return False
+        if name not in self._brief.jobs:
+            self._withheld(name, order.node, "the document does not name it any more")
+            return False
         if order.key in self._kept.given_up or not self._presence.present(order.node, self._silent):
             self.wishes.append(f"job {name} cannot start on {order.node}")
-            self._journal.append("withheld", datetime.now(UTC), {"job": name, "node": order.node, "why": "the node is away"})
+            self._withheld(name, order.node, "the node is away")
             return False
         before = [other for other in self._brief.jobs[name].after if not self._is_over(other)]
         full = len(processes.alive()) >= self._brief.jobs[name].nodes or not self._has_room(order.node, name)
@@ -175,6 +182,9 @@ class StandingFleet(RestoredFleet):
             self._later(order)
             return False
         return True
+
+    def _withheld(self, name: str, node: str, why: str) -> None:
+        self._journal.append("withheld", datetime.now(UTC), {"job": name, "node": node, "why": why})
 
     def _has_room(self, node: str, name: str) -> bool:
         """True when the cores of a node suffice for a job beside those that run there, maybe longer than they should."""
@@ -186,6 +196,17 @@ class StandingFleet(RestoredFleet):
     def _is_over(self, name: str) -> bool:
         """True for a job that is not one of the nodes' (the twin has it), or that is done."""
         return name not in self.works or self.works[name].stage is WorkStage.DONE
+
+    def know(self, rules: Rules) -> None:
+        """Know of overrides before anything is said: nodes are greeted with the caps that people have set."""
+        self.rules = rules
+        for node in self._full_kw:
+            self._peak_kw[node] = self._left_kw(node)
+
+    def _left_kw(self, node: str) -> float:
+        """IT power that people leave a node."""
+        cap_kw, full_kw = self.rules.cap_kw(node), self._full_kw[node]
+        return full_kw if cap_kw is None else min(cap_kw, full_kw)
 
     def rule(self, rules: Rules, planned: Callable[[str, str], JobWish | None]) -> None:
         """Take overrides into force at once.
@@ -209,18 +230,11 @@ class StandingFleet(RestoredFleet):
                 again = replace(order, desired=order.desired.model_copy(update={"state": wish}), reason=reason)
                 self._insist(again)
         for node, full_kw in self._full_kw.items():
-            cap_kw = rules.cap_kw(node)
-            wanted_kw = full_kw if cap_kw is None else min(cap_kw, full_kw)
-            if wanted_kw != self._peak_kw[node] or self._capped_before(node, wanted_kw):
+            wanted_kw = self._left_kw(node)
+            if wanted_kw != self._peak_kw[node] or (wanted_kw < full_kw and node not in self._voice.needs_cap):
                 self._peak_kw[node] = wanted_kw
                 self._voice.needs_cap.add(node)  # every heartbeat renews it
-                self._voice.cap(node, "power cap set by hand")
-
-    def _capped_before(self, node: str, wanted_kw: float) -> bool:
-        """True for a node with a cap that nobody states any more, such as one of an earlier life's sudden limit."""
-        told = self.states.get(node)
-        known = told is not None and told.cap_kw is not None and not told.failsafe and node not in self._voice.caps_kw
-        return known and told is not None and told.cap_kw != wanted_kw
+                self._voice.cap(node, "power cap set by hand" if wanted_kw < full_kw else "")
 
     def start_now(self, name: str, nodes: tuple[str, ...], reason: str) -> None:
         """Start a job that has no process at once."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import replace
 from datetime import UTC, datetime
 
@@ -53,14 +53,17 @@ class Hands:
                 self._fleet.rule(rules, lambda job, node: _wanted(plan, job, node, now))
             causes.append("by hand: " + "; ".join(said)[:300])
         for item in rules.overrides:
-            self._start(item, plan)
+            self._start(item, plan, {job.name for job in scenario.jobs})
         return causes
 
-    def _start(self, item: Override, plan: Plan | None) -> None:
+    def _start(self, item: Override, plan: Plan | None, known: Collection[str]) -> None:
         """A job that a person wants to run and that has not begun starts at once."""
         if self._fleet is None or item.id in self._started or (item.target, item.action) != (Target.JOB, Action.RUN):
             return
         self._started.add(item.id)
+        if item.name not in known:  # it was there when the person said so
+            self._note(f"job {item.name} cannot be started by hand: the document does not name it any more")
+            return
         work = self._fleet.works.get(item.name)
         if work is not None and work.stage is not Stage.STOPPED:
             return

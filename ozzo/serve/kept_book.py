@@ -20,15 +20,16 @@ class KeptBook(JobBook):
     Attributes:
         nodes: nodes of each job, under its name on them.
         given_up: processes on lost nodes that count no more.
-        version: number that grows with every line.
+        touched: jobs with a new line since somebody emptied it; all of them at first.
     """
 
     def __init__(self, state: ServeState) -> None:
         super().__init__(given=state.orders(), exits=state.exits())
-        self._state, self.version = state, 0
+        self._state = state
         self.nodes: dict[str, set[str]] = {}
         for job, node in self.given:
             self.nodes.setdefault(job, set()).add(node)
+        self.touched = set(self.nodes)
         self.given_up = {key for key, order in self.given.items() if order.reason == GIVEN_UP and key not in self.exits}
 
     def give(self, order: Order) -> None:
@@ -36,29 +37,30 @@ class KeptBook(JobBook):
         again = order.desired.state is JobWish.RUNNING and self.exits.get(order.key, 0) != 0
         self._state.keep_order(order, again=again)
         self.nodes.setdefault(order.desired.job, set()).add(order.node)
-        self.version += 1
+        self.touched.add(order.desired.job)
         super().give(order)
 
     def ended(self, key: Key, code: int) -> None:
         """See ``JobBook``."""
         if self.exits.get(key) != code:
             self._state.keep_exit(key, code)
-            self.version += 1
+            self.touched.add(key[0])
         super().ended(key, code)
 
     def heard(self, node: str, ends: Mapping[str, int], sequence: int) -> None:
         """See ``JobBook``."""
-        before = dict(self.exits)
+        open_before = [key for key in ((job, node) for job in ends) if key not in self.exits]
         super().heard(node, ends, sequence)
-        for key in self.exits.keys() - before.keys():
-            self._state.keep_exit(key, self.exits[key])
-            self.version += 1
+        for key in open_before:
+            if key in self.exits:
+                self._state.keep_exit(key, self.exits[key])
+                self.touched.add(key[0])
 
     def refused(self, key: Key) -> None:
         """See ``JobBook``."""
         if key not in self.exits:
             self._state.keep_exit(key, -1)
-            self.version += 1
+            self.touched.add(key[0])
         super().refused(key)
 
     def give_up(self, key: Key) -> None:

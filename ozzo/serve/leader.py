@@ -4,8 +4,9 @@ The holder renews the lease from a thread of its own. A controller that stood st
 that slept) never speaks again, whether or not another has taken over: it cannot know what became of the world. What it had
 already handed to the network is refused by the nodes, whose fence is at the epoch of its successor.
 
-A lock on a file, held for as long as the process lives, tells a dead holder at once; without it (a holder that is only stopped)
-a successor waits for the end of the lease.
+A lock on a file of its own, held for as long as the process lives, tells a dead holder at once; while it is locked (a holder that
+lives, or is only stopped) a successor waits for the end of the lease. The file has the holder's name, so the death of one that
+had lost the lease before says nothing about who has it now.
 """
 
 from __future__ import annotations
@@ -30,6 +31,26 @@ def steady_s() -> float:
     return time.clock_gettime(time.CLOCK_BOOTTIME)
 
 
+def lock_file(folder: Path, name: str) -> Path:
+    """What a controller of this name has locked while it lives."""
+    return folder / f"leader-{name}.lock"
+
+
+def is_dead(folder: Path, name: str) -> bool:
+    """True when the process of a controller is gone without having given the lease back."""
+    try:
+        descriptor = os.open(lock_file(folder, name), os.O_RDWR | os.O_CLOEXEC)
+    except FileNotFoundError:
+        return False  # not known here; its lease will tell
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    finally:
+        os.close(descriptor)
+    return True
+
+
 class Leadership:
     """The lease of one controller; use ``take`` or ``wait``, then ``keep``; ``close`` gives it back.
 
@@ -41,7 +62,9 @@ class Leadership:
         self._folder, self._lease_s = folder, lease_s
         self._name = f"{os.getpid()}-{uuid4().hex[:8]}"
         self._state = ServeState.open(folder / FILE)
-        self._lock: int | None = None
+        self._file = lock_file(folder, self._name)
+        self._lock: int | None = os.open(self._file, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         self._renewed_s = 0.0
         self._over = threading.Event()
         self._thread: threading.Thread | None = None
@@ -49,19 +72,14 @@ class Leadership:
 
     def take(self) -> bool:
         """Take the lease if its holder is dead or it has run out; True when it is ours."""
-        descriptor = os.open(self._folder / "leader.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            dead = True
-        except OSError:
-            dead = False
+        held = self._state.holder()
+        dead = held if held is not None and is_dead(self._folder, held) else None
         began_s, now = steady_s(), time.time()
         free = self._state.claim(self._name, os.getpid(), now + self._lease_s, now, dead=dead)
         if free:
             self._renewed_s = began_s
-            self._lock = descriptor if dead else self._lock
-        if not free or not dead:
-            os.close(descriptor)
+            if dead is not None:
+                lock_file(self._folder, dead).unlink(missing_ok=True)
         return free
 
     def wait(self, stop: threading.Event, look_s: float = 0.5) -> bool:
@@ -114,8 +132,12 @@ class Leadership:
         self._over.set()
         if self._thread is not None:
             self._thread.join()
-        self._state.give_back(self._name)
-        if self._lock is not None:
-            os.close(self._lock)
-            self._lock = None
-        self._state.close()
+        try:
+            if self._lock is not None:
+                self._state.give_back(self._name)
+        finally:
+            if self._lock is not None:
+                self._file.unlink(missing_ok=True)
+                os.close(self._lock)
+                self._lock = None
+            self._state.close()

@@ -14,6 +14,7 @@ from typing import Any
 from uuid import uuid4
 
 from grid.errors import Finding, InputError, TransportError
+from ozzo.book import few
 from ozzo.clock import AcceleratedClock
 from ozzo.commanding import understood
 from ozzo.fleet import Agents, LocalAgents, specs_of
@@ -22,7 +23,8 @@ from ozzo.serve.documents import Document, fingerprint
 from ozzo.serve.evidence import Mode
 from ozzo.serve.fleet import StandingFleet
 from ozzo.serve.leader import Leadership
-from ozzo.serve.options import COMMAND_LINE, STATES, ServeOptions, option_findings
+from ozzo.serve.options import COMMAND_LINE, STATES, ServeOptions, option_findings, unknown
+from ozzo.serve.overrides import Rules
 from ozzo.serve.parts import Parts
 from ozzo.serve.planner import Planner
 from ozzo.serve.promotion import initial_mode
@@ -30,6 +32,7 @@ from ozzo.serve.session import Session
 from ozzo.serve.state import FILE, ServeState
 from ozzo.serve.status import status
 from ozzo.serve.status_page import page_html
+from ozzo.serve.telling import inventory, places_of
 from ozzo.serve.world import Limited, Twin
 from ozzo.web.events import EventServer
 from scheduler.document import load_scenario
@@ -53,6 +56,7 @@ def serve(options: ServeOptions, say: Callable[[str], None], on_limit: Limited |
         InputError: scenario, options or state are wrong, or evidence for the mode is missing; nothing was started.
         TransportError: another controller serves this state or has taken over, or the broker cannot be used.
     """
+    digest = fingerprint(options.scenario)
     scenario = load_scenario(options.scenario, progress=say)
     findings = option_findings(options, scenario)
     if findings:
@@ -61,16 +65,18 @@ def serve(options: ServeOptions, say: Callable[[str], None], on_limit: Limited |
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     stop = threading.Event()
     with ServeState.open(folder / FILE) as state, signals(stop):
+        state.examine()
         _belongs(state, scenario, folder)
-        mode, options = initial_mode(options, state)
-        document = str(options.scenario.resolve())
-        state.keep_facts(inventory=inventory(scenario), thresholds=thresholds_dict(options), document=document)
         lead = Leadership(folder, options.lease_s)
         try:
             if not _lead(lead, state, stop, say, standby=options.standby):
                 return 0
             lead.keep(lambda _: None)  # the loop sees it in its next round, and says it
-            return Lives(options, scenario, folder, state, lead, stop, say, on_limit).run(mode)
+            scenario, digest = as_it_is_now(options.scenario, scenario, digest, say)
+            mode, options = initial_mode(options, state)  # only now: what is written is for the one who leads
+            document = str(options.scenario.resolve())
+            state.keep_facts(inventory=inventory(scenario), thresholds=thresholds_dict(options), document=document)
+            return Lives(options, scenario, digest, folder, state, lead, stop, say, on_limit).run(mode)
         finally:
             lead.close()
 
@@ -93,6 +99,25 @@ def signals(stop: threading.Event) -> Iterator[None]:
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
+
+
+def as_it_is_now(document: Path, scenario: Scenario, digest: str, say: Callable[[str], None]) -> tuple[Scenario, str]:
+    """The scenario to begin with, and its digest: a standby may have waited for days since it read the document.
+
+    Args:
+        document: its file.
+        scenario: as it was read.
+        digest: of what was read.
+        say: takes a line for people.
+    """
+    found = fingerprint(document)
+    if found in {"", digest}:
+        return scenario, digest
+    try:
+        return load_scenario(document, progress=say), found
+    except InputError as error:
+        say(f"the document has changed and is faulty, the one that was read before is served: {error}")
+        return scenario, digest
 
 
 def _belongs(state: ServeState, scenario: Scenario, folder: Path) -> None:
@@ -136,6 +161,7 @@ class Lives:
         self,
         options: ServeOptions,
         scenario: Scenario,
+        digest: str,
         folder: Path,
         state: ServeState,
         lead: Leadership,
@@ -146,7 +172,7 @@ class Lives:
         self._options, self._scenario, self._folder, self._state = options, scenario, folder, state
         self._lead, self._stop, self._say, self._on_limit = lead, stop, say, on_limit
         self._network: Any = None
-        self._document = Document(options.scenario, load_scenario, fingerprint(options.scenario))
+        self._document = Document(options.scenario, load_scenario, digest)
 
     def run(self, mode: Mode) -> int:
         """Serve; the exit code."""
@@ -159,6 +185,7 @@ class Lives:
                 return 0
             if ended == "mode":
                 mode = Mode(self._state.fact("mode"))
+                self._options = replace(self._options, nodes=tuple(self._state.fact("pilot_nodes") or ()))
                 self._say(f"the mode is {mode} now")
             elif ended == "nodes":
                 self._state.keep_facts(inventory=inventory(self._scenario))
@@ -264,6 +291,12 @@ class Lives:
             return None
         if mode is Mode.PILOT and not self._options.nodes:
             raise InputError([Finding(COMMAND_LINE, None, "--node", "nothing", "the nodes of the pilot; start it with --node")])
+        known = inventory(scenario)["node"]
+        gone = [name for name in self._options.nodes if name not in known] if mode is Mode.PILOT else []
+        if gone and len(gone) == len(self._options.nodes):
+            raise InputError([unknown("--node", name, known, "a node of the scenario") for name in gone])
+        if gone:
+            self._say(f"the document does not name these nodes of the pilot any more: {few(gone)}")
         run = f"{self._state.fact('id')}.{self._state.fact('round')}/"
         told = ""
         while not self._stop.is_set():
@@ -277,6 +310,7 @@ class Lives:
                 certain_s=self._options.certain_s,
                 progress=self._say,
             )
+            fleet.know(Rules(self._state.overrides(), places_of(scenario)))
             try:
                 fleet.start(OWN_BIRTHS_S if self._options.broker is None else BIRTHS_S)
             except TransportError as error:
@@ -287,18 +321,13 @@ class Lives:
                     self._say(f"{error}; trying again")
                 self._stop.wait(BROKER_S)
             else:
-                fleet.meet()
+                try:
+                    fleet.meet()
+                except BaseException:
+                    fleet.close()
+                    raise
                 return fleet
         return None
-
-
-def inventory(scenario: Scenario) -> dict[str, list[str]]:
-    """Names that commands may speak of."""
-    return {
-        "job": [job.name for job in scenario.jobs],
-        "node": [name for site in scenario.sites for name in site.node_names()],
-        "site": [site.name for site in scenario.sites],
-    }
 
 
 def thresholds_dict(options: ServeOptions) -> dict[str, float]:
@@ -307,4 +336,4 @@ def thresholds_dict(options: ServeOptions) -> dict[str, float]:
     return {"rehearsals": asked.rehearsals, "clean_h": asked.clean_h, "error_pct": asked.error_pct}
 
 
-__all__ = ["inventory", "serve"]
+__all__ = ["serve"]

@@ -67,6 +67,8 @@ def observed(scenario: Scenario, twin: Observation, seen: Seen, now: datetime) -
             done.add(job.name)
             continue
         state = _foreseen(scenario, job, work, coming, twin.moment, now)
+        if state is not None and not homes.keys() >= set(state.nodes):
+            continue  # on a node that the document does not name any more: the job is aside for as long as it may be there
         if state is not None and state.remaining_slots > 0:
             started.append(replace(state, site=homes[state.nodes[0]]))
         elif state is not None:
@@ -162,8 +164,13 @@ def observation_to_dict(seen: Observation) -> dict[str, Any]:
 def observation_from_dict(value: Mapping[str, Any], scenario: Scenario, slot: int) -> Observation:
     """The observation again, said of ``slot`` of ``scenario``; what the scenario does not know any more is left out."""
     jobs = {job.name for job in scenario.jobs}
-    states = [JobState(job, site, tuple(nodes), left, runs) for job, site, nodes, left, runs in value["started"] if job in jobs]
     names = {site.name for site in scenario.sites}
+    homes = {node: site.name for site in scenario.sites for node in site.node_names()}
+    states = [
+        JobState(job, site, tuple(nodes), left, runs)
+        for job, site, nodes, left, runs in value["started"]
+        if job in jobs and site in names and all(homes.get(node) == site for node in nodes)
+    ]
     return Observation(
         slot,
         scenario.horizon.time(slot),

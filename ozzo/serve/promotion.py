@@ -9,7 +9,7 @@ from pathlib import Path
 
 from grid.errors import Finding, InputError
 from ozzo.serve.evidence import STEPS, Evidence, Mode, Thresholds, evidence, lacking, next_step
-from ozzo.serve.options import COMMAND_LINE, STATES, ServeOptions
+from ozzo.serve.options import COMMAND_LINE, STATES, ServeOptions, unknown
 from ozzo.serve.state import FILE, ServeState
 
 
@@ -44,12 +44,16 @@ def state_of(document: Path) -> Path:
     Raises:
         InputError: none does.
     """
+    damaged: list[Finding] = []
     for file in sorted(STATES.glob(f"*/{FILE}")):
-        with ServeState.open(file) as state:
-            if state.fact("document") == str(document.resolve()):
-                return file.parent
+        try:
+            with ServeState.open(file) as state:
+                if state.fact("document") == str(document.resolve()):
+                    return file.parent
+        except InputError as error:  # it may be another document's; told when no state is this one's
+            damaged += error.findings
     expected = "a document that was served from here (ozzo serve), or --state"
-    raise InputError([Finding(str(document), None, "", "no state in serve/", expected)])
+    raise InputError([*damaged, Finding(str(document), None, "", "no state in serve/", expected)])
 
 
 def set_mode(state: ServeState, mode: Mode, reason: str, missing: tuple[str, ...] = ()) -> None:
@@ -68,24 +72,50 @@ def set_mode(state: ServeState, mode: Mode, reason: str, missing: tuple[str, ...
     state.keep_facts(mode=str(mode), rehearsals={"passed": 0, "failed": 0}, **since)
 
 
-def promote(state: ServeState, to: Mode, reason: str, *, without_evidence: bool = False) -> tuple[str, ...]:
+def promote(
+    state: ServeState, to: Mode, reason: str, *, nodes: tuple[str, ...] = (), without_evidence: bool = False
+) -> tuple[str, ...]:
     """Change the mode by a person's command; what is missing for it, then nothing was changed.
 
+    Args:
+        state: of the controller.
+        to: the mode.
+        reason: in words.
+        nodes: of a pilot; those that it had or was told before when left out.
+        without_evidence: although evidence is missing.
+
     Raises:
-        InputError: no reason, or no such step.
+        InputError: no reason, no such step, or no such nodes.
     """
-    if not reason.strip():
-        raise InputError([Finding(COMMAND_LINE, None, "--reason", "an empty text", "why, in words")])
     present = mode_of(state)
+    findings = _node_findings(state, to, nodes)
+    if not reason.strip():
+        findings.append(Finding(COMMAND_LINE, None, "--reason", "an empty text", "why, in words"))
     wrong = next_step(present, to)
     if wrong and not (without_evidence and to is not present):
-        raise InputError([Finding(COMMAND_LINE, None, "--to", str(to), wrong)])
+        findings.append(Finding(COMMAND_LINE, None, "--to", str(to), wrong))
+    if findings:
+        raise InputError(findings)
     up = STEPS.index(to) > STEPS.index(present)
     missing = lacking(evidence_of(state), thresholds_of(state)) if up else ()
     if missing and not without_evidence:
         return missing
+    if nodes:
+        state.keep_facts(pilot_nodes=list(nodes))
     set_mode(state, to, reason, missing)
     return ()
+
+
+def _node_findings(state: ServeState, to: Mode, nodes: tuple[str, ...]) -> list[Finding]:
+    """What is wrong with the nodes of a promotion."""
+    known = (state.fact("inventory") or {}).get("node", [])
+    if to is not Mode.PILOT:
+        expected = "--to pilot: only a pilot names nodes"
+        return [Finding(COMMAND_LINE, None, "--node", f"--to {to}", expected)] if nodes else []
+    if not nodes and not state.fact("pilot_nodes"):
+        such = f", such as {known[0]}" if known else ""
+        return [Finding(COMMAND_LINE, None, "--node", "nothing", f"the nodes of the pilot{such}")]
+    return [unknown("--node", name, known, "a node of the scenario") for name in nodes if name not in known]
 
 
 def initial_mode(options: ServeOptions, state: ServeState) -> tuple[Mode, ServeOptions]:

@@ -93,7 +93,7 @@ class RestoredFleet(NodeFleet):
         longer_s = lease_for(len(self._peak_kw)) - LEASE_S  # where there are very many nodes
         self._presence = Presence(self._peak_kw, certain_s + longer_s)
         self._restored = set(self._peak_kw)
-        self._looked_s, self._accounted = 0.0, -1
+        self._looked_s = 0.0
         self._started = state.started()
         self._was_present: set[str] = set()
         self.rules = Rules()
@@ -236,11 +236,12 @@ class RestoredFleet(NodeFleet):
 
     def _account(self) -> None:
         """Bring ``works`` up to date, and count what ran more often than it should."""
-        if self._accounted == self._kept.version:
-            return
-        self._accounted = self._kept.version
-        now = self._clock.now()
-        for name, processes in self.processes().items():
+        touched, self._kept.touched = self._kept.touched, set()
+        now, mine = self._clock.now(), self._brief.run
+        for told in sorted(touched & self._kept.nodes.keys()):
+            if not told.startswith(mine):
+                continue
+            name, processes = told.removeprefix(mine), self._kept.processes(told)
             before = self.works.get(name)
             work = after(before, processes, now)
             if work is not before:

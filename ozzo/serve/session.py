@@ -13,6 +13,7 @@ from datetime import UTC, datetime, timedelta
 from grid.errors import InputError, TransportError
 from grid.response.event import CapacityEvent
 from ozzo.serve.clock import WallClock
+from ozzo.serve.earlier import of_document, plan_of, with_event
 from ozzo.serve.evidence import Mode
 from ozzo.serve.hands import Hands
 from ozzo.serve.observe import Seen, empty, observation_from_dict, observed
@@ -20,9 +21,9 @@ from ozzo.serve.parts import Parts
 from ozzo.serve.planner import Planned
 from ozzo.serve.settling import Settling
 from ozzo.serve.sudden import SuddenLimits
-from ozzo.serve.telling import clock_to_dict, status_of
+from ozzo.serve.telling import clock_to_dict, inventory, status_of
 from scheduler.plan import Plan
-from scheduler.plan_json import plan_from_dict, plan_to_dict
+from scheduler.plan_json import plan_to_dict
 from scheduler.scenario import Scenario
 from scheduler.world import Observation
 
@@ -124,11 +125,9 @@ class Session:
         kept = self._state.fact("plan")
         self._hands.begin(self.scenario)
         self._causes.append("the controller has begun" if kept is None else "the controller has begun again")
-        if kept is None or kept["scenario_start"] != self.scenario.horizon.start.isoformat():
-            return
-        plan = plan_from_dict(kept["plan"])
+        plan = None if kept is None else plan_of(kept, self.scenario, str(self._state.path), self._note)
         now, horizon = self._clock.now(), self.scenario.horizon
-        if not plan.horizon.start <= now < horizon.end or plan.horizon.end != horizon.end:
+        if plan is None or not plan.horizon.start <= now < horizon.end:
             return
         self._plan = plan
         seen = self._seen_by_twin(max(0, horizon.ceil_slot(now)))
@@ -236,7 +235,8 @@ class Session:
         self._state.keep_facts(plan=(self._state.fact("plan") or {}) | {"plan": plan_to_dict(plan)})
 
     def _commanded(self, plan: Plan) -> Plan:
-        """The part of a plan that is for real nodes: in a pilot the jobs that run on its nodes only."""
+        """The part of a plan that is for real nodes: jobs of the document, and in a pilot those that run on its nodes only."""
+        plan = of_document(plan, self.scenario)
         if self._parts.mode is not Mode.PILOT or self._fleet is None:
             return plan
         nodes, begun = set(self._parts.options.nodes), self._fleet.works.keys()
@@ -258,8 +258,7 @@ class Session:
             except InputError as error:
                 self._note(f"A posted event came too late: {error}")
                 continue
-            kept = [*(self._state.fact("events") or ()), {"at": now.isoformat(), "body": body}]
-            self._state.keep_facts(events=kept[-200:])
+            self._state.keep_facts(events=with_event(self._state.fact("events") or (), events, body, now))
             self._know(events)
             for event in events:
                 self._state.append("event", now, {"name": event.name, "site": event.site, "limit_kw": event.limit_kw})
@@ -308,6 +307,7 @@ class Session:
         if old.horizon != scenario.horizon or old.sites != scenario.sites:
             return True
         self.scenario = replace(scenario, events=tuple(dict.fromkeys((*scenario.events, *old.events))))
+        self._state.keep_facts(inventory=inventory(self.scenario))
         if self._fleet is not None:
             self._fleet.use(self.scenario)
         self._causes.append("the document has changed")

@@ -7,6 +7,7 @@ Everything is written before it is acted upon: an order before its command, an e
 from __future__ import annotations
 
 import json
+import sqlite3
 from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -34,6 +35,8 @@ CREATE TABLE IF NOT EXISTS slots (number INTEGER PRIMARY KEY AUTOINCREMENT, star
 CREATE TABLE IF NOT EXISTS leader (one INTEGER PRIMARY KEY CHECK (one = 1), holder TEXT NOT NULL, pid INTEGER NOT NULL,
     epoch INTEGER NOT NULL, until REAL NOT NULL);
 """
+WHOLE = "a whole state of 'ozzo serve' (SQLite); put a copy of it back, or move it away to begin anew as a shadow"
+"""What is said of a damaged one. After a copy was put back, what nodes have is adopted (decision 0014)."""
 KEEP = timedelta(days=60)
 """How long entries, commands and answers are kept."""
 
@@ -51,8 +54,27 @@ class ServeState(Journal):
         journal = super().open(path)
         if not isinstance(journal, cls):
             raise TypeError(f"{type(journal)} is no state")
-        journal.prepare()
+        try:
+            journal.prepare()
+        except sqlite3.DatabaseError as error:
+            journal.close()
+            raise InputError([Finding(str(path), None, "", str(error), WHOLE)]) from error
         return journal
+
+    def examine(self) -> None:
+        """Look through the whole file, which takes a while when it is large: nothing is commanded from a damaged one.
+
+        Raises:
+            InputError: it is damaged (sqlite.org/pragma.html#pragma_quick_check).
+        """
+        try:
+            with self._lock:
+                told = [str(row[0]) for row in self._connection.execute("PRAGMA quick_check(3)")]
+        except sqlite3.DatabaseError as error:
+            told = [str(error)]
+        if told != ["ok"]:
+            found = "; ".join(" ".join(line.split()) for line in told)
+            raise InputError([Finding(str(self.path), None, "", found[:300], WHOLE)])
 
     def prepare(self) -> None:
         """Make the tables that are missing."""
@@ -115,11 +137,17 @@ class ServeState(Journal):
             row = self._connection.execute("SELECT pid, epoch, until FROM leader").fetchone()
         return None if row is None else (int(row[0]), int(row[1]), float(row[2]))
 
-    def claim(self, holder: str, pid: int, until: float, now: float, *, dead: bool) -> bool:
-        """Take the lease when it has run out or its holder is ``dead``; True when it is ours."""
+    def holder(self) -> str | None:
+        """Name of the controller that holds the lease, or held it last."""
+        with self._lock:
+            row = self._connection.execute("SELECT holder FROM leader").fetchone()
+        return None if row is None else str(row[0])
+
+    def claim(self, holder: str, pid: int, until: float, now: float, *, dead: str | None) -> bool:
+        """Take the lease when it has run out or the holder named ``dead`` still has it; True when it is ours."""
         with self._transaction() as connection:
-            row = connection.execute("SELECT until FROM leader").fetchone()
-            if row is not None and not dead and float(row[0]) >= now:
+            row = connection.execute("SELECT until, holder FROM leader").fetchone()
+            if row is not None and str(row[1]) != dead and float(row[0]) >= now:
                 return False
             connection.execute("INSERT OR REPLACE INTO leader VALUES (1, ?, ?, ?, ?)", (holder, pid, self.epoch(), until))
         return True

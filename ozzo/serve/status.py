@@ -42,7 +42,7 @@ def status(folder: Path, now: datetime | None = None) -> dict[str, Any]:
             "plan": None if kept is None else _plan(kept, now),
             "nodes": told.get("nodes", {}),
             "jobs": _jobs(state, kept, told),
-            "counters": _counters(state),
+            "counters": _counters(state, told),
             "overrides": [as_dict(item) for item in state.overrides()],
             "evidence": asdict(found),
             "thresholds": asdict(thresholds_of(state)),
@@ -82,25 +82,25 @@ def _jobs(state: ServeState, kept: Mapping[str, Any] | None, told: Mapping[str, 
     return {"count": dict(Counter({stage: len(jobs) for stage, jobs in stages.items()})), "names": stages}
 
 
-def _counters(state: ServeState) -> dict[str, int]:
+def _counters(state: ServeState, told: Mapping[str, Any]) -> dict[str, int]:
     """What must be zero when all is well."""
-    failed = [job for job, work in state.works().items() if work["stage"] == "failed"]
-    lost = [job for job, work in state.works().items() if _is_lost(state, job, work)]
+    works = state.works()
+    failed = [job for job, work in works.items() if work["stage"] == "failed"]
+    lost = [job for job, work in works.items() if _is_lost(told, job, work)]
     return {"doubled": len(state.fact("doubled") or []), "lost": len(lost), "failed": len(failed)}
 
 
-def _is_lost(state: ServeState, job: str, work: Mapping[str, Any]) -> bool:
+def _is_lost(told: Mapping[str, Any], job: str, work: Mapping[str, Any]) -> bool:
     """True for a job that counts as running, by the last words of nodes that are there, and that none of them has."""
-    nodes = (state.fact("status") or {}).get("nodes", {})
+    nodes = told.get("nodes", {})
     if work["stage"] not in {"running", "paused"} or not all(nodes.get(node, {}).get("present") for node in work["nodes"]):
         return False
     names = {name.partition("/")[2] for node in work["nodes"] for name in nodes[node]["jobs"]}
-    return job not in names and _old(work, state)
+    return job not in names and _old(work, told)
 
 
-def _old(work: Mapping[str, Any], state: ServeState) -> bool:
+def _old(work: Mapping[str, Any], told: Mapping[str, Any]) -> bool:
     """True when it has been in its stage for more than a minute of wall time (a state may be on its way)."""
-    told = state.fact("status") or {}
     if not work["since"] or not told.get("scenario_time"):
         return False
     gone = datetime.fromisoformat(told["scenario_time"]) - datetime.fromisoformat(work["since"])

@@ -93,5 +93,6 @@ class SuddenLimits:
         """Answer every meter that is above its limit; why to plan again."""
         self._now = now
         if not self._quiet_until <= now < self._end:
+            self._fast.tick(now)  # holds end all the same
             return []
         return [f"meter above the limit at {site}" for site in self._watch.to_plan(self._watch.look(now), now)]

@@ -58,3 +58,12 @@ def places_of(scenario: Scenario) -> dict[str, Place]:
             for i in range(group.count):
                 found[f"{site.name}.{group.name}-{i}"] = Place(site.name, group.idle_kw, group.peak_kw, pue, site.overhead_kw)
     return found
+
+
+def inventory(scenario: Scenario) -> dict[str, list[str]]:
+    """Names that commands may speak of."""
+    return {
+        "job": [job.name for job in scenario.jobs],
+        "node": [name for site in scenario.sites for name in site.node_names()],
+        "site": [site.name for site in scenario.sites],
+    }

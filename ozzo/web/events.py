@@ -15,8 +15,10 @@ import os
 import queue
 import secrets
 import socket
+import sqlite3
 import threading
 import time
+from collections import deque
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -24,7 +26,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
-from grid.errors import InputError, TransportError
+from grid.errors import InputError, OzzoError, TransportError
 
 if TYPE_CHECKING:
     import uvicorn
@@ -35,7 +37,7 @@ MAX_BODY = 256 * 1024
 PAGE_HEADERS = {"Content-Security-Policy": "default-src 'none'; style-src 'unsafe-inline'", "Cache-Control": "no-store"}
 """The page loads nothing from anywhere and runs nothing."""
 KEEP = 1_000
-"""Most events that one run takes."""
+"""Most events that wait for the controller, and most that are listed afterwards."""
 
 Check = Callable[[Mapping[str, Any]], None]
 """Looks at an event object before it is taken; raises ``InputError`` when it is wrong."""
@@ -75,14 +77,15 @@ class EventInbox:
     def __init__(self, check: Check = accept_all) -> None:
         self._check = check
         self._lock = threading.Lock()
-        self._all: list[Posted] = []
+        self._latest: deque[Posted] = deque(maxlen=KEEP)
+        self._count = 0
         self.queue: queue.SimpleQueue[Posted] = queue.SimpleQueue()
 
     def post(self, body: dict[str, Any]) -> Posted:
         """Take an event object.
 
         Raises:
-            Problem: it is wrong (422) or there are too many (429).
+            Problem: it is wrong (422), or so many wait that nobody seems to take them (429).
         """
         try:
             self._check(body)
@@ -90,17 +93,18 @@ class EventInbox:
             findings = [{"field": item.field, "found": item.found, "expected": item.expected} for item in error.findings]
             raise Problem(422, "This is no event that can be carried out", str(error), findings=findings) from error
         with self._lock:
-            if len(self._all) >= KEEP:
-                raise Problem(429, "Too many events", f"a run takes at most {KEEP}")
-            posted = Posted(f"event-{len(self._all) + 1}", datetime.now(UTC), body)
-            self._all.append(posted)
-        self.queue.put(posted)
+            if self.queue.qsize() >= KEEP:
+                raise Problem(429, "Too many events", f"{KEEP} wait for the controller already")
+            self._count += 1
+            posted = Posted(f"event-{self._count}", datetime.now(UTC), body)
+            self._latest.append(posted)
+            self.queue.put(posted)
         return posted
 
     def list(self) -> tuple[Posted, ...]:
-        """All events so far."""
+        """The latest events, oldest first."""
         with self._lock:
-            return tuple(self._all)
+            return tuple(self._latest)
 
     def waiting(self) -> bool:
         """True when the queue holds an event; made for ``NodeFleet.advance(wake=...)``."""
@@ -148,7 +152,11 @@ def build_app(inbox: EventInbox, token: str, page: Page | None = None) -> FastAP
 
     def look(request: Request) -> HTMLResponse:
         _authorise_person(request, token)
-        return HTMLResponse("" if page is None else page(), headers=PAGE_HEADERS)
+        try:
+            shown = "" if page is None else page()
+        except (OzzoError, sqlite3.Error) as error:  # such as a state that was moved away
+            raise Problem(503, "The page cannot be made", str(error)) from error
+        return HTMLResponse(shown, headers=PAGE_HEADERS)
 
     for handler in (take, show, look):  # the names in their annotations are local to this function
         handler.__annotations__["request"] = Request

@@ -9,10 +9,11 @@ from pathlib import Path
 PAGE = Path(__file__).parents[2] / "docs" / "faults.md"
 HEAD = """# Faults, and what came of them
 
-Generated from a run of `tests/live/test_faults.py` and `test_ground_faults.py` (`make faults`); do not edit. Each line is a test
-with a real broker (Mosquitto under the supervision of `ozzo broker`), a real agent process and real jobs. It breaks something by
-the signal, message or tool named and compares what it sees with what is expected. *Starts* are counted by the job, which writes
-a line to a file whenever it begins.
+Generated from a run of `tests/live/test_faults.py`, `test_ground_faults.py` and `test_serve.py` (`make faults`); do not edit.
+Each line is a test with a real broker (Mosquitto under the supervision of `ozzo broker`), real agent processes and real jobs;
+lines that name `ozzo serve` are about the controller that stays, as a process. A test breaks something by the signal, message or
+tool named and compares what it sees with what is expected. *Starts* are counted by the job, which writes a line to a file
+whenever it begins.
 
 | fault | expected | observed | test |
 |---|---|---|---|

@@ -7,7 +7,7 @@ from collections import Counter
 
 import pytest
 
-from tests.live import test_faults, test_ground_faults
+from tests.live import test_faults, test_ground_faults, test_serve
 from tests.live.agent_process import PHASES as AGENT_PHASES
 from tests.live.controller_process import PHASES as CONTROLLER_PHASES
 from tests.live.faults import HEAD, PAGE, Fault, page
@@ -25,7 +25,7 @@ def test_the_page_names_every_test_as_often_as_it_runs() -> None:
     phases = {"agent": len(AGENT_PHASES), "broker": len(AGENT_PHASES), "controller": len(CONTROLLER_PHASES)}
     wanted = {
         name: phases[name.split("_")[4]] if name.endswith("_in_a_command") else 1
-        for module in (test_faults, test_ground_faults)
+        for module in (test_faults, test_ground_faults, test_serve)
         for name, item in inspect.getmembers(module, inspect.isfunction)
         if name.startswith("test_") and "fault" in inspect.signature(item).parameters
     }

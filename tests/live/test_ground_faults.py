@@ -126,11 +126,11 @@ def network(number: int) -> Iterator[tuple[str, str, str]]:
 
 
 @contextmanager
-def mounted(folder: Path) -> Iterator[None]:
-    """A disk of 2 MB there."""
+def mounted(folder: Path, size_mb: int = 2) -> Iterator[None]:
+    """A small disk there."""
     root_only()
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-    called("mount", "-t", "tmpfs", "-o", "size=2m,mode=700", "tmpfs", str(folder))
+    called("mount", "-t", "tmpfs", "-o", f"size={size_mb}m,mode=700", "tmpfs", str(folder))
     try:
         yield
     finally:

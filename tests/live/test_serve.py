@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -15,17 +16,24 @@ from typing import Any
 import pytest
 
 from ozzo.enrolment import enrol
+from ozzo.serve.state import ServeState
 from ozzo.serve.status import status
+from tests.live.faults import Fault
 from tests.live.processes import MAIN, ROOT, SCENARIO, minimal, open_folder, running, standing
+from tests.live.test_ground_faults import mounted
 
 pytestmark = [pytest.mark.live, pytest.mark.slow]
 AGENT = [sys.executable, str(ROOT / "tests" / "live" / "agent_process.py")]
 NODES = ("hall.rack-0", "hall.rack-1", "hall.rack-2", "hall.rack-3")
 
 
-def test_the_trial_of_the_guide(mosquitto: str, tmp_path: Path) -> None:
+def test_the_trial_of_the_guide(mosquitto: str, fault: Fault, tmp_path: Path) -> None:
     """Broker, three agents, controller; freeze and thaw by hand; ``kill -9`` of each part in turn; the jobs say all is well."""
     assert mosquitto
+    fault(
+        "SIGKILL of `ozzo serve`, of an agent and of the broker, one after the other, while jobs of three nodes run",
+        "3 jobs done, 0 not, 0 doubled; by the jobs: 3 jobs started, 4 starts, 4 ends; doubled 0, lost 0, failed 0; epoch 2",
+    )
     program = tmp_path / "ozzo"
     program.write_text(f"#!/bin/sh\nexec {sys.executable} -c 'from ozzo.cli import main; main()' \"$@\"\n")
     program.chmod(0o755)
@@ -54,7 +62,19 @@ def test_the_trial_of_the_guide(mosquitto: str, tmp_path: Path) -> None:
         assert "3 jobs done, 0 not, 0 doubled" in text, text
         assert "counters: doubled 0, lost 0, failed 0" in text, text
         assert text.rstrip().endswith("3 jobs started, 4 starts, 4 ends\nstopped by a later plan: 0\ndoubled: 0 \nlost: 0"), text
-    assert text.count("epoch 2") >= 1  # the controller that came after the killed one
+    served = told(r"the horizon is over: (.* doubled)", text)
+    counters, epoch = (
+        told(r"counters: (.*)", text),
+        told(r": live, (epoch \d+), ", text),
+    )  # of the controller after the killed one
+    fault.saw(f"{served}; by the jobs: {told(r'(.* jobs started, .* ends)', text)}; {counters}; {epoch}")
+
+
+def told(pattern: str, text: str) -> str:
+    """What was told last."""
+    found: list[str] = re.findall(pattern, text)
+    assert found, f"{pattern} is not in {text}"
+    return found[-1]
 
 
 def wait_for(true: Callable[[], bool], what: str, log: Path, timeout_s: float = 60.0) -> None:
@@ -65,9 +85,13 @@ def wait_for(true: Callable[[], bool], what: str, log: Path, timeout_s: float = 
         time.sleep(0.1)
 
 
-def test_a_standby_takes_over_from_a_controller_that_stands_still(mosquitto: str, tmp_path: Path) -> None:
+def test_a_standby_takes_over_from_a_controller_that_stands_still(mosquitto: str, fault: Fault, tmp_path: Path) -> None:
     """SIGSTOP for longer than its lease: the standby goes on with the same processes; continued, the old one leaves in words."""
     assert mosquitto
+    fault(
+        "SIGSTOP of `ozzo serve` for longer than its lease with a standby there, SIGCONT",
+        "the standby commands, epoch +1; the woken one ends in words with 1 and sends nothing; doubled 0, lost 0, failed 0",
+    )
     log, state = tmp_path / "log", tmp_path / "state"
     command = [*MAIN, "serve", SCENARIO, "--state", str(state), "--day-seconds", "400", "--replan-every", "1440", "--lease", "4"]
     with open_folder() as folder, standing(folder / "b") as broker, contextlib.ExitStack() as stack:
@@ -87,13 +111,47 @@ def test_a_standby_takes_over_from_a_controller_that_stands_still(mosquitto: str
         wait_for(lambda: status(state)["pid"] == second.pid, "the take-over", log)
         wait_for(lambda: status(state)["epoch"] > before["epoch"] and _jobs(state) != {}, "its own epoch", log)
         os.kill(first.pid, signal.SIGCONT)
-        assert first.wait(30) == 1
-        assert "longer than its lease of 4 s: another may have taken over; it falls silent and leaves" in log.read_text()
+        code = first.wait(30)
+        words = "longer than its lease of 4 s: another may have taken over; it falls silent and leaves" in log.read_text()
         second.send_signal(signal.SIGTERM)
         assert second.wait(30) == 0
-        told = status(state)
-        assert told["counters"] == {"doubled": 0, "lost": 0, "failed": 0}
-        assert "stale" not in log.read_text()  # the old one said nothing that nodes had to refuse
+        found = status(state)
+        refused = "stale" in log.read_text()  # the old one said something that nodes had to refuse
+        counters = ", ".join(f"{name} {count}" for name, count in found["counters"].items())
+        fault.saw(
+            f"the standby commands, epoch +{found['epoch'] - before['epoch']}; the woken one ends {'in' if words else 'without'} "
+            f"words with {code} and sends {'something' if refused else 'nothing'}; {counters}"
+        )
+
+
+def test_a_full_disk_under_the_state(fault: Fault, tmp_path: Path) -> None:
+    """What cannot be kept is not acted upon: the controller leaves in words; with room again the next life goes on."""
+    fault(
+        "disk full under the state of `ozzo serve`",
+        "it leaves in words with 1; with room again the next life begins again with a whole state and plans",
+    )
+    log, disk = tmp_path / "log", tmp_path / "disk"
+    command = [*MAIN, "serve", SCENARIO, "--state", str(disk / "state"), "--day-seconds", "4000", "--replan-every", "1440"]
+    with mounted(disk, 16):
+        with running(command, log) as first:
+            wait_for(lambda: "is in force" in log.read_text(), "the first plan", log)
+            filler = disk / "filler"
+            with filler.open("wb", buffering=0) as file, contextlib.suppress(OSError):
+                while True:
+                    file.write(b"x" * 4096)
+            code = first.wait(60)
+        words = "the state cannot be" in log.read_text() and "disk is full" in log.read_text()
+        assert "Traceback" not in log.read_text()
+        filler.unlink()
+        with running(command, log) as second:
+            wait_for(lambda: log.read_text().count("is in force") == 2, "a plan of the next life", log)
+            again = "begins again" if "planning (the controller has begun again)" in log.read_text() else "begins from nothing"
+            second.send_signal(signal.SIGTERM)
+            assert second.wait(30) == 0
+        with ServeState.there(disk / "state") as state:
+            state.examine()
+    left = f"it leaves {'in' if words else 'without'} words with {code}"
+    fault.saw(f"{left}; with room again the next life {again} with a whole state and plans")
 
 
 def _jobs(state: Path) -> dict[str, Any]:

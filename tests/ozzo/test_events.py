@@ -136,12 +136,14 @@ def test_a_port_in_use_is_a_transport_error(server: EventServer, tmp_path: Path)
     assert not other.token_file.exists()
 
 
-def test_a_run_takes_a_bounded_number_of_events() -> None:
-    """Above the limit the answer is 429, and nothing more is kept."""
+def test_a_bounded_number_of_events_waits() -> None:
+    """Above the limit the answer is 429; once the controller has taken some there is room, for as many months as it serves."""
     inbox = EventInbox()
     for _ in range(KEEP):
         inbox.post({})
     with pytest.raises(Problem) as caught:
         inbox.post({})
     assert caught.value.status == 429
-    assert len(inbox.list()) == KEEP
+    assert inbox.queue.get().id == "event-1"
+    assert inbox.post({}).id == f"event-{KEEP + 1}"
+    assert [len(inbox.list()), inbox.list()[0].id] == [KEEP, "event-2"]

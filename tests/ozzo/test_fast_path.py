@@ -5,18 +5,20 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
-from functools import partial
 from pathlib import Path
+from typing import cast
 
 import pytest
 
 from grid.response.event import CapacityEvent
 from ozzo.commanding import Order, PilotWorld, carry_out
-from ozzo.commands import NodeState
-from ozzo.fast_path import FastPath, hold_slots, metered_it_kw
+from ozzo.fast_path import FastPath, hold_slots
 from ozzo.limit_watch import LimitWatch
+from ozzo.live import NodeFleet
 from ozzo.store import Journal
 from scheduler.build import build_problem
+from scheduler.hold import Hold, held, tail
+from scheduler.ladder import Ladders
 from scheduler.placement import assign_nodes
 from scheduler.plan import Plan
 from scheduler.policies.fifo import Fifo
@@ -114,6 +116,18 @@ def test_caps_are_lifted_when_the_hold_is_over() -> None:
     assert notes.caps[1:] == [notes.caps[0], {}]
 
 
+def test_caps_are_lifted_at_the_end_of_the_horizon() -> None:
+    """Whatever was held is held no longer, although no plan follows and nobody looked meanwhile."""
+    scenario, problem, plan = busy_hall()
+    notes = Notes()
+    fast = FastPath(scenario, notes, notes.record)
+    fast.follow(problem, plan)
+    fast.on_limit("hall", 2.0, 2.1, START, "event x")
+    assert notes.caps[-1] != {}
+    fast.tick(scenario.horizon.end + HOUR)
+    assert notes.caps[1:] == [{}]
+
+
 def test_the_twin_draws_less_at_once_and_goes_on_later() -> None:
     """An event in force that nobody planned for: seconds later the meter is under its limit; the jobs get done all the same."""
     scenario, problem, plan = busy_hall()
@@ -139,24 +153,48 @@ def test_the_twin_draws_less_at_once_and_goes_on_later() -> None:
     assert all(item.finished is not None for item in outcome.jobs)
 
 
+@dataclass
+class ToldFleet:
+    """Takes what nodes would be told (a fake of ``NodeFleet``)."""
+
+    told: list[tuple[str, bool] | str] = field(default_factory=list)
+
+    def replace(self, plan: Plan, _from_slot: int = 0, *, restate: bool = True) -> None:
+        """Take a plan."""
+        self.told.append((plan.id, restate))
+
+    def send_due(self) -> None:
+        """Take the word to send."""
+        self.told.append("send")
+
+
+def test_a_hold_is_at_nodes_and_twin_and_the_coming_plan_takes_over_all_the_same() -> None:
+    """Nodes get what changes, at once, and then what the plan to come changes; at its time the twin follows that one again."""
+    scenario, problem, plan = busy_hall()
+    twin, fleet = SimulatedWorld(scenario, seed=1, stressed=False), ToldFleet()
+    world = PilotWorld(twin, cast("NodeFleet", fleet), None)
+    world.command(plan)
+    twin.advance(START + 0.5 * HOUR)
+    coming = tail(plan, 2, "coming")
+    world.command(coming)
+    before_kw, _ = world.reading("hall")
+    steps = Ladders(problem, plan).at("hall", 0).steps
+    world.hold(held(plan, 0, [Hold("hall", 4, steps)], "held"))
+    assert fleet.told == [(plan.id, True), ("coming", True), ("held", False), "send", ("coming", False)]
+    twin.advance(START + 0.6 * HOUR)
+    held_kw, _ = world.reading("hall")
+    assert held_kw < before_kw - 0.5
+    twin.advance(START + 2.1 * HOUR)
+    again_kw, _ = world.reading("hall")
+    assert again_kw == pytest.approx(before_kw)  # though the hold would have lasted for four hours
+
+
 def test_a_new_plan_is_asked_for_once_an_hour() -> None:
     """The ladder answers each time; the planner is called for a site's meter at most once an hour."""
     scenario, _, _ = busy_hall()
     watch = LimitWatch(SimulatedWorld(scenario, seed=1, stressed=False), FastPath(scenario, Notes(), Notes().record), ())
     asked = [watch.to_plan(["hall"], START + minutes * timedelta(minutes=1)) for minutes in (0, 59, 60, 61)]
     assert asked == [["hall"], [], ["hall"], []]
-
-
-def test_only_meters_count_as_meters() -> None:
-    """All nodes by a meter, and lately: their sum. A model of a real node, an old state or a silent node: unknown."""
-    now = datetime.now(UTC)
-    first = NodeState(node="a", pid=1, event="heartbeat", power_kw=0.2, power_source="rapl", at=now)
-    second = first.model_copy(update={"node": "b", "power_kw": 0.3, "power_source": "simulated"})
-    ask = partial(metered_it_kw, now=now, oldest=timedelta(seconds=10))
-    assert ask({"a": first, "b": second}, ["a", "b"]) == pytest.approx(0.5)
-    for other in ({"power_source": "model"}, {"power_kw": None}, {"at": now - timedelta(seconds=11)}):
-        assert ask({"a": first, "b": second.model_copy(update=other)}, ["a", "b"]) is None
-    assert ask({"a": first}, ["a", "b"]) is None
 
 
 def test_a_run_answers_first_and_plans_then(tmp_path: Path) -> None:

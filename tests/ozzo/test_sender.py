@@ -71,6 +71,20 @@ def test_heartbeats_end_when_the_carrier_is_lost(tmp_path: Path, monkeypatch: py
     assert [command.sequence for command in got] == sorted(command.sequence for command in got)
 
 
+def test_heartbeats_end_in_words_when_the_journal_is_full(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A cap that cannot be written down is not said: the thread tells why, and the next sender hears it."""
+    monkeypatch.setattr(module, "LEASE_S", 0.3)
+    with Journal.open(tmp_path / "journal.sqlite") as journal:
+        voice = Sender("s", MemoryHub().connect(), journal, Ledger(), {NODE: 1.5}, 1)
+        voice.needs_cap.add(NODE)
+        journal._connection.execute("PRAGMA query_only = ON")  # SQLite refuses every change
+        voice.begin_heartbeats()
+        eventually(lambda: voice.retired != "", "the end of heartbeats")
+        voice.close()
+        with pytest.raises(TransportError, match="journal cannot be written"):
+            voice.send(NODE, run("j"), order(), "")
+
+
 def test_unanswered_nodes_are_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A command whose not-after passes without an answer names its node, once, so that it can be told again."""
     monkeypatch.setattr(module, "NOT_AFTER_S", 0.01)

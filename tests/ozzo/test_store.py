@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 import signal
+import sqlite3
 import subprocess
 import sys
+from contextlib import closing
 from datetime import UTC, datetime, timedelta, timezone
 from pathlib import Path
 
@@ -52,6 +54,35 @@ def test_bad_entries_are_refused_and_leave_nothing(tmp_path: Path) -> None:
         with pytest.raises(ValueError):
             journal.append("x", NOON, {"a": float("nan")})
         assert journal.entries() == ()
+
+
+def test_a_full_disk_is_told_and_left_behind(tmp_path: Path) -> None:
+    """SQLite itself says that the disk is full (its own limit of pages); with room again the journal goes on where it was."""
+    with Journal.open(tmp_path / "journal.sqlite") as journal:
+        connection = journal._connection
+        (pages,) = connection.execute("PRAGMA page_count").fetchone()
+        connection.execute(f"PRAGMA max_page_count = {pages + 4}")
+        with pytest.raises(sqlite3.OperationalError, match="full"):
+            journal.append("big", datetime.now(UTC), {"text": "x" * 100_000})
+        assert not connection.in_transaction
+        connection.execute("PRAGMA max_page_count = 1000000")
+        journal.append("small", datetime.now(UTC), {})
+        assert [entry.kind for entry in journal.entries()] == ["small"]
+
+
+def test_a_commit_that_fails_is_rolled_back(tmp_path: Path) -> None:
+    """A reader keeps the journal from committing (in the mode of a rollback journal): told, and the next entry finds no rest."""
+    with Journal.open(tmp_path / "journal.sqlite") as journal:
+        journal._connection.execute("PRAGMA journal_mode = DELETE")
+        journal._connection.execute("PRAGMA busy_timeout = 1")
+        with closing(sqlite3.connect(tmp_path / "journal.sqlite", isolation_level=None)) as reader:
+            reader.execute("BEGIN")
+            reader.execute("SELECT count(*) FROM entries").fetchall()
+            with pytest.raises(sqlite3.OperationalError, match="locked"):
+                journal.append("lost", datetime.now(UTC), {})
+            reader.execute("COMMIT")
+        journal.append("kept", datetime.now(UTC), {})
+        assert [entry.kind for entry in journal.entries()] == ["kept"]
 
 
 def test_each_opening_may_take_a_higher_epoch(tmp_path: Path) -> None:

@@ -123,9 +123,26 @@ def test_ladders_of_another_problem_are_refused() -> None:
         Ladders(flat_problem([1.0]), plan)
     with pytest.raises(IndexError, match="slot 6"):
         Ladders(problem, plan).at("s0", 6)
-    ladders = Ladders(problem, plan)
-    ladders.make_all()
+
+
+def test_ladders_are_made_for_now_and_next(monkeypatch: pytest.MonkeyPatch) -> None:
+    """``ready`` makes those of its slot and of the next one, once, and keeps none of slots that are over."""
+    problem, plan = by_hand()
+    ladders, made = Ladders(problem, plan), list[int]()
+    real = Ladders._make
+
+    def make(self: Ladders, site: str, slot: int) -> Ladder:
+        made.append(slot)
+        return real(self, site, slot)
+
+    monkeypatch.setattr(Ladders, "_make", make)
+    for slot in (0, 0, 1, 5):
+        ladders.ready(slot)
+    assert made == [0, 1, 2, 5]
     assert ladders.at("s0", 5).steps[0].kind is StepKind.DISCHARGE
+    assert len(made) == 4
+    ladders.at("s0", 0)
+    assert made[4:] == [0]
 
 
 @st.composite

@@ -13,7 +13,7 @@ import pytest
 
 from ozzo.agent.node import NodeAgent
 from ozzo.clock import AcceleratedClock
-from ozzo.commands import Acknowledgement, JobState, JobWish, Stage
+from ozzo.commands import Acknowledgement, CapState, JobState, JobWish, Stage
 from ozzo.fleet import LocalAgents, specs_of
 from ozzo.orders import Order
 from ozzo.serve.fleet import StandingFleet
@@ -98,11 +98,12 @@ class Rig:
     silenced: str = ""
 
     @contextmanager
-    def fleet(self) -> Iterator[StandingFleet]:
+    def fleet(self, rules: Rules | None = None) -> Iterator[StandingFleet]:
         """A life of the controller."""
         fleet = StandingFleet(
             SCENARIO, self.state, self.agents, self.clock, permit=lambda: self.silenced, run="a.1/", certain_s=CERTAIN_S
         )
+        fleet.know(rules or Rules())
         fleet.start(10.0)
         fleet.meet()
         try:
@@ -121,6 +122,11 @@ class Rig:
         about = {item.id for item in self.state.commands() if getattr(item.desired, "job", "") == f"a.1/{job}"}
         last = [a for a in self.state.acknowledgements() if a.command in about and a.node == node and "running" in a.measured]
         return bool(last) and bool(last[-1].measured["running"]) is running
+
+    def cap_kw(self, node: str) -> float | None:
+        """The cap that a node has answered with last, kW."""
+        told = [item.measured.get("cap_kw") for item in self.state.acknowledgements() if item.node == node]
+        return next((cap_kw for cap_kw in reversed(told) if cap_kw is not None), None)
 
 
 @pytest.fixture
@@ -262,6 +268,22 @@ def test_what_a_job_was_to_do_before_the_new_plan_begins_is_done(rig: Rig) -> No
         assert orders == [("train", "running"), ("index", "running")]
 
 
+def test_a_job_that_the_document_names_no_more_does_not_start(rig: Rig) -> None:
+    """Its start is still ordered when the document is written anew: it is withheld, in words; what runs of another goes on."""
+    with rig.fleet() as fleet:
+        fleet.pursue(plan_of(Run("index", "hall", 0, 20, ("hall.rack-0",)), Run("train", "hall", 2, 9, ("hall.rack-2",))), 0, ())
+        until(fleet, lambda: rig.runs("index", "hall.rack-0"), "the start of index")
+        fleet.use(replace(SCENARIO, jobs=tuple(job for job in SCENARIO.jobs if job.name != "train")))
+        until(fleet, lambda: bool(rig.state.entries("withheld")), "the word on train")
+        assert stage(fleet, "index") is WorkStage.RUNNING
+    assert rig.state.entries("withheld")[0].payload == {
+        "job": "train",
+        "node": "hall.rack-2",
+        "why": "the document does not name it any more",
+    }
+    assert rig.starts("train") == 0
+
+
 def test_no_start_beyond_the_width_of_a_job(rig: Rig) -> None:
     """A plan that moves a job: the new process starts when the old one has ended, never beside it."""
     with rig.fleet() as fleet:
@@ -312,11 +334,41 @@ def test_a_cap_by_hand_is_sent_and_renewed(rig: Rig) -> None:
     cap = Override(1, Target.NODE, "hall.rack-0", Action.CAP, 0.2, "hot", "me", datetime.now(UTC))
     with rig.fleet() as fleet:
         fleet.rule(Rules((cap,), places_of(SCENARIO)), lambda *_: None)
-        until(fleet, lambda: rig.state.acknowledgements()[-1].measured.get("cap_kw") == 0.2, "the cap")
+        until(fleet, lambda: rig.cap_kw("hall.rack-0") == 0.2, "the cap")
         assert "hall.rack-0" in fleet._voice.needs_cap
         assert fleet.closed_nodes() == {"hall.rack-0"}
         fleet.rule(Rules((), places_of(SCENARIO)), lambda *_: None)
-        until(fleet, lambda: rig.state.acknowledgements()[-1].measured.get("cap_kw") == 0.5, "its full power")
+        until(fleet, lambda: rig.cap_kw("hall.rack-0") == 0.5, "its full power")
+
+
+def test_caps_of_an_earlier_life_are_lifted_or_renewed_at_the_first_greeting(rig: Rig) -> None:
+    """A sudden limit's cap is gone and a person's stands, before the next life has said anything else; no node fell to failsafe.
+
+    Each cap is in the journal once a life, however often it is renewed.
+    """
+    hand = Override(1, Target.NODE, "hall.rack-1", Action.CAP, 0.2, "hot", "me", datetime.now(UTC))
+    rules = Rules((hand,), places_of(SCENARIO))
+
+    def cap_kw(fleet: StandingFleet, node: str) -> float | None:
+        return fleet.states[node].cap_kw if node in fleet.states else None
+
+    with rig.fleet() as first:
+        first.rule(rules, lambda *_: None)
+        first.cap({"hall.rack-0": 0.3})
+        first._voice.greet()
+        until(first, lambda: (cap_kw(first, "hall.rack-0"), cap_kw(first, "hall.rack-1")) == (0.3, 0.2), "both caps")
+    with rig.fleet(rules) as second:
+        until(second, lambda: (cap_kw(second, "hall.rack-0"), cap_kw(second, "hall.rack-1")) == (0.5, 0.2), "what people left")
+        second.rule(rules, lambda *_: None)
+        assert {"hall.rack-0", "hall.rack-1"} <= second._voice.needs_cap
+        for _ in range(3):
+            second._voice.greet()
+        assert second.answered(10.0)
+        mine = [item for item in rig.state.commands() if item.epoch == second._voice.epoch and isinstance(item.desired, CapState)]
+        assert sorted(item.node for item in mine) == ["hall.rack-0", "hall.rack-1"]
+        answers = {item.command for item in rig.state.acknowledgements() if item.epoch == second._voice.epoch}
+        assert answers == {item.id for item in mine}
+    assert rig.state.entries("unreadable") == ()
 
 
 def test_a_controller_without_its_lease_says_nothing(rig: Rig) -> None:

@@ -15,13 +15,15 @@ import pytest
 
 from grid.errors import InputError, TransportError
 from ozzo.serve.by_hand import override
+from ozzo.serve.documents import fingerprint
 from ozzo.serve.evidence import Mode
 from ozzo.serve.leader import Leadership
-from ozzo.serve.loop import serve
+from ozzo.serve.loop import as_it_is_now, serve
 from ozzo.serve.options import ServeOptions
 from ozzo.serve.overrides import Target
 from ozzo.serve.state import FILE, ServeState
 from ozzo.serve.status import as_text, status
+from scheduler.document import load_scenario
 from tests.ozzo.rig import eventually
 
 ROOT = Path(__file__).parents[3]
@@ -159,11 +161,29 @@ def test_what_is_refused_before_anything_is_started(tmp_path: Path) -> None:
         assert state.fact("mode") is None
     lead = Leadership(tmp_path / "state")
     assert lead.take()
-    assert "--standby waits until its lease has run out" in str(Life(options(tmp_path)).end())
+    with ServeState.open(tmp_path / "state" / FILE) as state:
+        state.keep_facts(mode="live")
+    assert "--standby waits until its lease has run out" in str(Life(options(tmp_path, mode=Mode.SHADOW)).end())
     lead.close()
+    with ServeState.open(tmp_path / "state" / FILE) as state:
+        assert (state.fact("mode"), state.entries("mode")) == ("live", ())  # the one that leads stays what it is
     with ServeState.open(tmp_path / "state" / FILE) as state:
         state.keep_facts(scenario="another")
     assert "the state of scenario 'another'" in str(Life(options(tmp_path)).end())
+
+
+def test_a_standby_begins_with_the_document_as_it_is_then(tmp_path: Path) -> None:
+    """Written anew while it waited: read again; a faulty one is told and the one that was read before is served."""
+    document, said = options(tmp_path).scenario, list[str]()
+    before, digest = load_scenario(document), fingerprint(document)
+    assert as_it_is_now(document, before, digest, said.append) == (before, digest)
+    text = document.read_text()
+    document.write_text(text.replace("count: 4", "count: 5"))
+    after, anew = as_it_is_now(document, before, digest, said.append)
+    assert (after.sites[0].nodes[0].count, anew) == (5, fingerprint(document))
+    document.write_text(text.replace("hours: 24", "hours: -1"))
+    assert as_it_is_now(document, before, digest, said.append) == (before, digest)
+    assert "the document has changed and is faulty, the one that was read before is served" in said[-1]
 
 
 def test_contradictions_of_the_command_line(tmp_path: Path) -> None:

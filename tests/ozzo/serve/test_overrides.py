@@ -95,6 +95,9 @@ def test_override_replace_release_and_list(folder: Path) -> None:
     assert listed(folder, as_json=False) == "no override is in force"
     with pytest.raises(InputError, match="there is none"):
         release(folder, Target.NODE, "hall.rack-0", "again")
+    override(folder, Target.JOB, "train", "pause", None, "dust")
+    with pytest.raises(InputError, match=r"did you mean 'job train'"):
+        release(folder, Target.JOB, "trian", "gone")
 
 
 def test_everything_wrong_is_told_at_once(folder: Path) -> None:
@@ -106,6 +109,9 @@ def test_everything_wrong_is_told_at_once(folder: Path) -> None:
     assert fields["NAME"].nearest == "train"
     with pytest.raises(InputError, match="KW: found nothing"):
         override(folder, Target.NODE, "hall.rack-0", "cap", None, "hot")
+    for kw in (float("nan"), float("inf"), -1.0):
+        with pytest.raises(InputError, match=r"KW: found .* expected power in kW, not negative"):
+            override(folder, Target.NODE, "hall.rack-0", "cap", kw, "hot")
     with pytest.raises(InputError, match="KW: found 1"):
         override(folder, Target.NODE, "hall.rack-0", "pause", 1.0, "hot")
 

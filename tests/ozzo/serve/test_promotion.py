@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import timedelta
@@ -66,8 +67,26 @@ def test_up_by_one_step_and_down_by_any(mode: Mode, to: Mode) -> None:
     assert (next_step(mode, to) == "") is (step == 1 or step < 0)
 
 
+def test_a_pilot_needs_nodes_that_are_there(state: ServeState) -> None:
+    """Without them, with a misspelt one, or with nodes for another mode: refused at the command, not by the controller later."""
+    state.keep_facts(inventory={"node": ["hall.rack-0", "hall.rack-1"]})
+    for to, nodes, told in (
+        (Mode.PILOT, (), "--node: found nothing; expected the nodes of the pilot, such as hall.rack-0"),
+        (Mode.PILOT, ("hal.rack-1",), "expected a node of the scenario (did you mean 'hall.rack-1'?)"),
+        (Mode.LIVE, ("hall.rack-1",), "--node: found --to live; expected --to pilot: only a pilot names nodes"),
+    ):
+        with pytest.raises(InputError, match=re.escape(told)):
+            promote(state, to, "a test", nodes=nodes, without_evidence=True)
+    assert (mode_of(state), state.fact("pilot_nodes")) == (Mode.SHADOW, None)
+    assert promote(state, Mode.PILOT, "a test", nodes=("hall.rack-1",), without_evidence=True) == ()
+    promote(state, Mode.LIVE, "a test", without_evidence=True)
+    promote(state, Mode.PILOT, "back, with the nodes that it had")
+    assert (mode_of(state), state.fact("pilot_nodes")) == (Mode.PILOT, ["hall.rack-1"])
+
+
 def test_promotion_needs_evidence_and_begins_it_anew(state: ServeState) -> None:
     """Refused with 23 clean hours, done with 24; then the evidence is that of the new mode, and the record tells all."""
+    state.keep_facts(pilot_nodes=["hall.rack-0"])
     shown(state, 24, broken=0)
     assert promote(state, Mode.PILOT, "looks good") == (
         "23.00 h without a violation (the last: hall took 5 kW of 4 kW); 24 h are asked for",

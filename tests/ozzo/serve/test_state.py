@@ -28,6 +28,15 @@ from tests.ozzo.rig import eventually, run
 from tests.ozzo.serve.test_reconcile import JOBS, NODES, order
 from tests.ozzo.test_commands import command
 
+LEADER = """
+import sys, time
+from pathlib import Path
+from ozzo.serve.leader import Leadership
+lead = Leadership(Path(sys.argv[1]))
+print(lead.take(), flush=True)
+time.sleep(600)
+"""
+
 
 def test_what_is_kept_is_there_in_the_next_life(tmp_path: Path) -> None:
     """Orders, ends, epoch, facts and what was given up are read back as they were; a second order replaces the first."""
@@ -51,9 +60,31 @@ def test_what_is_kept_is_there_in_the_next_life(tmp_path: Path) -> None:
         assert again.given[JOBS[2], NODES[0]].reason == GIVEN_UP
         assert again.processes(JOBS[2]).stage() is WorkStage.STOPPED
         assert state.epoch() == 8
+        assert again.touched == {JOBS[0], JOBS[1], JOBS[2]}
+        again.touched.clear()
+        again.ended(other, -1)  # known already
+        assert again.touched == set()
+        again.ended((JOBS[2], NODES[0]), -15)
+        assert again.touched == {JOBS[2]}
         again.forget([JOBS[0]])
         assert key not in state.orders()
     assert (tmp_path / FILE).stat().st_mode & 0o777 == 0o600
+
+
+def test_a_damaged_state_is_refused_in_words(tmp_path: Path) -> None:
+    """A page in its middle is overwritten: told with the file and what to do, before anything is commanded from it."""
+    with ServeState.open(tmp_path / FILE) as state:
+        for number in range(200):
+            state.append("note", datetime.now(UTC), {"text": f"{number} " + "x" * 200})
+        state.examine()
+    with (tmp_path / FILE).open("r+b") as file:
+        file.seek(file.seek(0, os.SEEK_END) // 2 // 4096 * 4096)
+        file.write(b"\x99" * 4096)
+    with ServeState.open(tmp_path / FILE) as state, pytest.raises(InputError, match=r"state\.sqlite: found .*a whole state"):
+        state.examine()
+    (tmp_path / FILE).write_bytes(b"SQLite format 3\x00" + b"\x99" * 8000)
+    with pytest.raises(InputError, match=r"state\.sqlite: found "):
+        ServeState.open(tmp_path / FILE)
 
 
 def test_another_process_that_writes_is_noticed(tmp_path: Path) -> None:
@@ -127,13 +158,26 @@ def test_a_lease_that_ran_out_is_taken_although_its_holder_lives(tmp_path: Path)
     second.close()
 
 
+def test_the_death_of_an_earlier_leader_frees_no_lease(tmp_path: Path) -> None:
+    """The one that lost its lease while it was stopped is killed: whoever comes then finds the second one's lease, and waits."""
+    with subprocess.Popen([sys.executable, "-c", LEADER, str(tmp_path)], stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline().strip() == "True"
+        second, third = Leadership(tmp_path, 600.0), Leadership(tmp_path, 600.0)
+        with ServeState.open(tmp_path / FILE) as state:
+            state.hold(str(state.holder()), 0.0)  # as if it had not renewed it for long
+        assert second.take()
+        process.kill()
+        process.wait()
+        assert not third.take()
+        assert second.renew() == ""
+        second.close()
+        third.close()
+
+
 def test_a_dead_leader_is_followed_at_once(tmp_path: Path) -> None:
     """A process that is killed with the lease in its hand: the next one need not wait for the lease."""
-    code = (
-        "import sys, time; from pathlib import Path; from ozzo.serve.leader import Leadership\n"
-        "lead = Leadership(Path(sys.argv[1]))\nprint(lead.take(), flush=True)\ntime.sleep(60)"
-    )
-    with subprocess.Popen([sys.executable, "-c", code, str(tmp_path)], stdout=subprocess.PIPE, text=True) as process:
+    with subprocess.Popen([sys.executable, "-c", LEADER, str(tmp_path)], stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
         assert process.stdout.readline().strip() == "True"
         lead = Leadership(tmp_path)
@@ -142,6 +186,7 @@ def test_a_dead_leader_is_followed_at_once(tmp_path: Path) -> None:
         process.wait()
         assert lead.take()
         lead.close()
+    assert list(tmp_path.glob("leader-*.lock")) == []
 
 
 def test_the_clock_goes_on_between_two_lives() -> None:

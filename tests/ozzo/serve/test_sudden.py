@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import ExitStack
 from dataclasses import replace
+from datetime import timedelta
 from pathlib import Path
+from typing import cast
 
 import pytest
 
@@ -25,7 +27,7 @@ from scheduler.placement import assign_nodes
 from scheduler.plan import Plan
 from scheduler.policies.fifo import Fifo
 from scheduler.scenario import ErrorModel
-from scheduler.workload import JobKind
+from scheduler.workload import JobKind, PowerCap
 from tests.factory import START, job, small_scenario
 from tests.ozzo.serve.test_fleet import HALL, SomeAgents, until
 
@@ -90,3 +92,35 @@ def test_a_limit_is_commanded_without_a_solve(serving: tuple[StandingFleet, Serv
     assert [entry.payload["cause"] for entry in state.entries("fast_path")] == ["event sudden"]
     assert state.entries("plan") == ()
     assert len(put) == 1
+
+
+class Caps:
+    """Takes caps (a fake of ``StandingFleet``)."""
+
+    def __init__(self) -> None:
+        self.told: list[dict[str, float]] = []
+
+    def cap(self, caps_kw: Mapping[str, float]) -> None:
+        """Take caps."""
+        self.told.append(dict(caps_kw))
+
+
+def test_no_cap_stays_when_the_horizon_is_over(tmp_path: Path) -> None:
+    """Nobody looked while the hold ended, and no plan follows: at the first look after the end the nodes are free of ours."""
+    slow = replace(job("slow", duration_h=5, kind=JobKind.MALLEABLE), power_caps=(PowerCap(0.9, 0.5),))
+    scenario = replace(SCENARIO, jobs=(slow,))
+    problem = build_problem(scenario)
+    plan = assign_nodes(scenario, Fifo().plan(problem))
+    caps, twin, now = Caps(), Twin(scenario), START + timedelta(minutes=30)
+    with ServeState.open(tmp_path / FILE) as state:
+        sudden = SuddenLimits(scenario, state, cast("StandingFleet", caps), twin, twin.hold, lambda _: None)
+        twin.follow(scenario, plan, empty(scenario, 0), START)
+        sudden.follow(Decision(0, "first plan", problem, plan, Verdict(True, plan.id, ()), commanded=True))
+        twin.advance(now)
+        limit_kw = sudden.reading("hall")[0] - 0.1
+        twin.announce((CapacityEvent("sudden", "hall", START, scenario.horizon.end, limit_kw, 1.0, now),))
+        assert sudden.on_limit("hall", limit_kw, "event sudden", now)
+        assert len(caps.told) == 1
+        assert caps.told[0] != {}
+        assert sudden.look(scenario.horizon.end + timedelta(hours=1)) == []
+    assert caps.told[1:] == [{}]

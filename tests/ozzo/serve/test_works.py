@@ -21,6 +21,15 @@ HOUR = timedelta(hours=1)
 SCENARIO = small_scenario()
 
 
+def test_a_node_that_the_document_names_no_more_is_no_place() -> None:
+    """Its job is not told as begun, and it is aside for as long as it may be there; what was kept of energy leaves it out too."""
+    works = {"train": Work(Stage.RUNNING, ("gone.rack-7",), 0.0, START)}
+    seen, aside = observed(SCENARIO, empty(SCENARIO, 3), Seen(works, (), frozenset({"train"})), START)
+    assert (seen.started, aside) == ((), frozenset({"train"}))
+    kept = observation_to_dict(seen) | {"started": [["train", "gone", ["gone.rack-7"], 3, True], ["index", "hall", [], 1, True]]}
+    assert [state.job for state in observation_from_dict(kept, SCENARIO, 3).started] == ["index"]
+
+
 def stage(wishes: dict[str, JobWish], exits: dict[str, int], given_up: tuple[str, ...] = ()) -> Stage:
     """Stage of a job with these processes."""
     return Processes({node: order("job", node, wish) for node, wish in wishes.items()}, exits, given_up).stage()
