@@ -4,25 +4,14 @@ from __future__ import annotations
 
 import csv
 import json
-import sys
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from ozzo.cli_words import AsJson, Out, tell_or_write
+
 fit_app = typer.Typer(help="Fit the small tables in configs/data from real data.", no_args_is_help=True)
-
-AsJson = Annotated[bool, typer.Option("--json", help="Print machine-readable JSON on standard output.")]
-Out = Annotated[Path | None, typer.Option("--out", help="Write to this file instead of standard output.")]
-
-
-def _emit(text: str, out: Path | None) -> None:
-    text = text if text.endswith("\n") else text + "\n"
-    if out is None:
-        sys.stdout.write(text)
-    else:
-        out.parent.mkdir(parents=True, exist_ok=True)
-        out.write_text(text, encoding="utf-8")
 
 
 @fit_app.command("jobs")
@@ -35,7 +24,7 @@ def fit_jobs(
     """Fit the job generator's distributions to a real trace; JSON with or without --json."""
     from ozzo.fit import fit_jobs_text
 
-    _emit(fit_jobs_text(tasks, source=source), out)
+    tell_or_write(fit_jobs_text(tasks, source=source), out)
 
 
 @fit_app.command("table")
@@ -55,4 +44,4 @@ def fit_table(
     if as_json:
         rows = csv.DictReader(line for line in text.splitlines() if not line.startswith("#"))
         text = json.dumps({"rows": list(rows)}, indent=1)
-    _emit(text, out)
+    tell_or_write(text, out)

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-forecast_app = typer.Typer(help="Score ways to forecast, and fit the errors of real forecasts.", no_args_is_help=True)
+from ozzo.cli_words import AsJson, tell
 
-AsJson = Annotated[bool, typer.Option("--json", help="Print machine-readable JSON on standard output.")]
+forecast_app = typer.Typer(help="Score ways to forecast, and fit the errors of real forecasts.", no_args_is_help=True)
 
 
 @forecast_app.callback()
@@ -39,7 +38,7 @@ def score(
     """MAE, RMSE, bias, pinball loss, CRPS and cover of every method at leads of 1 to 48 hours."""
     from ozzo.commands_forecast import score_text
 
-    sys.stdout.write(score_text(series, column, zone, what, at, as_json=as_json) + "\n")
+    tell(score_text(series, column, zone, what, at, as_json=as_json))
 
 
 @forecast_app.command("fit")
@@ -47,4 +46,4 @@ def fit(as_json: AsJson = False) -> None:
     """Size, shape and duration of the errors of real day-ahead forecasts ($OZZO_DATA), and the same drawn from the fit."""
     from ozzo.commands_forecast import fit_text
 
-    sys.stdout.write(fit_text(as_json=as_json) + "\n")
+    tell(fit_text(as_json=as_json))

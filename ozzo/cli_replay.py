@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import sys
 from typing import Annotated
 
 import typer
+
+from ozzo.cli_words import AsJson, tell
 
 
 def replay(
@@ -30,15 +31,15 @@ def replay(
     place: Annotated[str, typer.Option(metavar="LAT:LON", help="Where the machine stands, for sun-follow.")] = "52.37:4.90",
     time_zone: Annotated[str, typer.Option(help="Clock of a market price file whose times have no zone.")] = "Europe/Amsterdam",
     repair: Annotated[bool, typer.Option("--repair", help="Mend faults and count them instead of refusing the file.")] = False,
-    as_json: Annotated[bool, typer.Option("--json", help="Print machine-readable JSON on standard output.")] = False,
+    as_json: AsJson = False,
 ) -> None:
     """Replay a trace of jobs against a signal under a policy: carbon, cost, waiting, and the bounds of perfect foresight."""
     from ozzo.commands_replay import Request, policies_text, replay_text
 
     if policy == "list":
-        sys.stdout.write(policies_text(as_json=as_json) + "\n")
+        tell(policies_text(as_json=as_json))
         return
     request = Request(
         jobs, carbon, price, policy, start, horizon, wait, done_within, machines, watts, place, time_zone, repair=repair
     )
-    sys.stdout.write(replay_text(request, as_json=as_json) + "\n")
+    tell(replay_text(request, as_json=as_json))

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-AsJson = Annotated[bool, typer.Option("--json", help="Print machine-readable JSON on standard output.")]
+from ozzo.cli_words import AsJson, finish, tell
 
 
 def sweep(
@@ -27,8 +26,7 @@ def sweep(
     from ozzo.commands_sweep import sweep as carry_out
 
     text, code = carry_out(Wish(file, out, workers, dask), as_json=as_json)
-    sys.stdout.write(text + "\n")
-    raise typer.Exit(code)
+    finish(text, code)
 
 
 def report(
@@ -47,4 +45,4 @@ def report(
     from ozzo.commands_report import Wish
     from ozzo.commands_report import report as make
 
-    sys.stdout.write(make(folder, Wish(out, reference, level, pictures), as_json=as_json) + "\n")
+    tell(make(folder, Wish(out, reference, level, pictures), as_json=as_json))
