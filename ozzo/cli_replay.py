@@ -14,7 +14,9 @@ def replay(
         str, typer.Option(help="Trace: SWF log, CSV of arrival_time, length, cpus, table of Alibaba or Azure, or OpenDC Parquet.")
     ],
     carbon: Annotated[str, typer.Option(help="Carbon intensity: CSV or Parquet of Electricity Maps, NESO and others.")],
-    policy: Annotated[str, typer.Option(help="Policy by name; 'list' tells all with what they know.")] = "fifo",
+    policy: Annotated[
+        str, typer.Option(help="Policy by name, or FILE.py:CLASS for one of your own; 'list' tells all with what they know.")
+    ] = "fifo",
     price: Annotated[str | None, typer.Option(help="Price: CSV, Parquet, or ENTSO-E CSV or XML.")] = None,
     start: Annotated[str | None, typer.Option(help="Move the first arrival to this time, for example 2024-03-01T00:00Z.")] = None,
     horizon: Annotated[float | None, typer.Option(help="Only jobs that arrive in the first so many hours.")] = None,
