@@ -176,7 +176,9 @@ def what_if(
 def pareto(
     scenario: ScenarioFile,
     points: Annotated[int, typer.Option(help="Number of carbon prices, from 0 to one at which only carbon counts.")] = 7,
-    out: Annotated[Path | None, typer.Option("--out", help="Write a page with the picture (HTML, opens offline).")] = None,
+    out: Annotated[
+        Path | None, typer.Option("--out", help="Write a page with the picture (HTML, opens offline).", dir_okay=False)
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
     """Find the front of cost against carbon: what a kilogram less costs, each plan with its proven gap."""
@@ -253,7 +255,9 @@ def run(
 
 @app.command()
 def examples(
-    out: Annotated[Path | None, typer.Option("--out", help="Folder to copy them to, with the data that they name.")] = None,
+    out: Annotated[
+        Path | None, typer.Option("--out", help="Folder to copy them to, with the data that they name.", file_okay=False)
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
     """List the scenarios that ship with ozzo, or copy them into a folder."""
@@ -283,7 +287,8 @@ def scenarios(
 
 @app.command()
 def dashboards(
-    out: Annotated[Path, typer.Option("--out", help="Folder to write to.")] = Path("dashboards"), as_json: AsJson = False
+    out: Annotated[Path, typer.Option("--out", help="Folder to write to.", file_okay=False)] = Path("dashboards"),
+    as_json: AsJson = False,
 ) -> None:
     """Write the Grafana dashboards and provisioning files, generated from code."""
     from ozzo.dashboards import write_dashboards

@@ -14,7 +14,7 @@ slurm_app = typer.Typer(help="Drive an existing Slurm cluster: its queue as jobs
 Partition = Annotated[str, typer.Option(help="Partition that ozzo drives.")]
 Conf = Annotated[Path | None, typer.Option(help="slurm.conf, when it is not where Slurm looks.", show_default=False)]
 SiteName = Annotated[str, typer.Option(help="Site of the scenario that the cluster is.", show_default=False)]
-Book = Annotated[Path, typer.Option(help="File that remembers what was shed.")]
+Book = Annotated[Path, typer.Option(help="File that remembers what was shed.", dir_okay=False)]
 Apply = Annotated[bool, typer.Option("--apply", help="Carry the actions out, when the plan passes its rehearsal.")]
 Kw = Annotated[float, typer.Option(min=0.0, help="IT power to free, kW.")]
 Reason = Annotated[str, typer.Option(help="Why, for the record.")]

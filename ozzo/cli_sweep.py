@@ -31,7 +31,7 @@ def sweep(
 
 def report(
     folder: Annotated[Path, typer.Argument(metavar="DIR", help="Folder of a sweep, finished or not.", show_default=False)],
-    out: Annotated[Path | None, typer.Option("--out", help="The page; DIR/report.html if not given.")] = None,
+    out: Annotated[Path | None, typer.Option("--out", help="The page; DIR/report.html if not given.", dir_okay=False)] = None,
     reference: Annotated[
         str | None, typer.Option(metavar="POLICY", help="Policy that the others are compared with; the sweep's if not given.")
     ] = None,

@@ -9,7 +9,7 @@ from typing import Annotated, NoReturn
 import typer
 
 ScenarioFile = Annotated[Path, typer.Argument(metavar="SCENARIO", help="Scenario document (YAML).", show_default=False)]
-Out = Annotated[Path | None, typer.Option("--out", help="Write to this file instead of standard output.")]
+Out = Annotated[Path | None, typer.Option("--out", help="Write to this file instead of standard output.", dir_okay=False)]
 AsJson = Annotated[bool, typer.Option("--json", help="Print machine-readable JSON on standard output.")]
 
 
