@@ -318,6 +318,7 @@ def main() -> None:
     except typer.Abort:
         code = 130
     except typer.TyperException as error:
-        say(f"{error.format_message()} ('ozzo --help' lists what there is)")
+        if words := error.format_message():  # none when help was shown because nothing was asked
+            say(f"{words} ('ozzo --help' lists what there is)")
         code = error.exit_code
     sys.exit(code or 0)

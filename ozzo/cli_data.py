@@ -13,7 +13,9 @@ data_app = typer.Typer(help="Public datasets: list them, bring them, verify them
 
 Folder = Annotated[
     Path,
-    typer.Option("--folder", metavar="DIR", help="Data folder; what OZZO_DATA names if not given.", envvar="OZZO_DATA"),
+    typer.Option(
+        "--folder", metavar="DIR", help="Data folder; what OZZO_DATA names if not given.", envvar="OZZO_DATA", file_okay=False
+    ),
 ]
 
 

@@ -16,7 +16,9 @@ fit_app = typer.Typer(help="Fit the small tables in configs/data from real data.
 
 @fit_app.command("jobs")
 def fit_jobs(
-    tasks: Annotated[Path, typer.Argument(help="OpenDC task table (Parquet), for example the SURF trace.")],
+    tasks: Annotated[
+        Path, typer.Argument(help="OpenDC task table (Parquet), for example the SURF trace.", exists=True, dir_okay=False)
+    ],
     source: Annotated[str | None, typer.Option(help="What the trace is and how to cite it, for the file that is made.")] = None,
     out: Out = None,
     as_json: AsJson = False,  # noqa: ARG001 - it is JSON either way
@@ -29,8 +31,10 @@ def fit_jobs(
 
 @fit_app.command("table")
 def fit_table(
-    prices: Annotated[Path, typer.Option(help="Day-ahead market prices of one year (CSV, local clock).")],
-    carbon: Annotated[Path, typer.Option(help="Average carbon intensity (Parquet, UTC).")],
+    prices: Annotated[
+        Path, typer.Option(help="Day-ahead market prices of one year (CSV, local clock).", exists=True, dir_okay=False)
+    ],
+    carbon: Annotated[Path, typer.Option(help="Average carbon intensity (Parquet, UTC).", exists=True, dir_okay=False)],
     year: Annotated[int, typer.Option(help="Year to take.", min=1900, max=2200)] = 2023,
     price_source: Annotated[str | None, typer.Option(help="What the prices are and how to cite them.")] = None,
     carbon_source: Annotated[str | None, typer.Option(help="What the carbon intensity is and how to cite it.")] = None,

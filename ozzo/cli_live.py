@@ -14,7 +14,7 @@ from ozzo.cli_words import AsJson, ScenarioFile, finish, say, tell
 
 Folder = Annotated[
     Path | None,
-    typer.Option("--dir", help="Private folder of the broker.", show_default="broker/NAME, after the scenario"),
+    typer.Option("--dir", help="Private folder of the broker.", show_default="broker/NAME, after the scenario", file_okay=False),
 ]
 
 
@@ -47,7 +47,8 @@ def enrol(
     node: Annotated[str, typer.Argument(metavar="NODE", help="Name of a node, such as hall.rack-0.", show_default=False)],
     folder: Folder = None,
     out: Annotated[
-        Path | None, typer.Option("--out", help="Folder to write.", show_default="nodes/NODE in the broker's folder")
+        Path | None,
+        typer.Option("--out", help="Folder to write.", show_default="nodes/NODE in the broker's folder", file_okay=False),
     ] = None,
     as_json: AsJson = False,
 ) -> None:

@@ -23,7 +23,7 @@ COLOURS = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00", "#F
 MARKERS = ("o", "s", "^", "D", "v", "P", "X", "*")
 WIDTH_IN, HEIGHT_IN = 3.5, 2.6
 """Size of a picture in inches: one column of a page with two."""
-LETTERS_UP = 23
+LETTERS_UP = 24
 """Letters of a label that stand one above the other beside the axes."""
 SETTINGS: dict[str, Any] = {
     "font.size": 7.5, "axes.titlesize": 8, "axes.linewidth": 0.6, "svg.fonttype": "none", "svg.hashsalt": "ozzo",
