@@ -124,7 +124,9 @@ def replan(
     if instance is None and size.upper() not in SIZES:
         raise InputError([Finding("--size", None, "", size, "one of " + ", ".join(SIZES))])
     if instance is not None and not instance.is_file():
-        raise InputError([Finding(str(instance), None, "", "no such file", "an instance (.npz)")])
+        raise InputError(
+            [Finding(str(instance), None, "", "a directory" if instance.is_dir() else "no such file", "an instance (.npz)")]
+        )
     case = make_case(SIZES[size.upper()], seed) if instance is None else read_case(instance)
     limit = time_s or size_of(case.name, case.J).time_s
     console = Console(quiet=as_json)

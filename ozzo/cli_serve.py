@@ -18,7 +18,8 @@ from ozzo.cli_words import AsJson, ScenarioFile, say, tell
 from ozzo.serve.evidence import Mode
 
 State = Annotated[
-    Path | None, typer.Option("--state", help="Folder of the controller's state.", show_default="the only one in serve/")
+    Path | None,
+    typer.Option("--state", help="Folder of the controller's state.", show_default="the only one in serve/", file_okay=False),
 ]
 Reason = Annotated[str, typer.Option("--reason", help="Why, in words; it is recorded.", show_default=False)]
 Name = Annotated[str, typer.Argument(metavar="NAME", help="Name in the scenario.", show_default=False)]
@@ -32,7 +33,8 @@ override_app = typer.Typer(
 def serve(
     scenario: ScenarioFile,
     state: Annotated[
-        Path | None, typer.Option("--state", help="Folder of the state.", show_default="serve/NAME, after the scenario")
+        Path | None,
+        typer.Option("--state", help="Folder of the state.", show_default="serve/NAME, after the scenario", file_okay=False),
     ] = None,
     mode: Annotated[
         str | None, typer.Option(help="shadow, pilot or live.", show_default="that of the state; a new one is a shadow")

@@ -12,7 +12,10 @@ from ozzo.cli_words import AsJson, ScenarioFile, finish, say, tell
 slurm_app = typer.Typer(help="Drive an existing Slurm cluster: its queue as jobs of a plan.", no_args_is_help=True)
 
 Partition = Annotated[str, typer.Option(help="Partition that ozzo drives.")]
-Conf = Annotated[Path | None, typer.Option(help="slurm.conf, when it is not where Slurm looks.", show_default=False)]
+Conf = Annotated[
+    Path | None,
+    typer.Option(help="slurm.conf, when it is not where Slurm looks.", show_default=False, exists=True, dir_okay=False),
+]
 SiteName = Annotated[str, typer.Option(help="Site of the scenario that the cluster is.", show_default=False)]
 Book = Annotated[Path, typer.Option(help="File that remembers what was shed.", dir_okay=False)]
 Apply = Annotated[bool, typer.Option("--apply", help="Carry the actions out, when the plan passes its rehearsal.")]
