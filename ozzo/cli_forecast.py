@@ -20,7 +20,8 @@ def forecast() -> None:
 @forecast_app.command("score")
 def score(
     series: Annotated[
-        Path | None, typer.Option(help="Hourly CSV file: times (UTC) first, then values.", show_default=False)
+        Path | None,
+        typer.Option(help="Hourly CSV file: times (UTC) first, then values.", show_default=False, exists=True, dir_okay=False),
     ] = None,
     column: Annotated[
         str | None, typer.Option(help="Column of the values; the second when not given.", show_default=False)

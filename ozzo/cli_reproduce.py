@@ -21,7 +21,12 @@ def reproduce() -> None:
 def lwa(
     series: Annotated[
         list[Path] | None,
-        typer.Option(help="CSV file with Time (UTC) and Carbon Intensity; those of OZZO_DATA if not given.", show_default=False),
+        typer.Option(
+            help="CSV file with Time (UTC) and Carbon Intensity; those of OZZO_DATA if not given.",
+            show_default=False,
+            exists=True,
+            dir_okay=False,
+        ),
     ] = None,
     as_json: AsJson = False,
 ) -> None:
@@ -36,7 +41,10 @@ def greenslot(
     sun: Annotated[
         Path | None,
         typer.Option(
-            help="Hourly irradiance (CSV: Year, Month, Day, Hour, GHI); that of OZZO_DATA if not given.", show_default=False
+            help="Hourly irradiance (CSV: Year, Month, Day, Hour, GHI); that of OZZO_DATA if not given.",
+            show_default=False,
+            exists=True,
+            dir_okay=False,
         ),
     ] = None,
     seed: Annotated[int, typer.Option(help="Seed of the run times.", min=0)] = 0,
@@ -52,10 +60,18 @@ def greenslot(
 @reproduce_app.command("steam")
 def steam(
     jobs: Annotated[
-        Path | None, typer.Option(help="Jobs (Parquet: submission_time, duration, ms); SURF's of OZZO_DATA if not given.")
+        Path | None,
+        typer.Option(
+            help="Jobs (Parquet: submission_time, duration, ms); SURF's of OZZO_DATA if not given.", exists=True, dir_okay=False
+        ),
     ] = None,
     carbon: Annotated[
-        Path | None, typer.Option(help="Hourly carbon (Parquet: timestamp, carbon_intensity); that of OZZO_DATA if not given.")
+        Path | None,
+        typer.Option(
+            help="Hourly carbon (Parquet: timestamp, carbon_intensity); that of OZZO_DATA if not given.",
+            exists=True,
+            dir_okay=False,
+        ),
     ] = None,
     rounds: Annotated[int, typer.Option(min=1, help="Rounds of the dual; more make the proven limit tighter.")] = 150,
     as_json: AsJson = False,
