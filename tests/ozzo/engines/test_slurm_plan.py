@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from grid.errors import InputError
-from ozzo.engines.queue import Do, EngineError, QueuedJob, State, Wish
+from ozzo.engines.queue import Action, Do, EngineError, QueuedJob, State, Wish
 from ozzo.engines.queue_plan import actions, left_out, with_queue
 from ozzo.engines.queue_shed import Rung, climb, ladder, restore
 from ozzo.engines.slurm import Slurm, SlurmError, queued, wish_of
@@ -155,7 +155,7 @@ def test_actions_of_pauses() -> None:
 
 def test_what_the_plan_leaves_out_is_told() -> None:
     """A running job that may be paused is suspended, one that waits is held; what stays as it is, is told, too, with its fate."""
-    free = {"held": False, "comment": "ozzo: pausable"}
+    free: dict[str, Any] = {"held": False, "comment": "ozzo: pausable"}
     queue = [
         job(1, state=State.RUNNING, **free),
         job(2, state=State.SUSPENDED, **free),
@@ -275,3 +275,31 @@ def test_slurm_that_is_not_there_hangs_or_talks_nonsense(tmp_path: Path, monkeyp
     program("echo 'slurm_load_jobs error' >&2; exit 1")
     with pytest.raises(SlurmError, match="slurm_load_jobs error"):
         Slurm("main").queue()
+
+
+@pytest.mark.parametrize(
+    ("do", "state", "expected"),
+    [
+        (Do.HOLD, "RUNNING", "it is RUNNING meanwhile"),
+        (Do.START_AT, "COMPLETING", "it is gone or over"),
+        (Do.SUSPEND, "PENDING", "it is PENDING meanwhile"),
+        (Do.SUSPEND, "SUSPENDED", ""),
+        (Do.START_NOW, "RUNNING", ""),
+        (Do.RESUME, "SUSPENDED", None),
+    ],
+)
+def test_a_job_that_went_on_while_the_plan_was_made(
+    do: Do, state: str, expected: str | None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Slurm refuses: what the job does now is the answer, nothing where it is as wished; otherwise it is Slurm's error."""
+    for name, text in (("squeue", f"cat {tmp_path}/told"), ("scontrol", "echo 'no longer pending' >&2; exit 1")):
+        (tmp_path / name).write_text(f"#!/bin/sh\n{text}\n")
+        (tmp_path / name).chmod(0o755)
+    (tmp_path / "told").write_text(json.dumps({"jobs": [ENTRY | {"job_state": state}]}))
+    monkeypatch.setattr("ozzo.engines.slurm.shutil.which", lambda name, **_: str(tmp_path / name))
+    action = Action(7, do, START, "a test")
+    if expected is None:
+        with pytest.raises(SlurmError, match="no longer pending"):
+            Slurm("main").carry_out(action)
+    else:
+        assert Slurm("main").carry_out(action) == expected
