@@ -6,14 +6,22 @@ from typing import Annotated
 
 import typer
 
+from grid.errors import Finding, InputError
 from ozzo.cli_words import AsJson, tell
 
 
 def replay(
     jobs: Annotated[
-        str, typer.Option(help="Trace: SWF log, CSV of arrival_time, length, cpus, table of Alibaba or Azure, or OpenDC Parquet.")
-    ],
-    carbon: Annotated[str, typer.Option(help="Carbon intensity: CSV or Parquet of Electricity Maps, NESO and others.")],
+        str | None,
+        typer.Option(
+            help="Trace: SWF log, CSV of arrival_time, length, cpus, table of Alibaba or Azure, or OpenDC Parquet; needed.",
+            show_default=False,
+        ),
+    ] = None,
+    carbon: Annotated[
+        str | None,
+        typer.Option(help="Carbon intensity: CSV or Parquet of Electricity Maps, NESO and others; needed.", show_default=False),
+    ] = None,
     policy: Annotated[
         str, typer.Option(help="Policy by name, or FILE.py:CLASS for one of your own; 'list' tells all with what they know.")
     ] = "fifo",
@@ -41,6 +49,9 @@ def replay(
     if policy == "list":
         tell(policies_text(as_json=as_json))
         return
+    if jobs is None or carbon is None:
+        missing = [name for name, given in (("--jobs", jobs), ("--carbon", carbon)) if given is None]
+        raise InputError([Finding("", None, name, "nothing", "a file (only --policy list does without)") for name in missing])
     request = Request(
         jobs, carbon, price, policy, start, horizon, wait, done_within, machines, watts, place, time_zone, repair=repair
     )

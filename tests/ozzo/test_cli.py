@@ -79,6 +79,7 @@ def test_wrong_arguments_give_one_clear_error(arguments: tuple[str, ...], says: 
         ("rehearse configs/minimal.yaml --plan docs", "docs: found a directory"),
         ("replay --jobs nope --carbon docs", "docs: --carbon: found a directory"),
         ("sweep configs/sweeps/caution_and_battery.yaml --out docs", "a folder that holds decisions and no sweep"),
+        ("replay --jobs nope", "--carbon: found nothing"),
         ("bench replan docs", "docs: found a directory"),
     ],
 )
