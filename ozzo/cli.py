@@ -8,14 +8,14 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from grid.errors import InputError, Interrupted, OzzoError
+from grid.errors import Finding, InputError, Interrupted, OzzoError
 from ozzo.cli_bench import bench_app
 from ozzo.cli_data import data_app
 from ozzo.cli_feed import feed_app
@@ -296,6 +296,12 @@ def dashboards(
     _wrote(write_dashboards(out), as_json=as_json)
 
 
+def _findings(findings: Sequence[Finding]) -> None:
+    """Findings for a program, when it asked for JSON."""
+    if "--json" in sys.argv:
+        tell(json.dumps({"findings": [asdict(finding) for finding in findings]}, indent=2))
+
+
 def main() -> None:
     """Entry point: runs the command, prints errors without a traceback, and leaves with the right exit code."""
     try:
@@ -303,8 +309,7 @@ def main() -> None:
     except InputError as error:
         for finding in error.findings:
             say(str(finding))
-        if "--json" in sys.argv:
-            tell(json.dumps({"findings": [asdict(finding) for finding in error.findings]}, indent=2))
+        _findings(error.findings)
         code = 2
     except (Interrupted, KeyboardInterrupt) as error:
         say(str(error) or "interrupted")
@@ -320,5 +325,6 @@ def main() -> None:
     except typer.TyperException as error:
         if words := error.format_message():  # none when help was shown because nothing was asked
             say(f"{words} ('ozzo --help' lists what there is)")
+            _findings([Finding("(command line)", None, "", words, "what 'ozzo --help' lists")])
         code = error.exit_code
     sys.exit(code or 0)

@@ -200,6 +200,19 @@ def test_wrong_input_is_json_too() -> None:
     assert finding["file"] == "no/such/file.yaml"
 
 
+@pytest.mark.parametrize("line", ["schema --out docs --json", "run --json", "pareto configs/minimal.yaml --points x --json"])
+def test_a_wrong_command_line_is_json_too(line: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    """What the parser refuses is a finding like any other: one, with what was found."""
+    monkeypatch.chdir(ROOT)
+    monkeypatch.setattr(sys, "argv", ["ozzo", *line.split()])
+    with pytest.raises(SystemExit, match="2"):
+        main()
+    told = capsys.readouterr()
+    (finding,) = json.loads(told.out)["findings"]
+    assert finding["file"] == "(command line)"
+    assert finding["found"] in told.err
+
+
 def test_tables_are_fitted_from_real_data(data: Path) -> None:
     """``ozzo fit table`` gives 288 rows as JSON, and ``ozzo fit jobs`` a model that names its source."""
     prices, carbon = data / "prices_eur" / "NL_2023.csv", data / "carbon" / "NL_2021-2024.parquet"
