@@ -9,14 +9,14 @@ from __future__ import annotations
 import json
 import sqlite3
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from grid.errors import InputError, Interrupted, OzzoError
+from grid.errors import Finding, InputError, Interrupted, OzzoError
 from ozzo.cli_bench import bench_app
 from ozzo.cli_data import data_app
 from ozzo.cli_feed import feed_app
@@ -31,6 +31,7 @@ from ozzo.cli_serve import add_serve_commands
 from ozzo.cli_simulate import simulate
 from ozzo.cli_slurm import slurm_app
 from ozzo.cli_sweep import report, sweep
+from ozzo.cli_words import AsJson, Out, ScenarioFile, finish, say, tell, tell_or_write
 from ozzo.version import __version__
 
 app = typer.Typer(
@@ -57,34 +58,18 @@ app.command("mock-signals")(mock_signals)
 app.command()(replay)
 app.command()(simulate)
 
-ScenarioFile = Annotated[Path, typer.Argument(metavar="SCENARIO", help="Scenario document (YAML).", show_default=False)]
-AsJson = Annotated[bool, typer.Option("--json", help="Print machine-readable JSON on standard output.")]
 PlanFile = Annotated[
     Path | None, typer.Option("--plan", help="Plan written by 'ozzo plan --out' (JSON); a new one is made when left out.")
 ]
-Out = Annotated[Path | None, typer.Option("--out", help="Write to this file instead of standard output.")]
-
-
-def _say(line: str) -> None:
-    """One line for people, on standard error, so that standard output stays machine-readable."""
-    sys.stderr.write(line + "\n")
-
-
-def _emit(text: str, out: Path | None) -> None:
-    if out is None:
-        sys.stdout.write(text if text.endswith("\n") else text + "\n")
-    else:
-        out.parent.mkdir(parents=True, exist_ok=True)
-        out.write_text(text if text.endswith("\n") else text + "\n", encoding="utf-8")
 
 
 def _wrote(paths: Iterable[Path], *, as_json: bool) -> None:
     """Name the files that were written."""
     names = [str(path) for path in paths]
     if as_json:
-        _emit(json.dumps({"wrote": names}), None)
+        tell(json.dumps({"wrote": names}))
     for name in [] if as_json else names:
-        _say(f"wrote {name}")
+        say(f"wrote {name}")
 
 
 @app.callback(invoke_without_command=True)
@@ -104,8 +89,7 @@ def check(
     from ozzo.commands_check import check as check_files
 
     text, code = check_files([str(file) for file in files], as_json=as_json)
-    _emit(text, None)
-    raise typer.Exit(code)
+    finish(text, code)
 
 
 @app.command()
@@ -117,7 +101,7 @@ def schema(
     """Print the JSON Schema of scenario documents (for editors); JSON with or without --json."""
     from ozzo.commands_check import schema as schema_text
 
-    _emit(schema_text(protocol=protocol), out)
+    tell_or_write(schema_text(protocol=protocol), out)
 
 
 @app.command()
@@ -125,7 +109,7 @@ def reference(out: Out = None, as_json: AsJson = False) -> None:
     """Print the reference page of scenario documents (Markdown, or every field as JSON)."""
     from ozzo.commands_check import reference as reference_text
 
-    _emit(reference_text(as_json=as_json), out)
+    tell_or_write(reference_text(as_json=as_json), out)
 
 
 @app.command()
@@ -138,9 +122,8 @@ def plan(
     """Plan a scenario; print the plan's figures, or write the whole plan with --out."""
     from ozzo.commands_plan import make_plan
 
-    text, complete = make_plan(scenario, policy, out=out, as_json=as_json, say=_say)
-    _emit(text, None)
-    raise typer.Exit(0 if complete else 1)
+    text, complete = make_plan(scenario, policy, out=out, as_json=as_json, say=say)
+    finish(text, complete)
 
 
 @app.command()
@@ -152,9 +135,8 @@ def rehearse(
     """Rehearse a saved plan in the simulator, with an AC power flow behind it, and print the verdict."""
     from ozzo.commands_plan import rehearse_plan
 
-    text, passed = rehearse_plan(scenario, plan_file, as_json=as_json, say=_say)
-    _emit(text, None)
-    raise typer.Exit(0 if passed else 1)
+    text, passed = rehearse_plan(scenario, plan_file, as_json=as_json, say=say)
+    finish(text, passed)
 
 
 @app.command()
@@ -167,9 +149,8 @@ def why(
     """Say why a job is where and when it is, what the next best costs, and what would let a job run that is left out."""
     from ozzo.commands_answers import why_job
 
-    text, runs = why_job(job, scenario, plan_file=plan_file, as_json=as_json, say=_say)
-    _emit(text, None)
-    raise typer.Exit(0 if runs else 1)
+    text, runs = why_job(job, scenario, plan_file=plan_file, as_json=as_json, say=say)
+    finish(text, runs)
 
 
 @app.command("what-if")
@@ -188,24 +169,24 @@ def what_if(
     from ozzo.commands_whatif import what_if as compare
 
     wish = Wish(tuple(settings or ()), tuple(event or ()), tuple(without_job or ()))
-    text, complete = compare(scenario, wish, as_json=as_json, say=_say)
-    _emit(text, None)
-    raise typer.Exit(0 if complete else 1)
+    text, complete = compare(scenario, wish, as_json=as_json, say=say)
+    finish(text, complete)
 
 
 @app.command()
 def pareto(
     scenario: ScenarioFile,
     points: Annotated[int, typer.Option(help="Number of carbon prices, from 0 to one at which only carbon counts.")] = 7,
-    out: Annotated[Path | None, typer.Option("--out", help="Write a page with the picture (HTML, opens offline).")] = None,
+    out: Annotated[
+        Path | None, typer.Option("--out", help="Write a page with the picture (HTML, opens offline).", dir_okay=False)
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
     """Find the front of cost against carbon: what a kilogram less costs, each plan with its proven gap."""
     from ozzo.commands_pareto import pareto as find_front
 
-    text, complete = find_front(scenario, points, out=out, as_json=as_json, say=_say)
-    _emit(text, None)
-    raise typer.Exit(0 if complete else 1)
+    text, complete = find_front(scenario, points, out=out, as_json=as_json, say=say)
+    finish(text, complete)
 
 
 @app.command()
@@ -227,18 +208,18 @@ def uncertainty(
 ) -> None:
     """Tell what planning for errors is worth: forecast, quantile margins and two-stage plans in the same simulated worlds."""
     from ozzo.commands_uncertainty import Wish
-    from ozzo.commands_uncertainty import uncertainty as tell
+    from ozzo.commands_uncertainty import uncertainty as compare
 
     wish = Wish(seeds, (0.7,) if level is None else tuple(level), informed, gap, time)
-    _emit(tell(scenario, wish, as_json=as_json, say=_say), None)
+    tell(compare(scenario, wish, as_json=as_json, say=say))
 
 
 @app.command("values")
 def marginal_values(scenario: ScenarioFile, as_json: AsJson = False) -> None:
     """Tell what one more unit of energy, capacity and flexibility is worth, per site and slot."""
-    from ozzo.commands_values import marginal_values as tell
+    from ozzo.commands_values import marginal_values as price
 
-    _emit(tell(scenario, as_json=as_json, say=_say), None)
+    tell(price(scenario, as_json=as_json, say=say))
 
 
 @app.command()
@@ -269,20 +250,22 @@ def run(
     options = RunOptions(scenario, tuple(event or ()), runs, seed, day_seconds, nodes, port, broker, password_file, ca)
     result = run_scenario(options, quiet=as_json)
     if as_json:
-        _emit(result.json, None)
+        tell(result.json)
     raise typer.Exit(result.exit_code)
 
 
 @app.command()
 def examples(
-    out: Annotated[Path | None, typer.Option("--out", help="Folder to copy them to, with the data that they name.")] = None,
+    out: Annotated[
+        Path | None, typer.Option("--out", help="Folder to copy them to, with the data that they name.", file_okay=False)
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
     """List the scenarios that ship with ozzo, or copy them into a folder."""
     from ozzo.examples import names, write_examples
 
     if out is None:
-        _emit(json.dumps({"examples": names()}) if as_json else "\n".join(names()), None)
+        tell(json.dumps({"examples": names()}) if as_json else "\n".join(names()))
         return
     _wrote(write_examples(out), as_json=as_json)
 
@@ -296,21 +279,28 @@ def scenarios(
     from ozzo.commands_scenarios import scenarios_page
     from ozzo.examples import shipped
 
-    text, failed = scenarios_page(shipped(), only or [], _say)
-    _emit(text, out)
+    text, failed = scenarios_page(shipped(), only or [], say)
+    tell_or_write(text, out)
     if failed:
-        _say(f"{failed} could not run; the page says why")
+        say(f"{failed} could not run; the page says why")
         raise typer.Exit(1)
 
 
 @app.command()
 def dashboards(
-    out: Annotated[Path, typer.Option("--out", help="Folder to write to.")] = Path("dashboards"), as_json: AsJson = False
+    out: Annotated[Path, typer.Option("--out", help="Folder to write to.", file_okay=False)] = Path("dashboards"),
+    as_json: AsJson = False,
 ) -> None:
     """Write the Grafana dashboards and provisioning files, generated from code."""
     from ozzo.dashboards import write_dashboards
 
     _wrote(write_dashboards(out), as_json=as_json)
+
+
+def _findings(findings: Sequence[Finding]) -> None:
+    """Findings for a program, when it asked for JSON."""
+    if "--json" in sys.argv:
+        tell(json.dumps({"findings": [asdict(finding) for finding in findings]}, indent=2))
 
 
 def main() -> None:
@@ -319,18 +309,17 @@ def main() -> None:
         code = app(standalone_mode=False)
     except InputError as error:
         for finding in error.findings:
-            _say(str(finding))
-        if "--json" in sys.argv:
-            _emit(json.dumps({"findings": [asdict(finding) for finding in error.findings]}, indent=2), None)
+            say(str(finding))
+        _findings(error.findings)
         code = 2
     except (Interrupted, KeyboardInterrupt) as error:
-        _say(str(error) or "interrupted")
+        say(str(error) or "interrupted")
         code = 130
     except OzzoError as error:
-        _say(f"error: {error}")
+        say(f"error: {error}")
         code = 1
     except OSError as error:
-        _say(f"error: {error}")
+        say(f"error: {error}")
         code = 1
     except sqlite3.Error as error:
         _say(f"error: a file of ozzo (SQLite) cannot be read or written: {error}")
@@ -338,6 +327,8 @@ def main() -> None:
     except typer.Abort:
         code = 130
     except typer.TyperException as error:
-        _say(f"{error.format_message()} ('ozzo --help' lists what there is)")
+        if words := error.format_message():  # none when help was shown because nothing was asked
+            say(f"{words} ('ozzo --help' lists what there is)")
+            _findings([Finding("(command line)", None, "", words, "what 'ozzo --help' lists")])
         code = error.exit_code
     sys.exit(code or 0)

@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from grid.errors import Finding, InputError
+from ozzo.cli_words import AsJson, say, tell
 
 bench_app = typer.Typer(
     help="Measure the optimiser, the network, the world, sweeps and live control beside others.", no_args_is_help=True
@@ -57,7 +58,7 @@ def optimiser(
     curve_jobs: Annotated[
         str | None, typer.Option(help="Numbers of jobs of the curve; 1000,3000,10000,30000,100000 if not given.")
     ] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print machine-readable JSON on standard output.")] = False,
+    as_json: AsJson = False,
 ) -> None:
     """Objective, bound, gap, times and memory of the optimiser, beside plain HiGHS and CP-SAT with the same time.
 
@@ -88,7 +89,7 @@ def optimiser(
     )
     result = run_bench(options, Console(quiet=as_json))
     if as_json:
-        sys.stdout.write(rows_as_json(result.rows, interrupted=result.interrupted) + "\n")
+        tell(rows_as_json(result.rows, interrupted=result.interrupted))
     else:
         print_table(result.rows, sys.stdout)
     raise typer.Exit(result.exit_code)
@@ -108,7 +109,7 @@ def replan(
     ] = None,
     gap: Annotated[float, typer.Option(help="Relative gap at which a solve may stop.", min=0.0)] = 0.0,
     new_jobs: Annotated[float, typer.Option(help="Share of the jobs that are replaced by new ones.", min=0.0, max=1.0)] = 0.01,
-    as_json: Annotated[bool, typer.Option("--json", help="Print machine-readable JSON on standard output.")] = False,
+    as_json: AsJson = False,
 ) -> None:
     """Plan an instance, let an event, new jobs and another forecast come, and plan again: warm, and from nothing.
 
@@ -123,13 +124,15 @@ def replan(
     if instance is None and size.upper() not in SIZES:
         raise InputError([Finding("--size", None, "", size, "one of " + ", ".join(SIZES))])
     if instance is not None and not instance.is_file():
-        raise InputError([Finding(str(instance), None, "", "no such file", "an instance (.npz)")])
+        raise InputError(
+            [Finding(str(instance), None, "", "a directory" if instance.is_dir() else "no such file", "an instance (.npz)")]
+        )
     case = make_case(SIZES[size.upper()], seed) if instance is None else read_case(instance)
     limit = time_s or size_of(case.name, case.J).time_s
     console = Console(quiet=as_json)
     result = measure(case, ReplanOptions(limit, warm_s or limit / 10.0, gap, seed, new_jobs), console.line)
     if as_json:
-        sys.stdout.write(result_as_json(result) + "\n")
+        tell(result_as_json(result))
     else:
         print_table(result, sys.stdout)
     raise typer.Exit(result.exit_code)
@@ -141,7 +144,7 @@ def network(
         int, typer.Option(help="Slots of the year that pandapower solves; the rest is reckoned in proportion.", min=10, max=35136)
     ] = 1000,
     full: Annotated[bool, typer.Option("--full", help="pandapower solves all 35,136 slots (more than six minutes).")] = False,
-    as_json: Annotated[bool, typer.Option("--json", help="Print machine-readable JSON on standard output.")] = False,
+    as_json: AsJson = False,
 ) -> None:
     """AC power flow beside pandapower: a year, a plan in 50 scenarios, a feeder of three phases."""
     from ozzo.bench.network import NetworkBenchOptions, figures_json, measures, print_figures, run_measures
@@ -149,7 +152,7 @@ def network(
 
     figures = run_measures(measures(NetworkBenchOptions(sample, full)), Console(quiet=as_json).line)
     if as_json:
-        sys.stdout.write(figures_json(figures) + "\n")
+        tell(figures_json(figures))
     else:
         print_figures(figures, sys.stdout)
 
@@ -159,7 +162,7 @@ def sweep(
     runs: Annotated[int, typer.Option(help="Runs of the sweep, at least.", min=1, max=100_000)] = 200,
     workers: Annotated[int, typer.Option(help="Processes beside one.", min=2, max=1000)] = 2,
     pairs: Annotated[int, typer.Option(help="How often, one and several in turn.", min=1, max=100)] = 1,
-    as_json: Annotated[bool, typer.Option("--json", help="Print machine-readable JSON on standard output.")] = False,
+    as_json: AsJson = False,
 ) -> None:
     """A sweep of small runs by one process and by several: times, speed-up, and whether the tables are the same."""
     from ozzo.bench.sweep import SweepBenchOptions, measure, print_table
@@ -168,7 +171,7 @@ def sweep(
 
     found = measure(SweepBenchOptions(runs, workers, pairs), Console(quiet=as_json).line)
     if as_json:
-        sys.stdout.write(result_as_json(found) + "\n")
+        tell(result_as_json(found))
     else:
         print_table(found, sys.stdout)
     raise typer.Exit(found.exit_code)
@@ -182,7 +185,7 @@ def loop(
         bool, typer.Option("--known-carbon", help="Carbon ahead is known, not forecast from the past.")
     ] = False,
     rounds: Annotated[int, typer.Option(help="Rounds of the proven limit; 0 leaves it out.", min=0)] = 150,
-    as_json: Annotated[bool, typer.Option("--json", help="Print machine-readable JSON on standard output.")] = False,
+    as_json: AsJson = False,
 ) -> None:
     """A month of SURF's jobs of OZZO_DATA in closed loop, planned every hour by the optimiser: time, saving, gap, delay."""
     import os
@@ -197,7 +200,7 @@ def loop(
     options = LoopBenchOptions(Path(data), days, replan_minutes=replan_minutes, known_carbon=known_carbon, rounds=rounds)
     found = measure(options, Console(quiet=as_json).line)
     if as_json:
-        sys.stdout.write(result_as_json(found) + "\n")
+        tell(result_as_json(found))
     else:
         print_table(found, sys.stdout)
 
@@ -211,7 +214,7 @@ def world(
         ),
     ] = None,
     seed: Annotated[int, typer.Option(help="Seed of the sites' load and sun.", min=0)] = 0,
-    as_json: Annotated[bool, typer.Option("--json", help="Print machine-readable JSON on standard output.")] = False,
+    as_json: AsJson = False,
 ) -> None:
     """The energy core beside Vessim (one site, 1,000 sites), and the whole SURF trace of OZZO_DATA first come, first served."""
     import os
@@ -225,7 +228,7 @@ def world(
     options = WorldBenchOptions(vessim_python, Path(data) if data else None, seed=seed)
     found = run_world_bench(options, Console(quiet=as_json).line)
     if as_json:
-        sys.stdout.write(figures_json(found) + "\n")
+        tell(figures_json(found))
     else:
         print_figures(found, sys.stdout)
 
@@ -240,7 +243,7 @@ def control(
     telemetry_s: Annotated[
         float, typer.Option("--telemetry", help="Seconds of a state a second from every node; 0 leaves that out.", min=0.0)
     ] = 600.0,
-    as_json: Annotated[bool, typer.Option("--json", help="Print machine-readable JSON on standard output.")] = False,
+    as_json: AsJson = False,
 ) -> None:
     """The live plane with simulated nodes on Mosquitto: a sudden limit beside a bare paho loop, many nodes, telemetry."""
     from ozzo.bench.control import ControlOptions, figures_json, measure, print_figures
@@ -248,7 +251,7 @@ def control(
 
     found = measure(ControlOptions(agents, rounds, registered, telemetry_s), Console(quiet=as_json).line)
     if as_json:
-        sys.stdout.write(figures_json(found) + "\n")
+        tell(figures_json(found))
     else:
         print_figures(found, sys.stdout)
 
@@ -258,7 +261,7 @@ def soak(
     minutes: Annotated[float, typer.Option(help="For how long things are broken.", min=0.01)] = 30.0,
     seed: Annotated[int, typer.Option(help="Decides what is broken when.", min=0)] = 0,
     nodes: Annotated[int, typer.Option(help="Simulated nodes.", min=1, max=1000)] = 20,
-    as_json: Annotated[bool, typer.Option("--json", help="Print machine-readable JSON on standard output.")] = False,
+    as_json: AsJson = False,
 ) -> None:
     """The live plane under random faults: kills, cuts, delays, losses; exit code 1 unless all counters are zero at the end."""
     from ozzo.bench.soak import SoakOptions, print_result, result_json
@@ -267,7 +270,7 @@ def soak(
 
     result = run_soak(SoakOptions(minutes, seed, nodes), Console(quiet=as_json).line)
     if as_json:
-        sys.stdout.write(result_json(result) + "\n")
+        tell(result_json(result))
     else:
         print_result(result, sys.stdout)
     raise typer.Exit(0 if result.counts.clean else 1)
@@ -277,16 +280,16 @@ def soak(
 def freeze(
     processes: Annotated[int, typer.Option(help="Processes of the job.", min=1, max=5000)] = 100,
     turns: Annotated[int, typer.Option(help="How often it is frozen and thawed.", min=1, max=1000)] = 20,
-    as_json: Annotated[bool, typer.Option("--json", help="Print machine-readable JSON on standard output.")] = False,
+    as_json: AsJson = False,
 ) -> None:
     """How long a node takes to freeze a job of many processes: with a cgroup, and process by process."""
     import json
 
     from ozzo.bench.freezing import as_rows, freezing, print_rows
 
-    found = freezing(processes, turns, lambda line: print(line, file=sys.stderr))
+    found = freezing(processes, turns, say)
     if as_json:
-        sys.stdout.write(json.dumps(as_rows(found)) + "\n")
+        tell(json.dumps(as_rows(found)))
     else:
         print_rows(found, sys.stdout)
 
@@ -311,7 +314,7 @@ def _curve(jobs: str | None, seed: int, *, as_json: bool) -> int:
 
     found = run_curve(JOBS if jobs is None else _numbers(jobs, "--curve-jobs"), seed, Console(quiet=as_json))
     if as_json:
-        sys.stdout.write(curve_json(found) + "\n")
+        tell(curve_json(found))
     else:
         print_curve(found, sys.stdout)
     return found.exit_code

@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from ozzo.cli_words import AsJson, finish, tell
+
 data_app = typer.Typer(help="Public datasets: list them, bring them, verify them.", no_args_is_help=True)
 
 Folder = Annotated[
     Path,
-    typer.Option("--folder", metavar="DIR", help="Data folder; what OZZO_DATA names if not given.", envvar="OZZO_DATA"),
+    typer.Option(
+        "--folder", metavar="DIR", help="Data folder; what OZZO_DATA names if not given.", envvar="OZZO_DATA", file_okay=False
+    ),
 ]
-AsJson = Annotated[bool, typer.Option("--json", help="Print machine-readable JSON on standard output.")]
 
 
 @data_app.callback()
@@ -30,7 +32,7 @@ def list_datasets(
     """List datasets with licence, citation, address and checksums; no connection is opened."""
     from ozzo.commands_data import listed
 
-    sys.stdout.write(listed(names or [], as_json=as_json) + "\n")
+    tell(listed(names or [], as_json=as_json))
 
 
 @data_app.command("get")
@@ -44,8 +46,7 @@ def get(
     from ozzo.commands_data import bring
 
     text, code = bring(names, folder, force=force, as_json=as_json)
-    sys.stdout.write(text + "\n")
-    raise typer.Exit(code)
+    finish(text, code)
 
 
 @data_app.command("verify")
@@ -61,5 +62,4 @@ def verify(
     from ozzo.commands_data import verified
 
     text, code = verified(names or [], folder, as_json=as_json)
-    sys.stdout.write(text + "\n")
-    raise typer.Exit(code)
+    finish(text, code)

@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import sys
-from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from ozzo.cli_words import AsJson, ScenarioFile, tell
+
 feed_app = typer.Typer(help="Fetch the live feeds of a scenario, or show how old they are.", no_args_is_help=True)
 
-ScenarioFile = Annotated[Path, typer.Argument(metavar="SCENARIO", help="Scenario document (YAML).", show_default=False)]
 Only = Annotated[list[str] | None, typer.Option("--feed", metavar="NAME", help="Only this feed; may be repeated.")]
-AsJson = Annotated[bool, typer.Option("--json", help="Print machine-readable JSON on standard output.")]
 
 
 @feed_app.callback()
@@ -31,7 +29,7 @@ def fetch(
     from ozzo.feeds.fetch import feed_states, states_text
 
     states = feed_states(scenario, fetch=True, force=force, only=tuple(only or ()))
-    sys.stdout.write(states_text(states, as_json=as_json) + "\n")
+    tell(states_text(states, as_json=as_json))
     raise typer.Exit(1 if any(state.error for state in states) else 0)
 
 
@@ -41,5 +39,5 @@ def show(scenario: ScenarioFile, only: Only = None, as_json: AsJson = False) -> 
     from ozzo.feeds.fetch import feed_states, states_text
 
     states = feed_states(scenario, fetch=False, only=tuple(only or ()))
-    sys.stdout.write(states_text(states, as_json=as_json) + "\n")
+    tell(states_text(states, as_json=as_json))
     raise typer.Exit(0 if all(state.usable for state in states) else 1)

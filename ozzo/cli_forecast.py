@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-forecast_app = typer.Typer(help="Score ways to forecast, and fit the errors of real forecasts.", no_args_is_help=True)
+from ozzo.cli_words import AsJson, tell
 
-AsJson = Annotated[bool, typer.Option("--json", help="Print machine-readable JSON on standard output.")]
+forecast_app = typer.Typer(help="Score ways to forecast, and fit the errors of real forecasts.", no_args_is_help=True)
 
 
 @forecast_app.callback()
@@ -21,7 +20,8 @@ def forecast() -> None:
 @forecast_app.command("score")
 def score(
     series: Annotated[
-        Path | None, typer.Option(help="Hourly CSV file: times (UTC) first, then values.", show_default=False)
+        Path | None,
+        typer.Option(help="Hourly CSV file: times (UTC) first, then values.", show_default=False, exists=True, dir_okay=False),
     ] = None,
     column: Annotated[
         str | None, typer.Option(help="Column of the values; the second when not given.", show_default=False)
@@ -39,7 +39,7 @@ def score(
     """MAE, RMSE, bias, pinball loss, CRPS and cover of every method at leads of 1 to 48 hours."""
     from ozzo.commands_forecast import score_text
 
-    sys.stdout.write(score_text(series, column, zone, what, at, as_json=as_json) + "\n")
+    tell(score_text(series, column, zone, what, at, as_json=as_json))
 
 
 @forecast_app.command("fit")
@@ -59,4 +59,4 @@ def fit(
     """Size, shape and duration of the errors of real day-ahead forecasts ($OZZO_DATA), and the same drawn from the fit."""
     from ozzo.commands_forecast import fit_text
 
-    sys.stdout.write(fit_text(zone, what, out, as_json=as_json) + "\n")
+    tell(fit_text(zone, what, out, as_json=as_json))

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import re
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from grid.errors import Finding, InputError
-from ozzo.cli_slurm import Apply, AsJson, Book, Kw, Reason, ScenarioFile, SiteName, say
+from ozzo.cli_slurm import Apply, Book, Kw, Reason, SiteName
+from ozzo.cli_words import AsJson, ScenarioFile, finish, say, tell
 
 if TYPE_CHECKING:
     from ozzo.engines.kubernetes import Kubernetes
@@ -41,8 +41,7 @@ def queue(namespaces: Namespaces = None, kubeconfig: Config = None, context: Con
     from ozzo.commands_queue import queue_text
 
     text, readable = queue_text(_engine(namespaces, kubeconfig, context), as_json=as_json)
-    sys.stdout.write(text + "\n")
-    raise typer.Exit(0 if readable else 1)
+    finish(text, readable)
 
 
 @kubernetes_app.command("plan")
@@ -61,8 +60,7 @@ def plan(
 
     engine = _engine(namespaces, kubeconfig, context, nodes)
     text, good = plan_text(engine, scenario, site, apply=apply, as_json=as_json, say=say)
-    sys.stdout.write(text + "\n")
-    raise typer.Exit(0 if good else 1)
+    finish(text, good)
 
 
 @kubernetes_app.command("shed")
@@ -81,8 +79,7 @@ def shed(
     from ozzo.commands_queue import shed_text
 
     text, enough = shed_text(_engine(namespaces, kubeconfig, context), scenario, site, kw, reason, book, as_json=as_json)
-    sys.stdout.write(text + "\n")
-    raise typer.Exit(0 if enough else 1)
+    finish(text, enough)
 
 
 @kubernetes_app.command("restore")
@@ -96,7 +93,7 @@ def restore(
     """Give back what was shed: exactly the Jobs that this shedding suspended or held."""
     from ozzo.commands_queue import restore_text
 
-    sys.stdout.write(restore_text(_engine(namespaces, kubeconfig, context), book, as_json=as_json) + "\n")
+    tell(restore_text(_engine(namespaces, kubeconfig, context), book, as_json=as_json))
 
 
 def _engine(namespaces: list[str] | None, kubeconfig: Path | None, context: str | None, nodes: str = "") -> Kubernetes:

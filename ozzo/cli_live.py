@@ -10,13 +10,12 @@ from typing import Annotated
 import typer
 
 from grid.errors import Finding, InputError
+from ozzo.cli_words import AsJson, ScenarioFile, finish, say, tell
 
-ScenarioFile = Annotated[Path, typer.Argument(metavar="SCENARIO", help="Scenario document (YAML).", show_default=False)]
 Folder = Annotated[
     Path | None,
-    typer.Option("--dir", help="Private folder of the broker.", show_default="broker/NAME, after the scenario"),
+    typer.Option("--dir", help="Private folder of the broker.", show_default="broker/NAME, after the scenario", file_okay=False),
 ]
-AsJson = Annotated[bool, typer.Option("--json", help="Print machine-readable JSON on standard output.")]
 
 
 def broker(
@@ -37,10 +36,10 @@ def broker(
 
     def ready(about: dict[str, object]) -> None:
         if as_json:
-            sys.stdout.write(json.dumps(about) + "\n")
+            tell(json.dumps(about))
             sys.stdout.flush()
 
-    serve_broker(BrokerOptions(scenario, folder, listen, tuple(name or ()), tls), ready, _say)
+    serve_broker(BrokerOptions(scenario, folder, listen, tuple(name or ()), tls), ready, say)
 
 
 def enrol(
@@ -48,7 +47,8 @@ def enrol(
     node: Annotated[str, typer.Argument(metavar="NODE", help="Name of a node, such as hall.rack-0.", show_default=False)],
     folder: Folder = None,
     out: Annotated[
-        Path | None, typer.Option("--out", help="Folder to write.", show_default="nodes/NODE in the broker's folder")
+        Path | None,
+        typer.Option("--out", help="Folder to write.", show_default="nodes/NODE in the broker's folder", file_okay=False),
     ] = None,
     as_json: AsJson = False,
 ) -> None:
@@ -57,8 +57,8 @@ def enrol(
 
     target = enrol_node(scenario, node, folder, out)
     if as_json:
-        sys.stdout.write(json.dumps({"node": node, "folder": str(target)}) + "\n")
-    _say(f"wrote {target}: carry it to the node (it holds a password) and start 'ozzo agent' with it; older passwords are void")
+        tell(json.dumps({"node": node, "folder": str(target)}))
+    say(f"wrote {target}: carry it to the node (it holds a password) and start 'ozzo agent' with it; older passwords are void")
 
 
 def agent(
@@ -129,9 +129,8 @@ def migrate(
     """Move a dataset between nodes by hand: copy, verify, and release where it was only when the copy is proven."""
     from ozzo.commands_migrate import migrate as move
 
-    text, done = move(path, broker_folder, to, release, rate, as_json=as_json, say=_say)
-    sys.stdout.write(text + "\n")
-    raise typer.Exit(0 if done else 1)
+    text, done = move(path, broker_folder, to, release, rate, as_json=as_json, say=say)
+    finish(text, done)
 
 
 def _simulate(document: Path | None, count: int, folder: Path | None, options: tuple[float, float, Path | None, bool]) -> None:
@@ -148,12 +147,7 @@ def _simulate(document: Path | None, count: int, folder: Path | None, options: t
         raise InputError([Finding("(command line)", None, "--draws", "no --journal", "a file to write to: --journal FILE")])
     scenario = load_scenario(document)
     configs = simulated_configs(scenario, count, folder or usual_folder(scenario.name), heartbeat_s=heartbeat_s)
-    run_crowd(configs, CrowdOptions(journal, speed, draws), _say)
-
-
-def _say(line: str) -> None:
-    sys.stderr.write(line + "\n")
-    sys.stderr.flush()
+    run_crowd(configs, CrowdOptions(journal, speed, draws), say)
 
 
 def add_live_commands(app: typer.Typer) -> None:

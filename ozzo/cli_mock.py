@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 from typing import Annotated
 
 import typer
+
+from ozzo.cli_words import say
 
 
 def mock_signals(
@@ -25,4 +26,4 @@ def mock_signals(
     from ozzo.commands_mock import MockOptions, serve_mock
 
     options = MockOptions(carbon, price, weather, zone, start, speed, forecast, port)
-    serve_mock(options, lambda line: print(line, file=sys.stderr, flush=True))
+    serve_mock(options, say)

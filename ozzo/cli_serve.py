@@ -14,13 +14,13 @@ from typing import Annotated
 import typer
 
 from grid.errors import Finding, InputError, TransportError
+from ozzo.cli_words import AsJson, ScenarioFile, say, tell
 from ozzo.serve.evidence import Mode
 
-ScenarioFile = Annotated[Path, typer.Argument(metavar="SCENARIO", help="Scenario document (YAML).", show_default=False)]
 State = Annotated[
-    Path | None, typer.Option("--state", help="Folder of the controller's state.", show_default="the only one in serve/")
+    Path | None,
+    typer.Option("--state", help="Folder of the controller's state.", show_default="the only one in serve/", file_okay=False),
 ]
-AsJson = Annotated[bool, typer.Option("--json", help="Print machine-readable JSON on standard output.")]
 Reason = Annotated[str, typer.Option("--reason", help="Why, in words; it is recorded.", show_default=False)]
 Name = Annotated[str, typer.Argument(metavar="NAME", help="Name in the scenario.", show_default=False)]
 Kw = Annotated[float | None, typer.Argument(metavar="[KW]", help="With cap: highest power, kW.", show_default=False)]
@@ -33,7 +33,8 @@ override_app = typer.Typer(
 def serve(
     scenario: ScenarioFile,
     state: Annotated[
-        Path | None, typer.Option("--state", help="Folder of the state.", show_default="serve/NAME, after the scenario")
+        Path | None,
+        typer.Option("--state", help="Folder of the state.", show_default="serve/NAME, after the scenario", file_okay=False),
     ] = None,
     mode: Annotated[
         str | None, typer.Option(help="shadow, pilot or live.", show_default="that of the state; a new one is a shadow")
@@ -95,12 +96,12 @@ def serve(
         certain_s=failsafe_after,
     )
     try:
-        code = run(options, _say)
+        code = run(options, say)
     except TransportError as error:
-        _say(f"error: {error}")
+        say(f"error: {error}")
         code = 1
     except sqlite3.Error as error:  # such as a full disk: what cannot be kept must not be commanded
-        _say(f"error: the state cannot be read or written ({error}); nodes fall back to their failsafe when their lease is over")
+        say(f"error: the state cannot be read or written ({error}); nodes fall back to their failsafe when their lease is over")
         code = 1
     _leave(code)
 
@@ -120,7 +121,7 @@ def status(state: State = None, as_json: AsJson = False) -> None:
     from ozzo.serve.status import status as look
 
     told = look(state_folder(state))
-    sys.stdout.write((json.dumps(told, indent=2) if as_json else as_text(told)) + "\n")
+    tell(json.dumps(told, indent=2) if as_json else as_text(told))
 
 
 def promote(
@@ -141,10 +142,10 @@ def promote(
     with ServeState.there(state or state_of(scenario)) as kept:
         missing = go(kept, _mode(to, "--to"), reason, nodes=tuple(node or ()), without_evidence=without_evidence)
     for line in missing:
-        _say(f"not promoted: {line}")
+        say(f"not promoted: {line}")
     if missing:
         raise typer.Exit(1)
-    _say(f"the mode is {to}")
+    say(f"the mode is {to}")
 
 
 def _ordered(target: str, name: str, action: str, kw: float | None, reason: str, state: Path | None) -> None:
@@ -152,7 +153,7 @@ def _ordered(target: str, name: str, action: str, kw: float | None, reason: str,
     from ozzo.serve.options import state_folder
     from ozzo.serve.overrides import Target
 
-    _say(override(state_folder(state), Target(target), name, action, kw, reason))
+    say(override(state_folder(state), Target(target), name, action, kw, reason))
 
 
 JobAction = Annotated[str, typer.Argument(metavar="ACTION", help="pause, run or stop.", show_default=False)]
@@ -196,7 +197,7 @@ def override_release(
     if not everything and name is None:
         raise InputError([Finding(COMMAND_LINE, None, "NAME", "nothing", f"the name of a {target}")])
     for line in release(state_folder(state), Target(target) if target else None, name, reason, everything=everything):
-        _say(line)
+        say(line)
 
 
 @override_app.command("list")
@@ -205,7 +206,7 @@ def override_list(state: State = None, as_json: AsJson = False) -> None:
     from ozzo.serve.by_hand import listed
     from ozzo.serve.options import state_folder
 
-    sys.stdout.write(listed(state_folder(state), as_json=as_json) + "\n")
+    tell(listed(state_folder(state), as_json=as_json))
 
 
 def _mode(text: str, option: str) -> Mode:
@@ -215,11 +216,6 @@ def _mode(text: str, option: str) -> Mode:
     if text not in STEPS:
         raise InputError([unknown(option, text, STEPS, "one of " + ", ".join(STEPS))])
     return Mode(text)
-
-
-def _say(line: str) -> None:
-    sys.stderr.write(line + "\n")
-    sys.stderr.flush()
 
 
 def add_serve_commands(app: typer.Typer) -> None:

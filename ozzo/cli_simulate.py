@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 from typing import Annotated
 
 import typer
+
+from ozzo.cli_words import AsJson, say, tell
 
 
 def simulate(
@@ -39,7 +40,7 @@ def simulate(
     ] = True,
     compare: Annotated[bool, typer.Option("--compare/--no-compare", help="Run the baseline in the same world, too.")] = True,
     seed: Annotated[int | None, typer.Option(help="Another seed than the scenario's.", min=0)] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print machine-readable JSON on standard output.")] = False,
+    as_json: AsJson = False,
 ) -> None:
     """Run the live controller in simulated time: plans again and again, forecasts revised, jobs known once submitted."""
     from ozzo.commands_simulate import Wish
@@ -49,4 +50,4 @@ def simulate(
     given = {"pilot": site or None, "gate_minutes": gate, "window_h": window}
     asked |= {name: value for name, value in given.items() if value is not None}
     wish = Wish(scenario, asked, policy, baseline, not all_jobs, rehearse, power_flow, compare, seed)
-    sys.stdout.write(run(wish, as_json=as_json, say=lambda line: print(line, file=sys.stderr)) + "\n")
+    tell(run(wish, as_json=as_json, say=say))

@@ -2,23 +2,25 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from ozzo.cli_words import AsJson, ScenarioFile, finish, say, tell
+
 slurm_app = typer.Typer(help="Drive an existing Slurm cluster: its queue as jobs of a plan.", no_args_is_help=True)
 
-ScenarioFile = Annotated[Path, typer.Argument(metavar="SCENARIO", help="Scenario document (YAML).", show_default=False)]
 Partition = Annotated[str, typer.Option(help="Partition that ozzo drives.")]
-Conf = Annotated[Path | None, typer.Option(help="slurm.conf, when it is not where Slurm looks.", show_default=False)]
+Conf = Annotated[
+    Path | None,
+    typer.Option(help="slurm.conf, when it is not where Slurm looks.", show_default=False, exists=True, dir_okay=False),
+]
 SiteName = Annotated[str, typer.Option(help="Site of the scenario that the cluster is.", show_default=False)]
-Book = Annotated[Path, typer.Option(help="File that remembers what was shed.")]
+Book = Annotated[Path, typer.Option(help="File that remembers what was shed.", dir_okay=False)]
 Apply = Annotated[bool, typer.Option("--apply", help="Carry the actions out, when the plan passes its rehearsal.")]
 Kw = Annotated[float, typer.Option(min=0.0, help="IT power to free, kW.")]
 Reason = Annotated[str, typer.Option(help="Why, for the record.")]
-AsJson = Annotated[bool, typer.Option("--json", help="Print machine-readable JSON on standard output.")]
 BOOK = Path("ozzo-slurm-shed.json")
 
 
@@ -34,8 +36,7 @@ def queue(partition: Partition = "main", conf: Conf = None, as_json: AsJson = Fa
     from ozzo.engines.slurm import Slurm
 
     text, readable = queue_text(Slurm(partition, conf), as_json=as_json)
-    sys.stdout.write(text + "\n")
-    raise typer.Exit(0 if readable else 1)
+    finish(text, readable)
 
 
 @slurm_app.command("plan")
@@ -52,8 +53,7 @@ def plan(
     from ozzo.engines.slurm import Slurm
 
     text, good = plan_text(Slurm(partition, conf), scenario, site, apply=apply, as_json=as_json, say=say)
-    sys.stdout.write(text + "\n")
-    raise typer.Exit(0 if good else 1)
+    finish(text, good)
 
 
 @slurm_app.command("shed")
@@ -72,8 +72,7 @@ def shed(
     from ozzo.engines.slurm import Slurm
 
     text, enough = shed_text(Slurm(partition, conf), scenario, site, kw, reason, book, as_json=as_json)
-    sys.stdout.write(text + "\n")
-    raise typer.Exit(0 if enough else 1)
+    finish(text, enough)
 
 
 @slurm_app.command("restore")
@@ -82,9 +81,4 @@ def restore(partition: Partition = "main", conf: Conf = None, book: Book = BOOK,
     from ozzo.commands_queue import restore_text
     from ozzo.engines.slurm import Slurm
 
-    sys.stdout.write(restore_text(Slurm(partition, conf), book, as_json=as_json) + "\n")
-
-
-def say(line: str) -> None:
-    """One line for people."""
-    sys.stderr.write(line + "\n")
+    tell(restore_text(Slurm(partition, conf), book, as_json=as_json))

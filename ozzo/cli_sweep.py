@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-AsJson = Annotated[bool, typer.Option("--json", help="Print machine-readable JSON on standard output.")]
+from ozzo.cli_words import AsJson, finish, tell
 
 
 def sweep(
@@ -27,13 +26,12 @@ def sweep(
     from ozzo.commands_sweep import sweep as carry_out
 
     text, code = carry_out(Wish(file, out, workers, dask), as_json=as_json)
-    sys.stdout.write(text + "\n")
-    raise typer.Exit(code)
+    finish(text, code)
 
 
 def report(
     folder: Annotated[Path, typer.Argument(metavar="DIR", help="Folder of a sweep, finished or not.", show_default=False)],
-    out: Annotated[Path | None, typer.Option("--out", help="The page; DIR/report.html if not given.")] = None,
+    out: Annotated[Path | None, typer.Option("--out", help="The page; DIR/report.html if not given.", dir_okay=False)] = None,
     reference: Annotated[
         str | None, typer.Option(metavar="POLICY", help="Policy that the others are compared with; the sweep's if not given.")
     ] = None,
@@ -47,4 +45,4 @@ def report(
     from ozzo.commands_report import Wish
     from ozzo.commands_report import report as make
 
-    sys.stdout.write(make(folder, Wish(out, reference, level, pictures), as_json=as_json) + "\n")
+    tell(make(folder, Wish(out, reference, level, pictures), as_json=as_json))

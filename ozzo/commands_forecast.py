@@ -277,7 +277,7 @@ def _left_out(real: DayAhead | None) -> list[str]:
 def _data_folder() -> Path:
     folder = os.environ.get("OZZO_DATA")
     if not folder:
-        raise _refused("--series", "nothing", "a file, or the environment variable OZZO_DATA")
+        raise _refused("OZZO_DATA", "nothing", "the folder of real data (score also takes a file: --series)")
     return Path(folder)
 
 

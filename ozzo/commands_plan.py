@@ -177,7 +177,8 @@ def read_json(path: Path) -> Any:
     except FileNotFoundError as error:
         raise InputError([Finding(str(path), None, "", "no such file", "a JSON file")]) from error
     except OSError as error:
-        raise InputError([Finding(str(path), None, "", str(error.strerror), "a JSON file that can be read")]) from error
+        found = "a directory" if isinstance(error, IsADirectoryError) else str(error.strerror)
+        raise InputError([Finding(str(path), None, "", found, "a JSON file that can be read")]) from error
     except UnicodeDecodeError as error:
         raise InputError([Finding(str(path), None, "", f"byte {error.start} is not UTF-8", "JSON text")]) from error
     except json.JSONDecodeError as error:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterable
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -57,13 +57,13 @@ def _queue_row(job: QueuedJob) -> dict[str, Any]:
 def plan_text(engine: Engine, scenario: Path, site: str, *, apply: bool, as_json: bool, say: Say) -> tuple[str, bool]:
     """Plan, rehearse, and say or do what it means for the queue.
 
-    False beside the text when the plan failed its rehearsal, or a job could not be planned.
+    False beside the text when the plan failed its rehearsal, has no place for a job, or could not do all with ``apply``.
 
     Raises:
         InputError: the scenario is wrong.
         EngineError: the cluster did not answer or refused, or scenario and cluster do not fit.
     """
-    from ozzo.engines.queue_plan import actions, with_queue
+    from ozzo.engines.queue_plan import actions, left_out, with_queue
     from scheduler.build import build_problem
     from scheduler.document import load_scenario
     from scheduler.on_grid import on_grid
@@ -78,6 +78,7 @@ def plan_text(engine: Engine, scenario: Path, site: str, *, apply: bool, as_json
     policy = MilpPolicy() if network is None else on_grid(MilpPolicy(), queue.scenario, network)
     plan = assign_nodes(queue.scenario, policy.plan(build_problem(queue.scenario), progress=say))
     verdict = rehearse(queue.scenario, plan, network=network).verdict
+    queue = replace(queue, findings=(*queue.findings, *left_out(queue, plan)))
     todo = actions(queue, plan)
     applied = apply and verdict.passed
     undone = carry_out(engine, todo, say) if applied else []
@@ -112,7 +113,7 @@ def _plan_json(queue: Queue, plan: Plan, verdict: Verdict, todo: list[Action], *
     return {
         "from": plan.horizon.start.isoformat(),
         "planned": sorted(queue.ours),
-        "others": queue.others,
+        "others": len(queue.others),
         "not_planned": [asdict(finding) for finding in queue.findings],
         "status": str(plan.status),
         "gap": plan.gap,
@@ -132,7 +133,9 @@ def _plan_tables(queue: Queue, plan: Plan, verdict: Verdict, todo: list[Action],
     made = table(f"What the plan from {begins} means for the queue", "job", "do", "why")
     for action in todo:
         made.add_row(str(action.job), str(action.do), action.why)
-    lines = [f"{len(queue.ours)} jobs planned, {queue.others} others hold nodes; {plan.status}, {plan.objective_eur:.4f} EUR."]
+    lines = [
+        f"{len(queue.ours)} jobs planned, {len(queue.others)} others hold nodes; {plan.status}, {plan.objective_eur:.4f} EUR."
+    ]
     lines += [f"Not planned: {finding}" for finding in queue.findings]
     lines += [f"Broken rule: {violation.kind} {violation.subject}. {violation.advice}" for violation in verdict.violations]
     lines += [f"Not done: {line}" for line in undone]

@@ -105,10 +105,11 @@ def _told(problem: Problem, found: Values) -> list[Any]:
                 room.add_row(name, words, f"{saved:.4f}", hours)
         if all(saved <= WORTHLESS for _, saved, _ in rows):
             nothing.append(name)
-    lines: list[Any] = [energy, room]
+    lines: list[Any] = [energy, *([room] if room.row_count else [])]
     if nothing:
-        lines.append(f"Nothing of this would save anything at {', '.join(nothing)}: no limit there binds.")
-    lines.append("What is not listed is worth nothing: its limit does not bind.")
+        lines.append(f"More cores, kW or kWh would save nothing at {', '.join(nothing)}: no limit there binds.")
+    if room.row_count:
+        lines.append("What is not listed is worth nothing: its limit does not bind.")
     whose = {
         "relaxation": "Duals of the linear relaxation (jobs may be split)",
         "decomposition": f"Prices of the decomposition, which prove that no plan costs less than {found.objective_eur:.2f} EUR",

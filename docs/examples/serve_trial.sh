@@ -12,10 +12,13 @@ NODES=${NODES:-"hall.node-0 hall.node-1 cabinet-a.node-0"}   # the other nodes h
 DAY_SECONDS=${DAY_SECONDS:-300}                              # wall seconds of a day; the clock stands still while it plans
 REPLAN_MINUTES=${REPLAN_MINUTES:-240}
 PAUSE=${PAUSE:-10}                                           # wall seconds between two blows
+PATIENCE=${PATIENCE:-3600}                                   # wall seconds to wait for anything; a busy machine plans slowly
 
 DIR=$(mktemp -d)
 chmod 711 "$DIR"                                             # the broker's own user must be able to pass
 trap 'kill $(cat "$DIR"/*.pid) 2>/dev/null || true; pkill -f "witness.py $DIR" || true; rm -rf "$DIR"' EXIT
+trap 'exit 130' INT
+trap 'exit 143' TERM HUP
 
 say() { printf '\n== %s\n' "$1"; }
 agent() { "$OZZO" agent "$DIR/broker/nodes/$1" >>"$DIR/agents.log" 2>&1 & echo $! >"$DIR/agent-$1.pid"; }
@@ -26,17 +29,27 @@ serve() {
 }
 status() { "$OZZO" status --state "$DIR/state"; }
 processes() { "$PYTHON" docs/examples/jobs_here.py now "$DIR/word"; }
-until_told() { tries=0; until grep -qs "$2" "$DIR/$1"; do tries=$((tries + 1)); [ "$tries" -lt 600 ] || exit 1; sleep 1; done; }
+fail() { printf '\nThe trial ends here: %s. The end of %s:\n' "$1" "$2"; tail -n 20 "$DIR/$2"; exit 1; }
+until_told() {                                               # until NAME.log says TEXT; NAME.pid says whose log it is
+    tries=0
+    until grep -qs "$2" "$DIR/$1.log"; do
+        kill -0 "$(cat "$DIR/$1.pid")" 2>/dev/null || grep -qs "$2" "$DIR/$1.log" || fail "$1 has ended" "$1.log"
+        tries=$((tries + 1))
+        [ "$tries" -lt "$PATIENCE" ] || fail "$1 has not said '$2' for $PATIENCE s" "$1.log"
+        sleep 1
+    done
+}
 a_job_runs() {                                               # waits, for the blow is to fall on a job that runs
     until processes | grep -q running; do
         if grep -qs 'the horizon is over' "$DIR/serve.log"; then return 0; fi
+        kill -0 "$(cat "$DIR/serve.pid")" 2>/dev/null || fail 'serve has ended' serve.log
         sleep 0.5
     done
 }
 
 say 'a broker, and three agents whose jobs leave word'
 "$OZZO" broker "$SCENARIO" --dir "$DIR/broker" --listen 127.0.0.1:0 >>"$DIR/broker.log" 2>&1 & echo $! >"$DIR/broker.pid"
-until_told broker.log 'for .* nodes of'
+until_told broker 'for .* nodes of'
 for node in $NODES; do
     "$OZZO" enrol "$SCENARIO" "$node" --dir "$DIR/broker"
     "$PYTHON" - "$DIR/broker/nodes/$node/agent.json" "$DIR" <<'PROGRAM'
@@ -51,7 +64,7 @@ done
 
 say 'the controller'
 serve
-until_told serve.log 'is in force'
+until_told serve 'is in force'
 a_job_runs
 status
 processes
@@ -72,7 +85,7 @@ fi
 say 'kill -9 of the controller; jobs go on, and the next one goes on with them'
 a_job_runs
 kill -9 "$(cat "$DIR/serve.pid")"
-sleep 2
+sleep 0.5                                                    # what ran goes on; short jobs end by themselves
 processes
 serve
 sleep "$PAUSE"
@@ -81,7 +94,7 @@ FIRST=${NODES%% *}
 a_job_runs
 say "kill -9 of the agent of $FIRST; its jobs go on, and the next agent takes them over"
 kill -9 "$(cat "$DIR/agent-$FIRST.pid")"
-sleep 2
+sleep 0.5
 processes
 agent "$FIRST"
 sleep "$PAUSE"
@@ -94,7 +107,7 @@ status
 processes
 
 say 'the rest of the day'
-until_told serve.log 'the horizon is over'
+until_told serve 'the horizon is over'
 sleep 2
 cat "$DIR/serve.log"
 status

@@ -274,7 +274,11 @@ def _check_files(files: list[Path]) -> None:
             mark = getattr(error, "problem_mark", None)
             findings.append(Finding(str(file), mark.line + 1 if mark else None, "", "no YAML", "a kubeconfig file"))
             continue
-        users = told.get("users") if isinstance(told, dict) else None
+        if not isinstance(told, dict):
+            found = "an empty file" if told is None else f"a {type(told).__name__}"
+            findings.append(Finding(str(file), None, "", found, "a kubeconfig: apiVersion, clusters, contexts, users"))
+            continue
+        users = told.get("users")
         findings += [
             Finding(str(file), None, f"users.{user.get('name')}.user", "auth-provider", "a token, a certificate or exec")
             for user in (users if isinstance(users, list) else [])

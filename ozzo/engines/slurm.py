@@ -28,6 +28,16 @@ from ozzo.engines.queue import DEADLINE_H, Action, Do, EngineError, Key, QueuedJ
 TIMEOUT_S = 30.0
 SHUT, OPEN = "DOWN", "UP"
 WORD = "ozzo"
+BEFORE = {
+    Do.START_NOW: State.PENDING,
+    Do.START_AT: State.PENDING,
+    Do.HOLD: State.PENDING,
+    Do.SUSPEND: State.RUNNING,
+    Do.RESUME: State.SUSPENDED,
+}
+"""State in which a job must be for an action."""
+AFTER = {Do.START_NOW: State.RUNNING, Do.SUSPEND: State.SUSPENDED, Do.RESUME: State.RUNNING}
+"""State in which nothing is left to do."""
 
 
 class SlurmError(EngineError):
@@ -114,7 +124,19 @@ class Slurm:
         self._run("scontrol", "hold", str(job))
 
     def carry_out(self, action: Action) -> str:
-        """See ``Engine``."""
+        """See ``Engine``. Plans take their time: a refusal because the job has gone on meanwhile is told as its answer."""
+        try:
+            self._carry_out(action)
+        except SlurmError:
+            job = next((each for each in self.queue() if each.key == action.job), None)
+            if job is None:
+                return "it is gone or over"
+            if job.state is BEFORE[action.do]:
+                raise
+            return "" if job.state is AFTER.get(action.do) else f"it is {job.state} meanwhile"
+        return ""
+
+    def _carry_out(self, action: Action) -> None:
         number = int(action.job)
         match action.do:
             case Do.START_NOW:
@@ -129,7 +151,6 @@ class Slurm:
                 self._scontrol_each("suspend", [number])
             case Do.RESUME:
                 self._scontrol_each("resume", [number])
-        return ""
 
     def opened(self) -> bool:
         """See ``Engine``."""

@@ -9,6 +9,7 @@ from datetime import timedelta
 from pathlib import Path
 
 from grid.errors import Finding, InputError
+from ozzo.remote import controller_credentials
 from ozzo.serve.evidence import Mode, Thresholds
 from ozzo.serve.leader import LEASE_S
 from ozzo.serve.presence import CERTAIN_S
@@ -78,6 +79,11 @@ def option_findings(options: ServeOptions, scenario: Scenario) -> list[Finding]:
         findings.append(Finding(COMMAND_LINE, None, "--node", f"--mode {options.mode}", "--mode pilot: only a pilot names nodes"))
     if options.without_evidence is not None and not options.without_evidence.strip():
         findings.append(Finding(COMMAND_LINE, None, "--promote-without-evidence", "an empty text", "the reason"))
+    if options.broker is not None:  # a shadow does not use it yet; the promotion is a bad moment to find out
+        try:
+            controller_credentials(options.broker, scenario.name, options.password_file, options.ca_file)
+        except InputError as error:
+            findings += error.findings
     return findings
 
 

@@ -68,6 +68,7 @@ class Store:
         self._lock: IO[str] | None = None
 
     def __enter__(self) -> Self:
+        self._refuse_a_strange_place()
         with writing(self.folder):
             (self.folder / PARTS).mkdir(parents=True, exist_ok=True)
             self._lock = (self.folder / LOCK).open("w", encoding="utf-8")
@@ -87,6 +88,23 @@ class Store:
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
         if self._lock is not None:
             self._lock.close()
+
+    def _refuse_a_strange_place(self) -> None:
+        """Nothing is written among things of somebody else.
+
+        Raises:
+            InputError: a file is there, or a folder that holds something and no part of a sweep.
+        """
+        found = ""
+        if self.folder.is_dir():
+            strange = next((path.name for path in sorted(self.folder.iterdir()) if path.name != LOCK), "")
+            if strange and not (self.folder / PARTS).is_dir():
+                found = f"a folder that holds {strange} and no sweep"
+        elif self.folder.exists():
+            found = "a file"
+        if found:
+            expected = "a new or empty folder, or that of this sweep"
+            raise InputError([Finding(str(self.folder), None, "--out", found, expected)])
 
     def _read(self) -> None:
         """Find the finished runs, and sweep up what a killed writer left.

@@ -13,6 +13,7 @@ from grid.feeds.reading import Reading
 from sim.replay.batch import Batch
 from sim.replay.measure import Measured, measure
 from sim.replay.policies.base import Policy
+from sim.replay.policies.outside import is_outside, outside_runs
 from sim.replay.policies.registry import policy_named
 from sim.replay.signal import Period, Signal, on_period
 from sim.replay.waits import HOUR_S, WaitRule, done_within_s, parse_wait
@@ -32,7 +33,7 @@ class Wish:
 
     Attributes:
         jobs, carbon, price: files; price may be None.
-        policy: its name.
+        policy: its name, or a file of one's own with its class (``FILE.py:CLASS``).
         start: moment to which the first arrival is moved, with a time zone; None leaves it where the trace says, or at the
             begin of the carbon series when the trace knows no calendar.
         horizon_h: only jobs that arrive in the first so many hours; None for all.
@@ -106,7 +107,8 @@ def replay(wish: Wish) -> Result:
     machines, trace = _machine(wish, trace)
     batch = _batch(wish, trace, rule, carbon, price, machines)
     power_kw = wish.watts / 1000.0 * batch.cpus * trace.load
-    figures = measure(batch, policy.runs(batch), power_kw)
+    runs = outside_runs(policy, wish.policy, batch) if is_outside(wish.policy) else policy.runs(batch)
+    figures = measure(batch, runs, power_kw)
     repairs = {wish.jobs: trace.repairs, wish.carbon: batch.carbon.repairs}
     if wish.price is not None and batch.price is not None:
         repairs[wish.price] = batch.price.repairs

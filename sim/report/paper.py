@@ -7,6 +7,7 @@ with any kind of colour vision can tell apart; markers differ as well.
 from __future__ import annotations
 
 from pathlib import Path
+from textwrap import fill
 from typing import TYPE_CHECKING, Any
 
 from grid.errors import Finding, InputError
@@ -22,6 +23,8 @@ COLOURS = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00", "#F
 MARKERS = ("o", "s", "^", "D", "v", "P", "X", "*")
 WIDTH_IN, HEIGHT_IN = 3.5, 2.6
 """Size of a picture in inches: one column of a page with two."""
+LETTERS_UP = 24
+"""Letters of a label that stand one above the other beside the axes."""
 SETTINGS: dict[str, Any] = {
     "font.size": 7.5, "axes.titlesize": 8, "axes.linewidth": 0.6, "svg.fonttype": "none", "svg.hashsalt": "ozzo",
     "pdf.fonttype": 42, "legend.frameon": False, "legend.fontsize": 7,
@@ -91,10 +94,10 @@ def boxes(results: Results, figure: str) -> Figure:
         axes.plot([], [], color=colour, marker=mark, markersize=3, linewidth=0.8, label=policy)
     parts = [part for cell in cells for part in results.words(cell).split(", ")]
     long = max(map(len, parts)) * len(cells) > 46  # letters that stand side by side in the width of a picture
-    words = [results.words(cell).replace(", ", ", " if long else "\n") for cell in cells]
+    words = [results.words(cell).replace(", ", "\n") for cell in cells]
     axes.set_xticks(range(len(cells)), words, rotation=30 if long else 0, ha="right" if long else "center")
-    axes.set_ylabel(FIGURES[figure])
-    picture.legend(loc="outside upper center", ncols=min(4, len(policies)))
+    axes.set_ylabel(fill(FIGURES[figure], LETTERS_UP))
+    picture.legend(loc="outside upper center", ncols=min(4, len(policies)), columnspacing=1.2, handletextpad=0.4)
     return picture
 
 
@@ -111,7 +114,9 @@ def cost_carbon(results: Results, scenario: str) -> Figure:
             [point.cost_eur for point in mine], [point.carbon_kg for point in mine], s=14, marker=MARKERS[k % len(MARKERS)],
             facecolors=["none" if point.undone else colour for point in mine], edgecolors=colour, linewidths=0.8, label=policy,
         )  # fmt: skip
+    if any(point.undone for point in points):
+        axes.scatter([], [], s=14, facecolors="none", edgecolors="0.3", linewidths=0.8, label="hollow: undone")
     axes.set_xlabel("mean energy cost (EUR)")
     axes.set_ylabel("mean carbon of imports (kg)")
-    picture.legend(loc="outside upper center", ncols=min(4, len(policies)))
+    picture.legend(loc="outside upper center", ncols=min(4, len(policies) + 1), columnspacing=1.2, handletextpad=0.4)
     return picture

@@ -72,7 +72,8 @@ def read_signal(path: str, kind: Kind, time_zone: str = "Europe/Amsterdam") -> R
         InputError: the file cannot be read or has none of the known shapes, or mixes times with and without a zone.
     """
     if not Path(path).is_file():
-        raise InputError([Finding(path, None, kind.option, "no such file", "a CSV, Parquet or XML file")])
+        found = "a directory" if Path(path).is_dir() else "no such file"
+        raise InputError([Finding(path, None, kind.option, found, "a CSV, Parquet or XML file")])
     try:
         return _read(path, kind, time_zone)
     except FeedError as error:

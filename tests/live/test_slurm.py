@@ -153,6 +153,20 @@ def test_a_plan_pauses_and_goes_on(cluster: SlurmCluster) -> None:
         Slurm("none", cluster.conf).size()
 
 
+def test_a_running_job_without_a_place_is_suspended_and_told(cluster: SlurmCluster, tmp_path: Path) -> None:
+    """Until its deadline two waiting jobs fit instead of the one that runs: it is suspended, told with its fate, exit code 1."""
+    wide = cluster.submit("--time=60", "--nodes=4", "--ntasks=8", "--comment=ozzo: pausable, deadline=+1.5h")
+    wait_for(lambda: cluster.state(wide) == "RUNNING", "the job to run")
+    for _ in range(2):
+        cluster.submit("--hold", "--time=60", "--nodes=2", "--ntasks=4", "--comment=ozzo: deadline=+1.5h")
+    file = cluster_day(tmp_path / "s.yaml")
+    done = told("slurm", "plan", str(file), "--site", "hall", "--conf", str(cluster.conf), "--apply", code=1)
+    assert done["applied"], done
+    assert [finding["field"] for finding in done["not_planned"]] == [f"slurm-{wide}"]
+    assert done["not_planned"][0]["found"].startswith("left out, to be suspended; ")
+    assert cluster.state(wide) == "SUSPENDED"
+
+
 def test_a_cluster_smaller_than_its_site_is_refused(cluster: SlurmCluster, tmp_path: Path) -> None:
     """A plan would count on nodes that are not there."""
     file = cluster_day(tmp_path / "s.yaml", nodes=9)

@@ -12,6 +12,9 @@ from types import MappingProxyType
 
 import pytest
 
+from ozzo.cli import main
+from ozzo.version import __version__
+
 ROOT = Path(__file__).parent.parent.parent
 
 
@@ -53,6 +56,60 @@ def test_wrong_arguments_give_one_clear_error(arguments: tuple[str, ...], says: 
     assert says in done.stdout + done.stderr
     assert "Traceback" not in done.stderr
     assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(
+    ("line", "says"),
+    [
+        ("plan configs/minimal.yaml --out docs", "'docs' is a directory"),
+        ("pareto configs/minimal.yaml --out docs", "'docs' is a directory"),
+        ("schema --out docs", "'docs' is a directory"),
+        ("dashboards --out README.md", "'README.md' is a file"),
+        ("examples --out README.md", "'README.md' is a file"),
+        ("serve configs/minimal.yaml --state README.md", "'README.md' is a file"),
+        ("broker configs/minimal.yaml --dir README.md", "'README.md' is a file"),
+        ("data verify --folder README.md", "'README.md' is a file"),
+        ("fit jobs docs", "'docs' is a directory"),
+        ("fit jobs nope", "'nope' does not exist"),
+        ("reproduce steam --jobs docs --carbon docs", "'docs' is a directory"),
+        ("reproduce lwa --series nope", "'nope' does not exist"),
+        ("forecast score --series docs", "'docs' is a directory"),
+        ("slurm queue --conf nope", "'nope' does not exist"),
+        ("slurm restore --book docs", "'docs' is a directory"),
+        ("rehearse configs/minimal.yaml --plan docs", "docs: found a directory"),
+        ("replay --jobs nope --carbon docs", "docs: --carbon: found a directory"),
+        ("sweep configs/sweeps/caution_and_battery.yaml --out docs", "a folder that holds decisions and no sweep"),
+        ("replay --jobs nope", "--carbon: found nothing"),
+        ("bench replan docs", "docs: found a directory"),
+    ],
+)
+def test_a_place_that_cannot_be_right_is_told_before_work(
+    line: str, says: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A directory for a file, a file for a folder, nothing at all: exit code 2 and one line that names it."""
+    monkeypatch.chdir(ROOT)
+    monkeypatch.setattr(sys, "argv", ["ozzo", *line.split()])
+    with pytest.raises(SystemExit) as left:
+        main()
+    told = capsys.readouterr()
+    assert (left.value.code, told.out) == (2, "")
+    assert says in told.err
+
+
+def test_no_command_shows_help_and_nothing_else(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    """A group without a command shows its help; no stray line of an error that there is not."""
+    monkeypatch.setattr(sys, "argv", ["ozzo", "slurm"])
+    with pytest.raises(SystemExit, match="2"):
+        main()
+    told = capsys.readouterr()
+    assert "restore" in told.out + told.err
+    assert "lists what there is" not in told.out + told.err
+
+
+def test_python_m_ozzo_is_the_command() -> None:
+    """``python -m ozzo`` does what ``ozzo`` does."""
+    done = subprocess.run([sys.executable, "-m", "ozzo", "--version"], capture_output=True, text=True, check=False, cwd=ROOT)
+    assert (done.returncode, done.stdout) == (0, f"ozzo {__version__}\n")
 
 
 def test_half_an_influxdb_configuration_stops_a_run_before_it_starts(tmp_path: Path) -> None:
@@ -142,6 +199,19 @@ def test_wrong_input_is_json_too() -> None:
     assert done.returncode == 2
     (finding,) = json.loads(done.stdout)["findings"]
     assert finding["file"] == "no/such/file.yaml"
+
+
+@pytest.mark.parametrize("line", ["schema --out docs --json", "run --json", "pareto configs/minimal.yaml --points x --json"])
+def test_a_wrong_command_line_is_json_too(line: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    """What the parser refuses is a finding like any other: one, with what was found."""
+    monkeypatch.chdir(ROOT)
+    monkeypatch.setattr(sys, "argv", ["ozzo", *line.split()])
+    with pytest.raises(SystemExit, match="2"):
+        main()
+    told = capsys.readouterr()
+    (finding,) = json.loads(told.out)["findings"]
+    assert finding["file"] == "(command line)"
+    assert finding["found"] in told.err
 
 
 def test_tables_are_fitted_from_real_data(data: Path) -> None:

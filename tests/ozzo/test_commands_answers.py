@@ -94,7 +94,10 @@ def test_values_for_people_and_programs() -> None:
     answer = json.loads(ozzo("values", MINIMAL, "--json").stdout)
     row = answer["sites"]["hall"]["facility_eur_per_kwh"]
     assert len(row) == answer["slots"] == 96
-    assert f"{sum(row) / 96:.3f}" in ozzo("values", MINIMAL).stdout
+    shown = ozzo("values", MINIMAL).stdout
+    assert f"{sum(row) / 96:.3f}" in shown
+    assert "More cores, kW or kWh would save nothing at hall: no limit there binds." in shown
+    assert "One more of this saves" not in shown  # a table without a row tells nothing
 
 
 @pytest.mark.parametrize(

@@ -15,6 +15,7 @@ from sim.replay.policies.lowest_slot import LowestSlot
 from sim.replay.policies.lowest_window import LowestWindow
 from sim.replay.policies.milp import Milp
 from sim.replay.policies.oracle import Oracle
+from sim.replay.policies.outside import is_outside, outside_policy
 from sim.replay.policies.price_only import PriceOnly
 from sim.replay.policies.sun_follow import SunFollow
 from sim.replay.policies.suspend_resume import SuspendResume
@@ -43,14 +44,25 @@ POLICIES: dict[str, Policy] = {policy.name: policy for policy in _ALL}
 
 
 def policy_named(name: str) -> Policy:
-    """The policy of that name.
+    """The policy of that name, or the one of a file of one's own (``FILE.py:CLASS``).
 
     Raises:
-        InputError: there is none; says the nearest.
+        InputError: there is none; says the nearest, or what is wrong with the file.
     """
+    if is_outside(name):
+        return outside_policy(name)
     if name not in POLICIES:
         nearest = difflib.get_close_matches(name, POLICIES, 1)
         raise InputError(
-            [Finding("", None, "--policy", repr(name), f"one of {', '.join(POLICIES)}", nearest[0] if nearest else None)]
+            [
+                Finding(
+                    "",
+                    None,
+                    "--policy",
+                    repr(name),
+                    f"one of {', '.join(POLICIES)}, or FILE.py:CLASS",
+                    nearest[0] if nearest else None,
+                )
+            ]
         )
     return POLICIES[name]

@@ -13,8 +13,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from grid.errors import InputError
-from ozzo.engines.queue import Do, EngineError, QueuedJob, State, Wish
-from ozzo.engines.queue_plan import actions, with_queue
+from ozzo.engines.queue import Action, Do, EngineError, QueuedJob, State, Wish
+from ozzo.engines.queue_plan import actions, left_out, with_queue
 from ozzo.engines.queue_shed import Rung, climb, ladder, restore
 from ozzo.engines.slurm import Slurm, SlurmError, queued, wish_of
 from scheduler.build import build_problem
@@ -120,7 +120,7 @@ def test_queue_in_a_plan() -> None:
     waiting = job(6, comment="", held=False)
     found = with_queue(hall(), "hall", [job(1), running, endless, wide, late, waiting], NOW, (50, 999))
     assert set(found.ours) == {"slurm-1"}
-    assert found.others == 1
+    assert set(found.others) == {"slurm-2"}
     assert [finding.field for finding in found.findings] == ["slurm-3", "slurm-4", "slurm-5"]
     assert found.scenario.horizon.start == START + timedelta(hours=1)
     planned = {each.name: each for each in found.scenario.jobs}
@@ -151,6 +151,55 @@ def test_actions_of_pauses() -> None:
         (2, Do.RESUME),
         (3, Do.START_NOW),
     ]
+
+
+def test_what_the_plan_leaves_out_is_told() -> None:
+    """A running job that may be paused is suspended, one that waits is held; what stays as it is, is told, too, with its fate."""
+    free: dict[str, Any] = {"held": False, "comment": "ozzo: pausable"}
+    queue = [
+        job(1, state=State.RUNNING, **free),
+        job(2, state=State.SUSPENDED, **free),
+        job(3, held=False),
+        job(4),
+        job(5, state=State.RUNNING, held=False, comment=""),
+    ]
+    found = with_queue(hall(), "hall", queue, NOW, (50, 999))
+    plan = replace(MilpPolicy().plan(build_problem(found.scenario)), runs=())
+    assert [(action.job, action.do) for action in actions(found, plan)] == [(3, Do.HOLD), (1, Do.SUSPEND)]
+    told = {finding.field: finding.found.partition(";")[0] for finding in left_out(found, plan)}
+    assert told == {
+        "slurm-1": "left out, to be suspended",
+        "slurm-2": "left out, stays suspended",
+        "slurm-3": "left out, to be held",
+        "slurm-4": "left out, stays held",
+        "slurm-5": "left out, but it runs on and may not be paused, so more power is drawn than planned",
+    }
+
+
+def test_what_runs_holds_its_nodes_whatever_is_known_of_it() -> None:
+    """Without a limit until the end of the horizon; a pausable job that is late anyway is told and runs on, not paused."""
+    endless = job(1, state=State.RUNNING, held=False, comment="", limit_s=None)
+    late = job(2, state=State.RUNNING, held=False, comment="ozzo: pausable, deadline=+1h", limit_s=7200.0)
+    found = with_queue(hall(), "hall", [endless, late], NOW, (50, 999))
+    assert (set(found.ours), set(found.others)) == (set(), {"slurm-1", "slurm-2"})
+    assert [finding.field for finding in found.findings] == ["slurm-2"]
+    ends = {each.name: each.deadline for each in found.scenario.jobs}
+    assert ends == {"slurm-1": found.scenario.horizon.end, "slurm-2": found.scenario.horizon.start + timedelta(hours=2)}
+    plan = MilpPolicy().plan(build_problem(found.scenario))
+    assert actions(found, plan) == []
+    assert left_out(found, plan) == ()
+
+
+def test_no_queued_job_is_worth_one_that_runs() -> None:
+    """A wide running job that nobody may pause keeps its nodes, although four waiting ones would fit in its place."""
+    scenario = hall()
+    nodes = sum(group.count for site in scenario.sites if site.name == "hall" for group in site.nodes)
+    wide = job(1, state=State.RUNNING, held=False, comment="", tasks=nodes, cores=16 * nodes, limit_s=None)
+    queue = [wide, *(job(number) for number in range(2, 6))]
+    found = with_queue(scenario, "hall", queue, NOW, (50, 999))
+    plan = MilpPolicy().plan(build_problem(found.scenario))
+    assert {run.job for run in plan.runs} == {"slurm-1"}
+    assert [finding.field for finding in left_out(found, plan)] == [f"slurm-{number}" for number in range(2, 6)]
 
 
 def test_what_does_not_fit_is_refused() -> None:
@@ -226,3 +275,31 @@ def test_slurm_that_is_not_there_hangs_or_talks_nonsense(tmp_path: Path, monkeyp
     program("echo 'slurm_load_jobs error' >&2; exit 1")
     with pytest.raises(SlurmError, match="slurm_load_jobs error"):
         Slurm("main").queue()
+
+
+@pytest.mark.parametrize(
+    ("do", "state", "expected"),
+    [
+        (Do.HOLD, "RUNNING", "it is RUNNING meanwhile"),
+        (Do.START_AT, "COMPLETING", "it is gone or over"),
+        (Do.SUSPEND, "PENDING", "it is PENDING meanwhile"),
+        (Do.SUSPEND, "SUSPENDED", ""),
+        (Do.START_NOW, "RUNNING", ""),
+        (Do.RESUME, "SUSPENDED", None),
+    ],
+)
+def test_a_job_that_went_on_while_the_plan_was_made(
+    do: Do, state: str, expected: str | None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Slurm refuses: what the job does now is the answer, nothing where it is as wished; otherwise it is Slurm's error."""
+    for name, text in (("squeue", f"cat {tmp_path}/told"), ("scontrol", "echo 'no longer pending' >&2; exit 1")):
+        (tmp_path / name).write_text(f"#!/bin/sh\n{text}\n")
+        (tmp_path / name).chmod(0o755)
+    (tmp_path / "told").write_text(json.dumps({"jobs": [ENTRY | {"job_state": state}]}))
+    monkeypatch.setattr("ozzo.engines.slurm.shutil.which", lambda name, **_: str(tmp_path / name))
+    action = Action(7, do, START, "a test")
+    if expected is None:
+        with pytest.raises(SlurmError, match="no longer pending"):
+            Slurm("main").carry_out(action)
+    else:
+        assert Slurm("main").carry_out(action) == expected

@@ -143,3 +143,9 @@ def test_options_that_contradict_themselves() -> None:
     assert [f.field for f in option_findings(replace(OPTIONS, mode=Mode.LIVE, nodes=("hall.rack-0",)), small_scenario())] == [
         "--node"
     ]
+
+
+def test_a_broker_that_is_none_is_told_before_a_shadow_begins(tmp_path: Path) -> None:
+    """A shadow does not speak to it yet; the first promotion would be too late to learn of a wrong folder."""
+    found = option_findings(replace(OPTIONS, broker=str(tmp_path / "nope")), small_scenario())
+    assert [finding.file for finding in found] == [str(tmp_path / "nope" / "broker.json")]

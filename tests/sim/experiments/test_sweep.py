@@ -189,6 +189,22 @@ def test_a_part_that_is_no_file_of_ours_is_carried_out_again(whole: Path, tmp_pa
         run_sweep(sweep, out)
 
 
+def test_nothing_is_written_among_things_of_somebody_else(tmp_path: Path) -> None:
+    """A folder with other files and a file are refused before anything is made; an empty folder is taken."""
+    sweep = load_sweep(sweep_file(tmp_path))
+    theirs, file, empty = tmp_path / "theirs", tmp_path / "file", tmp_path / "empty"
+    theirs.mkdir()
+    empty.mkdir()
+    (theirs / "thesis.tex").touch()
+    file.touch()
+    for place, found in ((theirs, "a folder that holds thesis.tex and no sweep"), (file, "a file")):
+        with pytest.raises(InputError, match=f"--out: found {found}"):
+            Store(place, sweep).__enter__()
+    assert [path.name for path in theirs.iterdir()] == ["thesis.tex"]
+    with Store(empty, sweep):
+        assert (empty / "parts").is_dir()
+
+
 def test_only_origin_differs_when_runs_are_repeated(whole: Path) -> None:
     """Columns that may differ are those of times and places; what decides and tells a run's figures is not among them."""
     row = repeatable(whole / "out")[0]
