@@ -322,7 +322,7 @@ def main() -> None:
         say(f"error: {error}")
         code = 1
     except sqlite3.Error as error:
-        _say(f"error: a file of ozzo (SQLite) cannot be read or written: {error}")
+        say(f"error: a file of ozzo (SQLite) cannot be read or written: {error}")
         code = 1
     except typer.Abort:
         code = 130

@@ -119,6 +119,12 @@ class SiteMeter:
         self._it_kw, self._idle_kw = it_kw, idle_kw
         self.shares.set(parts or {})
 
+    def change_parts(self, moment_s: float, idle_kw: float, parts: Mapping[Owner, Part | None]) -> None:
+        """From ``moment_s`` on, these draw that much (None: nothing more), others as before; nodes idle at ``idle_kw``."""
+        self.meter_to(moment_s)
+        self.shares.change(parts)
+        self._it_kw, self._idle_kw = self.shares.it_kw, idle_kw
+
     def lose_mains(self, moment_s: float, island: Island) -> None:
         """From ``moment_s`` on there is no grid."""
         self.meter_to(moment_s)

@@ -13,6 +13,7 @@ integrals (PUE over time, rest per core over time) give it as a difference, when
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
@@ -60,19 +61,32 @@ class SiteShares:
         self.assets_kwh = 0.0
         self._pue_h = 0.0
         self._rest_per_core_kwh = 0.0
-        self._cores = 0.0
         self._now: dict[Owner, tuple[Part, float, float]] = {}
+        self._it_kw: dict[Owner, float] = {}
+        self._cores: dict[Owner, float] = {}
         self._known: dict[Owner, Share] = {}
 
+    @property
+    def it_kw(self) -> float:
+        """IT power of all parts, whatever the order in which they came."""
+        return math.fsum(self._it_kw.values())
+
     def set(self, parts: Mapping[Owner, Part]) -> None:
-        """From now on these draw power and hold cores."""
-        for owner in [owner for owner, (part, _, _) in self._now.items() if parts.get(owner) != part]:
-            self._settle(owner)
-            del self._now[owner]
+        """From now on these draw power and hold cores, and nobody else."""
+        self.change({owner: parts.get(owner) for owner in (*self._now, *parts)})
+
+    def change(self, parts: Mapping[Owner, Part | None]) -> None:
+        """From now on these draw that power and hold these cores (None: nothing more); all others go on as they do."""
         for owner, part in parts.items():
-            if owner not in self._now:
+            known = self._now.get(owner)
+            if known is not None and known[0] == part:
+                continue
+            if known is not None:
+                self._settle(owner)
+                del self._now[owner], self._it_kw[owner], self._cores[owner]
+            if part is not None:
                 self._now[owner] = (part, self._pue_h, self._rest_per_core_kwh)
-        self._cores = sum(part.cores for part in parts.values())
+                self._it_kw[owner], self._cores[owner] = part
 
     def add(self, pue: float, it_kw: float, facility_kw: float, load_kw: float, hours: float) -> None:
         """A piece of constant powers.
@@ -87,8 +101,9 @@ class SiteShares:
         rest_kwh = (facility_kw - pue * it_kw) * hours
         self._pue_h += pue * hours
         self.assets_kwh += (load_kw - facility_kw) * hours
-        if self._cores > 0:
-            self._rest_per_core_kwh += rest_kwh / self._cores
+        cores = math.fsum(self._cores.values())
+        if cores > 0:
+            self._rest_per_core_kwh += rest_kwh / cores
         else:
             self.nobody_kwh += rest_kwh
 

@@ -316,16 +316,20 @@ class SimulatedWorld:
         ended, self._job_ended = self._job_ended, self.env.event()
         ended.succeed()
 
-    def _power_changed(self, site: str) -> None:
-        parts = {
-            Owner(Kind.JOB, name): Part(job.power_kw, job.cores_held)
-            for name, job in ((name, self.jobs[name]) for name in self.pools[site].busy)
-            if job.held
-        }
-        parts |= {Owner(Kind.MIGRATION, name): Part(power, 0.0) for name, power in self.library.parts_kw(site).items() if power}
-        it_kw = math.fsum(part.it_kw for part in parts.values())
-        self.meters[site].set_it_kw(self.env.now, it_kw, self.pools[site].idle_kw(), parts)
+    def _power_changed(self, site: str, job: str | None = None) -> None:
+        """The power of a site has changed: of that job alone, or (None) of nobody knows which jobs and transfers."""
+        meter, idle_kw = self.meters[site], self.pools[site].idle_kw()
+        if job is None:
+            parts = {Owner(Kind.JOB, name): self._part(name) for name in self.pools[site].busy if self.jobs[name].held}
+            moves = self.library.parts_kw(site).items()
+            parts |= {Owner(Kind.MIGRATION, name): Part(power, 0.0) for name, power in moves if power}
+            meter.set_it_kw(self.env.now, math.fsum(part.it_kw for part in parts.values()), idle_kw, parts)
+        else:
+            meter.change_parts(self.env.now, idle_kw, {Owner(Kind.JOB, job): self._part(job) if self.jobs[job].held else None})
         self.outages.changed(site)
+
+    def _part(self, name: str) -> Part:
+        return Part(self.jobs[name].power_kw, self.jobs[name].cores_held)
 
     def _other_nodes(self, job: Job, site: str, left_s: float) -> tuple[str, ...]:
         planned: set[str] = set()

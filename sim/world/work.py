@@ -79,7 +79,7 @@ class Surroundings:
         before: jobs of this world that a job comes after and that have not ended.
         job_ended: event that succeeds when the next job ends; ended: called with the name of a job that ends.
         other_nodes: free nodes of a site that no other planned run needs while the job would run, or empty.
-        power_changed: called with a site whenever the power of its jobs changes.
+        power_changed: called with a site and the job whose power there changes.
         note: writes a line to the world's log.
     """
 
@@ -91,7 +91,7 @@ class Surroundings:
     job_ended: Callable[[], simpy.Event]
     ended: Callable[[str], None]
     other_nodes: Callable[[Job, str, float], tuple[str, ...]]
-    power_changed: Callable[[str], None]
+    power_changed: Callable[[str, str], None]
     note: Callable[[str], None]
 
 
@@ -240,7 +240,7 @@ class SimulatedJob:
             if request.held and (self.wish is not None and self.wish.site == wish.site):
                 yield from self._run(wish, request)
             self._around.pools[wish.site].release(request)
-            self._around.power_changed(wish.site)
+            self._around.power_changed(wish.site, self.job.name)
 
     def _around_broken_nodes(self, wish: Wish) -> Wish:
         """The wish, moved to other free nodes of the site when one of its nodes is out of order."""
@@ -297,7 +297,7 @@ class SimulatedJob:
         """Work at one pace until done, failed, or told otherwise; then the work and energy of that time are counted."""
         env = self._around.env
         self.speed, self.power_kw = pace[0], pace[1] * full_kw
-        self._around.power_changed(wish.site)
+        self._around.power_changed(wish.site, self.job.name)
         done = env.timeout(self.left_s / self.speed)
         while not (done.processed or self._stopped or self._must_leave(request, pace)):
             yield done | self._poked
