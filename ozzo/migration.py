@@ -114,6 +114,7 @@ class Mover:
         epoch = self._agents.next_epoch(self._journal, max(state.epoch for state in self._states.values()))
         power_kw = dict.fromkeys(self._migration.nodes, 0.0)
         self._sender = Sender(scenario, self._agents.transport, self._journal, self._ledger, power_kw, epoch)
+        self._sender.greet()  # at once, so that the nodes' states tell the next one who comes of our lease
         self._sender.begin_heartbeats()
 
     def _wait_for_leases(self) -> None:
