@@ -162,6 +162,7 @@ def sweep(
     runs: Annotated[int, typer.Option(help="Runs of the sweep, at least.", min=1, max=100_000)] = 200,
     workers: Annotated[int, typer.Option(help="Processes beside one.", min=2, max=1000)] = 2,
     pairs: Annotated[int, typer.Option(help="How often, one and several in turn.", min=1, max=100)] = 1,
+    scenario: Annotated[str, typer.Option(help="A shipped scenario.")] = "minimal",
     as_json: AsJson = False,
 ) -> None:
     """A sweep of small runs by one process and by several: times, speed-up, and whether the tables are the same."""
@@ -169,7 +170,7 @@ def sweep(
     from ozzo.bench.sweep import as_json as result_as_json
     from ozzo.console import Console
 
-    found = measure(SweepBenchOptions(runs, workers, pairs), Console(quiet=as_json).line)
+    found = measure(SweepBenchOptions(runs, workers, pairs, scenario), Console(quiet=as_json).line)
     if as_json:
         tell(result_as_json(found))
     else:

@@ -1,14 +1,16 @@
 """``ozzo bench sweep``: the same sweep by one process and by several, in turn, and whether their tables are the same.
 
-The sweep is every policy on the smallest shipped scenario with as many seeds as it takes. Times are those of the whole sweep,
-start of the processes, writing and merging included; the speed-up is their ratio. Other work on the machine takes from several
-processes what it leaves to one, so the load average before each sweep stands beside it, and a second ratio that other work hardly
-touches: that of the computing times which no machine with free cores can go below. A sweep takes at least the computing time of
-its busiest process, and at least that of all processes shared by the cores. Waiting for the disk is not in it.
+The sweep is every policy on a shipped scenario, the smallest unless asked otherwise, with as many seeds as it takes. Times are
+those of the whole sweep, start of the processes, writing and merging included; the speed-up is their ratio. Other work on the
+machine takes from several processes what it leaves to one, so the load average before each sweep stands beside it, and a second
+ratio that other work hardly touches: that of the computing times which no machine with free cores can go below. A sweep takes
+at least the computing time of its busiest process, and at least that of all processes shared by the cores. Waiting for the disk
+is not in it.
 """
 
 from __future__ import annotations
 
+import difflib
 import json
 import os
 import resource
@@ -20,13 +22,16 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, TextIO
 
+from grid.errors import Finding, InputError
 from ozzo.bench.rows import machine
-from ozzo.examples import shipped
+from ozzo.examples import names, shipped
 from ozzo.version import __version__
 from scheduler.policies.registry import POLICIES
 
 TARGET = 1.8
 """Speed-up that two processes should reach over one."""
+SMALLEST = "minimal"
+"""The smallest shipped scenario, whose runs are short beside the start of a process."""
 Progress = Callable[[str], None]
 
 
@@ -36,11 +41,13 @@ class SweepBenchOptions:
 
     Attributes:
         runs: at least as many, rounded up to whole seeds. workers: processes beside one. pairs: how often, in turn.
+        scenario: name of a shipped one.
     """
 
     runs: int = 200
     workers: int = 2
     pairs: int = 1
+    scenario: str = SMALLEST
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,9 +87,10 @@ class SweepBench:
     """All pairs.
 
     Attributes:
-        runs: of each sweep. workers: processes beside one. pairs: measured.
+        scenario, runs: of each sweep. workers: processes beside one. pairs: measured.
     """
 
+    scenario: str
     runs: int
     workers: int
     pairs: tuple[Pair, ...]
@@ -116,13 +124,18 @@ def measure(options: SweepBenchOptions, progress: Progress) -> SweepBench:
     """Carry out the sweep by one process and by several, ``options.pairs`` times in turn.
 
     Raises:
+        InputError: there is no such scenario.
         ExperimentError: a folder of results cannot be written, or workers do not start.
     """
     from sim.experiments.sweep_file import load_sweep
 
+    if options.scenario not in names():
+        nearest = next(iter(difflib.get_close_matches(options.scenario, names(), 1, 0.0)), None)
+        raise InputError([Finding("--scenario", None, "", repr(options.scenario), "a shipped scenario", nearest)])
+
     with tempfile.TemporaryDirectory(prefix="ozzo-bench-sweep-") as name:
         folder = Path(name)
-        (folder / "bench.yaml").write_text(sweep_text(options.runs, shipped() / "minimal.yaml"), encoding="utf-8")
+        (folder / "bench.yaml").write_text(sweep_text(options.runs, shipped() / f"{options.scenario}.yaml"), encoding="utf-8")
         sweep = load_sweep(folder / "bench.yaml", version=__version__)
         pairs = []
         for k in range(options.pairs):
@@ -134,7 +147,7 @@ def measure(options: SweepBenchOptions, progress: Progress) -> SweepBench:
             same = one.rows == many.rows
             cpu, load, least = (one.cpu_s, many.cpu_s), (one.load, many.load), (one.least_s, many.least_s)
             pairs.append(Pair(one.wall_s, many.wall_s, *cpu, *load, *least, same=same))
-        return SweepBench(sweep.size, options.workers, tuple(pairs))
+        return SweepBench(options.scenario, sweep.size, options.workers, tuple(pairs))
 
 
 @dataclass(frozen=True, slots=True)
@@ -173,7 +186,7 @@ def as_json(found: SweepBench) -> str:
     """Everything, as one JSON object (keys in docs/performance.md)."""
     pairs = [asdict(pair) | {"speedup": pair.speedup, "speedup_by_computing": pair.speedup_by_computing} for pair in found.pairs]
     ratios = {"speedup": found.speedup, "speedup_by_computing": found.speedup_by_computing, "target_of_two": TARGET}
-    told = {"runs": found.runs, "workers": found.workers, **ratios, "pairs": pairs}
+    told = {"scenario": found.scenario, "runs": found.runs, "workers": found.workers, **ratios, "pairs": pairs}
     return json.dumps({"machine": machine(), **told}, indent=2)
 
 
@@ -200,7 +213,7 @@ def print_table(found: SweepBench, out: TextIO) -> None:
         free = f"{pair.speedup_by_computing:.2f}"
         table.add_row(f"{pair.one_s:.1f}", f"{pair.many_s:.1f}", f"{pair.speedup:.2f}", computing, free, loads, same)
     printer = Printer(file=out, highlight=False, width=None if out.isatty() else 120)
-    printer.print(f"{found.runs} runs: every policy on the smallest scenario")
+    printer.print(f"{found.runs} runs: every policy on {found.scenario}")
     printer.print(table)
     printer.print(
         f"{machine()['cores']} cores; a load above 0 before a sweep is other work, which lowers the speed-up by the clock. "

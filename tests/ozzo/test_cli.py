@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import sqlite3
 import subprocess
 import sys
 from collections.abc import Mapping
@@ -222,3 +223,16 @@ def test_tables_are_fitted_from_real_data(data: Path) -> None:
     assert len(json.loads(done.stdout)["rows"]) == 12 * 24
     model = json.loads(ozzo("fit", "jobs", str(data / "jobs" / "surf_2022_tasks.parquet"), "--json").stdout)
     assert "source" in json.dumps(model)
+
+
+def test_a_file_that_sqlite_cannot_write_is_one_line(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    """A full disk under a state or journal in the middle of a command: exit code 1, no traceback."""
+
+    def full(*_: object, **__: object) -> int:
+        raise sqlite3.OperationalError("database or disk is full")
+
+    monkeypatch.setattr("ozzo.cli.app", full)
+    with pytest.raises(SystemExit) as ended:
+        main()
+    assert ended.value.code == 1
+    assert capsys.readouterr().err == "error: a file of ozzo (SQLite) cannot be read or written: database or disk is full\n"

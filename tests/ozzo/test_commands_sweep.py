@@ -112,6 +112,7 @@ def test_shipped_sweeps_are_right() -> None:
 def test_the_bench_tells_ratio_load_and_equality(tmp_path: Path) -> None:
     """Medians of pairs, the load beside them, and exit code 1 only when the tables differ."""
     found = SweepBench(
+        "minimal",
         200,
         2,
         (
@@ -128,7 +129,7 @@ def test_the_bench_tells_ratio_load_and_equality(tmp_path: Path) -> None:
     assert "3.0, 4.0" in out.getvalue()
     assert "29.5, 31.0" in out.getvalue()
     assert json.loads(bench_as_json(found))["pairs"][1]["speedup"] == 1.5
-    assert SweepBench(4, 2, (Pair(1.0, 1.0, 1.0, 1.0, 0.0, 0.0, 1.0, 1.0, same=False),)).exit_code == 1
+    assert SweepBench("minimal", 4, 2, (Pair(1.0, 1.0, 1.0, 1.0, 0.0, 0.0, 1.0, 1.0, same=False),)).exit_code == 1
 
 
 @pytest.mark.slow
@@ -142,3 +143,9 @@ def test_the_bench_runs_the_same_sweep_twice() -> None:
     assert min(found.pairs[0].one_cpu_s, found.pairs[0].many_cpu_s) > 0
     assert found.exit_code == 0
     assert told == [f"pair 1: {found.runs} runs, 1 process", f"pair 1: {found.runs} runs, 2 processes"]
+
+
+def test_the_bench_names_the_nearest_scenario() -> None:
+    """A scenario that does not ship is refused before anything runs."""
+    with pytest.raises(InputError, match="did you mean 'minimal'"):
+        measure(SweepBenchOptions(scenario="minimum"), lambda _line: None)
