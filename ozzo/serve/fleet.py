@@ -177,7 +177,7 @@ class StandingFleet(RestoredFleet):
             self._withheld(name, order.node, "the node is away")
             return False
         before = [other for other in self._brief.jobs[name].after if not self._is_over(other)]
-        full = len(processes.alive()) >= self._brief.jobs[name].nodes or not self._has_room(order.node, name)
+        full = processes.parts() >= self._brief.jobs[name].nodes or not self._has_room(order.node, name)
         if before or full or self._lacks_data(order):
             self._later(order)
             return False

@@ -76,6 +76,10 @@ class Processes:
         """Orders of processes that may be there."""
         return {node: o for node, o in self.orders.items() if node not in self.exits and node not in self.given_up}
 
+    def parts(self) -> int:
+        """Parts of the job that need no process any more: those that may be there, and those that have ended well."""
+        return len(self.alive()) + sum(code == 0 for code in self.exits.values())
+
     def wanted(self) -> tuple[str, ...]:
         """Nodes of the processes that are not to stop, ended ones too: a gang has all its nodes until its last one has ended."""
         return tuple(node for node, order in self.orders.items() if order.desired.state is not JobWish.STOPPED)

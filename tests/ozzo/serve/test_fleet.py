@@ -297,6 +297,18 @@ def test_no_start_beyond_the_width_of_a_job(rig: Rig) -> None:
         assert [order.node for order in fleet.pending] == ["hall.rack-3"]
 
 
+def test_a_gang_of_which_one_part_has_ended_well_gets_no_third(rig: Rig) -> None:
+    """Two nodes, one of them done a moment before the other: an order for a third node that waited meanwhile is never given."""
+    with rig.fleet() as fleet:
+        fleet.pursue(plan_of(Run("render", "hall", 0, 20, ("hall.rack-0", "hall.rack-1"))), 0, ())
+        until(fleet, lambda: all(rig.runs("render", f"hall.rack-{i}") for i in (0, 1)), "the start of render")
+        third = replace(fleet._book.given["a.1/render", "hall.rack-0"], node="hall.rack-2")
+        fleet._book.ended(("a.1/render", "hall.rack-0"), 0)
+        fleet._give(third)
+        assert third.key not in fleet._book.given
+        assert [order.node for order in fleet.pending] == ["hall.rack-2"]
+
+
 def test_overrides_are_obeyed_at_once_and_until_they_are_released(rig: Rig) -> None:
     """Paused by its name, run by its name, its node stopped; a released one follows the plan again."""
     plan = plan_of(Run("train", "hall", 0, 20, ("hall.rack-2",)))
