@@ -46,11 +46,12 @@ test: .venv/.ozzo-dev servers ## everything that CI runs: checks, tests with cov
 	@.venv/bin/ozzo bench replan --size S --time 3 --warm-time 3 --json > .venv/kernels.log 2>&1 & \
 	$(MAKE) --no-print-directory check && wait
 	.venv/bin/coverage erase
-	.venv/bin/coverage run -m pytest --numprocesses $(WORKERS) --dist loadfile -m 'not long and not alone and not slow'
-	.venv/bin/coverage combine --quiet
-	.venv/bin/coverage report --fail-under=90
-	.venv/bin/python -m pytest --durations=25 --numprocesses $(WORKERS) --dist loadfile -m 'slow and not long and not alone'
-	.venv/bin/python -m pytest --numprocesses 2 -m alone
+	@failed=0; set -x; \
+	.venv/bin/coverage run -m pytest --numprocesses $(WORKERS) --dist loadfile -m 'not long and not alone and not slow' || failed=1; \
+	.venv/bin/coverage combine --quiet && .venv/bin/coverage report --fail-under=90 || failed=1; \
+	.venv/bin/python -m pytest --durations=25 --numprocesses $(WORKERS) --dist loadfile -m 'slow and not long and not alone' || failed=1; \
+	.venv/bin/python -m pytest --numprocesses 2 -m alone || failed=1; \
+	exit $$failed
 
 bench: .venv/.ozzo-dev ## speed, as ratios against a baseline run beside it; the optimiser beside HiGHS and CP-SAT, the network beside pandapower; the world beside Vessim, sweeps by two processes beside one; live control beside a bare paho loop
 	.venv/bin/python -m benchmarks

@@ -276,7 +276,7 @@ class MqttTransport:
             raise TransportError(f"publish on {topic}: {paho.error_string(info.rc)}")
 
     def subscribe(self, pattern: str, handler: Handler) -> None:
-        """See ``Transport``; waits until the broker has granted it."""
+        """See ``Transport``; waits until the broker has granted it; a patient one asks at each connection, whatever comes of this."""
         if self._closed:
             raise TransportError(f"subscribe to {pattern} after close")
         with self._hand_over:
@@ -293,6 +293,8 @@ class MqttTransport:
         with self._grant:
             granted = self._grant.wait_for(lambda: mid in self._granted, self._timeout_s)
             reasons = self._granted.pop(mid, [])
+        if self._patient and not granted:
+            return  # the broker went away, or refused us, while we asked
         if not granted or any(reason.is_failure for reason in reasons):
             raise TransportError(f"the broker did not grant {pattern}: {', '.join(map(str, reasons)) or 'no answer'}")
 
