@@ -276,7 +276,7 @@ class MqttTransport:
             raise TransportError(f"publish on {topic}: {paho.error_string(info.rc)}")
 
     def subscribe(self, pattern: str, handler: Handler) -> None:
-        """See ``Transport``; waits until the broker has granted it; a patient one asks at each connection, whatever comes of this."""
+        """See ``Transport``; waits until the broker has granted it; a patient one asks at each connection anyway."""
         if self._closed:
             raise TransportError(f"subscribe to {pattern} after close")
         with self._hand_over:
