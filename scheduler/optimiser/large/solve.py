@@ -62,7 +62,7 @@ class Outcome:
         solution: decisions of all jobs.
         objective: exact objective of them with batteries free to choose their direction at will only where that changes
             nothing, EUR.
-        bound: no plan costs less, EUR.
+        bound: no plan costs less, EUR; where all load must be served, none that leaves as little unserved as this one.
         status: how the solve ended.
         build_s, solve_s: wall times.
         primal, dual: the searches, for questions about prices and for a warm start.
