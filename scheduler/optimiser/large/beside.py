@@ -1,4 +1,5 @@
-"""What the second core does while the first one searches for a plan: better bounds first, then a plan of its own.
+"""What the second core does while the first one searches for a plan: better bounds first, by prices and then by branching, then
+a plan of its own.
 
 The search for a plan is a matter of luck: two searches with other random draws end at gaps that differ by half a percentage point
 and more on a thousand jobs, and twice the time on one of them brings less than the better one of two. Compiled code lets go of
@@ -12,15 +13,28 @@ import threading
 import time
 from collections.abc import Callable
 
+from scheduler.optimiser.large.branch import Tree
 from scheduler.optimiser.large.dual import Dual
 from scheduler.optimiser.large.primal import Primal
 from scheduler.optimiser.large.size_bound import SizeDual
 
-BOUND_SHARE = 0.25
-"""Share of the second core's time for better bounds, when it searches for a plan too."""
+BOUND_SHARE, FEW_BOUND_SHARE = 0.25, 0.15
+"""Share of the second core's time for better prices, when it searches for a plan too: usually, and with few jobs."""
+
+BRANCH_SHARE = 0.45
+"""Share of its time after which branching ends, when it searches for a plan too."""
+
+FEW_JOBS = 500
+"""Below this many jobs prices settle soon."""
 
 PLAIN_SHARE = 0.4
-"""Share of the time for better bounds that goes to prices of the resources alone; then size rows get prices too."""
+"""Share of the time for better prices that goes to prices of the resources alone; then size rows get prices too."""
+
+PRICE_SHARE = 0.5
+"""Share of the second core's time for better prices, when it has nothing to do afterwards but branching."""
+
+MOST_BRANCHED = 2_000
+"""Jobs up to which there is branching: with more, a node takes seconds."""
 
 SPARE_SHARE = 0.03
 """Share of the time that the second search ends early, because it looks at the clock only now and then."""
@@ -74,19 +88,35 @@ class Beside:
         if self._failed:
             raise self._failed[0]
 
-    def _bounds(self, begun: float, end: float) -> None:
-        """Better bounds from ``begun`` to ``end``: prices of the resources alone, then of size rows too."""
+    def _over(self, end: float) -> bool:
+        """Whether it is ``end`` or somebody asked to stop."""
+        return time.perf_counter() >= end or self._halt.is_set()
+
+    def _bounds(self, begun: float, end: float) -> Dual | None:
+        """Better prices from ``begun`` to ``end``, of the resources alone, then of size rows too; the search that has the best.
+
+        None where there is nothing to go on from: several futures, or the time is over.
+        """
         if type(self._dual) is not Dual:  # several futures: size rows are not made for them
             self._dual.run(end, self._halt.is_set, every=SWEEPS)
-            return
+            return None
         self._dual.run(begun + PLAIN_SHARE * (end - begun), self._halt.is_set, every=SWEEPS)
-        if time.perf_counter() >= end or self._halt.is_set():
-            return
+        if self._over(end):
+            return None
         sized = SizeDual(self._dual)
-        if sized.rows:
-            sized.run(end, self._halt.is_set, every=SWEEPS)
-        else:
-            self._dual.run(end, self._halt.is_set, every=SWEEPS)
+        prices = sized if sized.rows else self._dual
+        prices.run(end, self._halt.is_set, every=SWEEPS)
+        return prices
+
+    def _branch(self, prices: Dual | None, end: float, *, patient: bool) -> None:
+        """Bounds by branching until ``end``, or until they hardly rise when not ``patient``."""
+        if prices is None or prices.case.J > MOST_BRANCHED or self._over(end):
+            return
+
+        def told(bound: float) -> None:
+            self._dual.bound = max(self._dual.bound, bound)
+
+        Tree(prices).grow(end, self._halt.is_set, told, patient=patient)
 
     def _work(self) -> None:
         """A fault is kept for the caller."""
@@ -95,10 +125,15 @@ class Beside:
             if begun >= self._end:
                 return
             if self._second is None:
-                self._bounds(begun, self._end)
+                few = self._dual.case.J <= MOST_BRANCHED
+                prices = self._bounds(begun, begun + (PRICE_SHARE if few else 1.0) * (self._end - begun))
+                self._branch(prices, self._end, patient=True)
                 return
-            self._bounds(begun, min(self._end, begun + BOUND_SHARE * self._seconds))
-            left = begun + (1.0 - SPARE_SHARE) * self._seconds - time.perf_counter()
+            share = FEW_BOUND_SHARE if self._dual.case.J < FEW_JOBS else BOUND_SHARE
+            prices = self._bounds(begun, min(self._end, begun + share * self._seconds))
+            self._branch(prices, min(self._end, begun + BRANCH_SHARE * self._seconds), patient=False)
+            end = begun + (1.0 - SPARE_SHARE) * self._seconds
+            left = end - time.perf_counter()
             if left > 0.0 and not self._halt.is_set():
                 self.rival = self._second()
                 self.rival.run(left, self._halt.is_set)

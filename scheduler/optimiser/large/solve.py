@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from scheduler.optimiser.large.beside import Beside, cores
+from scheduler.optimiser.large.beside import FEW_JOBS, Beside, cores
 from scheduler.optimiser.large.case import Case, Solution
 from scheduler.optimiser.large.dual import Dual
 from scheduler.optimiser.large.exact import polish, time_for_polish
@@ -158,7 +158,7 @@ def solve_case(
         carry_over(primal, placed, now + seconds - spare / 2.0, enough, progress, seed)
     two = placed is None and cores() > 1 and case.J >= RIVAL_JOBS
     other = (
-        EXACT_FIRST if case.J < MANY_JOBS else USUAL
+        EXACT_FIRST if FEW_JOBS <= case.J < MANY_JOBS else USUAL
     )  # another recipe finds what this one does not, where there is time for both
     beside = Beside(dual, end - spare, seconds, (lambda: _primal(case, dual, futures, seed + 1, other)) if two else None)
     searches.append(beside)
