@@ -1,5 +1,4 @@
-"""What the second core does while the first one searches for a plan: better bounds first, by prices and then by branching, then
-a plan of its own.
+"""What the second core does while the first one searches for a plan: better bounds by prices and branching, then a plan too.
 
 The search for a plan is a matter of luck: two searches with other random draws end at gaps that differ by half a percentage point
 and more on a thousand jobs, and twice the time on one of them brings less than the better one of two. Compiled code lets go of

@@ -1,9 +1,9 @@
 """Branching on sites: a bound that prices alone cannot prove.
 
 At the best prices some jobs are split between sites, because a fraction of a large job fits where the whole one does not. No plan
-does that, so such a job is either at one of its entries (or dropped) or not at it: two cases, *nodes*, each with prices of its own,
-and the lower of their bounds holds for all plans (Land and Doig 1960; with Lagrangian bounds Fisher 1981). The node with the lowest
-bound is split next. Entries are closed by an infinite price, so everything else of the case stays as it is.
+does that, so such a job is either at one of its entries (or dropped) or not at it: two cases, *nodes*, each with prices of its
+own, and the lower of their bounds holds for all plans (Land and Doig 1960; with Lagrangian bounds Fisher 1981). The node with the
+lowest bound is split next. Entries are closed by an infinite price, so everything else of the case stays as it is.
 """
 
 from __future__ import annotations
