@@ -97,6 +97,7 @@ class LargePolicy:
             ValueError: the problem has something that only the reference can say.
             SolverError: the energy side could not be solved.
         """
+        from scheduler.optimiser.large.prepare import compile_kernels
         from scheduler.optimiser.large.solve import LargeLimits, solve_case
         from scheduler.optimiser.large.translate import case_of, obstacles_to_scale, schedule_of
         from scheduler.optimiser.large.warm import warm_of
@@ -104,6 +105,8 @@ class LargePolicy:
         obstacles = obstacles_to_scale(problem)
         if obstacles:
             raise ValueError(f"the large-scale solver does not know {'; '.join(obstacles)}")
+        progress("loading compiled code; after an update it is compiled first, once, which takes a minute")
+        compile_kernels()
         begun = time.perf_counter()
         case = case_of(problem)
         progress(f"large: {case.J} jobs, {case.S} sites, {case.T} slots, {len(case.es)} places to be")
