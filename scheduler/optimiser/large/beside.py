@@ -23,10 +23,16 @@ BOUND_SHARE, FEW_BOUND_SHARE = 0.25, 0.15
 BRANCH_SHARE = 0.45
 """Share of its time after which branching ends, when it searches for a plan too."""
 
+WORTH = 0.001
+"""Relative rise of the bound that better prices must promise for the rest of the time to go on instead of a plan."""
+
+CHUNK_SHARE = 0.05
+"""Share of the time after which that is asked again."""
+
 FEW_JOBS = 500
 """Below this many jobs prices settle soon."""
 
-PLAIN_SHARE = 0.4
+PLAIN_SHARE = 0.2
 """Share of the time for better prices that goes to prices of the resources alone; then size rows get prices too."""
 
 PRICE_SHARE = 0.5
@@ -107,6 +113,15 @@ class Beside:
         prices.run(end, self._halt.is_set, every=SWEEPS)
         return prices
 
+    def _go_on(self, prices: Dual | None, end: float) -> None:
+        """Better prices still, as long as the bound rises so fast that ``WORTH`` is in reach by ``end``."""
+        while prices is not None and not self._over(end):
+            begun, before = time.perf_counter(), prices.bound
+            prices.run(min(end, begun + CHUNK_SHARE * self._seconds), self._halt.is_set, every=SWEEPS)
+            now = time.perf_counter()
+            if (prices.bound - before) * (end - now) < WORTH * abs(before) * (now - begun):
+                return
+
     def _branch(self, prices: Dual | None, end: float, *, patient: bool) -> None:
         """Bounds by branching until ``end``, or until they hardly rise when not ``patient``."""
         if prices is None or prices.case.J > MOST_BRANCHED or self._over(end):
@@ -130,8 +145,11 @@ class Beside:
                 return
             share = FEW_BOUND_SHARE if self._dual.case.J < FEW_JOBS else BOUND_SHARE
             prices = self._bounds(begun, min(self._end, begun + share * self._seconds))
-            self._branch(prices, min(self._end, begun + BRANCH_SHARE * self._seconds), patient=False)
             end = begun + (1.0 - SPARE_SHARE) * self._seconds
+            if self._dual.case.J <= MOST_BRANCHED:
+                self._branch(prices, min(self._end, begun + BRANCH_SHARE * self._seconds), patient=False)
+            else:
+                self._go_on(prices, min(self._end, end))
             left = end - time.perf_counter()
             if left > 0.0 and not self._halt.is_set():
                 self.rival = self._second()

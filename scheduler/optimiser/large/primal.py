@@ -114,7 +114,7 @@ class Primal:
         case = self.case
         grid = self._tracked_grid(self.tuning.soft, self._tight(0.0))
         dual, k = self.dual, self.dual.classes
-        adopt(self.jobs, self.state, k.of, k.count, k.ep, k.entry, k.window, dual.y, dual.xk, dual.xu, self.tuning.adopted)
+        adopt(self.jobs, self.state, k.of, k.ep, k.entry, k.window, dual.y, dual.xk, dual.xu, self.tuning.adopted)
         recount(self.jobs, grid, self.state)
         size = (case.res / np.maximum(1e-9, case.res.max(axis=0, initial=0.0))).sum(axis=1) * case.p
         opened = np.where(self.dual.bought > 0.5, 1, -1).astype(np.int64)

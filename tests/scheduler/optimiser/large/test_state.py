@@ -184,7 +184,7 @@ def test_adopted_jobs_run_where_the_fractional_plan_has_them(kind: int, shares: 
     case = with_jobs(tiny(1, 4), {"typ": kind, "p": 2, "dl": 4, "soft": 3, "wt": 0.5})
     books, use = Books(case), np.array(shares)
     one = np.ones(1)
-    index = (np.zeros(1, dtype=np.int64), one, np.array([0, 1]), np.zeros(1, dtype=np.int64), np.array([0, 4]))
+    index = (np.zeros(1, dtype=np.int64), np.array([0, 1]), np.zeros(1, dtype=np.int64), np.array([0, 4]))
     assert adopt(books.jobs, books.state, *index, 0.5 * one, use, use, 0.95) == 0
     assert adopt(books.jobs, books.state, *index, one, use, use, 0.95) == 1
     at = books.jobs.room[0]
@@ -197,8 +197,30 @@ def test_adopted_malleable_jobs_keep_their_shares_scaled_to_the_work() -> None:
     case = with_jobs(tiny(1, 4), {"typ": 2, "p": 1, "dl": 4})
     books, one = Books(case), np.ones(1)
     use, power = np.array([0.5, 0.4, 0.0, 0.0]), np.array([0.5, 0.4 * 0.55, 0.0, 0.0])
-    index = (np.zeros(1, dtype=np.int64), one, np.array([0, 1]), np.zeros(1, dtype=np.int64), np.array([0, 4]))
+    index = (np.zeros(1, dtype=np.int64), np.array([0, 1]), np.zeros(1, dtype=np.int64), np.array([0, 4]))
     assert adopt(books.jobs, books.state, *index, one, power, use, 0.95) == 1
     at = books.jobs.room[0]
     assert books.state.part[at : at + 2].tolist() == pytest.approx([0.5 / 0.78, 0.4 / 0.78])
     assert books.state.kw[at : at + 2].tolist() == pytest.approx([0.5 / 0.78, 0.22 / 0.78])
+
+
+def test_adopted_jobs_of_a_class_share_what_it_has() -> None:
+    """Three identical jobs, 2.2 of them at the first site in slots 0 and 2, 0.8 at the second: two are adopted, one a slot."""
+    job = {"typ": 1, "p": 1, "dl": 3, "entries": [(0, 0.0, 0, -1), (1, 0.0, 0, -1)]}
+    books = Books(with_jobs(tiny(2, 3), job, job, job))
+    index = (np.zeros(3, dtype=np.int64), np.array([0, 2]), np.array([0, 1]), np.array([0, 3, 6]))
+    use = np.array([1.2, 0.0, 1.0, 0.0, 0.8, 0.0])
+    assert adopt(books.jobs, books.state, *index, np.array([2.2, 0.8]), use, use, 0.95) == 2
+    assert books.state.choice.tolist() == [0, 2, -1]
+    assert [int(books.state.slot[books.jobs.room[j]]) for j in (0, 1)] == [0, 2]
+
+
+def test_adopted_malleable_jobs_of_a_class_take_equal_shares() -> None:
+    """Two of them that together work two slots at 0.5 a job and slot: each gets its half."""
+    job = {"typ": 2, "p": 1, "dl": 2}
+    books = Books(with_jobs(tiny(1, 2), job, job))
+    index = (np.zeros(2, dtype=np.int64), np.array([0, 1]), np.zeros(1, dtype=np.int64), np.array([0, 2]))
+    use = np.array([1.0, 1.0])
+    assert adopt(books.jobs, books.state, *index, np.array([2.0]), use, use, 0.95) == 2
+    assert books.state.part[: books.state.length[0]].tolist() == pytest.approx([0.5, 0.5])
+    assert (books.state.length == 2).all()
