@@ -18,6 +18,7 @@ import numpy.typing as npt
 from grid.horizon import FloatArray
 from scheduler.optimiser.large.case import INTERRUPTIBLE, MALLEABLE, RIGID, Case, IntArray, Solution
 from scheduler.optimiser.large.decisions import owner_of
+from scheduler.optimiser.large.dual import Dual
 from scheduler.optimiser.large.prepare import compile_kernels
 from scheduler.optimiser.large.solve import LargeLimits, Outcome, never, silent, solve_case
 from scheduler.optimiser.large.warm import Warm, warm_of
@@ -114,24 +115,24 @@ def fine_prices(case: Case, coarse: FloatArray, factor: int) -> FloatArray:
     return prices
 
 
-def lifted(case: Case, factor: int, found: Outcome, names: tuple[str, ...] | None = None) -> Warm:
-    """A warm start for ``case`` from the outcome ``found`` of ``coarsen(case, factor)``.
+def lifted(case: Case, factor: int, dual: Dual, plan: Solution, names: tuple[str, ...] | None = None) -> Warm:
+    """A warm start for ``case`` from a solve of ``coarsen(case, factor)``.
 
     Prices of a coarse slot become those of its slots; places become places of the fine grid (``fine_places``).
 
     Args:
         case: the fine problem.
         factor: slots in a coarse slot.
-        found: what came out of the coarse case.
+        dual: the price search of the coarse case.
+        plan: its plan.
         names: of the jobs; their numbers when None.
 
     Raises:
         ValueError: not as many names as jobs, or two jobs have one name.
     """
-    coarse = found.dual.case
-    known = warm_of(coarse, found.dual, found.solution, names)
+    known = warm_of(dual.case, dual, plan, names)
     prices = fine_prices(case, known.lam, factor)
-    places = fine_places(case, factor, coarse, found.solution, prices)
+    places = fine_places(case, factor, dual.case, plan, prices)
 
     def spread(array: FloatArray) -> Any:
         return np.repeat(array, factor, axis=-1)
@@ -304,7 +305,7 @@ def solve_coarse_first(
     coarse = coarsen(case, factor)
     progress(f"coarse: {coarse.T} slots of {60.0 * coarse.dt:g} min")
     first = solve_case(coarse, LargeLimits(COARSE_SHARE * limits.time_s, limits.gap), progress, stop, seed=seed)
-    warm = lifted(case, factor, first, names)
+    warm = lifted(case, factor, first.dual, first.solution, names)
     spent = time.perf_counter() - begun
     progress(f"fine: {case.T} slots of {60.0 * case.dt:g} min")
     left = LargeLimits(max(0.0, limits.time_s - spent), limits.gap)
