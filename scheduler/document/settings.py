@@ -114,7 +114,8 @@ class PlanningPart(Part):
         Count | None,
         about(
             "Slots that are merged into one where the large-scale solver plans from nothing: first on these coarse slots, then on"
-            " the scenario's own from there; divides the number of slots. The reference ignores it; null: off.",
+            " the scenario's own from there; helps where time is short for the size; divides the number of slots. The reference"
+            " ignores it; null: off.",
             ge=2,
             le=1000,
         ),
