@@ -304,7 +304,7 @@ def solve_coarse_first(
     begun = time.perf_counter()
     coarse = coarsen(case, factor)
     progress(f"coarse: {coarse.T} slots of {60.0 * coarse.dt:g} min")
-    first = solve_case(coarse, LargeLimits(COARSE_SHARE * limits.time_s, limits.gap), progress, stop, seed=seed)
+    first = solve_case(coarse, LargeLimits(COARSE_SHARE * limits.time_s, limits.gap), progress, stop, seed=seed, settle=False)
     warm = lifted(case, factor, first.dual, first.solution, names)
     spent = time.perf_counter() - begun
     progress(f"fine: {case.T} slots of {60.0 * case.dt:g} min")
