@@ -74,6 +74,8 @@ class PlanningSettings:
         chance_level: probability with which net import stays within each limit of connections and feeders in each slot; their
             margins then follow from the forecasts' quantiles (``scheduler.chance``) and ``limit_margin`` does not count. None
             takes ``limit_margin`` off.
+        coarse_factor: slots that are one coarse slot where the large-scale solver plans from nothing: first on coarse slots, then
+            on its own from there; at least 2. None: on its own slots alone. The reference ignores it.
         scenarios: the futures of a two-stage plan.
         reasons: each job's reason is found; a simulation that nobody reads may leave that out (no document can).
     """
@@ -88,6 +90,7 @@ class PlanningSettings:
     load_quantile: float = 0.5
     duration_quantile: float | None = 1.0
     chance_level: float | None = None
+    coarse_factor: int | None = None
     scenarios: FutureSettings = field(default_factory=FutureSettings)
     reasons: bool = True
 

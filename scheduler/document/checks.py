@@ -71,6 +71,7 @@ def _settings(context: Context) -> None:
             if context.tree.value(where) is not None:
                 expected = "chance_level or this one, because margins from both would be taken twice"
                 context.report(where, context.written(where), expected, needs=[("planning", "chance_level")])
+    _coarse_slots(context)
     marginal = document.weights.carbon_signal == "marginal"
     if (
         marginal
@@ -81,6 +82,15 @@ def _settings(context: Context) -> None:
         context.report(
             place, "'marginal'", "signals.carbon_marginal to go with it, or: average", needs=[("signals", "carbon_marginal")]
         )
+
+
+def _coarse_slots(context: Context) -> None:
+    """Coarse slots fill the horizon."""
+    factor, horizon = context.document.planning.coarse_factor, context.horizon
+    if factor is not None and horizon is not None and horizon.slots % factor:
+        expected = f"a divisor of the number of slots, which is {horizon.slots}"
+        needs = [("horizon", "hours"), ("horizon", "step_minutes")]
+        context.report(("planning", "coarse_factor"), f"{factor}", expected, needs=needs)
 
 
 def _site(context: Context, site: SitePart, place: Place) -> None:

@@ -110,6 +110,16 @@ class PlanningPart(Part):
         ),
         Unit("share"),
     ] = _PLANNING.chance_level
+    coarse_factor: Annotated[
+        Count | None,
+        about(
+            "Slots that are merged into one where the large-scale solver plans from nothing: first on these coarse slots, then on"
+            " the scenario's own from there; helps where time is short for the size; divides the number of slots. The reference"
+            " ignores it; null: off.",
+            ge=2,
+            le=1000,
+        ),
+    ] = _PLANNING.coarse_factor
     scenarios: Annotated[FuturesPart, about("Futures of the policy milp-two-stage.")] = FuturesPart()
 
 

@@ -97,6 +97,7 @@ class LargePolicy:
             ValueError: the problem has something that only the reference can say.
             SolverError: the energy side could not be solved.
         """
+        from scheduler.optimiser.large.coarse import solve_coarse_first
         from scheduler.optimiser.large.prepare import compile_kernels
         from scheduler.optimiser.large.solve import LargeLimits, solve_case
         from scheduler.optimiser.large.translate import case_of, obstacles_to_scale, schedule_of
@@ -117,7 +118,15 @@ class LargePolicy:
         if before is not None:
             warm = self.memory.recall(problem, case, before)
             progress("prices of the last plan" if warm is not None else "no earlier prices that fit: planned from nothing")
-        found = solve_case(case, limits, progress, stop, warm if warm is not None and warm.fits(case) else None, names=names)
+        warm = warm if warm is not None and warm.fits(case) else None
+        factor = None if warm is not None else settings.coarse_factor
+        if factor is not None and case.T % factor:
+            progress(f"coarse_factor {factor} does not divide {case.T} slots: planned on these slots alone")
+            factor = None
+        if factor is None:
+            found = solve_case(case, limits, progress, stop, warm, names=names)
+        else:
+            found = solve_coarse_first(case, limits, factor, progress, stop, names=names)
         progress(f"reasons for {case.J} jobs")
         schedule = schedule_of(problem, found.solution)
         plan = make_plan(

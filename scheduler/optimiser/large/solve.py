@@ -112,6 +112,8 @@ def solve_case(
     seed: int = 0,
     names: tuple[str, ...] | None = None,
     futures: FutureCases | None = None,
+    *,
+    settle: bool = True,
 ) -> Outcome:
     """Plan ``case``; the best plan so far is returned whatever ends the search.
 
@@ -125,6 +127,8 @@ def solve_case(
         names: of the jobs, by which ``warm`` knows them; their numbers when None.
         futures: plan for these, whose mean ``case`` is: objective and bound are then expected ones, and nothing is polished,
             because the polish knows one future only.
+        settle: batteries get one direction a slot in the end, which may take seconds beyond the limit; without it the objective
+            is that of the linear programme, and the outcome has no flows.
 
     Raises:
         ValueError: ``warm`` is of another grid, or given together with ``futures``, of which it knows nothing.
@@ -177,7 +181,7 @@ def solve_case(
     gained = None if enough() or futures is not None else polish(case, primal, dual, end, limits.gap, stop, seed)
     if gained is not None:
         progress(f"polish: {gained.before:.4f} EUR became {gained.after:.4f} EUR{', proven' if gained.proven else ''}")
-    objective = primal.finish()
+    objective = primal.finish() if settle or not np.isfinite(primal.objective) else primal.objective
     gap = (objective - dual.bound) / max(1e-9, abs(objective))
     status = SolveStatus.OPTIMAL if gap <= max(limits.gap, 1e-9) else SolveStatus.TIME_LIMIT
     if stop():

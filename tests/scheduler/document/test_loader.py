@@ -61,6 +61,14 @@ def written(folder: Path, start: str = "2022-07-01T00:00", price: str = "{consta
     return path
 
 
+def test_coarse_slots_are_off_unless_given(tmp_path: Path) -> None:
+    """The planner has the factor that the document says, or none."""
+    path = written(tmp_path)
+    assert load_scenario(path).planning.coarse_factor is None
+    path.write_text(path.read_text(encoding="utf-8") + "planning: {coarse_factor: 4}\n", encoding="utf-8")
+    assert build_problem(load_scenario(path)).settings.coarse_factor == 4
+
+
 def test_every_value_arrives_in_its_unit(tmp_path: Path) -> None:
     """Units are converted, templates filled in, defaults set, moments turned to UTC."""
     scenario = load_scenario(written(tmp_path))
