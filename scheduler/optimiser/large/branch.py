@@ -37,6 +37,9 @@ LOOKS, LOOK_SECONDS = 2, 0.6
 LEAST_RATE = 3e-4
 """Relative rise of the bound per second below which splitting ends when something else waits for the time."""
 
+MOST_BYTES = 256_000_000
+"""Memory of all open nodes from which on none is split."""
+
 ITS_OWN = (
     "xk", "xu", "y", "dropx", "own", "load", "use", "served", "lam", "mu", "mean_lam", "mean_mu", "adder", "nu", "battery",
     "facility_price", "bought", "sigma", "price", "use_price", "cost", "peak",
@@ -77,6 +80,11 @@ class Node(Dual):
                 self.use[:, case.es[e], slots] -= case.res[job][:, None] * self.xu[span]
                 self.xk[span], self.xu[span], self.y[n] = 0.0, 0.0, 0.0
             self.dropx[i], self.own[i] = k.count[i], 0.0
+
+    @property
+    def nbytes(self) -> int:
+        """Memory of what this node has for itself, bytes."""
+        return sum(getattr(self, name).nbytes for name in ITS_OWN)
 
     def settle(self, done: Callable[[], bool]) -> None:
         """Prices for what is left; at least the bound of the parent's prices."""
@@ -138,17 +146,22 @@ class Tree:
         """No plan of the case costs less, EUR."""
         return min([self._closed] + [bound for bound, _, _ in self._open[:1]])
 
+    @property
+    def full(self) -> bool:
+        """Whether there is no memory for more nodes."""
+        return len(self._open) * self._open[0][2].nbytes > MOST_BYTES if self._open else False
+
     def grow(self, end: float, done: Callable[[], bool], told: Callable[[float], None], *, patient: bool) -> None:
         """Split the node with the lowest bound again and again.
 
         Args:
-            end: of ``time.perf_counter``.
+            end: of ``time.perf_counter``; it may end before, when there is nothing to split or no memory (``MOST_BYTES``).
             done: asked often; what is not finished then does not count.
             told: the bound, whenever it has risen.
             patient: go on until ``end``; otherwise only while the bound rises by ``LEAST_RATE`` of itself a second.
         """
         begun, before, first = time.perf_counter(), self.bound, self.splits
-        while self._open and time.perf_counter() < end and not done():
+        while self._open and not self.full and time.perf_counter() < end and not done():
             bound, _, node = self._open[0]
             parts = node.split()
             if parts is None or bound >= self._closed:

@@ -140,6 +140,19 @@ def test_a_stop_keeps_what_is_proven() -> None:
     assert root.bound <= tree.bound < np.inf
 
 
+def test_no_more_nodes_than_there_is_memory_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    """With room for three nodes it ends when there are more of them, and what is proven until then stays."""
+    root = priced(make_case(MEDIUM, 1))
+    tree = Tree(root)
+    monkeypatch.setattr(
+        "scheduler.optimiser.large.branch.MOST_BYTES", 3 * Node(root, np.zeros(len(root.case.es), dtype=bool)).nbytes
+    )
+    tree.grow(time.perf_counter() + 60.0, never, lambda _: None, patient=True)
+    assert tree.splits == 3
+    assert tree.full
+    assert tree.bound >= root.bound
+
+
 def test_who_waits_for_the_core_gets_it_when_bounds_hardly_rise(monkeypatch: pytest.MonkeyPatch) -> None:
     """With a rate that no split reaches it ends after the first look; a patient tree goes on."""
     monkeypatch.setattr("scheduler.optimiser.large.branch.LEAST_RATE", 1e9)
