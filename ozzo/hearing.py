@@ -205,7 +205,8 @@ class Hearing:
         entry = self._ledger.answered(acknowledgement)
         command = entry.command if entry is not None else self._journal.command(acknowledgement.command)
         if command is None:
-            if acknowledgement.stage is not Stage.REFUSED:  # heartbeats are not in the ledger; only refusals answer them
+            # heartbeats are not in the ledger, and only refusals answer them; nor is a cap that an earlier life renewed
+            if acknowledgement.stage is not Stage.REFUSED and acknowledgement.epoch >= self._voice.epoch:
                 self._unreadable(
                     topic(self._agents.scenario, node, Channel.ACK), f"an answer to {acknowledgement.command}, never sent"
                 )

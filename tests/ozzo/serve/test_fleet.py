@@ -13,7 +13,7 @@ import pytest
 
 from ozzo.agent.node import NodeAgent
 from ozzo.clock import AcceleratedClock
-from ozzo.commands import Acknowledgement, CapState, JobState, JobWish, Stage
+from ozzo.commands import Acknowledgement, CapState, JobState, JobWish, Stage, uuid7
 from ozzo.fleet import LocalAgents, specs_of
 from ozzo.orders import Order
 from ozzo.serve.fleet import StandingFleet
@@ -381,6 +381,22 @@ def test_caps_of_an_earlier_life_are_lifted_or_renewed_at_the_first_greeting(rig
         answers = {item.command for item in rig.state.acknowledgements() if item.epoch == second._voice.epoch}
         assert answers == {item.id for item in mine}
     assert rig.state.entries("unreadable") == ()
+
+
+@pytest.mark.parametrize(("behind", "told"), [(1, 0), (0, 1)])
+def test_a_late_answer_to_an_earlier_life_is_no_fault(rig: Rig, behind: int, told: int) -> None:
+    """It may be to a cap that was renewed, which no journal holds; of this life, an answer to nothing that it said is told."""
+    with rig.fleet() as fleet:
+        late = Acknowledgement(
+            command=uuid7(),
+            epoch=fleet._voice.epoch - behind,
+            sequence=1,
+            node="hall.rack-0",
+            stage=Stage.APPLIED,
+            at=datetime.now(UTC),
+        )
+        fleet._answered(late)
+    assert len(rig.state.entries("unreadable")) == told
 
 
 def test_a_controller_without_its_lease_says_nothing(rig: Rig) -> None:
