@@ -20,8 +20,8 @@ from scheduler.optimiser.large.size_bound import SizeDual
 BOUND_SHARE, FEW_BOUND_SHARE = 0.25, 0.15
 """Share of the second core's time for better prices, when it searches for a plan too: usually, and with few jobs."""
 
-BRANCH_SHARE = 0.45
-"""Share of its time after which branching ends, when it searches for a plan too."""
+BRANCH_SHARE, FEW_BRANCH_SHARE = 0.45, 0.65
+"""Share of its time after which branching ends, when it searches for a plan too: usually, and with few jobs."""
 
 WORTH = 0.001
 """Relative rise of the bound that better prices must promise for the rest of the time to go on instead of a plan."""
@@ -32,8 +32,8 @@ CHUNK_SHARE = 0.05
 FEW_JOBS = 500
 """Below this many jobs prices settle soon."""
 
-PLAIN_SHARE = 0.2
-"""Share of the time for better prices that goes to prices of the resources alone; then size rows get prices too."""
+PLAIN_SHARE, MANY_PLAIN_SHARE = 0.4, 0.2
+"""Share of the time for better prices that goes to those of the resources alone, before size rows get theirs; with many jobs."""
 
 PRICE_SHARE = 0.5
 """Share of the second core's time for better prices, when it has nothing to do afterwards but branching."""
@@ -105,7 +105,8 @@ class Beside:
         if type(self._dual) is not Dual:  # several futures: size rows are not made for them
             self._dual.run(end, self._halt.is_set, every=SWEEPS)
             return None
-        self._dual.run(begun + PLAIN_SHARE * (end - begun), self._halt.is_set, every=SWEEPS)
+        share = PLAIN_SHARE if self._dual.case.J <= MOST_BRANCHED else MANY_PLAIN_SHARE
+        self._dual.run(begun + share * (end - begun), self._halt.is_set, every=SWEEPS)
         if self._over(end):
             return None
         sized = SizeDual(self._dual)
@@ -143,11 +144,13 @@ class Beside:
                 prices = self._bounds(begun, begun + (PRICE_SHARE if few else 1.0) * (self._end - begun))
                 self._branch(prices, self._end, patient=True)
                 return
-            share = FEW_BOUND_SHARE if self._dual.case.J < FEW_JOBS else BOUND_SHARE
+            few = self._dual.case.J < FEW_JOBS
+            share = FEW_BOUND_SHARE if few else BOUND_SHARE
             prices = self._bounds(begun, min(self._end, begun + share * self._seconds))
             end = begun + (1.0 - SPARE_SHARE) * self._seconds
             if self._dual.case.J <= MOST_BRANCHED:
-                self._branch(prices, min(self._end, begun + BRANCH_SHARE * self._seconds), patient=False)
+                until = begun + (FEW_BRANCH_SHARE if few else BRANCH_SHARE) * self._seconds
+                self._branch(prices, min(self._end, until), patient=few)
             else:
                 self._go_on(prices, min(self._end, end))
             left = end - time.perf_counter()
