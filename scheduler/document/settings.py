@@ -115,7 +115,7 @@ class PlanningPart(Part):
         about(
             "Slots that are merged into one where the large-scale solver plans from nothing: first on these coarse slots, then on"
             " the scenario's own from there; helps where time is short for the size; divides the number of slots. The reference"
-            " ignores it; null: off.",
+            " and milp-two-stage ignore it; null: off.",
             ge=2,
             le=1000,
         ),

@@ -16,6 +16,7 @@ from scheduler.optimiser.large.branch import Tree
 from scheduler.optimiser.large.dual import Dual
 from scheduler.optimiser.large.primal import Primal
 from scheduler.optimiser.large.size_bound import SizeDual
+from scheduler.optimiser.large.tuning import FEW_JOBS, MANY_JOBS
 
 BOUND_SHARE, FEW_BOUND_SHARE = 0.25, 0.15
 """Share of the second core's time for better prices, when it searches for a plan too: usually, and with few jobs."""
@@ -29,17 +30,11 @@ WORTH = 0.001
 CHUNK_SHARE = 0.05
 """Share of the time after which that is asked again."""
 
-FEW_JOBS = 500
-"""Below this many jobs prices settle soon."""
-
 PLAIN_SHARE, MANY_PLAIN_SHARE = 0.4, 0.2
 """Share of the time for better prices that goes to those of the resources alone, before size rows get theirs; with many jobs."""
 
 PRICE_SHARE = 0.5
-"""Share of the second core's time for better prices, when it has nothing to do afterwards but branching."""
-
-MOST_BRANCHED = 2_000
-"""Jobs up to which there is branching: with more, a node takes seconds."""
+"""Share of the second core's time for better prices before it branches, when it makes no plan."""
 
 SPARE_SHARE = 0.03
 """Share of the time that the second search ends early, because it looks at the clock only now and then."""
@@ -105,7 +100,7 @@ class Beside:
         if type(self._dual) is not Dual:  # several futures: size rows are not made for them
             self._dual.run(end, self._halt.is_set, every=SWEEPS)
             return None
-        share = PLAIN_SHARE if self._dual.case.J <= MOST_BRANCHED else MANY_PLAIN_SHARE
+        share = PLAIN_SHARE if self._dual.case.J < MANY_JOBS else MANY_PLAIN_SHARE
         self._dual.run(begun + share * (end - begun), self._halt.is_set, every=SWEEPS)
         if self._over(end):
             return None
@@ -123,15 +118,20 @@ class Beside:
             if (prices.bound - before) * (end - now) < WORTH * abs(before) * (now - begun):
                 return
 
-    def _branch(self, prices: Dual | None, end: float, *, patient: bool) -> None:
-        """Bounds by branching until ``end``, or until they hardly rise when not ``patient``."""
-        if prices is None or prices.case.J > MOST_BRANCHED or self._over(end):
-            return
+    def _branch(self, prices: Dual | None, end: float, *, patient: bool) -> bool:
+        """Bounds by branching until ``end``, or until they hardly rise when not ``patient``; whether anything was split.
+
+        With many jobs a node takes seconds, and nothing is.
+        """
+        if prices is None or prices.case.J >= MANY_JOBS or self._over(end):
+            return False
 
         def told(bound: float) -> None:
             self._dual.bound = max(self._dual.bound, bound)
 
-        Tree(prices).grow(end, self._halt.is_set, told, patient=patient)
+        tree = Tree(prices)
+        tree.grow(end, self._halt.is_set, told, patient=patient)
+        return tree.splits > 0
 
     def _work(self) -> None:
         """A fault is kept for the caller."""
@@ -140,18 +140,16 @@ class Beside:
             if begun >= self._end:
                 return
             if self._second is None:
-                few = self._dual.case.J <= MOST_BRANCHED
-                prices = self._bounds(begun, begun + (PRICE_SHARE if few else 1.0) * (self._end - begun))
-                self._branch(prices, self._end, patient=True)
+                prices = self._bounds(begun, begun + PRICE_SHARE * (self._end - begun))
+                if not self._branch(prices, self._end, patient=True) and not self._over(self._end):
+                    (self._dual if prices is None else prices).run(self._end, self._halt.is_set, every=SWEEPS)
                 return
             few = self._dual.case.J < FEW_JOBS
             share = FEW_BOUND_SHARE if few else BOUND_SHARE
             prices = self._bounds(begun, min(self._end, begun + share * self._seconds))
+            until = begun + (FEW_BRANCH_SHARE if few else BRANCH_SHARE) * self._seconds
             end = begun + (1.0 - SPARE_SHARE) * self._seconds
-            if self._dual.case.J <= MOST_BRANCHED:
-                until = begun + (FEW_BRANCH_SHARE if few else BRANCH_SHARE) * self._seconds
-                self._branch(prices, min(self._end, until), patient=few)
-            else:
+            if not self._branch(prices, min(self._end, until), patient=few):
                 self._go_on(prices, min(self._end, end))
             left = end - time.perf_counter()
             if left > 0.0 and not self._halt.is_set():

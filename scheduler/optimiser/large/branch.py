@@ -133,7 +133,7 @@ class Tree:
     root: Dual
     splits: int = 0
     _open: list[tuple[float, int, Node]] = field(default_factory=list)
-    _closed: float = np.inf
+    _whole: float = np.inf  # lowest bound of the nodes in which nobody is split
 
     def __post_init__(self) -> None:
         """The whole case is one node."""
@@ -144,7 +144,7 @@ class Tree:
     @property
     def bound(self) -> float:
         """No plan of the case costs less, EUR."""
-        return min([self._closed] + [bound for bound, _, _ in self._open[:1]])
+        return min([self._whole] + [bound for bound, _, _ in self._open[:1]])
 
     @property
     def full(self) -> bool:
@@ -157,16 +157,16 @@ class Tree:
         Args:
             end: of ``time.perf_counter``; it may end before, when there is nothing to split or no memory (``MOST_BYTES``).
             done: asked often; what is not finished then does not count.
-            told: the bound, whenever it has risen.
+            told: the bound, after every split.
             patient: go on until ``end``; otherwise only while the bound rises by ``LEAST_RATE`` of itself a second.
         """
         begun, before, first = time.perf_counter(), self.bound, self.splits
         while self._open and not self.full and time.perf_counter() < end and not done():
             bound, _, node = self._open[0]
             parts = node.split()
-            if parts is None or bound >= self._closed:
+            if parts is None or bound >= self._whole:
                 heapq.heappop(self._open)
-                self._closed = min(self._closed, bound)
+                self._whole = min(self._whole, bound)
                 continue
             made = []
             for closed in parts:

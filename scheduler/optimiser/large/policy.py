@@ -106,8 +106,9 @@ class LargePolicy:
         obstacles = obstacles_to_scale(problem)
         if obstacles:
             raise ValueError(f"the large-scale solver does not know {'; '.join(obstacles)}")
-        progress("loading compiled code; after an update it is compiled first, once, which takes a minute")
-        compile_kernels()
+        if not compile_kernels.cache_info().currsize:
+            progress("loading compiled code; after an update it is compiled first, once, which takes a minute")
+            compile_kernels()
         begun = time.perf_counter()
         case = case_of(problem)
         progress(f"large: {case.J} jobs, {case.S} sites, {case.T} slots, {len(case.es)} places to be")

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from scheduler.optimiser.large.beside import FEW_JOBS, Beside, cores
+from scheduler.optimiser.large.beside import Beside, cores
 from scheduler.optimiser.large.case import Case, Solution
 from scheduler.optimiser.large.dual import Dual
 from scheduler.optimiser.large.exact import polish, time_for_polish
@@ -21,12 +21,9 @@ from scheduler.optimiser.large.futures import FutureCases, FutureDual
 from scheduler.optimiser.large.prepare import compile_kernels
 from scheduler.optimiser.large.primal import Primal
 from scheduler.optimiser.large.replan import ENOUGH_KEPT, carry_over, refine, start_prices
-from scheduler.optimiser.large.tuning import EXACT_FIRST, USUAL, Tuning
+from scheduler.optimiser.large.tuning import EXACT_FIRST, FEW_JOBS, MANY_JOBS, USUAL, Tuning
 from scheduler.optimiser.large.warm import Warm, job_numbers
 from scheduler.plan import SolveStatus
-
-MANY_JOBS = 2_000
-"""From here on a sweep and a round take so long that there are few of them."""
 
 RIVAL_JOBS = 50
 """Fewer jobs need no second search: they are polished."""
@@ -161,9 +158,8 @@ def solve_case(
     if placed is not None:  # the bound of the earlier prices is good: this core and the other one are for the plan first
         carry_over(primal, placed, now + seconds - spare / 2.0, enough, progress, seed)
     two = placed is None and cores() > 1 and case.J >= RIVAL_JOBS
-    other = (
-        EXACT_FIRST if FEW_JOBS <= case.J < MANY_JOBS else USUAL
-    )  # another recipe finds what this one does not, where there is time for both
+    # another recipe finds what this one does not, where there is time for both and the usual one is not at its end
+    other = EXACT_FIRST if FEW_JOBS <= case.J < MANY_JOBS else USUAL
     beside = Beside(dual, end - spare, seconds, (lambda: _primal(case, dual, futures, seed + 1, other)) if two else None)
     searches.append(beside)
     beside.start()

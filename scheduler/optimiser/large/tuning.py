@@ -42,6 +42,12 @@ class Tuning:
     cleans: float = 20.0
 
 
+FEW_JOBS = 500
+"""Below this many jobs prices settle and a search ends up where it can in a part of the usual time."""
+
+MANY_JOBS = 2_000
+"""From here on a sweep and a round take so long that there are few of them."""
+
 USUAL = Tuning()
 """What is used when nothing else is asked for."""
 

@@ -13,12 +13,14 @@ from grid.errors import SolverError
 from scheduler.optimiser.case_maker import make_case
 from scheduler.optimiser.large import solve
 from scheduler.optimiser.large.beside import Beside, cores
+from scheduler.optimiser.large.branch import Tree
 from scheduler.optimiser.large.case import MALLEABLE
 from scheduler.optimiser.large.dual import Dual
 from scheduler.optimiser.large.primal import Primal
 from scheduler.optimiser.large.size_bound import SizeDual
 from scheduler.optimiser.large.solve import LargeLimits, solve_case
 from scheduler.plan import SolveStatus
+from tests.cases import tiny, with_jobs
 from tests.scheduler.optimiser.large.test_solve import MEDIUM, solved
 
 
@@ -115,6 +117,49 @@ def test_bounds_go_on_with_size_rows_where_there_are_some(monkeypatch: pytest.Mo
     assert dual.bound >= before
     assert swept[0] is dual
     assert isinstance(swept[-1], SizeDual) is rows
+
+
+def test_prices_go_on_as_long_as_they_promise_more(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Two looks that raise the bound by a tenth, one that does not: a fourth is not made, and time is left for a plan."""
+    dual = Dual(make_case(MEDIUM, 5))
+    dual.bound, gains = 100.0, [10.0, 10.0, 0.0, 10.0]
+
+    def rise(*_some: Any, **_more: Any) -> None:
+        time.sleep(0.01)
+        dual.bound += gains.pop(0)
+
+    monkeypatch.setattr(dual, "run", rise)
+    Beside(dual, time.perf_counter() + 60.0, 60.0, None)._go_on(dual, time.perf_counter() + 60.0)
+    assert gains == [10.0]
+    assert dual.bound == 120.0
+
+
+def test_where_nobody_can_be_split_prices_go_on_to_the_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Identical jobs are one class, which no branching tears apart: the second half of the time is not idle."""
+    job = {"pw": 2.0, "entries": [(0, 0.0, 0, -1), (1, 0.0, 0, -1)]}
+    dual = Dual(with_jobs(tiny(sites=2, slots=4, ren=3.0), *[job] * 12))
+    at_branching: list[int] = []
+    grow = Tree.grow
+
+    def watched(self: Tree, *some: Any, **more: Any) -> None:
+        at_branching.append(self.root.sweeps)
+        grow(self, *some, **more)
+
+    monkeypatch.setattr(Tree, "grow", watched)
+    swept: list[Dual] = []
+    sweep = Dual.step
+
+    def stepped(self: Dual) -> float:
+        swept.append(self)
+        return sweep(self)
+
+    monkeypatch.setattr(Dual, "step", stepped)
+    side = Beside(dual, time.perf_counter() + 1.0, 1.0, None)
+    side.start()
+    side._thread.join()
+    side.check()
+    assert len(at_branching) == 1
+    assert swept[-1].sweeps > at_branching[0]
 
 
 def test_cores_are_counted() -> None:

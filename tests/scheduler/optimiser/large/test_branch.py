@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 
 import numpy as np
 import pytest
@@ -170,12 +171,12 @@ def test_who_waits_for_the_core_gets_it_when_bounds_hardly_rise(monkeypatch: pyt
 def test_the_second_core_branches_on_few_jobs_only(monkeypatch: pytest.MonkeyPatch, few: bool) -> None:
     """The bound that branching proves becomes that of the search; with too many jobs nothing is split."""
     if not few:
-        monkeypatch.setattr(beside_module, "MOST_BRANCHED", 0)
+        monkeypatch.setattr(beside_module, "MANY_JOBS", 0)
     grown: list[Tree] = []
     grow = Tree.grow
 
-    def watched(self: Tree, end: float, done: object, told: object, *, patient: bool) -> None:
-        grow(self, end, lambda: self.splits >= 3, told, patient=patient)  # type: ignore[arg-type]
+    def watched(self: Tree, end: float, _done: Callable[[], bool], told: Callable[[float], None], *, patient: bool) -> None:
+        grow(self, end, lambda: self.splits >= 3, told, patient=patient)
         grown.append(self)
 
     monkeypatch.setattr(Tree, "grow", watched)
