@@ -7,10 +7,12 @@ A block is one site for the bound (feeder rows priced by their multipliers), one
 
 from __future__ import annotations
 
+import time
 from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import scipy.sparse as sp
 
 from grid.errors import SolverError
@@ -19,6 +21,20 @@ from scheduler.optimiser.large.case import Case, IntArray
 
 BINARY_SECONDS = 5.0
 """Most time for the directions of the batteries of a block, where the linear programme used both at once."""
+
+LEAST_BINARY_SECONDS = 0.5
+"""Least time for them when they are looked for at all."""
+
+BINARY_GAP = 1e-5
+"""Relative gap up to which directions are as good as the best."""
+
+PRIMAL_FEASIBLE = 2
+"""``primal_solution_status`` of HiGHS for a point that keeps every rule."""
+
+BoolArray = npt.NDArray[np.bool_]
+
+BOTH_KW = 1e-7
+"""Power in both directions from which on a battery is used both ways."""
 
 FAMILIES = ("import", "export", "renewable", "unserved", "charge", "discharge", "soc", "load")
 
@@ -54,6 +70,21 @@ class _Build:
         self.row_upper.append(np.broadcast_to(np.asarray(upper, dtype=float), n))
         self.rows += n
         return rows
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Settled:
+    """Cost, EUR, values of all columns, and flows by family."""
+
+    value: float
+    columns: FloatArray
+    flows: dict[str, FloatArray]
+
+
+def _both_ways(flows: dict[str, FloatArray]) -> BoolArray:
+    """Where a battery charges and discharges in one slot, ``[n, T]``."""
+    both: BoolArray = np.minimum(flows["charge"], flows["discharge"]) > BOTH_KW
+    return both
 
 
 class EnergyBlock:
@@ -98,9 +129,11 @@ class EnergyBlock:
         fixed = np.ascontiguousarray(load[self.sites].ravel())
         self._solver.changeColsBounds(len(columns), columns, fixed, fixed)
         value, values = self._run()
-        flows = {name: values[index] for name, index in self.at.items() if name not in ("peak", "missing")}
-        flows["peak"] = values[self.at["peak"]]
-        return value + self.offset, flows
+        return value + self.offset, self._flows(values)
+
+    def _flows(self, values: FloatArray) -> dict[str, FloatArray]:
+        """Flows by family, ``[n, T]`` each, and the paid ``peak``, ``[n]``, among the values of all columns."""
+        return {name: values[index] for name, index in self.at.items() if name != "missing"}
 
     def duals(self) -> FloatArray:
         """Row duals of the last solve."""
@@ -134,42 +167,109 @@ class EnergyBlock:
 
     def both_ways(self, flows: dict[str, FloatArray]) -> bool:
         """True when a battery charges and discharges in one slot, which binaries must forbid."""
-        return bool((np.minimum(flows["charge"], flows["discharge"]) > 1e-7).any())
+        return bool(_both_ways(flows).any())
 
-    def with_binaries(self, time_s: float) -> tuple[float, float, dict[str, FloatArray]]:
-        """Solve again with one binary per battery slot (load still fixed); returns value, bound and flows."""
+    def _one_way(self, flows: dict[str, FloatArray]) -> tuple[_Settled | None, BoolArray]:
+        """Least cost when each battery slot that was used both ways keeps the direction in which it moved more energy.
+
+        Again and again, because other slots may be used both ways then; bounds are as before afterwards. Returns that, or None
+        where no such directions keep every rule, and the slots in question, ``[n, T]``.
+        """
+        case, solver = self.case, self._solver
+        most = {"charge": case.Pc, "discharge": case.Pd}
+        shut = {name: np.zeros(flows["charge"].shape, dtype=bool) for name in most}
+        found = None
+        while found is None:
+            more = _both_ways(flows)
+            charges = flows["charge"] * case.eta_c[self.sites, None] >= flows["discharge"] / case.eta_d[self.sites, None]
+            shut["discharge"] |= more & charges
+            shut["charge"] |= more & ~charges
+            for name, closed in shut.items():
+                columns = self.at[name][closed].astype(np.int32)
+                solver.changeColsBounds(len(columns), columns, np.zeros(len(columns)), np.zeros(len(columns)))
+            solver.run()
+            if solver.getModelStatus().name != "kOptimal":
+                break
+            made = self._found()
+            flows = made.flows
+            if not self.both_ways(flows):
+                found = made
+        for name, closed in shut.items():
+            columns = self.at[name][closed].astype(np.int32)
+            upper = np.broadcast_to(most[name][self.sites, None], closed.shape)[closed]
+            solver.changeColsBounds(len(columns), columns, np.zeros(len(columns)), np.ascontiguousarray(upper))
+        return found, shut["charge"] | shut["discharge"]
+
+    def _with_binaries(self, slots: BoolArray, time_s: float, start: FloatArray | None) -> _Settled | None:
+        """Solve again with one more binary for each of the battery slots ``slots``, ``[n, T]``, for about ``time_s``.
+
+        ``start``: values of all columns to begin from, without the new binaries.
+        """
         import highspy
 
         case, solver = self.case, self._solver
-        first = solver.getNumCol()
-        cells = [(i, s) for i, s in enumerate(self.sites) if case.E[s] > 0]
-        n = len(cells) * case.T
+        site = self.sites[np.nonzero(slots)[0]]
+        n = len(site)
+        charge, discharge = self.at["charge"][slots], self.at["discharge"][slots]
+        flag = solver.getNumCol() + np.arange(n)
         solver.addVars(n, np.zeros(n), np.ones(n))
-        whole = np.arange(first, first + n, dtype=np.int32)
-        solver.changeColsIntegrality(n, whole, np.array([highspy.HighsVarType.kInteger] * n))
-        for k, (i, s) in enumerate(cells):
-            for t in range(case.T):
-                flag = first + k * case.T + t
-                charge, discharge = int(self.at["charge"][i, t]), int(self.at["discharge"][i, t])
-                solver.addRow(-np.inf, 0.0, 2, np.array([charge, flag], dtype=np.int32), np.array([1.0, -case.Pc[s]]))
-                solver.addRow(-np.inf, case.Pd[s], 2, np.array([discharge, flag], dtype=np.int32), np.array([1.0, case.Pd[s]]))
+        solver.changeColsIntegrality(n, flag.astype(np.int32), np.array([highspy.HighsVarType.kInteger] * n))
+        columns = np.concatenate([np.stack([charge, flag], axis=1), np.stack([discharge, flag], axis=1)]).astype(np.int32)
+        ones = np.ones(n)
+        values = np.concatenate([np.stack([ones, -case.Pc[site]], axis=1), np.stack([ones, case.Pd[site]], axis=1)])
+        solver.addRows(
+            2 * n,
+            np.full(2 * n, -np.inf),
+            np.concatenate([np.zeros(n), case.Pd[site]]),
+            4 * n,
+            np.arange(0, 4 * n, 2, dtype=np.int32),
+            columns.ravel(),
+            values.ravel(),
+        )
         solver.setOptionValue("presolve", "choose")
-        solver.setOptionValue("time_limit", solver.getRunTime() + max(1.0, time_s))
-        solver.setOptionValue("mip_rel_gap", 1e-5)
+        solver.setOptionValue("time_limit", time_s)  # of this run: HiGHS' clock of all runs does not count
+        solver.setOptionValue("mip_rel_gap", BINARY_GAP)
+        if start is not None:
+            point = highspy.HighsSolution()
+            point.col_value = np.concatenate([start, start[charge] > BOTH_KW]).tolist()
+            solver.setSolution(point)
         solver.run()
-        info = solver.getInfo()
-        if info.primal_solution_status != 2:
-            raise SolverError(f"the energy side with battery directions: {solver.modelStatusToString(solver.getModelStatus())}")
-        values = np.asarray(solver.getSolution().col_value)
-        flows = {name: values[index] for name, index in self.at.items() if name != "missing"}
-        return info.objective_function_value + self.offset, info.mip_dual_bound + self.offset, flows
+        return self._found() if solver.getInfo().primal_solution_status == PRIMAL_FEASIBLE else None
 
     def settled(self, load: FloatArray, time_s: float = BINARY_SECONDS) -> tuple[float, dict[str, FloatArray]]:
-        """As ``fix_load``, with batteries in one direction a slot; the binaries stay, so it is the last thing to ask."""
+        """As ``fix_load``, with batteries in one direction a slot; binaries may stay, so it is the last thing to ask.
+
+        First each slot that was used both ways keeps the direction in which it moved more energy. Where that costs more than
+        ``BINARY_GAP`` above the programme, these slots get binaries, and others when they are used both ways then, for about
+        ``time_s`` (HiGHS looks at the clock between its steps only).
+
+        Raises:
+            SolverError: no directions were found.
+        """
         value, flows = self.fix_load(load)
-        if self.both_ways(flows):
-            value, _, flows = self.with_binaries(time_s)
-        return value, flows
+        if not self.both_ways(flows):
+            return value, flows
+        end = time.perf_counter() + time_s
+        best, slots = self._one_way(flows)
+        if best is not None and best.value - value <= BINARY_GAP * max(1e-9, abs(value)):
+            return best.value, best.flows
+        start, chosen = None if best is None else best.columns, slots
+        while chosen.any() and (best is None or time.perf_counter() < end):
+            found = self._with_binaries(chosen, max(LEAST_BINARY_SECONDS, end - time.perf_counter()), start)
+            if found is None:
+                break
+            chosen, start = _both_ways(found.flows), found.columns
+            if not chosen.any() and (best is None or found.value < best.value):
+                best = found
+        if best is None:
+            status = self._solver.modelStatusToString(self._solver.getModelStatus())
+            raise SolverError(f"the energy side with battery directions: {status}")
+        return best.value, best.flows
+
+    def _found(self) -> _Settled:
+        """What the last solve found."""
+        values = np.asarray(self._solver.getSolution().col_value)
+        return _Settled(float(self._solver.getInfo().objective_function_value) + self.offset, values, self._flows(values))
 
     def _run(self) -> tuple[float, FloatArray]:
         self._solver.run()

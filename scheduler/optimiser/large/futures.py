@@ -85,9 +85,9 @@ class MeanBlock:
         mean: FloatArray = np.tensordot(self._shares, np.stack([part.theta() for part in self.parts]), 1)
         return mean
 
-    def settled(self, load: FloatArray) -> tuple[float, list[dict[str, FloatArray]]]:
+    def settled(self, load: FloatArray, time_s: float = BINARY_SECONDS) -> tuple[float, list[dict[str, FloatArray]]]:
         """As ``fix_load``, with batteries in one direction a slot in every future; the last thing to ask."""
-        found = [part.settled(load, BINARY_SECONDS / len(self.parts)) for part in self.parts]
+        found = [part.settled(load, time_s / len(self.parts)) for part in self.parts]
         return float(sum(p * value for p, (value, _) in zip(self._shares, found, strict=True))), [flows for _, flows in found]
 
 

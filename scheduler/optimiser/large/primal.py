@@ -22,7 +22,7 @@ from scheduler.optimiser.large.case import Case, IntArray, Solution
 from scheduler.optimiser.large.cells import Grid, flexible, grid_of
 from scheduler.optimiser.large.decisions import load_and_use, own_costs, solution_of
 from scheduler.optimiser.large.dual import Dual
-from scheduler.optimiser.large.energy import EnergyBlock, feeder_sites
+from scheduler.optimiser.large.energy import BINARY_SECONDS, EnergyBlock, feeder_sites
 from scheduler.optimiser.large.improve import Likely, anneal, construct, datasets_of, relieve
 from scheduler.optimiser.large.prox import serve
 from scheduler.optimiser.large.sizes import with_size_rows
@@ -301,7 +301,7 @@ class Primal:
         runs = found.choice >= 0
         copies = np.unique(case.em[found.choice[runs]])
         total = float(case.drop[~runs].sum() + own_costs(case, found).sum() + case.mc[copies[copies >= 0]].sum())
-        settled = [block.settled(load) for block in self._blocks]
+        settled = [block.settled(load, BINARY_SECONDS / len(self._blocks)) for block in self._blocks]
         self.flows: list[dict[str, FloatArray]] = [flows for _, flows in settled]
         self.objective = total + sum(value for value, _ in settled)
         return self.objective
