@@ -28,6 +28,16 @@ LEAST_BINARY_SECONDS = 0.5
 BINARY_GAP = 1e-5
 """Relative gap up to which directions are as good as the best."""
 
+TROUBLE = ("kUnknown", "kSolveError", "kIterationLimit", "kNotset")
+"""Model statuses of HiGHS that say nothing of the programme, only of the way to its optimum."""
+
+AFRESH: tuple[dict[str, str | int], ...] = (
+    {"presolve": "off"},
+    {"presolve": "on", "simplex_strategy": 4},
+    {"presolve": "on", "solver": "ipm"},
+)
+"""Options of HiGHS to try without the last basis: dual simplex; presolved, primal simplex; presolved, interior point, crossover."""
+
 PRIMAL_FEASIBLE = 2
 """``primal_solution_status`` of HiGHS for a point that keeps every rule."""
 
@@ -187,8 +197,7 @@ class EnergyBlock:
             for name, closed in shut.items():
                 columns = self.at[name][closed].astype(np.int32)
                 solver.changeColsBounds(len(columns), columns, np.zeros(len(columns)), np.zeros(len(columns)))
-            solver.run()
-            if solver.getModelStatus().name != "kOptimal":
+            if self._optimise().name != "kOptimal":
                 break
             made = self._found()
             flows = made.flows
@@ -272,12 +281,32 @@ class EnergyBlock:
         return _Settled(float(self._solver.getInfo().objective_function_value) + self.offset, values, self._flows(values))
 
     def _run(self) -> tuple[float, FloatArray]:
-        self._solver.run()
-        status = self._solver.getModelStatus()
+        """Solve; returns the objective and the values of all columns.
+
+        Raises:
+            SolverError: no optimum, with the status of HiGHS.
+        """
+        status = self._optimise()
         if status.name != "kOptimal":
             raise SolverError(f"the energy side of sites {self.sites.tolist()}: {self._solver.modelStatusToString(status)}")
         solution = self._solver.getSolution()
         return float(self._solver.getInfo().objective_function_value), np.asarray(solution.col_value)
+
+    def _optimise(self) -> Any:
+        """Solve from the last basis; where that ends in trouble, afresh, each of ``AFRESH`` in turn. Returns the last status."""
+        solver = self._solver
+        solver.run()
+        for options in AFRESH:
+            if solver.getModelStatus().name not in TROUBLE:
+                break
+            before = {name: solver.getOptionValue(name)[1] for name in options}
+            for name, value in options.items():
+                solver.setOptionValue(name, value)
+            solver.clearSolver()
+            solver.run()
+            for name, value in before.items():
+                solver.setOptionValue(name, value)
+        return solver.getModelStatus()
 
     def _site_columns(self, build: _Build, most_kw: FloatArray) -> None:
         """Columns of every family, ``[n, T]`` indices each."""
