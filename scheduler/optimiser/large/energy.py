@@ -36,7 +36,7 @@ AFRESH: tuple[dict[str, str | int], ...] = (
     {"presolve": "on", "simplex_strategy": 4},
     {"presolve": "on", "solver": "ipm"},
 )
-"""Options of HiGHS to try without the last basis: dual simplex; presolved, primal simplex; presolved, interior point, crossover."""
+"""Options of HiGHS to try without the last basis: dual simplex; primal simplex, presolved; interior point, presolved."""
 
 PRIMAL_FEASIBLE = 2
 """``primal_solution_status`` of HiGHS for a point that keeps every rule."""
