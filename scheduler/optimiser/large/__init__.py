@@ -4,6 +4,10 @@
 ``energy`` is the energy side in HiGHS; ``dual`` drives prices, ``bound`` proves, ``primal`` makes the plan, ``exact`` polishes
 the plans of small cases, ``prepare`` compiles before the clock starts, ``solve`` is the way in.
 
+Functions of the innermost loops allocate nothing (who calls them makes the room) and are compiled without counting references
+(``_nrt=False``): a call passes some 60 arrays, and counting them, atomically, took half of the search's time (decision 0018). A
+function that does allocate is refused by the compiler with that option.
+
 Compiled code is cached on disk. Numba renews a cached function when its own file changes, but not when a function that it
 calls does; so the folder of the cache carries a fingerprint of all files that hold compiled code. Numba reads the folder's name
 when it is imported; where another library (pandapower) has imported it before, it is told to read again.

@@ -16,7 +16,7 @@ MOST_COPIES = 12
 """Datasets with more copies than this count all of them as bought for nothing (still valid, less tight)."""
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True, _nrt=False)
 def copies_bound(group_ptr, group, ep, entry, em, cost, drop, count, first, copies_ptr, copies, copy_price, most):
     """Sum over datasets of the best set of copies with the best choice of every class."""
     total = 0.0

@@ -74,7 +74,7 @@ def flexible(case: Case, battery: FloatArray, theta: FloatArray, part: float) ->
     return Flex(np.where(has, least, 0.0), np.where(has, np.maximum(least, most), 0.0), theta)
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True, _nrt=False)
 def _step_in(n, width, value, imports, w, v):
     """Insert a step by its value; returns the new number of steps."""
     if w <= 0.0:
@@ -112,7 +112,7 @@ def _all_steps(
                 value[s, t, i] *= dt
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True, _nrt=False)
 def cell(grid, s, t, load):
     """Cost (EUR, up to a constant) and import (kW) of a cell at an IT load."""
     if grid.rho[s] > 0.0:

@@ -12,10 +12,36 @@ change at once. ``lam``, ``mu`` and ``sigma`` are the multipliers that prove the
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import numpy as np
 from numba import njit
 
+from grid.horizon import FloatArray
 from scheduler.optimiser.large.respond import MALLEABLE, respond
+
+
+class Bench(NamedTuple):
+    """Room to work in: shares of a response and of the best one, values and sizes of its parts, prices of the slots of a class, room."""
+
+    response_k: FloatArray
+    response_u: FloatArray
+    best_k: FloatArray
+    best_u: FloatArray
+    values: FloatArray
+    sizes: FloatArray
+    kw_price: FloatArray
+    slot_price: FloatArray
+    limit: FloatArray
+
+
+@njit(cache=True, nogil=True)
+def bench_of(most, widest):
+    """A bench for windows up to ``most`` and classes whose windows together have up to ``widest`` slots."""
+    return Bench(
+        np.empty(most), np.empty(most), np.empty(most), np.empty(most), np.empty(2 * most), np.empty(2 * most),
+        np.empty(widest + 1), np.empty(widest + 1), np.empty(widest + 1),
+    )  # fmt: skip
 
 
 @njit(cache=True, nogil=True)
@@ -24,14 +50,24 @@ def sweep(
     cap, xk, xu, y, dropx, own, load, use, served, lam, rho, mu, rho_use, price, use_price, sigma, rho_copy, bought, most,
 ):  # fmt: skip
     """One pass over all classes in the order ``perm``; returns the sum of the gaps of the linearised problem (EUR)."""
-    resources = cap.shape[0]
-    response_k, response_u = np.empty(most), np.empty(most)
-    best_k, best_u = np.empty(most), np.empty(most)
-    values, order = np.empty(2 * most), np.empty(2 * most, dtype=np.int64)
-    widest = 0
+    widest = most
     for k in range(len(ep) - 1):
         widest = max(widest, window[ep[k + 1]] - window[ep[k]])
-    kw_price, slot_price, limit = np.empty(widest + 1), np.empty(widest + 1), np.empty(widest + 1)
+    return _sweep(
+        perm, ep, entry, window, count, first, es, ec, ea, em, typ, p, dl, soft, wt, res, entry_kw, drop, speed2, power2,
+        cap, xk, xu, y, dropx, own, load, use, served, lam, rho, mu, rho_use, price, use_price, sigma, rho_copy, bought,
+        bench_of(most, widest),
+    )  # fmt: skip
+
+
+@njit(cache=True, nogil=True, _nrt=False)
+def _sweep(
+    perm, ep, entry, window, count, first, es, ec, ea, em, typ, p, dl, soft, wt, res, entry_kw, drop, speed2, power2,
+    cap, xk, xu, y, dropx, own, load, use, served, lam, rho, mu, rho_use, price, use_price, sigma, rho_copy, bought, bench,
+):  # fmt: skip
+    """``sweep`` in room that others made."""
+    resources = cap.shape[0]
+    response_k, response_u, best_k, best_u, values, sizes, kw_price, slot_price, limit = bench
     total_gap = 0.0
     for k in perm:
         j = first[k]
@@ -72,7 +108,7 @@ def sweep(
                     here += pay * y[e]
                 cost, late = respond(
                     typ[j], kw_price[off : off + length], slot_price[off : off + length], limit, length, t0, p[j], soft[j],
-                    wt[j], speed2[j], power2[j], response_k, response_u, values, order,
+                    wt[j], speed2[j], power2[j], response_k, response_u, values, sizes,
                 )  # fmt: skip
                 cost += ec[entry[e]] + pay
                 if cost < best:
@@ -144,7 +180,7 @@ def sweep(
     return total_gap
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True, _nrt=False)
 def buy(bought, users_ptr, users, y, count_of_entry, sigma, rho_copy, price_of_copy):
     """Best fraction of each copy to buy given who uses it, then the multipliers ``sigma`` of its users.
 
@@ -170,7 +206,7 @@ def buy(bought, users_ptr, users, y, count_of_entry, sigma, rho_copy, price_of_c
             sigma[e] = max(0.0, sigma[e] + rho_copy[e] * (y[e] / count_of_entry[e] - bought[m]))
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True, _nrt=False)
 def refresh_prices(load, use, served, lam, rho, mu, rho_use, cap, price, use_price):
     """Prices of every cell from multipliers and penalties."""
     for s in range(load.shape[0]):
@@ -185,9 +221,18 @@ def class_costs(
     ep, entry, window, first, es, ec, ea, typ, p, dl, soft, wt, res, entry_kw, speed2, power2, cap, price, use_price, most, cost
 ):  # fmt: skip
     """Cost of the best response of one job of each class at each of its entries, without copies; infinite where it cannot run."""
-    response_k, response_u = np.empty(most), np.empty(most)
-    kw_price, slot_price, limit = np.empty(most), np.empty(most), np.empty(most)
-    values, order = np.empty(2 * most), np.empty(2 * most, dtype=np.int64)
+    _class_costs(
+        ep, entry, window, first, es, ec, ea, typ, p, dl, soft, wt, res, entry_kw, speed2, power2, cap, price, use_price, cost,
+        bench_of(most, most),
+    )  # fmt: skip
+
+
+@njit(cache=True, nogil=True, _nrt=False)
+def _class_costs(
+    ep, entry, window, first, es, ec, ea, typ, p, dl, soft, wt, res, entry_kw, speed2, power2, cap, price, use_price, cost, bench
+):  # fmt: skip
+    """``class_costs`` in room that others made."""
+    response_k, response_u, _, _, values, sizes, kw_price, slot_price, limit = bench
     for k in range(len(ep) - 1):
         j = first[k]
         for e in range(ep[k], ep[k + 1]):
@@ -211,6 +256,6 @@ def class_costs(
                 slot_price[i] = total
             found, _ = respond(
                 typ[j], kw_price, slot_price, limit, length, t0, p[j], soft[j], wt[j], speed2[j], power2[j],
-                response_k, response_u, values, order,
+                response_k, response_u, values, sizes,
             )  # fmt: skip
             cost[e] = found + ec[entry[e]]

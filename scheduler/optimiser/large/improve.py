@@ -15,8 +15,9 @@ from numba import njit
 from grid.horizon import FloatArray
 from scheduler.optimiser.large.case import Case, IntArray
 from scheduler.optimiser.large.groups import Classes
-from scheduler.optimiser.large.insert import insert
+from scheduler.optimiser.large.insert import insert, scratch_of
 from scheduler.optimiser.large.state import keep, put_back, recount, room_for_places, settle_peaks, take
+from scheduler.optimiser.restrict import BoolArray
 
 PUSH = 0.2
 """Share of the moves that push a large job to one of its sites."""
@@ -64,7 +65,21 @@ class Likely(NamedTuple):
     xu: FloatArray
 
 
-@njit(cache=True, nogil=True)
+class Aside(NamedTuple):
+    """Room for the jobs that a round takes out, in which order they come back, and how they and the sites were before."""
+
+    out: IntArray
+    order: IntArray
+    choice: IntArray
+    length: IntArray
+    own: FloatArray
+    keys: FloatArray
+    peak: FloatArray
+    touched: BoolArray
+    opened: IntArray
+
+
+@njit(cache=True, nogil=True, _nrt=False)
 def _aim(jobs, likely, j):
     """Entry and slot of job ``j`` by chance, as likely as the fractional plan has it there."""
     k = likely.of[j]
@@ -95,11 +110,11 @@ def _aim(jobs, likely, j):
 @njit(cache=True, nogil=True)
 def construct(jobs, grid, state, order, guide, opened, longest):
     """Put every dropped job of ``order`` in, in that order."""
-    reals, whole = np.empty((9, 2 * longest + 2)), np.empty(2 * longest + 2, dtype=np.int64)
+    scratch = scratch_of(longest)
     touched = np.zeros(len(grid.dc), dtype=np.bool_)
     for j in order:
         if state.choice[j] < 0:
-            s = insert(jobs, grid, state, j, guide, 0.0, opened, (reals, whole))
+            s = insert(jobs, grid, state, j, guide, 0.0, opened, scratch)
             if s >= 0:
                 touched[s] = True
                 settle_peaks(grid, state, touched)
@@ -114,7 +129,7 @@ def relieve(jobs, grid, state, longest, tries):
     ``grid`` has hard capacity. At most ``tries`` jobs of a cell are tried; a job without another place is dropped, at its price.
     Returns how many were moved.
     """
-    reals, whole = np.empty((9, 2 * longest + 2)), np.empty(2 * longest + 2, dtype=np.int64)
+    scratch = scratch_of(longest)
     opened = np.zeros(max(1, len(jobs.mc)), dtype=np.int64)
     slot, kw, part = room_for_places(jobs, 1)
     touched = np.zeros(len(grid.dc), dtype=np.bool_)
@@ -138,7 +153,7 @@ def relieve(jobs, grid, state, longest, tries):
                         before, entry, own, peak = state.total[0], state.choice[j], state.own[j], state.peak[s]
                         keep(jobs, state, j, slot[0], kw[0], part[0])
                         take(jobs, grid, state, j)
-                        insert(jobs, grid, state, j, 0.3, 0.0, opened, (reals, whole))
+                        insert(jobs, grid, state, j, 0.3, 0.0, opened, scratch)
                         cost = state.total[0] - before
                         if state.choice[j] >= 0:
                             take(jobs, grid, state, j)
@@ -149,7 +164,7 @@ def relieve(jobs, grid, state, longest, tries):
                     if best_job < 0:
                         break
                     take(jobs, grid, state, best_job)
-                    to = insert(jobs, grid, state, best_job, 0.3, 0.0, opened, (reals, whole))
+                    to = insert(jobs, grid, state, best_job, 0.3, 0.0, opened, scratch)
                     touched[s] = True
                     if to >= 0:
                         touched[to] = True
@@ -187,17 +202,40 @@ def anneal(
         focus: jobs that are looked at more often (dropped, or in an overloaded cell); eager: how often.
     """
     np.random.seed(seed)
+    sites, most = len(grid.dc), max(PUSH_FACTOR * most_jobs, 400)
+    whole = np.empty((4, most), dtype=np.int64)
+    aside = Aside(
+        whole[0], whole[1], whole[2], whole[3], np.empty(most), np.empty(most), np.empty(sites), np.zeros(sites, dtype=np.bool_),
+        np.zeros(max(1, len(bought)), dtype=np.int64),
+    )  # fmt: skip
+    places, scratch = room_for_places(jobs, most), scratch_of(longest)
+    accepted = _anneal(
+        jobs, grid, state, datasets, bought, likely, rounds, hot, cold, most_jobs, focus, eager, aside, places, scratch
+    )
+    recount(jobs, grid, state)
+    return accepted
+
+
+@njit(cache=True, nogil=True, _nrt=False)
+def _in_order(keys, order, n):
+    """Fill ``order[:n]`` with ``0 .. n - 1`` by rising ``keys``."""
+    for i in range(n):
+        k = i - 1
+        while k >= 0 and keys[order[k]] > keys[i]:
+            order[k + 1] = order[k]
+            k -= 1
+        order[k + 1] = i
+
+
+@njit(cache=True, nogil=True, _nrt=False)
+def _anneal(
+    jobs, grid, state, datasets, bought, likely, rounds, hot, cold, most_jobs, focus, eager, aside, places, scratch
+):  # fmt: skip
+    """The rounds of ``anneal`` in room that others made."""
     dataset, data_ptr, data_jobs, copies_ptr, copies = datasets
-    reals, whole = np.empty((9, 2 * longest + 2)), np.empty(2 * longest + 2, dtype=np.int64)
-    scratch = (reals, whole)
+    out, order, keep_choice, keep_length, keep_own, keys, keep_peak, touched, opened = aside
+    keep_slot, keep_kw, keep_part = places
     n_jobs, sites = len(state.choice), len(grid.dc)
-    opened = np.zeros(max(1, len(bought)), dtype=np.int64)
-    touched = np.zeros(sites, dtype=np.bool_)
-    out = np.empty(max(PUSH_FACTOR * most_jobs, 400), dtype=np.int64)
-    keep_slot, keep_kw, keep_part = room_for_places(jobs, len(out))
-    keep_choice, keep_length = np.empty(len(out), dtype=np.int64), np.empty(len(out), dtype=np.int64)
-    keep_own, keys = np.empty(len(out)), np.empty(len(out))
-    keep_peak = np.empty(sites)
     accepted = 0
     cooling = (cold / hot) ** (1.0 / max(1, rounds))
     temperature = hot
@@ -292,8 +330,9 @@ def anneal(
         noise = 0.0
         if np.random.random() < 0.6:
             noise = 0.6 * np.random.random() ** 2
-        for i in np.argsort(keys[:n]):
-            s = insert(jobs, grid, state, out[i], guide, noise, opened, scratch)
+        _in_order(keys, order, n)
+        for k in range(n):
+            s = insert(jobs, grid, state, out[order[k]], guide, noise, opened, scratch)
             if s >= 0:
                 touched[s] = True
         settle_peaks(grid, state, touched)
@@ -314,5 +353,4 @@ def anneal(
         for s in range(sites):
             state.peak[s] = keep_peak[s]
         state.total[0] = before
-    recount(jobs, grid, state)
     return accepted

@@ -14,39 +14,114 @@ LEAST_SHARE = 1e-3
 """A malleable job does not begin a slot that has less room than this share of it."""
 
 
-@njit(cache=True, nogil=True)
-def _room(row_ptr, row, needs, j, cap_all, use_all, mu_all, stiff_all, s, t0, length, soft, limit, extra, scarce):
-    """What capacity says of job ``j`` in the slots from ``t0`` on, row by row: only the rows that it needs, slots side by side.
-
-    Fills ``limit`` (largest share of a slot that fits), ``extra`` (EUR of overload, where capacity is ``soft``) and ``scarce`` (EUR at
-    the prices of capacity, where it is hard).
-    """
-    for i in range(length):
-        limit[i], extra[i], scarce[i] = 1.0, 0.0, 0.0
-    for q in range(row_ptr[j], row_ptr[j + 1]):
-        r, need = row[q], needs[q]
-        cap, use, mu = cap_all[r, s], use_all[r, s], mu_all[r, s]
-        if soft:
-            stiff = stiff_all[r, s]
-            half = 1.0 / (2.0 * stiff)
-            for i in range(length):
-                t = t0 + i
-                if need > cap[t] + EPS:
-                    limit[i] = min(limit[i], cap[t] / need)
-                before = mu[t] + stiff * (use[t] - cap[t])
-                after = max(0.0, before + stiff * need)
-                before = max(0.0, before)
-                extra[i] += (after * after - before * before) * half
-        else:
-            for i in range(length):
-                t = t0 + i
-                left = cap[t] - use[t]
-                if need > left + EPS:
-                    limit[i] = min(limit[i], left / need)
-                scarce[i] += need * mu[t]
+POOL = 4096
+"""Random numbers that are drawn at once; noise on a window is a stretch of them."""
 
 
 @njit(cache=True, nogil=True)
+def scratch_of(longest):
+    """Room that ``insert`` works in, for windows up to ``longest``: numbers, and noise between -0.5 and 0.5."""
+    return np.empty((10, 2 * longest + 2)), np.random.random(POOL + longest) - 0.5
+
+
+# Each of the small functions below is one loop over contiguous slots without branches or checks, which the compiler turns into
+# instructions on many slots at once: slices instead of offsets, numpy's rules of division, conditions as values.
+
+
+@njit(cache=True, nogil=True, error_model="numpy", _nrt=False)
+def _soft_row(cap, use, mu, stiff, need, extra):
+    """Add the EUR of overload that ``need`` more of a row brings in each slot."""
+    half, push = 1.0 / (2.0 * stiff), stiff * need
+    for i in range(len(extra)):
+        before = mu[i] + stiff * (use[i] - cap[i])
+        after = before + push
+        before = max(0.0, before)
+        after = max(0.0, after)
+        extra[i] += (after * after - before * before) * half
+
+
+@njit(cache=True, nogil=True, error_model="numpy", _nrt=False)
+def _hard_row(cap, use, mu, need, limit, scarce):
+    """Lower ``limit`` to what ``need`` of a row leaves of a slot, and add the EUR that it is worth."""
+    inverse = 1.0 / need
+    for i in range(len(limit)):
+        left = cap[i] - use[i]
+        share = left * inverse
+        share = min(limit[i], share)
+        limit[i] = share if need > left + EPS else limit[i]
+        scarce[i] += need * mu[i]
+
+
+@njit(cache=True, nogil=True, error_model="numpy", _nrt=False)
+def _most_of(cap, need, limit):
+    """Lower ``limit`` to the share of a slot that the whole of a row has room for."""
+    inverse = 1.0 / need
+    for i in range(len(limit)):
+        share = cap[i] * inverse
+        share = min(limit[i], share)
+        limit[i] = share if need > cap[i] + EPS else limit[i]
+
+
+@njit(cache=True, nogil=True, error_model="numpy", _nrt=False)
+def _tracked(lam, load, target, rho, pw, price):
+    """EUR of ``pw`` kW more in each slot that follows a target."""
+    half = 0.5 * pw
+    for i in range(len(price)):
+        price[i] = pw * (lam[i] + rho * (load[i] - target[i] + half))
+
+
+@njit(cache=True, nogil=True, error_model="numpy", _nrt=False)
+def _shake(price, extra, noise, pool):
+    """Noise on both costs of each slot."""
+    for i in range(len(price)):
+        spread = 1.0 + noise * pool[i]
+        price[i] *= spread
+        extra[i] *= spread
+
+
+@njit(cache=True, nogil=True, error_model="numpy", _nrt=False)
+def _close(limit, least, guide, extra, price, use_price):
+    """Both parts of the cost of each slot; slots with less room than ``least`` are closed."""
+    for i in range(len(limit)):
+        open_ = limit[i] >= least
+        use_price[i] = guide * use_price[i] + extra[i] if open_ else np.inf
+        price[i] = price[i] if open_ else 0.0
+
+
+@njit(cache=True, nogil=True, _nrt=False)
+def _stepped(grid, state, s, t0, pw, price):
+    """EUR of ``pw`` kW more in each slot by its steps of supply."""
+    fixed, pue, base, width, value, imports, steps = (
+        grid.fixed[s], grid.pue[s], grid.base[s], grid.width[s], grid.value[s], grid.imports[s], grid.steps[s],
+    )  # fmt: skip
+    load, imported, peak, over = state.load[s], state.imported[s], state.peak[s], grid.over[s]
+    for i in range(len(price)):
+        t = t0 + i
+        left = fixed[t] + pue[t] * load[t] - base[t]
+        more = pue[t] * pw
+        cost, bought = 0.0, imported[t]
+        for q in range(steps[t]):
+            w = width[t, q]
+            if left >= w:
+                left -= w
+                continue
+            take_kw = min(more, w - max(0.0, left))
+            if left < 0.0:
+                more = max(0.0, more + left)
+                take_kw = min(more, w)
+            left = 0.0
+            cost += take_kw * value[t, q]
+            bought += take_kw * imports[t, q]
+            more -= take_kw
+            if more <= 0.0:
+                break
+        above = bought - peak
+        if above > 0.0:
+            cost += above * over
+        price[i] = cost
+
+
+@njit(cache=True, nogil=True, _nrt=False)
 def insert(jobs, grid, state, j, guide, noise, opened, scratch):
     """Put a dropped job where it costs least, if that is less than dropping it; returns the site or -1.
 
@@ -54,20 +129,18 @@ def insert(jobs, grid, state, j, guide, noise, opened, scratch):
         guide: weight of capacity prices in the choice (they are not paid).
         opened: copies that count as bought already when ``opened[m]`` is 1, and as impossible when -1.
         noise: relative noise on the cost of every slot and entry.
-        scratch: nine arrays of twice the longest window, real, and one of whole numbers.
+        scratch: of ``scratch_of``.
     """
-    reals, order = scratch
+    reals, pool = scratch
     share_kw, share_use, best_kw, best_use = reals[0], reals[1], reals[2], reals[3]
-    kw_price, use_price, values, limit, extra_cost = reals[4], reals[5], reals[6], reals[7], reals[8]
+    values, sizes = reals[6], reals[9]
     best, best_entry, best_own, best_length = jobs.drop[j], -1, 0.0, 0
     kind = jobs.typ[j]
-    lam, target, load, imported = grid.lam, grid.target, state.load, state.imported
-    fixed, pue, base, width, value, imports, steps = (
-        grid.fixed, grid.pue, grid.base, grid.width, grid.value, grid.imports, grid.steps,
-    )  # fmt: skip
+    least = LEAST_SHARE if kind == MALLEABLE else 1.0
     for e in range(jobs.ep[j], jobs.ep[j + 1]):
         s, t0, m = jobs.es[e], jobs.ea[e], jobs.em[e]
-        length = jobs.dl[j] - t0
+        end = jobs.dl[j]
+        length = end - t0
         if length <= 0:
             continue
         extra = jobs.ec[e]
@@ -78,50 +151,31 @@ def insert(jobs, grid, state, j, guide, noise, opened, scratch):
                 extra += jobs.mc[m]
         if extra >= best:
             continue
-        rho, soft_capacity = grid.rho[s], grid.stiff[0, s] > 0.0
-        pw = jobs.entry_kw[e]
-        _room(
-            jobs.row_ptr, jobs.row, jobs.need, j, grid.cap, state.use, grid.mu, grid.stiff, s, t0, length, soft_capacity, limit,
-            extra_cost, use_price,
-        )  # fmt: skip
-        for i in range(length):
-            t = t0 + i
-            if limit[i] < 1.0 and (kind != MALLEABLE or limit[i] < LEAST_SHARE):
-                use_price[i] = np.inf
-                kw_price[i] = 0.0
-                continue
-            if rho > 0.0:
-                cost = pw * (lam[s, t] + rho * (load[s, t] - target[s, t] + 0.5 * pw))
+        kw_price, use_price, limit, extra_cost = reals[4, :length], reals[5, :length], reals[7, :length], reals[8, :length]
+        limit[:] = 1.0
+        extra_cost[:] = 0.0
+        use_price[:] = 0.0
+        soft_capacity = grid.stiff[0, s] > 0.0
+        for q in range(jobs.row_ptr[j], jobs.row_ptr[j + 1]):
+            r, need = jobs.row[q], jobs.need[q]
+            cap, use, mu = grid.cap[r, s, t0:end], state.use[r, s, t0:end], grid.mu[r, s, t0:end]
+            if soft_capacity:
+                _most_of(cap, need, limit)
+                _soft_row(cap, use, mu, grid.stiff[r, s], need, extra_cost)
             else:
-                left = fixed[s, t] + pue[s, t] * load[s, t] - base[s, t]
-                more = pue[s, t] * pw
-                cost, bought = 0.0, imported[s, t]
-                for q in range(steps[s, t]):
-                    w = width[s, t, q]
-                    if left >= w:
-                        left -= w
-                        continue
-                    take_kw = min(more, w - max(0.0, left))
-                    if left < 0.0:
-                        more = max(0.0, more + left)
-                        take_kw = min(more, w)
-                    left = 0.0
-                    cost += take_kw * value[s, t, q]
-                    bought += take_kw * imports[s, t, q]
-                    more -= take_kw
-                    if more <= 0.0:
-                        break
-                above = bought - state.peak[s]
-                if above > 0.0:
-                    cost += above * grid.over[s]
-            spread = 1.0
-            if noise > 0.0:
-                spread += noise * (np.random.random() - 0.5)
-            kw_price[i] = cost * spread
-            use_price[i] = guide * use_price[i] + extra_cost[i] * spread
+                _hard_row(cap, use, mu, need, limit, use_price)
+        pw = jobs.entry_kw[e]
+        if grid.rho[s] > 0.0:
+            _tracked(grid.lam[s, t0:end], state.load[s, t0:end], grid.target[s, t0:end], grid.rho[s], pw, kw_price)
+        else:
+            _stepped(grid, state, s, t0, pw, kw_price)
+        if noise > 0.0:
+            at = np.random.randint(POOL)
+            _shake(kw_price, extra_cost, noise, pool[at : at + length])
+        _close(limit, least, guide, extra_cost, kw_price, use_price)
         found, late = respond(
             kind, kw_price, use_price, limit, length, t0, jobs.p[j], jobs.soft[j], jobs.wt[j], jobs.speed2[j], jobs.power2[j],
-            share_kw, share_use, values, order,
+            share_kw, share_use, values, sizes,
         )  # fmt: skip
         found += extra
         if noise > 0.0:

@@ -21,7 +21,7 @@ STEPS = 8
 """Most steps of a slot: curtailment, export twice, import three times, unserved."""
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True, _nrt=False)
 def supply_steps(dt, ren, gmax, emax, pi, po, limit, penalty, unserved, over_peak, peak, width, value):
     """Steps of a slot by rising price; returns (number of steps, supply below the first one).
 
@@ -31,16 +31,22 @@ def supply_steps(dt, ren, gmax, emax, pi, po, limit, penalty, unserved, over_pea
         width, value: filled, kW and EUR/kWh.
     """
     n = 0
-    edges = np.empty(5)
+    edges = width  # at most five; a step overwrites none that is still needed
     edges[0], edges[1], edges[2] = -emax, 0.0, gmax
     count = 3
     for edge in (limit, peak):
         if -emax < edge < gmax and edge != 0.0:
             edges[count] = edge
             count += 1
-    edges = np.sort(edges[:count])
+    for i in range(1, count):
+        edge, k = edges[i], i - 1
+        while k >= 0 and edges[k] > edge:
+            edges[k + 1] = edges[k]
+            k -= 1
+        edges[k + 1] = edge
+    high = edges[0]
     for i in range(count - 1):
-        low, high = edges[i], edges[i + 1]
+        low, high = high, edges[i + 1]
         if high > low:
             middle = 0.5 * (low + high)
             v = pi if middle > 0.0 else po
@@ -65,7 +71,7 @@ def supply_steps(dt, ren, gmax, emax, pi, po, limit, penalty, unserved, over_pea
     return n, -emax
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True, _nrt=False)
 def _clear(n, base, width, value, a, pue, dt, lam, rho, q, most, charge, discharge, buy, sell):
     """Price at which a slot clears, its served load and battery power (charging positive), as (price, load, battery)."""
     supply = base - charge
@@ -105,7 +111,7 @@ def _clear(n, base, width, value, a, pue, dt, lam, rho, q, most, charge, dischar
             discharge_done = True
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True, _nrt=False)
 def _stretch(
     i0, i1, theta, steps, base, width, value, a, pue, dt, lam, rho, q, most, pc, pd, eta_c, eta_d, wear, price, served, battery
 ):

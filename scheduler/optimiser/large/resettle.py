@@ -9,7 +9,7 @@ from __future__ import annotations
 import numpy as np
 from numba import njit
 
-from scheduler.optimiser.large.insert import insert
+from scheduler.optimiser.large.insert import insert, scratch_of
 from scheduler.optimiser.large.state import keep, put_back, recount, room_for_places, settle_peaks, take
 
 
@@ -27,7 +27,7 @@ def resettle(jobs, grid, state, order, guide, longest, gain):
     Returns:
         How many jobs have another place.
     """
-    reals, whole = np.empty((9, 2 * longest + 2)), np.empty(2 * longest + 2, dtype=np.int64)
+    scratch = scratch_of(longest)
     opened = np.zeros(max(1, len(jobs.mc)), dtype=np.int64)
     slot, kw, part = room_for_places(jobs, 1)
     touched = np.zeros(len(grid.dc), dtype=np.bool_)
@@ -43,7 +43,7 @@ def resettle(jobs, grid, state, order, guide, longest, gain):
             take(jobs, grid, state, j)
             touched[s] = True
             settle_peaks(grid, state, touched)
-        to = insert(jobs, grid, state, j, guide, 0.0, opened, (reals, whole))
+        to = insert(jobs, grid, state, j, guide, 0.0, opened, scratch)
         peak_to = 0.0
         if to >= 0:
             peak_to = state.peak[to]

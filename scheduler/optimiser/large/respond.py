@@ -20,45 +20,85 @@ from numba import njit
 
 RIGID, INTERRUPTIBLE, MALLEABLE = 0, 1, 2
 
+FEW = 3.0
+"""Slots of work that are left between two levels when the rest is looked at one by one."""
+
+MOST_LOOKS = 60
+"""Most levels that are tried before."""
+
+NO_MODE = -1.0
+"""Size of a second increment of a slot whose first one is full speed already."""
+
 TIE = 1e-12
 """Relative difference up to which the second mode counts as no cheaper per work: its two increments would cost the same."""
 
 
-@njit(cache=True, nogil=True)
-def _partition(values, order, left, right):
-    """Reorder ``order[left:right + 1]`` about the value of its middle; returns that value, ``i`` and ``j``.
+@njit(cache=True, nogil=True, _nrt=False, error_model="numpy", fastmath={"reassoc", "nsz"})
+def _below(values, sizes, level):
+    """Sum of the sizes whose values are below ``level``; sums of few terms, whose order does not matter."""
+    total = 0.0
+    for i in range(len(values)):
+        total += sizes[i] if values[i] < level else 0.0
+    return total
 
-    Up to ``j`` no value is above it, from ``i`` on none is below it, and at most one, equal to it, is between.
+
+@njit(cache=True, nogil=True, _nrt=False, error_model="numpy")
+def _range(values):
+    """Least and greatest finite value; infinite when there is none."""
+    least, greatest = np.inf, -np.inf
+    for i in range(len(values)):
+        v = values[i]
+        least = min(least, v)
+        greatest = v if v > greatest and v < np.inf else greatest
+    return least, greatest
+
+
+@njit(cache=True, nogil=True, _nrt=False, error_model="numpy")
+def _next(values, low):
+    """Least value that is not below ``low``."""
+    least = np.inf
+    for i in range(len(values)):
+        v = values[i]
+        least = v if low <= v < least else least
+    return least
+
+
+@njit(cache=True, nogil=True, _nrt=False, error_model="numpy")
+def level_of(values, sizes, work):
+    """The least value up to which the sizes sum to ``work``, or the greatest finite value when all of them do not.
+
+    Bisection and regula falsi in turn down to a few increments, then one by one: each look is one pass over contiguous numbers, which
+    takes less time than to put them in order.
     """
-    pivot = values[order[(left + right) // 2]]
-    i, j = left, right
-    while i <= j:
-        while values[order[i]] < pivot:
-            i += 1
-        while values[order[j]] > pivot:
-            j -= 1
-        if i <= j:
-            order[i], order[j] = order[j], order[i]
-            i += 1
-            j -= 1
-    return pivot, i, j
-
-
-@njit(cache=True, nogil=True)
-def select(values, order, length, k):
-    """Reorder ``order[:length]`` so that its first ``k`` entries have the smallest ``values`` (quickselect); smallest first part."""
-    left, right = 0, length - 1
-    while left < right:
-        _, i, j = _partition(values, order, left, right)
-        if k - 1 <= j:
-            right = j
-        elif k - 1 >= i:
-            left = i
+    low, greatest = _range(values)
+    if not low < greatest:
+        return greatest
+    high, below_low = np.nextafter(greatest, np.inf), 0.0
+    below_high = _below(values, sizes, high)
+    if below_high < work:
+        return greatest
+    for look in range(MOST_LOOKS):
+        if below_high - below_low <= FEW:
+            break
+        part = 0.5
+        if look % 2 == 0:
+            part = min(0.95, max(0.05, (work - below_low) / (below_high - below_low)))
+        middle = low + part * (high - low)
+        if not low < middle < high:
+            break
+        below = _below(values, sizes, middle)
+        if below >= work:
+            high, below_high = middle, below
         else:
-            return
+            low, below_low = middle, below
+    while True:
+        level = _next(values, low)
+        low = np.nextafter(level, np.inf)
+        if level >= greatest or _below(values, sizes, low) >= work:
+            return level
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True, _nrt=False)
 def rigid_cost(kw_price, use_price, length, first, work, soft, late):
     """Cheapest start of a rigid job, as (cost, start in the window); infinite when nothing fits."""
     best, start = np.inf, -1
@@ -84,9 +124,9 @@ def rigid_cost(kw_price, use_price, length, first, work, soft, late):
     return best, start
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True, _nrt=False)
 def respond(
-    kind, kw_price, use_price, limit, length, first, work, soft, late, speed2, power2, share_kw, share_use, values, order
+    kind, kw_price, use_price, limit, length, first, work, soft, late, speed2, power2, share_kw, share_use, values, sizes
 ):
     """Best response in a window; returns (cost, lateness part of it), infinite when the work does not fit.
 
@@ -96,125 +136,133 @@ def respond(
         limit: largest share of each slot that a malleable job may take.
         speed2, power2: second mode of a malleable job.
         share_kw, share_use: filled over ``[0, length)``.
-        values, order: scratch of at least twice the length.
+        values, sizes: scratch of at least twice the length.
     """
-    for i in range(length):
-        share_kw[i] = 0.0
-        share_use[i] = 0.0
     if kind == RIGID:
         cost, start = rigid_cost(kw_price, use_price, length, first, work, soft, late)
+        share_kw[:length] = 0.0
+        share_use[:length] = 0.0
         if start < 0:
             return np.inf, 0.0
-        for i in range(start, start + work):
-            share_kw[i] = 1.0
-            share_use[i] = 1.0
+        share_kw[start : start + work] = 1.0
+        share_use[start : start + work] = 1.0
         over = first + start + work - soft
         return cost, (late * over if over > 0 else 0.0)
-    count = 0
     if kind == INTERRUPTIBLE:
-        for i in range(length):
-            if not np.isinf(use_price[i]):
-                values[i] = kw_price[i] + use_price[i] + (late if first + i >= soft else 0.0)
-                order[count] = i
-                count += 1
-        if count < work:
-            return np.inf, 0.0
-        if count > work:
-            select(values, order, count, work)
-        cost, lateness = 0.0, 0.0
-        for k in range(work):
-            i = order[k]
-            cost += values[i]
+        return _interruptible(
+            kw_price[:length], use_price[:length], first, work, soft, late, share_kw[:length], share_use[:length],
+            values[:length], sizes[:length],
+        )  # fmt: skip
+    return _malleable(
+        kw_price[:length], use_price[:length], limit[:length], first, work, soft, late, speed2, power2, share_kw[:length],
+        share_use[:length], values[: 2 * length], sizes[: 2 * length],
+    )  # fmt: skip
+
+
+@njit(cache=True, nogil=True, _nrt=False, error_model="numpy")
+def _interruptible(kw_price, use_price, first, work, soft, late, share_kw, share_use, values, sizes):
+    """The ``work`` cheapest slots; of equally dear ones the first."""
+    count, due = 0, soft - first
+    for i in range(len(values)):
+        v = kw_price[i] + use_price[i] + (late if i >= due else 0.0)
+        values[i] = v
+        sizes[i] = 1.0
+        count += 1 if v < np.inf else 0
+    if count < work:
+        share_kw[:] = 0.0
+        share_use[:] = 0.0
+        return np.inf, 0.0
+    level = level_of(values, sizes, float(work))
+    cost, late_slots, taken = 0.0, 0, 0
+    for i in range(len(values)):
+        chosen = values[i] < level
+        share = 1.0 if chosen else 0.0
+        share_kw[i] = share
+        share_use[i] = share
+        cost += values[i] if chosen else 0.0
+        taken += 1 if chosen else 0
+        late_slots += 1 if chosen and i >= due else 0
+    i = 0
+    while taken < work:
+        if values[i] == level:
             share_kw[i] = 1.0
             share_use[i] = 1.0
-            if first + i >= soft:
-                lateness += late
-        return cost, lateness
-    return _malleable(
-        kw_price, use_price, limit, length, first, work, soft, late, speed2, power2, share_kw, share_use, values, order
-    )
+            cost += level
+            taken += 1
+            late_slots += 1 if i >= due else 0
+        i += 1
+    return cost, late * late_slots
 
 
-@njit(cache=True, nogil=True)
-def _malleable(
-    kw_price, use_price, limit, length, first, work, soft, late, speed2, power2, share_kw, share_use, values, order
-):  # fmt: skip
-    """Continuous knapsack over increments; index ``2 i`` is from nothing, ``2 i + 1`` from the second mode to full speed."""
-    count, possible = 0, 0.0
+@njit(cache=True, nogil=True, _nrt=False, error_model="numpy")
+def _increments(kw_price, use_price, limit, first, soft, late, speed2, power2, values, sizes):
+    """Increments of every slot: from nothing to its first mode, then, ``length`` further, from there to full speed.
+
+    Fills ``values`` (EUR per slot of work, infinite where there is none) and ``sizes`` (work, slots; of the second ``NO_MODE`` where
+    the first is full speed). Returns the most work possible.
+    """
+    length, due, possible = len(limit), soft - first, 0.0
+    rest = 1.0 - speed2
+    two = rest > 1e-9  # else the second mode does all the work, and full speed has no place
     for i in range(length):
-        if np.isinf(use_price[i]):
-            continue
-        base = use_price[i] + (late if first + i >= soft else 0.0)
+        base = use_price[i] + (late if i >= due else 0.0)
         full, eco = kw_price[i] + base, power2 * kw_price[i] + base
-        if eco < speed2 * full - TIE * abs(full):
-            values[2 * i] = eco / speed2
-            order[count] = 2 * i
-            count += 1
-            values[2 * i + 1] = 1e300
-            if speed2 < 1.0 - 1e-9:  # else the second mode does all the work, and full speed has no place
-                values[2 * i + 1] = (full - eco) / (1.0 - speed2)
-                order[count] = 2 * i + 1
-                count += 1
-        else:
-            values[2 * i] = full
-            values[2 * i + 1] = -1e300  # marks a slot without second mode
-            order[count] = 2 * i
-            count += 1
-        possible += limit[i]
+        open_ = use_price[i] < np.inf
+        most = limit[i] if open_ else 0.0
+        slowly = eco < speed2 * full - TIE * abs(full)
+        more = open_ and slowly and two
+        value = eco / speed2 if slowly else full
+        values[i] = value if open_ else np.inf
+        sizes[i] = most * (speed2 if slowly else 1.0)
+        values[length + i] = (full - eco) / rest if more else np.inf
+        second = most * rest if more else 0.0
+        sizes[length + i] = second if slowly else NO_MODE
+        possible += most
+    return possible
+
+
+@njit(cache=True, nogil=True, _nrt=False, error_model="numpy")
+def _malleable(
+    kw_price, use_price, limit, first, work, soft, late, speed2, power2, share_kw, share_use, values, sizes
+):  # fmt: skip
+    """Continuous knapsack over increments: the cheapest, the last of them in part, and all that cost less than nothing."""
+    length, due = len(limit), soft - first
+    possible = _increments(kw_price, use_price, limit, first, soft, late, speed2, power2, values, sizes)
+    share_kw[:] = 0.0
+    share_use[:] = 0.0
     if possible < work - 1e-9:
         return np.inf, 0.0
-    count = _cheapest(values, limit, speed2, order, count, float(work))
-    done, cost, lateness, last = 0.0, 0.0, 0.0, count - 1
-    for k in range(count):
-        increment = order[k]
-        size = _size(values, limit, speed2, increment)
-        part = 1.0 if k < last or values[increment] < 0.0 else min(1.0, max(0.0, work - done) / size)
-        done += part * size
-        cost += part * size * values[increment]
-        i = increment // 2
-        most = limit[i]
-        if increment % 2:
-            share_kw[i] += part * most * (1.0 - power2)
-        else:
-            share_kw[i] += part * most * (1.0 if values[increment + 1] == -1e300 else power2)
-            share_use[i] += part * most
-            if first + i >= soft:
-                lateness += part * most * late
+    needed = work - 1e-12
+    level = 0.0
+    if _below(values, sizes, 0.0) < needed:
+        level = level_of(values, sizes, needed)
+    done, cost, lateness = 0.0, 0.0, 0.0
+    for second in range(2):
+        for i in range(length):
+            n = second * length + i
+            if values[n] < level:
+                part = limit[i]
+                done += sizes[n]
+                cost += sizes[n] * values[n]
+                if second:
+                    share_kw[i] += part * (1.0 - power2)
+                    continue
+                share_kw[i] = part * (1.0 if sizes[length + i] == NO_MODE else power2)
+                share_use[i] = part
+                lateness += part * late if i >= due else 0.0
+    n = 0
+    while done < needed and n < 2 * length:
+        if values[n] == level and sizes[n] > 0.0:
+            share = min(1.0, (work - done) / sizes[n])
+            i = n % length
+            part = share * limit[i]
+            done += share * sizes[n]
+            cost += share * sizes[n] * level
+            if n >= length:
+                share_kw[i] += part * (1.0 - power2)
+            else:
+                share_kw[i] = part * (1.0 if sizes[length + i] == NO_MODE else power2)
+                share_use[i] = part
+                lateness += part * late if i >= due else 0.0
+        n += 1
     return cost, lateness
-
-
-@njit(cache=True, nogil=True)
-def _size(values, limit, speed2, increment):
-    """Work that an increment does, slots."""
-    most = limit[increment // 2]
-    if increment % 2:
-        return most * (1.0 - speed2)
-    return most if values[increment + 1] == -1e300 else most * speed2
-
-
-@njit(cache=True, nogil=True)
-def _cheapest(values, limit, speed2, order, count, work):
-    """Reorder ``order[:count]`` so that its first entries are the cheapest that do ``work``, and all that cost less than nothing.
-
-    The dearest of them is the last. Returns how many they are (quickselect by weight; the rest has no order).
-    """
-    left, right, lacking = 0, count - 1, work
-    while left < right:
-        pivot, i, j = _partition(values, order, left, right)
-        cheaper = 0.0
-        for k in range(left, j + 1):
-            cheaper += _size(values, limit, speed2, order[k])
-        if j >= left and cheaper >= lacking and pivot >= 0.0:
-            right = j
-            continue
-        lacking -= cheaper
-        left = j + 1
-        if left < i:  # one between, equal to the pivot
-            middle = _size(values, limit, speed2, order[left])
-            if middle >= lacking and pivot >= 0.0:
-                return left + 1
-            lacking -= middle
-            left += 1
-    if left < count and (lacking > 1e-12 or values[order[left]] < 0.0):
-        return left + 1
-    return left

@@ -85,7 +85,7 @@ def jobs_of(case: Case) -> Jobs:
     )  # fmt: skip
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True, _nrt=False)
 def overload(grid, state, s, t):
     """Price of capacity in a cell (EUR); 0 where capacity is hard.
 
@@ -104,7 +104,7 @@ def overload(grid, state, s, t):
     return total
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True, _nrt=False)
 def site_peak(grid, state, s):
     """Import of site ``s`` that is paid as its peak, kW."""
     peak = grid.pk0[s]
@@ -114,7 +114,7 @@ def site_peak(grid, state, s):
     return peak
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True, _nrt=False)
 def recount(jobs, grid, state):
     """Everything that follows from the decisions, afresh."""
     sites, slots = state.load.shape
@@ -155,7 +155,7 @@ def recount(jobs, grid, state):
     state.total[0] = total
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True, _nrt=False)
 def _touch(jobs, grid, state, j, sign):
     """Add (sign 1) or take away (-1) the load of job ``j``; peaks are left to the caller."""
     e = state.choice[j]
@@ -218,7 +218,7 @@ def _touch(jobs, grid, state, j, sign):
                 state.volume[s] -= jobs.mgb[m]
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True, _nrt=False)
 def take(jobs, grid, state, j):
     """Take a running job out: it is dropped until it is put in again."""
     e = state.choice[j]
@@ -233,7 +233,7 @@ def take(jobs, grid, state, j):
     state.choice[j] = -1
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True, _nrt=False)
 def put(jobs, grid, state, j, e, own):
     """Put a job in at entry ``e`` with the slots that its room holds; ``own`` is its fixed cost and lateness."""
     state.choice[j] = e
@@ -255,7 +255,7 @@ def room_for_places(jobs, count):
     return np.empty((count, width), dtype=np.int64), np.empty((count, width)), np.empty((count, width))
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True, _nrt=False)
 def keep(jobs, state, j, slot, kw, part):
     """Copy the place of job ``j`` into one row of ``room_for_places``."""
     at = jobs.room[j]
@@ -263,7 +263,7 @@ def keep(jobs, state, j, slot, kw, part):
         slot[q], kw[q], part[q] = state.slot[at + q], state.kw[at + q], state.part[at + q]
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True, _nrt=False)
 def put_back(jobs, grid, state, j, entry, own, length, slot, kw, part):
     """Put job ``j``, which is out, where ``keep`` found it; peaks are left to the caller."""
     at = jobs.room[j]
@@ -273,7 +273,7 @@ def put_back(jobs, grid, state, j, entry, own, length, slot, kw, part):
     put(jobs, grid, state, j, entry, own)
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True, _nrt=False)
 def settle_peaks(grid, state, touched):
     """Peaks of the touched sites and their price in the total."""
     for s in range(len(touched)):

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from scipy.optimize import linprog
 
 from scheduler.optimiser.large.case import INTERRUPTIBLE, MALLEABLE, RIGID
-from scheduler.optimiser.large.respond import respond, select
+from scheduler.optimiser.large.respond import level_of, respond
 
 Reals = npt.NDArray[np.float64]
 
@@ -25,7 +25,7 @@ def answer(kind: int, kw: Reals, use: Reals, **given: Any) -> tuple[float, float
     share_kw, share_use = np.empty(size), np.empty(size)
     cost, late = respond(
         kind, kw, use, job["limit"], size, job["first"], job["work"], job["soft"], job["late"], job["speed2"], job["power2"],
-        share_kw, share_use, np.empty(2 * size), np.empty(2 * size, dtype=np.int64),
+        share_kw, share_use, np.empty(2 * size), np.empty(2 * size),
     )  # fmt: skip
     return float(cost), float(late), share_kw, share_use
 
@@ -122,14 +122,24 @@ def test_malleable_shares_of_long_windows_with_equal_prices(size: int, draw: int
     assert float((found[3] - (found[3] - found[2]) / 0.45 * 0.3).sum()) >= work - 1e-9
 
 
-@given(st.lists(st.integers(0, 5), min_size=1, max_size=20), st.data())
-def test_selection_finds_the_smallest(values: list[int], data: st.DataObject) -> None:
-    """The first ``k`` of the order have the ``k`` smallest values, equal ones included, and the order stays a permutation."""
-    k = data.draw(st.integers(1, len(values)))
-    order = np.arange(len(values))
-    select(np.array(values, dtype=np.float64), order, len(values), k)
-    assert sorted(values[i] for i in order[:k]) == sorted(values)[:k]
-    assert sorted(order) == list(range(len(values)))
+finite = st.one_of(st.integers(-5, 5).map(float), st.floats(-1e9, 1e9, allow_nan=False))
+
+
+@given(st.lists(st.tuples(st.one_of(finite, st.just(np.inf)), st.integers(0, 3)), min_size=1, max_size=120), st.integers(1, 200))
+def test_level_is_the_least_that_does_the_work(increments: list[tuple[float, int]], work: int) -> None:
+    """As in a sorted list, equal values, slots without room and closed ones included; the greatest where all do too little."""
+    open_ones = sorted((value, size) for value, size in increments if value < np.inf)
+    done, expected = 0, -np.inf
+    for value, size in open_ones:
+        if done >= work:
+            break
+        done, expected = done + size, value
+    sizes = [size if value < np.inf else 0 for value, size in increments]
+    found = level_of(np.array([value for value, _ in increments]), np.array(sizes, dtype=float), float(work))
+    if done >= work or not open_ones:
+        assert found == expected
+    else:
+        assert found == open_ones[-1][0]
 
 
 @pytest.mark.parametrize("kind", [RIGID, INTERRUPTIBLE, MALLEABLE])

@@ -14,7 +14,7 @@ from scheduler.optimiser.large.case import Case
 from scheduler.optimiser.large.cells import flexible, grid_of
 from scheduler.optimiser.large.dual import event_grid
 from scheduler.optimiser.large.improve import relieve
-from scheduler.optimiser.large.insert import insert
+from scheduler.optimiser.large.insert import insert, scratch_of
 from scheduler.optimiser.large.state import jobs_of, new_state, put, recount, settle_peaks, take
 from scheduler.optimiser.large.translate import case_of
 from scheduler.scenario import PlanningSettings
@@ -35,8 +35,7 @@ class Books:
                 rho=np.full(case.S, 0.2), stiff=np.full(case.cap.shape[:2], 0.3), mu=mu, target=grid.target + 1.0
             )
         self.case, self.jobs, self.grid, self.state = case, jobs_of(case), grid, new_state(case, jobs_of(case))
-        longest = 2 * case.T + 4
-        self._scratch = (np.empty((9, longest)), np.empty(longest, dtype=np.int64))
+        self._scratch = scratch_of(case.T)
         self.recount()
 
     def recount(self) -> float:
