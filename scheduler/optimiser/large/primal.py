@@ -27,7 +27,7 @@ from scheduler.optimiser.large.improve import Likely, anneal, construct, dataset
 from scheduler.optimiser.large.prox import serve
 from scheduler.optimiser.large.sizes import with_size_rows
 from scheduler.optimiser.large.state import State, jobs_of, new_state, recount
-from scheduler.optimiser.large.tuning import USUAL, Tuning
+from scheduler.optimiser.large.tuning import MANY_JOBS, USUAL, Tuning
 
 RELIEF_TRIES = 40
 """Most jobs of an overloaded cell that are tried elsewhere before the cheapest of them moves."""
@@ -40,6 +40,9 @@ EAGER = 0.25
 
 QUICK_SHARE = 0.2
 """Share of the time of a first pass that may do."""
+
+TWICE_SHARE = 0.5
+"""Share of the time of the first of two passes."""
 
 SOFT_SHARE = 0.85
 """Share of the tracked phase after which overload has its full price."""
@@ -125,7 +128,8 @@ class Primal:
     ) -> None:
         """Both phases within ``seconds``; ends early when ``done()``.
 
-        ``quick``: a first pass takes a fifth of the time, because a gap that is asked for is often reached in it.
+        ``quick``: a first pass takes a fifth of the time, because a gap that is asked for is often reached in it. Below ``MANY_JOBS``
+        jobs the time does for two passes: where a plan ends up is partly luck, and the better of two is seldom a bad one.
         """
         begun = time.perf_counter()
         self.start()
@@ -134,7 +138,7 @@ class Primal:
         self.deadline = end = (
             begun + seconds - min(0.2 * seconds, 2.0 * (time.perf_counter() - judged))
         )  # the rest: the last judgement
-        for share in (QUICK_SHARE, 1.0) if quick else (1.0,):
+        for share in self.passes(quick=quick):
             now = time.perf_counter()
             until = now + share * (end - now)
             self._take_prices()
@@ -147,6 +151,11 @@ class Primal:
                 self.lay_out(self.best)
                 self.judge("best so far", report)
             self.exact(until, done, report)
+
+    def passes(self, *, quick: bool) -> tuple[float, ...]:
+        """Share that each pass has of the time that is left then; in each, both phases from the best prices on."""
+        first = (QUICK_SHARE,) if quick else ()
+        return (*first, TWICE_SHARE, 1.0) if self.case.J < MANY_JOBS else (*first, 1.0)
 
     def trial(self) -> None:
         """Every compiled function once."""
