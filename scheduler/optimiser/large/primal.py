@@ -129,7 +129,7 @@ class Primal:
         """Both phases within ``seconds``; ends early when ``done()``.
 
         ``quick``: a first pass takes a fifth of the time, because a gap that is asked for is often reached in it. Below
-        ``MANY_JOBS`` jobs the time does for two passes: where a plan ends up is partly luck, and the better of two is seldom a bad one.
+        ``MANY_JOBS`` there are two passes: where a plan ends up is partly luck, and the better of two is seldom a bad one.
         """
         begun = time.perf_counter()
         self.start()
