@@ -14,13 +14,11 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 
 import numpy as np
-import numpy.typing as npt
 
 from grid.horizon import FloatArray
 from scheduler.optimiser.large.dual import Dual
 from scheduler.optimiser.large.groups import Classes
-
-BoolArray = npt.NDArray[np.bool_]
+from scheduler.optimiser.restrict import BoolArray
 
 SWEEPS = 20
 """Sweeps in which a node finds its prices."""

@@ -12,12 +12,12 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import scipy.sparse as sp
 
 from grid.errors import SolverError
 from grid.horizon import FloatArray
 from scheduler.optimiser.large.case import Case, IntArray
+from scheduler.optimiser.restrict import BoolArray
 
 BINARY_SECONDS = 5.0
 """Most time for the directions of the batteries of a block, where the linear programme used both at once."""
@@ -28,6 +28,9 @@ LEAST_BINARY_SECONDS = 0.5
 BINARY_GAP = 1e-5
 """Relative gap up to which directions are as good as the best."""
 
+BOTH_KW = 1e-7
+"""Power in both directions from which on a battery is used both ways."""
+
 TROUBLE = ("kUnknown", "kSolveError", "kIterationLimit", "kNotset")
 """Model statuses of HiGHS that say nothing of the programme, only of the way to its optimum."""
 
@@ -37,14 +40,6 @@ AFRESH: tuple[dict[str, str | int], ...] = (
     {"presolve": "on", "solver": "ipm"},
 )
 """Options of HiGHS to try without the last basis: dual simplex; primal simplex, presolved; interior point, presolved."""
-
-PRIMAL_FEASIBLE = 2
-"""``primal_solution_status`` of HiGHS for a point that keeps every rule."""
-
-BoolArray = npt.NDArray[np.bool_]
-
-BOTH_KW = 1e-7
-"""Power in both directions from which on a battery is used both ways."""
 
 FAMILIES = ("import", "export", "renewable", "unserved", "charge", "discharge", "soc", "load")
 
@@ -243,7 +238,8 @@ class EnergyBlock:
             point.col_value = np.concatenate([start, start[charge] > BOTH_KW]).tolist()
             solver.setSolution(point)
         solver.run()
-        return self._found() if solver.getInfo().primal_solution_status == PRIMAL_FEASIBLE else None
+        feasible = solver.getInfo().primal_solution_status == int(highspy.SolutionStatus.kSolutionStatusFeasible)
+        return self._found() if feasible else None
 
     def settled(self, load: FloatArray, time_s: float = BINARY_SECONDS) -> tuple[float, dict[str, FloatArray]]:
         """As ``fix_load``, with batteries in one direction a slot; binaries may stay, so it is the last thing to ask.

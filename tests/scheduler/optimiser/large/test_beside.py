@@ -97,6 +97,19 @@ def test_a_fault_in_the_thread_is_raised() -> None:
         beside.check()
 
 
+def sweeps_of(monkeypatch: pytest.MonkeyPatch) -> list[Dual]:
+    """Whose sweeps are made from now on, in their order."""
+    swept: list[Dual] = []
+    sweep = Dual.step
+
+    def stepped(self: Dual) -> float:
+        swept.append(self)
+        return sweep(self)
+
+    monkeypatch.setattr(Dual, "step", stepped)
+    return swept
+
+
 @pytest.mark.parametrize("rows", [True, False])
 def test_bounds_go_on_with_size_rows_where_there_are_some(monkeypatch: pytest.MonkeyPatch, rows: bool) -> None:
     """Large whole jobs: the last sweeps are with size rows, and the bound is never worse. Malleable jobs only: no such sweep."""
@@ -104,14 +117,7 @@ def test_bounds_go_on_with_size_rows_where_there_are_some(monkeypatch: pytest.Mo
     dual = Dual(case if rows else replace(case, typ=np.full_like(case.typ, MALLEABLE)))
     dual.step()
     before = dual.evaluate(dual.mean_lam, dual.mean_mu)
-    swept: list[Dual] = []
-    sweep = Dual.step
-
-    def watched(self: Dual) -> float:
-        swept.append(self)
-        return sweep(self)
-
-    monkeypatch.setattr(Dual, "step", watched)
+    swept = sweeps_of(monkeypatch)
     now = time.perf_counter()
     Beside(dual, now + 0.5, 1.0, None)._bounds(now - 100.0, now + 0.5)
     assert dual.bound >= before
@@ -146,14 +152,7 @@ def test_where_nobody_can_be_split_prices_go_on_to_the_end(monkeypatch: pytest.M
         grow(self, *some, **more)
 
     monkeypatch.setattr(Tree, "grow", watched)
-    swept: list[Dual] = []
-    sweep = Dual.step
-
-    def stepped(self: Dual) -> float:
-        swept.append(self)
-        return sweep(self)
-
-    monkeypatch.setattr(Dual, "step", stepped)
+    swept = sweeps_of(monkeypatch)
     side = Beside(dual, time.perf_counter() + 1.0, 1.0, None)
     side.start()
     side._thread.join()

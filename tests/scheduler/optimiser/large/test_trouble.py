@@ -12,6 +12,8 @@ from grid.errors import SolverError
 from scheduler.optimiser.large.energy import AFRESH, TROUBLE, EnergyBlock
 from tests.cases import tiny
 
+OPTIONS = ("presolve", "simplex_strategy", "solver")
+
 
 class Troubled:
     """HiGHS, but for the first ``times`` runs its status is ``status``, whatever it found; keeps each run's options."""
@@ -21,20 +23,21 @@ class Troubled:
         self.runs: list[dict[str, object]] = []
 
     def __getattr__(self, name: str) -> Any:
-        return getattr(self._solver, name)
+        told = {"getModelStatus": self._status_now, "modelStatusToString": self._words}
+        return told[name] if name in told else getattr(self._solver, name)
 
     def run(self) -> None:
         """Solve."""
         self._left -= 1
-        self.runs.append({name: self._solver.getOptionValue(name)[1] for name in ("presolve", "simplex_strategy", "solver")})
+        self.runs.append({name: self._solver.getOptionValue(name)[1] for name in OPTIONS})
         self._solver.run()
 
-    def getModelStatus(self) -> Any:  # noqa: N802 - the name in HiGHS
+    def _status_now(self) -> Any:
         """The status, or trouble."""
         return SimpleNamespace(name=self._status) if self._left >= 0 else self._solver.getModelStatus()
 
-    def modelStatusToString(self, status: Any) -> str:  # noqa: N802 - the name in HiGHS
-        """Its words."""
+    def _words(self, status: Any) -> str:
+        """What HiGHS calls it."""
         return "in trouble" if isinstance(status, SimpleNamespace) else str(self._solver.modelStatusToString(status))
 
 
@@ -52,7 +55,7 @@ def block() -> tuple[EnergyBlock, np.ndarray, float]:
 def test_trouble_is_solved_afresh_by_other_ways_and_leaves_no_option_behind(times: int, status: str) -> None:
     """As many ways as needed, each with its own options; the value is the optimum."""
     made, lam, value = block()
-    usual = {name: made._solver.getOptionValue(name)[1] for name in ("presolve", "simplex_strategy", "solver")}
+    usual = {name: made._solver.getOptionValue(name)[1] for name in OPTIONS}
     troubled = Troubled(made._solver, times, status)
     made._solver = troubled
     assert made.price_load(lam)[0] == pytest.approx(value, rel=1e-9)
