@@ -136,7 +136,19 @@ class _Work:
         disorder = np.append(False, same & (np.diff(slot) <= 0))
         yield from _finding("order", disorder, "run {}", slot, "slots of a job ascending")
         yield from self._amounts()
+        yield from self._workflows()
         yield from self._capacity()
+
+    def _workflows(self) -> Iterator[CaseFinding]:
+        """A job that runs starts after all jobs that it comes after have ended, and these run."""
+        case, choice = self.case, self.choice
+        waiting: IntArray = np.repeat(np.arange(case.J), np.diff(case.after_ptr))
+        both = choice[waiting] >= 0
+        yield from _finding("after", both & (choice[case.after] < 0), "wait {}", choice[case.after], "a job that runs")
+        first, last = np.full(case.J, case.T), np.full(case.J, -1)
+        np.minimum.at(first, self.job, self.slot)
+        np.maximum.at(last, self.job, self.slot)
+        yield from _finding("after", both & (first[waiting] <= last[case.after]), "wait {}", first[waiting], last[case.after] + 1)
 
     def _amounts(self) -> Iterator[CaseFinding]:
         case, share = self.case, self.full + self.eco

@@ -33,6 +33,11 @@ def _unset() -> FloatArray:
     return np.zeros(0)
 
 
+def _none() -> IntArray:
+    """Not given."""
+    return np.zeros(0, dtype=np.int64)
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Case:
     """A problem in arrays.
@@ -60,6 +65,8 @@ class Case:
         speed2, power2: second mode of malleable jobs: share of the work and of the power at full speed, ``[J]``.
         must_serve: a plan that leaves load unserved is worth less than any that does not, whatever it costs; in the benchmark
             format such load only has its price.
+        after_ptr, after: workflows: job ``j`` starts when the jobs ``after[after_ptr[j]:after_ptr[j + 1]]`` have ended, and is
+            dropped when one of them is; none in the benchmark format.
         ew: IT power at each entry as a share of the job's ``pw``, ``[N]``; 1 everywhere in the benchmark format.
         ms, md, mc, mgb: copies: site, dataset, price, volume; gbmax: volume limit of each site, ``[S]``.
     """
@@ -118,6 +125,8 @@ class Case:
     soc_end: FloatArray = field(default_factory=_unset)
     missing: FloatArray = field(default_factory=_unset)
     ew: FloatArray = field(default_factory=_unset)
+    after_ptr: IntArray = field(default_factory=_none)
+    after: IntArray = field(default_factory=_none)
     must_serve: bool = False
 
     def __post_init__(self) -> None:
@@ -128,6 +137,7 @@ class Case:
             "soc_end": self.soc0,
             "missing": np.full(len(self.soc0), np.inf),
             "ew": np.ones(len(self.es)),
+            "after_ptr": np.zeros(len(self.p) + 1, dtype=np.int64),
         }
         for name, value in usual.items():
             if len(getattr(self, name)) != len(value):

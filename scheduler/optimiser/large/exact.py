@@ -3,7 +3,8 @@
 The model is that of ``scheduler.optimiser.plain``. A small case is one neighbourhood: the whole model is solved, and what HiGHS
 proves is a bound of the case too. Larger ones are improved piece by piece: the jobs of a stretch of time, perhaps at one site, or
 jobs by chance (Danna, Rothberg and Le Pape 2005 for the idea of neighbourhoods that a MILP solver searches). Where a plan must
-serve all load, unserved load is so dear in the model that its optimum does.
+serve all load, unserved load is so dear in the model that its optimum does. The model does not know workflows: a case with any is
+not polished.
 """
 
 from __future__ import annotations
@@ -54,7 +55,7 @@ class Gained:
 
 def time_for_polish(case: Case) -> float:
     """Share of the time that the polish of ``case`` should have."""
-    return POLISH_SHARE if plain_size(case)[0] <= POLISH_COLUMNS else 0.0
+    return POLISH_SHARE if not len(case.after) and plain_size(case)[0] <= POLISH_COLUMNS else 0.0
 
 
 def polish(
@@ -66,7 +67,7 @@ def polish(
         SolverError: HiGHS refused the model.
     """
     size = plain_size(case)[0]
-    if size > POLISH_COLUMNS or not case.J or time.perf_counter() >= end or stop():
+    if size > POLISH_COLUMNS or not case.J or len(case.after) or time.perf_counter() >= end or stop():
         return None
     if not np.isfinite(primal.objective):
         primal.repair()

@@ -16,7 +16,8 @@ from grid.horizon import FloatArray
 from scheduler.optimiser.large.case import Case, IntArray
 from scheduler.optimiser.large.groups import Classes
 from scheduler.optimiser.large.insert import insert, scratch_of
-from scheduler.optimiser.large.state import keep, put_back, recount, room_for_places, settle_peaks, take
+from scheduler.optimiser.large.order import is_linked, is_needed, price_of_dropping_followers
+from scheduler.optimiser.large.state import drop_followers, keep, put_back, recount, room_for_places, settle_peaks, take
 from scheduler.optimiser.restrict import BoolArray
 
 PUSH = 0.2
@@ -25,6 +26,12 @@ PUSH = 0.2
 PUSH_FACTOR = 4
 """How many times more jobs may be in the way of such a job."""
 
+
+PUSH_FIRST, LEVEL_FIRST = 1e11, 1e12
+"""Parts of the keys by which jobs are put in: the pushed one first, but every job after those that it comes after."""
+
+NEIGHBOURS = 0.5
+"""Share of the moves of a job of a workflow that take out its neighbours in it, too."""
 
 AIMED = 0.7
 """Share of the pushes that go where the fractional plan has the job (Danna, Rothberg and Le Pape 2005 for the idea)."""
@@ -109,7 +116,7 @@ def _aim(jobs, likely, j):
 
 @njit(cache=True, nogil=True)
 def construct(jobs, grid, state, order, guide, opened, longest):
-    """Put every dropped job of ``order`` in, in that order."""
+    """Put every dropped job of ``order`` in, in that order (a job of a workflow after those that it comes after)."""
     scratch = scratch_of(longest)
     touched = np.zeros(len(grid.dc), dtype=np.bool_)
     for j in order:
@@ -155,6 +162,8 @@ def relieve(jobs, grid, state, longest, tries):
                         take(jobs, grid, state, j)
                         insert(jobs, grid, state, j, 0.3, 0.0, opened, scratch)
                         cost = state.total[0] - before
+                        if state.choice[j] < 0:
+                            cost += price_of_dropping_followers(jobs, state, j)
                         if state.choice[j] >= 0:
                             take(jobs, grid, state, j)
                         put_back(jobs, grid, state, j, entry, own, n, slot[0], kw[0], part[0])
@@ -168,6 +177,8 @@ def relieve(jobs, grid, state, longest, tries):
                     touched[s] = True
                     if to >= 0:
                         touched[to] = True
+                    else:
+                        drop_followers(jobs, grid, state, best_job, touched)
                     settle_peaks(grid, state, touched)
                     touched[:] = False
                     moved += 1
@@ -225,6 +236,36 @@ def _in_order(keys, order, n):
             order[k + 1] = order[k]
             k -= 1
         order[k + 1] = i
+
+
+@njit(cache=True, nogil=True, _nrt=False)
+def _add(out, n, j):
+    """Append ``j`` to ``out[:n]`` unless it is there or there is no room; returns the new number."""
+    for i in range(n):
+        if out[i] == j:
+            return n
+    if n < len(out):
+        out[n] = j
+        n += 1
+    return n
+
+
+@njit(cache=True, nogil=True, _nrt=False)
+def _with_neighbours(jobs, state, out, n, near):
+    """Add the neighbours of ``out[0]`` in its workflow when ``near``, and what is dropped and comes before any of ``out``."""
+    links = jobs.links
+    if near:
+        for q in range(links.before_ptr[out[0]], links.before_ptr[out[0] + 1]):
+            n = _add(out, n, links.before[q])
+        for q in range(links.following_ptr[out[0]], links.following_ptr[out[0] + 1]):
+            n = _add(out, n, links.following[q])
+    i = 0
+    while i < n:
+        for q in range(links.before_ptr[out[i]], links.before_ptr[out[i] + 1]):
+            if state.choice[links.before[q]] < 0:
+                n = _add(out, n, links.before[q])
+        i += 1
+    return n
 
 
 @njit(cache=True, nogil=True, _nrt=False)
@@ -297,6 +338,8 @@ def _anneal(
                     if first <= t0 + reach and last >= t0 - reach:
                         out[n] = j
                         n += 1
+        if is_linked(jobs, j0):
+            n = _with_neighbours(jobs, state, out, n, np.random.random() < NEIGHBOURS or state.choice[j0] < 0)
         before = state.total[0]
         for s in range(sites):
             touched[s] = False
@@ -323,7 +366,9 @@ def _anneal(
             else:
                 keys[i] = (jobs.dl[j] - jobs.ea[jobs.ep[j]]) / max(1, jobs.p[j]) * (0.7 + 0.6 * np.random.random())
         if push:
-            keys[0] = -np.inf
+            keys[0] = -PUSH_FIRST
+        for i in range(n):
+            keys[i] += LEVEL_FIRST * jobs.links.level[out[i]]
         guide = 0.0
         if np.random.random() < 0.3:
             guide = np.random.random()
@@ -340,6 +385,9 @@ def _anneal(
             for i in range(copies_ptr[d], copies_ptr[d + 1]):
                 opened[copies[i]] = 0
         change = state.total[0] - before
+        for i in range(n):
+            if state.choice[out[i]] < 0 and is_needed(jobs, state, out[i]):
+                change = np.inf
         if change <= 0.0 or np.random.random() < np.exp(-change / temperature):
             accepted += 1
             continue

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numba import njit
 
+from scheduler.optimiser.large.order import span_of
 from scheduler.optimiser.large.respond import MALLEABLE, respond
 from scheduler.optimiser.large.state import put
 
@@ -13,6 +14,9 @@ EPS = 1e-9
 LEAST_SHARE = 1e-3
 """A malleable job does not begin a slot that has less room than this share of it."""
 
+
+FOR_OTHERS = 0.7
+"""How often a job of a workflow is put where those that come after it still fit, for what all of them are worth."""
 
 POOL = 4096
 """Random numbers that are drawn at once; noise on a window is a stretch of them."""
@@ -125,6 +129,21 @@ def _stepped(grid, state, s, t0, pw, price):
 def insert(jobs, grid, state, j, guide, noise, opened, scratch):
     """Put a dropped job where it costs least, if that is less than dropping it; returns the site or -1.
 
+    In a workflow it runs between its neighbours there. Mostly it may cost as much as those are worth that come after it, too, and leaves
+    them room; else, and where there is no such place, it looks after itself.
+    """
+    begin, end, wide = span_of(jobs, state, j)
+    if (end < wide or jobs.links.worth[j] > jobs.drop[j]) and np.random.random() < FOR_OTHERS:
+        s = _insert(jobs, grid, state, j, begin, end, jobs.links.worth[j], guide, noise, opened, scratch)
+        if s >= 0:
+            return s
+    return _insert(jobs, grid, state, j, begin, wide, jobs.drop[j], guide, noise, opened, scratch)
+
+
+@njit(cache=True, nogil=True, _nrt=False)
+def _insert(jobs, grid, state, j, begin, end, most, guide, noise, opened, scratch):
+    """``insert`` in the slots ``[begin, end)``, where that costs less than ``most`` EUR.
+
     Args:
         guide: weight of capacity prices in the choice (they are not paid).
         opened: copies that count as bought already when ``opened[m]`` is 1, and as impossible when -1.
@@ -134,12 +153,11 @@ def insert(jobs, grid, state, j, guide, noise, opened, scratch):
     reals, pool = scratch
     share_kw, share_use, best_kw, best_use = reals[0], reals[1], reals[2], reals[3]
     values, sizes = reals[6], reals[9]
-    best, best_entry, best_own, best_length = jobs.drop[j], -1, 0.0, 0
+    best, best_entry, best_own, best_length = most, -1, 0.0, 0
     kind = jobs.typ[j]
     least = LEAST_SHARE if kind == MALLEABLE else 1.0
     for e in range(jobs.ep[j], jobs.ep[j + 1]):
-        s, t0, m = jobs.es[e], jobs.ea[e], jobs.em[e]
-        end = jobs.dl[j]
+        s, t0, m = jobs.es[e], max(begin, jobs.ea[e]), jobs.em[e]
         length = end - t0
         if length <= 0:
             continue
@@ -194,7 +212,7 @@ def insert(jobs, grid, state, j, guide, noise, opened, scratch):
     at = jobs.room[j]
     for i in range(best_length):
         if best_use[i] > 0.0:
-            state.slot[at] = jobs.ea[best_entry] + i
+            state.slot[at] = max(begin, jobs.ea[best_entry]) + i
             state.kw[at] = best_kw[i]
             state.part[at] = best_use[i]
             at += 1

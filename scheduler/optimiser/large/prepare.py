@@ -82,4 +82,6 @@ def _small_case() -> Case:
         mc=np.full(1, 0.01),
         mgb=each.copy(),
         gbmax=10.0 * each,
+        after_ptr=np.array([0, 0, 0, 1], dtype=whole),
+        after=np.zeros(1, dtype=whole),
     )

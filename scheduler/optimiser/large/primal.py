@@ -24,6 +24,7 @@ from scheduler.optimiser.large.decisions import load_and_use, own_costs, solutio
 from scheduler.optimiser.large.dual import Dual
 from scheduler.optimiser.large.energy import BINARY_SECONDS, EnergyBlock, feeder_sites
 from scheduler.optimiser.large.improve import Likely, anneal, construct, datasets_of, relieve
+from scheduler.optimiser.large.links import by_level
 from scheduler.optimiser.large.prox import serve
 from scheduler.optimiser.large.sizes import with_size_rows
 from scheduler.optimiser.large.state import State, jobs_of, new_state, recount
@@ -121,7 +122,8 @@ class Primal:
         recount(self.jobs, grid, self.state)
         size = (case.res / np.maximum(1e-9, case.res.max(axis=0, initial=0.0))).sum(axis=1) * case.p
         opened = np.where(self.dual.bought > 0.5, 1, -1).astype(np.int64)
-        construct(self.jobs, grid, self.state, np.argsort(-size, kind="stable"), 1.0, opened, self.dual.longest)
+        order = by_level(self.jobs.links, np.argsort(-size, kind="stable"))
+        construct(self.jobs, grid, self.state, order, 1.0, opened, self.dual.longest)
 
     def run(
         self, seconds: float, done: Callable[[], bool], report: Callable[[str], None] | None = None, *, quick: bool = False
@@ -296,7 +298,7 @@ class Primal:
         tries = RELIEF_TRIES if time.perf_counter() < self.deadline else HURRIED_TRIES
         relieve(jobs, grid, state, self.dual.longest, tries)
         opened = np.zeros(max(1, len(case.mc)), dtype=np.int64)
-        construct(jobs, grid, state, np.argsort(-case.drop, kind="stable"), 0.5, opened, self.dual.longest)
+        construct(jobs, grid, state, by_level(jobs.links, np.argsort(-case.drop, kind="stable")), 0.5, opened, self.dual.longest)
 
     def finish(self) -> float:
         """Exact objective of the best plan, battery directions included; a plan without overload is made if there is none yet."""

@@ -18,6 +18,7 @@ from scheduler.optimiser.large.cells import Grid, flexible, grid_of
 from scheduler.optimiser.large.decisions import load_and_use, own_costs, owner_of
 from scheduler.optimiser.large.dual import Dual
 from scheduler.optimiser.large.improve import construct
+from scheduler.optimiser.large.links import by_level, kept_in_order
 from scheduler.optimiser.large.primal import Primal
 from scheduler.optimiser.large.resettle import resettle
 from scheduler.optimiser.large.state import recount
@@ -92,10 +93,14 @@ def _fractional(dual: Dual, placed: Solution) -> None:
 
 
 def lay(primal: Primal, placed: Solution) -> None:
-    """The places ``placed`` as the state of the search; jobs that have too little room for their slots are left out."""
+    """The places ``placed`` as the state of the search.
+
+    Jobs that have too little room for their slots are left out, and those that no longer come after what they wait for.
+    """
     case, jobs = primal.case, primal.jobs
     count = np.diff(placed.run_ptr)
-    runs = (placed.choice >= 0) & (count <= np.diff(jobs.room))
+    placed = replace(placed, choice=kept_in_order(case, placed, np.diff(jobs.room)))
+    runs = placed.choice >= 0
     owner = np.repeat(np.arange(case.J), count)
     kept = runs[owner]
     index = (jobs.room[owner] + np.arange(len(owner)) - placed.run_ptr[owner])[kept]
@@ -165,7 +170,7 @@ def _soft_pass(primal: Primal, hard: float, rng: np.random.Generator) -> None:
     grid = _grid(primal, FLEX, tight)
     recount(primal.jobs, grid, primal.state)
     size = (case.res / np.maximum(1e-9, case.res.max(axis=0, initial=0.0))).sum(axis=1) * case.p
-    waiting = np.argsort(-size, kind="stable")
+    waiting = by_level(primal.jobs.links, np.argsort(-size, kind="stable"))
     waiting = waiting[primal.state.choice[waiting] < 0]
     opened = np.zeros(max(1, len(case.mc)), dtype=np.int64)
     construct(primal.jobs, grid, primal.state, waiting, 0.0, opened, primal.dual.longest)

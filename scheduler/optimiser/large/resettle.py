@@ -10,6 +10,7 @@ import numpy as np
 from numba import njit
 
 from scheduler.optimiser.large.insert import insert, scratch_of
+from scheduler.optimiser.large.order import is_needed
 from scheduler.optimiser.large.state import keep, put_back, recount, room_for_places, settle_peaks, take
 
 
@@ -55,7 +56,7 @@ def resettle(jobs, grid, state, order, guide, longest, gain):
         least = 1e-9
         if entry >= 0:
             least += gain
-        if state.total[0] < before - least:
+        if state.total[0] < before - least and (to >= 0 or not is_needed(jobs, state, j)):
             moved += 1
             continue
         if entry < 0:

@@ -13,13 +13,14 @@ from numba import njit
 from grid.horizon import FloatArray
 from scheduler.optimiser.large.case import Case, IntArray
 from scheduler.optimiser.large.cells import cell
+from scheduler.optimiser.large.links import Links, links_of
 
 
 class Jobs(NamedTuple):
     """Jobs and their entries (arrays of the case), and where each job's slots are stored.
 
     Job ``j`` needs ``need[q]`` of resource ``row[q]`` for ``q`` in ``row_ptr[j]:row_ptr[j + 1]``, and none of the others: most jobs need
-    few of many rows.
+    few of many rows. ``links``: its workflow.
     """
 
     ep: IntArray
@@ -46,6 +47,7 @@ class Jobs(NamedTuple):
     row_ptr: IntArray
     row: IntArray
     need: FloatArray
+    links: Links
 
 
 class State(NamedTuple):
@@ -81,7 +83,7 @@ def jobs_of(case: Case) -> Jobs:
         case.ep, case.es, case.ec, case.ea, case.em, case.typ, case.p, case.dl, case.soft, case.wt, case.res, case.pw, case.entry_kw(),
         case.drop,
         case.speed2, case.power2, case.mc, case.mgb, case.ms, case.gbmax, room, row_ptr,
-        np.nonzero(needs)[1].astype(np.int64), case.res[needs],
+        np.nonzero(needs)[1].astype(np.int64), case.res[needs], links_of(case),
     )  # fmt: skip
 
 
@@ -271,6 +273,17 @@ def put_back(jobs, grid, state, j, entry, own, length, slot, kw, part):
         state.slot[at + q], state.kw[at + q], state.part[at + q] = slot[q], kw[q], part[q]
     state.length[j] = length
     put(jobs, grid, state, j, entry, own)
+
+
+@njit(cache=True, nogil=True, _nrt=False)
+def drop_followers(jobs, grid, state, j, touched):
+    """Take out all jobs of the plan that come after ``j``, which is out; marks the sites whose peaks are left to the caller."""
+    links = jobs.links
+    for q in range(links.all_after_ptr[j], links.all_after_ptr[j + 1]):
+        n = links.all_after[q]
+        if state.choice[n] >= 0:
+            touched[jobs.es[state.choice[n]]] = True
+            take(jobs, grid, state, n)
 
 
 @njit(cache=True, nogil=True, _nrt=False)

@@ -12,6 +12,7 @@ from grid.horizon import FloatArray
 from scheduler.last_resort import last_resorts
 from scheduler.optimiser.classes import has_pieces
 from scheduler.optimiser.large.case import INTERRUPTIBLE, MALLEABLE, RIGID, Case, IntArray, Solution
+from scheduler.optimiser.large.links import tightened
 from scheduler.policies.schedule import JobPlace, Schedule
 from scheduler.problem import FULL_SPEED, Feeder, GroupLimit, JobTask, Problem
 from scheduler.workload import JobKind
@@ -36,8 +37,6 @@ def obstacles_to_scale(problem: Problem) -> list[str]:
         found.append("wear of batteries by depth or by charge held")
     if problem.migrations:
         found.append("transfers that are planned slot by slot")
-    if any(task.after for task in problem.jobs):
-        found.append("jobs that wait for others")
     if any(has_pieces(task) for task in problem.jobs):
         found.append("least lengths or prices of pieces")
     if any(task.kind is JobKind.MALLEABLE and not _two_modes(task) for task in problem.jobs):
@@ -103,8 +102,9 @@ def case_of(problem: Problem) -> Case:
     cap, res = _resources(problem)
     power, shares = _powers(problem)
     feeder, limit, drop = _feeders(problem)
+    waits = [[] if task.pinned else list(task.after) for task in jobs]
     whole = np.int64
-    return Case(
+    case = Case(
         name="problem",
         dt=problem.horizon.step_h,
         cap=cap,
@@ -155,12 +155,15 @@ def case_of(problem: Problem) -> Case:
         mgb=np.array([copy.volume_gb for copy in problem.copies], dtype=np.float64),
         gbmax=np.full(sites, NO_LIMIT_GB) if problem.copy_limit_gb is None else np.asarray(problem.copy_limit_gb, dtype=float),
         ew=shares,
+        after_ptr=np.concatenate(([0], np.cumsum([len(before) for before in waits]))).astype(whole),
+        after=np.array([p for before in waits for p in before], dtype=whole),
         must_serve=True,
         speed2=np.array([task.modes[1].speed if _two_modes(task) else 0.5 for task in jobs]),
         power2=np.array([task.modes[1].power if _two_modes(task) else 0.5 for task in jobs]),
         soc_end=np.asarray(problem.final_soc_kwh, dtype=np.float64),
         missing=np.array([price.missing_eur_per_kwh for price in resort]),
     )
+    return tightened(case)
 
 
 def _powers(problem: Problem) -> tuple[FloatArray, FloatArray]:

@@ -207,10 +207,9 @@ def test_many_columns_go_to_the_large_solver(monkeypatch: pytest.MonkeyPatch) ->
     assert plan.solver.startswith("price decomposition over")
     assert plan.status in {SolveStatus.OPTIMAL, SolveStatus.TIME_LIMIT}
     said: list[str] = []
-    waits = replace(problem.jobs[1], after=(0,))
-    chained = replace(problem, jobs=(problem.jobs[0], waits, *problem.jobs[2:]))
-    assert "price decomposition" not in TwoStagePolicy().plan(chained, said.append).solver
-    assert any("jobs that wait for others" in line for line in said)
+    paid = replace(problem, export_eur_per_kwh=problem.import_weight_eur_per_kwh + 0.01)
+    assert "price decomposition" not in TwoStagePolicy().plan(paid, said.append).solver
+    assert any("exporting pays more than importing" in line for line in said)
 
 
 def test_asked_to_stop_there_is_a_plan() -> None:

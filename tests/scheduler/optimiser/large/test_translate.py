@@ -62,7 +62,6 @@ def feeder(*sites: int) -> Feeder:
     ("problem", "words"),
     [
         (replace(two(), migrations=(MOVE,)), "slot by slot"),
-        (changed(two(), after=(1,)), "wait for others"),
         (changed(two(), kind=JobKind.INTERRUPTIBLE, work=2, min_run=2), "pieces"),
         (changed(two(), kind=JobKind.INTERRUPTIBLE, work=2, restart_eur=0.1), "pieces"),
         (changed(two(), kind=JobKind.MALLEABLE, modes=(FULL_SPEED,)), "power-cap curves"),
