@@ -25,6 +25,7 @@ from scheduler.optimiser.interrupt import Interruption
 from scheduler.optimiser.large.dual import Dual, densities
 from scheduler.optimiser.large.energy import EnergyBlock
 from scheduler.optimiser.large.prepare import compile_kernels
+from scheduler.optimiser.large.transfers import as_copies
 from scheduler.optimiser.large.translate import case_of
 from scheduler.policies import Progress, silent
 from scheduler.problem import RESOURCES, Problem
@@ -65,7 +66,7 @@ def values_at_scale(problem: Problem, progress: Progress = silent) -> Values:
     compile_kernels()
     begun = time.perf_counter()
     with Interruption() as stop:
-        dual = Dual(case_of(problem))
+        dual = Dual(case_of(as_copies(problem).problem))
         dual.run(begun + problem.settings.time_limit_s, Settling(dual, stop))
     progress(f"prices: bound {dual.bound:.4f} EUR after {dual.sweeps} sweeps")
     return _read(problem, dual)

@@ -52,7 +52,7 @@ class MilpPolicy:
             SolverError: the solver failed in a way that leaves no plan at all.
         """
         with Interruption() as interruption:
-            return self._plan(problem, progress, self.stop or interruption)
+            return self.search(problem, progress, self.stop or interruption)
 
     def replan(self, problem: Problem, before: Plan, progress: Progress = silent) -> Plan:
         """As ``plan``, with what the plan in force still holds as a further start of the search.
@@ -62,10 +62,16 @@ class MilpPolicy:
         """
         with Interruption() as interruption:
             starts = {"plan in force": fitting(problem, schedule_in_force(problem, before))}
-            return self._plan(problem, progress, self.stop or interruption, starts)
+            return self.search(problem, progress, self.stop or interruption, starts)
 
-    def _plan(self, problem: Problem, progress: Progress, stop: StopAsked, starts: dict[str, Schedule] | None = None) -> Plan:
-        """A plan at the prices asked for; where it leaves load unserved, the best one found that leaves as little as it can."""
+    def search(self, problem: Problem, progress: Progress, stop: StopAsked, starts: dict[str, Schedule] | None = None) -> Plan:
+        """The best plan found from ``starts`` and the baselines; Ctrl-C is the caller's matter, who says when to ``stop``.
+
+        At the prices asked for; where that leaves load unserved, the best one found that leaves as little as it can.
+
+        Raises:
+            SolverError: the solver failed in a way that leaves no plan at all.
+        """
         deadline = time.perf_counter() + problem.settings.time_limit_s
         plan, schedule = self._searched(problem, problem, progress, stop, starts or {}, deadline)
         if plan.energy.unserved_kw.max() > DUST_KW and time.perf_counter() < deadline and not stop():

@@ -62,13 +62,13 @@ class OptimiserPolicy:
         return LargePolicy(self.stop, self.memory)
 
 
-def at_scale(problem: Problem, progress: Progress = silent) -> bool:
-    """True when the large-scale solver plans ``problem``; what keeps a large problem from it is told."""
-    from scheduler.optimiser.large.translate import columns_estimate, obstacles_to_scale
+def at_scale(problem: Problem, progress: Progress = silent, *, two_stage: bool = False) -> bool:
+    """True when the large-scale solver plans ``problem`` (for several futures); what keeps a large one from it is told."""
+    from scheduler.optimiser.large.translate import columns_estimate, obstacles_to_scale, two_stage_obstacles
 
     if columns_estimate(problem) <= REFERENCE_COLUMNS:
         return False
-    obstacles = obstacles_to_scale(problem)
+    obstacles = two_stage_obstacles(problem) if two_stage else obstacles_to_scale(problem)
     if obstacles:
         progress(f"the reference plans, and may be slow: only it knows {'; '.join(obstacles)}")
     return not obstacles

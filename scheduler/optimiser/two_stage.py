@@ -56,7 +56,7 @@ class TwoStagePolicy:
         if problem.assets or problem.sleepers:
             progress("several futures are not planned for sites with assets or nodes that sleep: the plan is that of milp")
             return replace(MilpPolicy(self.stop).plan(problem, progress), policy=self.name)
-        if at_scale(problem, progress):
+        if at_scale(problem, progress, two_stage=True):
             from scheduler.optimiser.large.two_stage import LargeTwoStagePolicy
 
             return LargeTwoStagePolicy(self.stop).plan(problem, progress)

@@ -97,6 +97,8 @@ class LargePolicy:
             ValueError: the problem has something that only the reference can say.
             SolverError: the energy side could not be solved.
         """
+        if problem.migrations:
+            return self._staged(problem, progress, stop, warm, before)
         from scheduler.optimiser.large.coarse import solve_coarse_first
         from scheduler.optimiser.large.prepare import compile_kernels
         from scheduler.optimiser.large.solve import LargeLimits, solve_case
@@ -147,6 +149,42 @@ class LargePolicy:
             status = SolveStatus.TIME_LIMIT
         known = warm_of(case, found.dual, found.solution, names)
         return LargeFound(replace(plan, status=status, solve_s=time.perf_counter() - built), schedule, known)
+
+    def _staged(
+        self, problem: Problem, progress: Progress, stop: StopAsked, warm: Warm | None, before: Plan | None
+    ) -> LargeFound:
+        """``search`` where transfers are planned slot by slot: jobs by prices, transfers and energy by the reference."""
+        from scheduler.optimiser.large.staged import staged
+
+        begun, made = time.perf_counter(), list[LargeFound]()
+
+        def plan_jobs(part: Problem, number: int) -> tuple[Plan, Schedule]:
+            found = self.search(part, progress, stop, made[-1].warm if made else warm, None if number else before)
+            made.append(found)
+            return found.plan, found.schedule
+
+        both = staged(problem, plan_jobs, progress, stop)
+        flows = both.energy
+        power = it_power_kw(problem, both.schedule)
+        plan = make_plan(
+            problem,
+            both.schedule,
+            settle(problem, power, flows.charge_kw, flows.discharge_kw, flows.renewable_used_kw, flows.unserved_kw),
+            policy=self.name,
+            control=BatteryControl.FOLLOW_PLAN,
+            status=SolveStatus.UNKNOWN,
+            solver=f"price decomposition for jobs, the reference for transfers and energy, {both.rounds} rounds"
+            + (f"; {both.dropped} jobs dropped whose data would come too late" if both.dropped else ""),
+            solve_s=time.perf_counter() - begun,
+            bound_eur=both.bound_eur,
+        )
+        status = plan.status
+        if stop():
+            status = SolveStatus.INTERRUPTED
+        elif status is not SolveStatus.INFEASIBLE:
+            near = plan.gap is not None and plan.gap <= max(problem.settings.relative_gap, 1e-6)
+            status = SolveStatus.OPTIMAL if near else SolveStatus.TIME_LIMIT
+        return LargeFound(replace(plan, status=status), both.schedule, made[-1].warm)
 
 
 def energy_of(problem: Problem, schedule: Schedule, case: Case) -> EnergySchedule:

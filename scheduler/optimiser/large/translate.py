@@ -35,8 +35,8 @@ def obstacles_to_scale(problem: Problem) -> list[str]:
         found.append("nodes that sleep")
     if any(battery and battery.wear for battery in problem.batteries):
         found.append("wear of batteries by depth or by charge held")
-    if problem.migrations:
-        found.append("transfers that are planned slot by slot")
+    if problem.migrations and problem.copies:
+        found.append("transfers that are planned slot by slot beside copies that are bought")
     if any(has_pieces(task) for task in problem.jobs):
         found.append("least lengths or prices of pieces")
     if any(task.kind is JobKind.MALLEABLE and not _two_modes(task) for task in problem.jobs):
@@ -81,6 +81,12 @@ def chains_of(problem: Problem) -> tuple[Feeder, ...]:
 def _two_modes(task: JobTask) -> bool:
     """True when a malleable job has full speed and one slower mode."""
     return len(task.modes) == 2 and task.modes[0] == FULL_SPEED
+
+
+def two_stage_obstacles(problem: Problem) -> list[str]:
+    """As ``obstacles_to_scale``, for plans for several futures."""
+    slot_by_slot = ["transfers that are planned slot by slot"] if problem.migrations else []
+    return [*slot_by_slot, *obstacles_to_scale(problem)]
 
 
 def columns_estimate(problem: Problem) -> int:

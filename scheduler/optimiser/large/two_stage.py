@@ -28,7 +28,7 @@ FIRST_SHARE = 0.3
 
 @dataclass(frozen=True, slots=True)
 class LargeTwoStagePolicy:
-    """Places jobs for several futures; knows what the large-scale solver knows (``translate.obstacles_to_scale``).
+    """Places jobs for several futures; knows what the large-scale solver knows (``translate.two_stage_obstacles``).
 
     Attributes:
         stop: asked again and again; True returns the incumbent. None: Ctrl-C asks.
@@ -55,9 +55,9 @@ class LargeTwoStagePolicy:
         from scheduler.optimiser.large.futures import future_cases
         from scheduler.optimiser.large.policy import energy_of
         from scheduler.optimiser.large.solve import LargeLimits, solve_case
-        from scheduler.optimiser.large.translate import case_of, obstacles_to_scale, schedule_of
+        from scheduler.optimiser.large.translate import case_of, schedule_of, two_stage_obstacles
 
-        obstacles = obstacles_to_scale(problem)
+        obstacles = two_stage_obstacles(problem)
         if obstacles:
             raise ValueError(f"the large-scale solver does not know {'; '.join(obstacles)}")
         begun = time.perf_counter()

@@ -11,7 +11,7 @@ from scheduler.obstacles import impossible
 from scheduler.optimiser.large.translate import case_of, columns_estimate, obstacles_to_scale, schedule_of
 from scheduler.optimiser.plain import solve_plain
 from scheduler.policies.schedule import it_power_kw
-from scheduler.problem import FULL_SPEED, Feeder, JobOption, MigrationOption, MigrationTask, Mode, Problem
+from scheduler.problem import FULL_SPEED, Feeder, JobOption, Mode, Problem
 from scheduler.scenario import PlanningSettings
 from scheduler.workload import JobKind
 from tests.scheduler.optimiser.large.random_problems import random_problem
@@ -50,9 +50,6 @@ def changed(problem: Problem, **changes: object) -> Problem:
     return replace(problem, jobs=(replace(problem.jobs[0], **changes), *problem.jobs[1:]))  # type: ignore[arg-type]
 
 
-MOVE = MigrationTask("d", "d", 0, 1.0, 0, 4, required=True, drop_eur=1.0, options=(MigrationOption(1, (), 100.0, 0.0, 0.0),))
-
-
 def feeder(*sites: int) -> Feeder:
     """A feeder of these sites."""
     return Feeder("f", sites, 10.0, (0.001,) * len(sites), 0.05)
@@ -61,7 +58,6 @@ def feeder(*sites: int) -> Feeder:
 @pytest.mark.parametrize(
     ("problem", "words"),
     [
-        (replace(two(), migrations=(MOVE,)), "slot by slot"),
         (changed(two(), kind=JobKind.INTERRUPTIBLE, work=2, min_run=2), "pieces"),
         (changed(two(), kind=JobKind.INTERRUPTIBLE, work=2, restart_eur=0.1), "pieces"),
         (changed(two(), kind=JobKind.MALLEABLE, modes=(FULL_SPEED,)), "power-cap curves"),
