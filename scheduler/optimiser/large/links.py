@@ -75,7 +75,7 @@ def tightened(case: Case) -> Case:
     """The case with earliest slots that leave the jobs before enough time: every plan keeps them.
 
     A job that runs starts when all before it have ended, and none of these ends earlier than its work takes from its own earliest
-    slot on.
+    slot on. A job that can never end in time has no slots, and neither have those that come after it.
     """
     if not len(case.after):
         return case
@@ -85,6 +85,8 @@ def tightened(case: Case) -> Case:
         span = slice(case.ep[j], case.ep[j + 1])
         ea[span] = np.maximum(ea[span], max((int(ends[p]) for p in before[j]), default=0))
         ends[j] = min((int(slot) for slot in ea[span]), default=case.T) + case.p[j]
+        if ends[j] > case.dl[j]:
+            ea[span], ends[j] = case.T, case.T
     return replace(case, ea=ea)
 
 

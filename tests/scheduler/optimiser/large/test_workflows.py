@@ -94,6 +94,8 @@ def test_latest_end_leaves_out_what_cannot_follow() -> None:
 def test_earliest_slots_wait_for_the_work_before() -> None:
     """After two slots, then one more: slot 2 at the earliest, then slot 3; without links nothing changes."""
     assert tightened(three((), (0,), (1,))).ea.tolist() == [0, 2, 3]
+    late = replace(three((), (0,), (1,)), dl=np.array([8, 2, 8]))
+    assert tightened(late).ea.tolist() == [0, 8, 8]  # the second cannot end in time, so the third never starts
     free = three((), (), ())
     assert tightened(free) is free
 
