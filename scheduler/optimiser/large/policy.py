@@ -158,10 +158,10 @@ class LargePolicy:
 
         begun, made = time.perf_counter(), list[LargeFound]()
 
-        def plan_jobs(part: Problem, number: int) -> tuple[Plan, Schedule]:
+        def plan_jobs(part: Problem, number: int) -> LargeFound:
             found = self.search(part, progress, stop, made[-1].warm if made else warm, None if number else before)
             made.append(found)
-            return found.plan, found.schedule
+            return found
 
         both = staged(problem, plan_jobs, progress, stop)
         flows = both.energy

@@ -2,29 +2,34 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from typing import Protocol
 
 from scheduler.in_force import schedule_in_force
 from scheduler.optimiser.highs import StopAsked
+from scheduler.optimiser.large.dual import Dual
 from scheduler.optimiser.large.transfers import (
-    FIRST_SHARE,
-    NEXT_SHARE,
-    ROUNDS,
+    JOBS_SHARE,
     Need,
-    Way,
+    Terms,
+    arrivals,
     as_copies,
     as_load,
     delivered,
+    in_turn,
     least_eur,
     needs_of,
     one_target_each,
     with_transfers,
     without_readers,
 )
+from scheduler.optimiser.large.translate import case_of
+from scheduler.optimiser.large.warm import Warm
 from scheduler.optimiser.policy import MilpPolicy
-from scheduler.plan import EnergySchedule, Plan
+from scheduler.plan import EnergySchedule
 from scheduler.policies import Progress
 from scheduler.policies.schedule import Schedule
 from scheduler.problem import Problem
@@ -33,27 +38,37 @@ LEAST_SECONDS = 1.0
 """Least time for the transfers, whatever the jobs took."""
 
 
+class JobsFound(Protocol):
+    """A plan of the jobs' part: its decisions and its prices."""
+
+    @property
+    def schedule(self) -> Schedule:
+        """Its decisions."""
+
+    @property
+    def warm(self) -> Warm:
+        """Its prices."""
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Staged:
     """What the rounds found.
 
     Attributes:
         schedule: jobs and transfers; energy: planned flows for both.
-        bound_eur: proven lower bound of the whole problem, or None.
+        bound_eur: proven lower bound of the whole problem.
         rounds: how often jobs were planned.
         dropped: how many jobs lost their data in the end.
     """
 
     schedule: Schedule
     energy: EnergySchedule
-    bound_eur: float | None
+    bound_eur: float
     rounds: int
     dropped: int
 
 
-def staged(
-    problem: Problem, plan_jobs: Callable[[Problem, int], tuple[Plan, Schedule]], progress: Progress, stop: StopAsked
-) -> Staged:
+def staged(problem: Problem, plan_jobs: Callable[[Problem, int], JobsFound], progress: Progress, stop: StopAsked) -> Staged:
     """Jobs and transfers of ``problem``.
 
     Args:
@@ -66,25 +81,28 @@ def staged(
         SolverError: the energy side could not be solved.
     """
     end = time.perf_counter() + problem.settings.time_limit_s
-    closed: frozenset[Way] = frozenset()
-    bound_eur: float | None = None
-    for k in range(ROUNDS):
-        share = NEXT_SHARE if k else FIRST_SHARE
-        part = as_copies(_within(problem, share * (end - time.perf_counter())), closed)
-        plan, found = plan_jobs(part.problem, k)
-        if not k and plan.bound_eur is not None:
-            bound_eur = plan.bound_eur + least_eur(problem)
-        jobs = part.in_full(found)
+    terms, bound_eur = Terms(expected=True), -math.inf
+    for k, share in enumerate(JOBS_SHARE):
+        part = as_copies(_within(problem, share * _left(end)), terms)
+        found = plan_jobs(part.problem, k)
+        if not k:
+            bound_eur = _proven(problem, found.warm)
+        jobs = part.in_full(found.schedule)
         needs = needs_of(problem, jobs)
         chosen = one_target_each(needs)
-        last = k == ROUNDS - 1 or stop()
+        last = k == len(JOBS_SHARE) - 1 or stop()
         until = end if last else time.perf_counter() + share * _left(end)
         both, energy = _delivered(problem, jobs, chosen, until, progress, stop)
-        missing = [need for need in needs if need not in delivered(chosen, both)[0]]
+        there, missing = delivered(chosen, both)
+        elsewhere = [need for need in needs if need not in chosen]
+        missing += elsewhere
         progress(f"transfers: {len(needs)} needed, {len(missing)} of them too late or not at all")
         if not missing or last:
             break
-        closed |= {need.way for need in missing}
+        if k == len(JOBS_SHARE) - 2:
+            terms = Terms(arrivals(both), only=frozenset(need.way for need in there), expected=True)
+        else:
+            terms = Terms(in_turn(problem, chosen), frozenset(need.way for need in elsewhere), expected=True)
     gone = len(jobs.jobs)
     while missing:
         jobs = without_readers(problem, jobs, missing)
@@ -92,6 +110,13 @@ def staged(
         both, energy = _delivered(problem, jobs, chosen, end, progress, stop)
         missing = delivered(chosen, both)[1]
     return Staged(both, energy, bound_eur, k + 1, gone - len(jobs.jobs))
+
+
+def _proven(problem: Problem, warm: Warm) -> float:
+    """The bound of the whole problem that the prices ``warm`` prove, EUR: in the jobs' part copies cost what they do at least."""
+    dual = Dual(case_of(as_copies(problem).problem))
+    dual.nu = warm.nu.copy()
+    return dual.evaluate(warm.lam, warm.mu) + least_eur(problem)
 
 
 def _left(end: float) -> float:

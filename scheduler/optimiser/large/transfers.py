@@ -3,8 +3,8 @@
 For the jobs a transfer is a copy that is bought: it can be read from the first slot in which it can have arrived
 (``as_copies``). Where and when jobs run then says which transfers are needed, and until when; the reference plans these, the
 required moves and the energy side, with the jobs as a load that is given (``as_load``). What cannot be delivered in time is
-closed to the jobs, and they are planned again from where they are. What is still missing after the last round is dropped with
-its jobs.
+put off for the jobs to when it can come if all go in turn, and they are planned again from where they are. In the last round they
+may wait only for what the round before could deliver, from then on. What is missing even so is dropped with its jobs.
 
 The jobs' part alone leaves out the power and the links of transfers and what required moves cost beyond the least, so what it
 proves, less what a transfer may earn where import has a price below zero, is a bound for the whole (``least_eur``).
@@ -12,16 +12,27 @@ proves, less what a transfer may earn where import has a price below zero, is a 
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 
+import numpy as np
+
+from scheduler.data_tasks import MBIT_PER_TB, slot_tb
 from scheduler.policies.schedule import Schedule, it_power_kw
 from scheduler.problem import Copy, JobTask, MigrationOption, MigrationTask, Problem
 
 ROUNDS = 3
 """How often jobs are planned at most; what is not delivered then is dropped."""
 
-FIRST_SHARE, NEXT_SHARE = 0.6, 0.3
-"""Share of the time that is left which the jobs have in the first and in each further round; transfers have the rest."""
+JOBS_SHARE = (0.6, 0.5, 0.6)
+"""Share of the time that is left which the jobs have in each round; transfers have the rest."""
+
+RELUCTANCE = 0.1
+"""What a copy must save beyond its own cost to be looked for, as a share of what a mean job's energy costs."""
+
+ARRIVED = 1e-9
+"""Share of a slot up to which nothing is transferred in it."""
 
 Way = tuple[int, int]
 """Index of a migration and of its target."""
@@ -72,31 +83,92 @@ class JobsPart:
         return Schedule({j: replace(place, option=self.options[j][place.option]) for j, place in schedule.jobs.items()})
 
 
-def as_copies(problem: Problem, closed: frozenset[Way] = frozenset()) -> JobsPart:
-    """The jobs' part of ``problem``: transfers are copies, and places that need one of ``closed`` are none.
+@dataclass(frozen=True, slots=True, eq=False)
+class Terms:
+    """On which terms jobs may wait for transfers.
+
+    Attributes:
+        arrives: slots from which on the data of some ways can be read, later than it could be at best.
+        closed: ways that nobody may wait for.
+        only: the ways that jobs may wait for; None: all that are not closed.
+        expected: copies cost what they are expected to: their power, and ``RELUCTANCE``; otherwise what they cost at least.
+    """
+
+    arrives: Mapping[Way, int] = field(default_factory=dict)
+    closed: frozenset[Way] = frozenset()
+    only: frozenset[Way] | None = None
+    expected: bool = False
+
+    def allows(self, ways: tuple[Way, ...]) -> bool:
+        """Whether jobs may wait for all of ``ways``."""
+        return self.closed.isdisjoint(ways) and (self.only is None or self.only.issuperset(ways))
+
+
+def as_copies(problem: Problem, terms: Terms | None = None) -> JobsPart:
+    """The jobs' part of ``problem``: transfers are copies, and places that ``terms`` does not allow are none.
 
     Of several transfers that a place needs the one of the highest price counts; a required move costs its readers nothing.
     """
+    terms = Terms() if terms is None else terms
     found: dict[Way, int] = {}
     copies: list[Copy] = []
+    more = _expected_eur(problem) if terms.expected else {}
     for task in problem.jobs:
         for e in range(len(task.options)):
             for way in ways_of(problem, task, e):
                 if way not in found:
                     found[way] = len(copies)
                     move, option = problem.migrations[way[0]], problem.migrations[way[0]].options[way[1]]
-                    price = 0.0 if move.required else option.cost_eur
+                    price = 0.0 if move.required else option.cost_eur + more.get(way, 0.0)
                     copies.append(Copy(f"{move.dataset}@{problem.sites[option.site]}", option.site, price, 0.0))
     jobs, kept = [], []
     for task in problem.jobs:
         ways = [ways_of(problem, task, e) for e in range(len(task.options))]
-        open_ = tuple(e for e in range(len(task.options)) if closed.isdisjoint(ways[e]))
-        dearest = [max((found[way] for way in ways[e]), key=lambda c: copies[c].cost_eur, default=-1) for e in open_]
-        options = [replace(task.options[e], migrations=(), copy=copy) for e, copy in zip(open_, dearest, strict=True)]
+        open_ = tuple(e for e in range(len(task.options)) if terms.allows(ways[e]))
+        options = []
+        for e in open_:
+            copy = max((found[way] for way in ways[e]), key=lambda c: copies[c].cost_eur, default=-1)
+            first = max([task.options[e].earliest, *(terms.arrives.get(way, 0) for way in ways[e])])
+            options.append(replace(task.options[e], migrations=(), copy=copy, earliest=first))
         jobs.append(replace(task, options=tuple(options)))
         kept.append(open_)
     part = replace(problem, jobs=tuple(jobs), migrations=(), copies=tuple(copies), copy_limit_gb=None)
     return JobsPart(part, tuple(kept))
+
+
+def _expected_eur(problem: Problem) -> dict[Way, float]:
+    """What the power of each transfer is expected to cost, and what it must save besides, EUR."""
+    price = float(np.maximum(0.0, problem.import_weight_eur_per_kwh).mean())
+    energy = [task.work * max((option.power_kw for option in task.options), default=0.0) for task in problem.jobs]
+    least = RELUCTANCE * float(np.mean(energy or [0.0])) * problem.horizon.step_h * price
+    return {
+        (m, o): price * _facility_kwh(problem, task, option) + least
+        for m, task in enumerate(problem.migrations)
+        for o, option in enumerate(task.options)
+    }
+
+
+def in_turn(problem: Problem, needs: list[Need]) -> dict[Way, int]:
+    """Slots in which the data of ``needs`` arrives when they go one after the other, the earliest needed first, at full rate.
+
+    A link carries one at a time here, so all of them can keep to these slots together.
+    """
+    free = [0] * len(problem.links)
+    found: dict[Way, int] = {}
+    for need in sorted(needs, key=lambda need: need.before):
+        task = problem.migrations[need.way[0]]
+        option = task.options[need.way[1]]
+        begin = max([task.release, *(free[link] for link in option.links)])
+        end = begin + math.ceil(task.size_tb / slot_tb(option.rate_mbit_per_s, problem.horizon) - 1e-9)
+        for link in option.links:
+            free[link] = end
+        found[need.way] = end
+    return found
+
+
+def arrivals(both: Schedule) -> dict[Way, int]:
+    """Slots in which the transfers of ``both`` have arrived."""
+    return {(m, o): int(np.flatnonzero(both.shares[m] > ARRIVED)[-1]) + 1 for m, o in both.targets.items()}
 
 
 def needs_of(problem: Problem, schedule: Schedule) -> list[Need]:
@@ -179,7 +251,7 @@ def least_eur(problem: Problem) -> float:
 
 def _facility_kwh(problem: Problem, task: MigrationTask, option: MigrationOption) -> float:
     """Most energy that a transfer to ``option`` takes at both ends, kWh of facility."""
-    hours = task.size_tb * 8e6 / option.rate_mbit_per_s / 3600.0
+    hours = task.size_tb * MBIT_PER_TB / option.rate_mbit_per_s / 3600.0
     most = problem.pue.max(axis=1)
     return float(hours * (option.source_kw * most[task.source] + option.target_kw * most[option.site]))
 

@@ -11,8 +11,12 @@ import pytest
 from scheduler.answers.values import values
 from scheduler.optimiser.large.policy import LargePolicy
 from scheduler.optimiser.large.transfers import (
+    RELUCTANCE,
     JobsPart,
     Need,
+    Terms,
+    arrivals,
+    in_turn,
     as_copies,
     as_load,
     delivered,
@@ -67,8 +71,28 @@ def test_jobs_part() -> None:
     assert [(copy.name, copy.cost_eur) for copy in part.problem.copies] == [("x@s1", 0.0), ("y@s1", 0.1)]
     assert [[option.copy for option in job.options] for job in part.problem.jobs] == [[-1, 0], [-1, 1]]
     assert not part.problem.migrations
-    less = as_copies(problem, frozenset({(1, 0)}))
+    less = as_copies(problem, Terms(closed=frozenset({(1, 0)})))
     assert less.options == ((0, 1), (0,))
+
+
+def test_terms_of_a_round() -> None:
+    """Data that comes later puts places off; only some ways may be open; an expected price has the transfer's power in it."""
+    problem = two_sites(far("a", 0), far("b", 1), moves=(move("x", 1, required=True), move("y@s1", 1)))
+    later = as_copies(problem, Terms({(1, 0): 4}))
+    assert [[option.earliest for option in job.options] for job in later.problem.jobs] == [[0, 1], [0, 4]]
+    assert as_copies(problem, Terms(only=frozenset({(0, 0)}))).options == ((0, 1), (0,))
+    dearer = as_copies(problem, Terms(expected=True)).problem.copies
+    mean = problem.import_eur_per_kwh.mean()
+    assert [copy.cost_eur for copy in dearer] == [0.0, pytest.approx(0.1 + 2.0 * mean + RELUCTANCE * mean)]
+
+
+def test_arrivals_in_turn_and_as_planned() -> None:
+    """Over one link the one that is needed first goes first; a transfer has arrived after its last slot."""
+    problem = two_sites(far("a", 0), far("b", 1), moves=(move("x@s1", 1), move("y@s1", 1)))
+    needs = [Need((0, 0), 5, (0,), 1.0), Need((1, 0), 2, (1,), 1.0)]
+    assert in_turn(problem, needs) == {(1, 0): 1, (0, 0): 2}
+    both = Schedule(targets={0: 0}, shares={0: np.array([0.5, 0.0, 0.5, 0.0, 0.0, 0.0])})
+    assert arrivals(both) == {(0, 0): 3}
 
 
 def test_schedule_of_the_jobs_part_in_full() -> None:
