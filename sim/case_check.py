@@ -9,12 +9,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 import numpy.typing as npt
 
 from grid.horizon import FloatArray
-from scheduler.optimiser.large.case import INTERRUPTIBLE, MALLEABLE, RIGID, Case, IntArray, Solution
+from scheduler.optimiser.large.case import INTERRUPTIBLE, MALLEABLE, PIECED, RIGID, Case, IntArray, Solution
 
 TOLERANCE = 1e-6
 """Of shares, work, resources and volumes."""
@@ -167,6 +168,24 @@ class _Work:
         last = np.maximum(self.pointer[1:] - 1, 0)
         length = self.slot[last] - self.slot[first] + 1 if len(self.slot) else np.zeros(case.J, dtype=np.int64)
         yield from _finding("break", broken & (length != self.runs), "job {}", length, self.runs)
+        for job in np.flatnonzero(runs & (case.typ == PIECED)).tolist():
+            pieces = self._pieces(job)
+            short = np.array([end - begin < case.least_run[job] for begin, end in pieces])
+            lengths = np.array([end - begin for begin, end in pieces])
+            yield from _finding("piece", short, f"job {job}, piece {{}}", lengths, f"at least {case.least_run[job]} slots")
+            pauses = np.array([later[0] - before[1] for before, later in pairwise(pieces)], dtype=np.int64)
+            brief = pauses < case.least_gap[job]
+            yield from _finding("pause", brief, f"job {job}, pause {{}}", pauses, f"at least {case.least_gap[job]} slots")
+
+    def _pieces(self, job: int) -> list[tuple[int, int]]:
+        """First and past-the-end slot of each piece of a job."""
+        found: list[tuple[int, int]] = []
+        for slot in self.slot[self.pointer[job] : self.pointer[job + 1]].tolist():
+            if found and found[-1][1] == slot:
+                found[-1] = (found[-1][0], slot + 1)
+            else:
+                found.append((slot, slot + 1))
+        return found
 
     def _capacity(self) -> Iterator[CaseFinding]:
         case = self.case
@@ -192,7 +211,7 @@ class _Work:
         return self._by_site(case.pw[job] * case.ew[self.choice[job]] * (self.full + case.power2[job] * self.eco))
 
     def cost_eur(self) -> float:
-        """Lateness, drops, fixed costs, and copies once each."""
+        """Lateness, restarts, drops, fixed costs, and copies once each."""
         case, runs = self.case, self.choice >= 0
         chosen = self.choice[runs]
         after = (self.slot >= case.soft[self.job]) & (case.typ[self.job] >= INTERRUPTIBLE)
@@ -201,7 +220,8 @@ class _Work:
         late[rigid] = np.maximum(0, self.slot[self.pointer[1:][rigid] - 1] + 1 - case.soft[rigid])
         copies = _used_copies(case, self.choice)
         fixed = case.drop[~runs].sum() + case.ec[chosen].sum() + case.mc[copies].sum()
-        return float(fixed + late @ case.wt)
+        again = [case.restart[j] * (len(self._pieces(j)) - 1) for j in np.flatnonzero(runs & (case.typ == PIECED)).tolist()]
+        return float(fixed + late @ case.wt + sum(again))
 
 
 def _used_copies(case: Case, choice: IntArray) -> IntArray:

@@ -118,7 +118,8 @@ def _jobs(case: Case, seed: int, share: float) -> tuple[dict[str, Any], tuple[st
     entry = np.arange(ep[-1]) + np.repeat(case.ep[body] - ep[:-1], sizes)
     owner = np.repeat(np.arange(case.J), sizes)
     arrays: dict[str, Any] = {
-        name: getattr(case, name)[body] for name in ("typ", "p", "wt", "res", "pw", "drop", "speed2", "power2")
+        name: getattr(case, name)[body]
+        for name in ("typ", "p", "wt", "res", "pw", "drop", "speed2", "power2", "least_run", "least_gap", "restart")
     }
     arrays |= {"rel": release, "dl": case.dl[body] + later, "soft": case.soft[body] + later, "ep": ep}
     arrays |= {name: getattr(case, name)[entry] for name in ("es", "ec", "em", "ew")}

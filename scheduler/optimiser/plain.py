@@ -4,7 +4,8 @@ It is the textbook time-indexed MILP and shares no row with the price decomposit
 Families in words, in their order:
 
 once: every job starts once, is at one site, or is dropped. amount: a job at a site does its work. within: it runs only where it
-is. moved: a copy is paid before it is used. volume: copies of a site are within its limit. capacity: of each resource, site and
+is. begins, least_run, least_gap: a piece begins where a job runs and did not run before; pieces and pauses last. moved: a copy is
+paid before it is used. volume: copies of a site are within its limit. capacity: of each resource, site and
 slot. balance: every kW of facility load has a source. battery: state of charge from slot to slot. final: charge missing at the
 end is paid, or forbidden. charge, discharge: never both in one slot. peak: import above the peak already reached is paid. event:
 net import above the limit is paid. head, voltage: flow through the head of a feeder and voltage drop along its chain stay within
@@ -22,7 +23,7 @@ import numpy as np
 from grid.horizon import FloatArray
 from scheduler.optimiser.compiled import Compiled
 from scheduler.optimiser.highs import Limits, StopAsked, never, solve_integer
-from scheduler.optimiser.large.case import MALLEABLE, RIGID, Case, IntArray, Solution
+from scheduler.optimiser.large.case import MALLEABLE, PIECED, RIGID, Case, IntArray, Solution
 from scheduler.optimiser.plain_columns import Columns
 from scheduler.optimiser.plain_energy import energy_side
 from scheduler.plan import SolveStatus
@@ -84,6 +85,7 @@ def plain_model(case: Case) -> Compiled:
     columns, rows = Columns(case), Rows()
     cost, upper, whole = _job_columns(case, columns)
     _choices(case, columns, rows)
+    _pieces(case, columns, rows)
     _copies(case, columns, rows)
     energy = energy_side(case, columns.size, rows)
     _capacity_and_load(case, columns, rows)
@@ -91,7 +93,7 @@ def plain_model(case: Case) -> Compiled:
     size = columns.size + len(energy.cost)
     lows, ups = (np.concatenate([limit[k] for limit in rows.limits]) for k in range(2))
     families = {"drop": (columns.drop, case.J), "move": (columns.move, len(case.ms))}
-    families |= {name: (columns.first[name], len(span.slot)) for name, span in _spans(columns)}
+    families |= {name: (columns.first[name], len(span.slot)) for name, span in columns.spans}
     families |= {name: (columns.size + first, count) for name, (first, count) in energy.families.items()}
     return Compiled(
         cost=np.concatenate((cost, energy.cost)),
@@ -129,28 +131,29 @@ def plain_size(case: Case) -> tuple[int, int]:
     return case.J + len(case.ms) + int(count.sum()) + 8 * cells, int(nonzeros.sum()) + 16 * cells
 
 
-def _spans(columns: Columns) -> tuple[tuple[str, Any], ...]:
-    return ("start", columns.start), ("whole", columns.whole), ("full", columns.share), ("eco", columns.share)
-
-
 def _job_columns(case: Case, columns: Columns) -> tuple[FloatArray, FloatArray, Any]:
     """Cost, upper bound and integrality of the columns of jobs and copies."""
-    cost, whole = np.zeros(columns.size), np.ones(columns.size, dtype=bool)
+    cost, upper, whole = np.zeros(columns.size), np.ones(columns.size), np.ones(columns.size, dtype=bool)
     cost[columns.drop : columns.drop + case.J] = case.drop
     cost[columns.move : columns.move + len(case.ms)] = case.mc
     at_site = columns.site >= 0
-    cost[columns.site[at_site]] = case.ec[at_site]
-    for name, span in _spans(columns):
+    first_piece = np.where(case.typ == PIECED, case.restart, 0.0)[columns.job]
+    cost[columns.site[at_site]] = (case.ec - first_piece)[at_site]
+    for name, span in columns.spans:
         job = columns.job[span.entry]
-        if name == "start":
+        if name == "begin":
+            price = case.restart[job]
+        elif name == "start":
             late = np.maximum(0, span.slot + case.p[job] - case.soft[job])
             price = case.ec[span.entry] + case.wt[job] * late
         else:
             price = case.wt[job] * (span.slot >= case.soft[job])
         here = slice(columns.first[name], columns.first[name] + len(span.slot))
         cost[here] = price
-        whole[here] = name in {"start", "whole"}
-    return cost, np.ones(columns.size), whole
+        if name == "begin":
+            upper[here] = span.slot + case.least_run[job] <= case.dl[job]
+        whole[here] = name in {"start", "whole", "begin"}
+    return cost, upper, whole
 
 
 def _choices(case: Case, columns: Columns, rows: Rows) -> None:
@@ -168,7 +171,7 @@ def _choices(case: Case, columns: Columns, rows: Rows) -> None:
     place = np.full(len(case.es), -1)
     place[chosen] = first + np.arange(len(chosen))
     rows.put(place[chosen], columns.site[chosen], -case.p[columns.job[chosen]].astype(np.float64))
-    for name, span in _spans(columns)[1:]:
+    for name, span in (item for item in columns.spans if item[0] in {"whole", "full", "eco"}):
         speed = case.speed2[columns.job[span.entry]] if name == "eco" else 1.0
         rows.put(place[span.entry], columns.first[name] + np.arange(len(span.slot)), speed)
 
@@ -179,6 +182,38 @@ def _choices(case: Case, columns: Columns, rows: Rows) -> None:
         for part in ("whole",) if span is columns.whole else ("full", "eco"):
             rows.put(first + each, columns.first[part] + each, 1.0)
         rows.put(first + each, columns.site[span.entry], -1.0)
+
+
+def _pieces(case: Case, columns: Columns, rows: Rows) -> None:
+    """Families begins, least_run and least_gap.
+
+    ``run[t] - run[t - 1] <= begin[t]``, ``sum begin[t - least_run < k <= t] <= run[t]``, and ``run[t] + sum begin[t < k <= t +
+    least_gap] <= at site``. A piece that has no room for its least run cannot begin (``_job_columns``).
+    """
+    span = columns.pieces
+    count, each = len(span.slot), np.arange(len(span.slot))
+    job = columns.job[span.entry]
+    column = np.full((len(case.es), case.T), -1)
+    column[columns.whole.entry, columns.whole.slot] = columns.first["whole"] + np.arange(len(columns.whole.slot))
+    runs, begins = column[span.entry, span.slot], columns.first["begin"] + each
+    place = each - np.repeat(span.pointer[:-1], np.diff(span.pointer))  # in the window of the entry
+    left = np.repeat(np.diff(span.pointer), np.diff(span.pointer)) - place
+    first = rows.family("begins", np.full(count, -np.inf), np.zeros(count))
+    rows.put(first + each, runs, 1.0)
+    before = place > 0
+    rows.put(first + each[before], runs[before] - 1, -1.0)
+    rows.put(first + each, begins, -1.0)
+    first = rows.family("least_run", np.full(count, -np.inf), np.zeros(count))
+    rows.put(first + each, runs, -1.0)
+    for back in range(int(case.least_run[job].max(initial=0))):
+        reach = (back < case.least_run[job]) & (place >= back)
+        rows.put(first + each[reach], begins[reach] - back, 1.0)
+    first = rows.family("least_gap", np.full(count, -np.inf), np.zeros(count))
+    rows.put(first + each, runs, 1.0)
+    rows.put(first + each, columns.site[span.entry], -1.0)
+    for ahead in range(1, int(case.least_gap[job].max(initial=0)) + 1):
+        reach = (ahead <= case.least_gap[job]) & (ahead < left)
+        rows.put(first + each[reach], begins[reach] + ahead, 1.0)
 
 
 def _copies(case: Case, columns: Columns, rows: Rows) -> None:
@@ -205,7 +240,9 @@ def _capacity_and_load(case: Case, columns: Columns, rows: Rows) -> None:
     resources, slots = len(case.cap), case.T
     capacity = rows.family("capacity", np.full(case.cap.size, -np.inf), case.cap.ravel())
     balance = rows.families["balance"]["first"]
-    for name, span in _spans(columns):
+    for name, span in columns.spans:
+        if name == "begin":
+            continue
         column, entry, slot = columns.first[name] + np.arange(len(span.slot)), span.entry, span.slot
         if name == "start":
             length = case.p[columns.job[entry]]

@@ -1,7 +1,8 @@
 """Columns of the plain model of a case: which decision stands where (see ``scheduler.optimiser.plain``).
 
 Only what can be chosen has a column: an entry of eligibility of a rigid job one for each slot in which the job can start, any
-other entry one for the site and one (malleable: two) for each slot between its earliest slot and the due end of its window.
+other entry one for the site and one (malleable: two; in pieces: one more for a beginning) for each slot between its earliest
+slot and the due end of its window.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from grid.horizon import FloatArray
-from scheduler.optimiser.large.case import INTERRUPTIBLE, MALLEABLE, RIGID, Case, IntArray, Solution
+from scheduler.optimiser.large.case import INTERRUPTIBLE, MALLEABLE, PIECED, RIGID, Case, IntArray, Solution
 
 SHARE_TOLERANCE = 1e-6
 """Shares of a slot below this are not run (the solver's own tolerance on whole numbers)."""
@@ -40,10 +41,11 @@ class Columns:
 
     Attributes:
         job: job of each entry.
-        start, whole, share: spans of rigid, interruptible and malleable jobs.
+        start, whole, share: spans of rigid, interruptible (in pieces or not) and malleable jobs.
+        pieces: spans of the jobs in pieces again.
         drop, move: first column of the drops ``[J]`` and of the copies ``[M]``.
         site: column of "at this site" of the entries of jobs that are not rigid, else -1.
-        first: first column of ``start``, ``whole``, ``full`` and ``eco``.
+        first: first column of ``start``, ``whole``, ``full``, ``eco`` and ``begin`` (a piece begins).
         size: number of columns of the jobs' side; the energy side follows.
     """
 
@@ -55,11 +57,12 @@ class Columns:
         room = case.dl[self.job] - ready
         usable = room >= work
         spans = {}
-        for name, typ in (("start", RIGID), ("whole", INTERRUPTIBLE), ("share", MALLEABLE)):
-            entries = np.flatnonzero(usable & (kind == typ))
-            count = room[entries] - (work[entries] - 1 if typ == RIGID else 0)
+        kinds = {"start": (RIGID,), "whole": (INTERRUPTIBLE, PIECED), "share": (MALLEABLE,), "pieces": (PIECED,)}
+        for name, those in kinds.items():
+            entries = np.flatnonzero(usable & np.isin(kind, those))
+            count = room[entries] - (work[entries] - 1 if name == "start" else 0)
             spans[name] = Spans.of(entries, ready[entries], count)
-        self.start, self.whole, self.share = spans["start"], spans["whole"], spans["share"]
+        self.start, self.whole, self.share, self.pieces = (spans[name] for name in kinds)
         self.drop = 0
         self.move = case.J
         size = case.J + len(case.ms)
@@ -68,10 +71,17 @@ class Columns:
         self.site[chosen] = size + np.arange(len(chosen))
         size += len(chosen)
         self.first: dict[str, int] = {}
-        for name, span in (("start", self.start), ("whole", self.whole), ("full", self.share), ("eco", self.share)):
+        for name, span in self.spans:
             self.first[name] = size
             size += len(span.slot)
         self.size = size
+
+    @property
+    def spans(self) -> tuple[tuple[str, Spans], ...]:
+        """Families of columns with a slot, in their order, and where each of their columns belongs."""
+        return (
+            ("start", self.start), ("whole", self.whole), ("full", self.share), ("eco", self.share), ("begin", self.pieces),
+        )  # fmt: skip
 
     def solution(self, values: FloatArray) -> Solution:
         """The decisions in ``values``, whole numbers rounded."""

@@ -18,8 +18,8 @@ from grid.horizon import FloatArray
 
 IntArray = npt.NDArray[np.int64]
 
-RIGID, INTERRUPTIBLE, MALLEABLE = 0, 1, 2
-"""Values of ``Case.typ``."""
+RIGID, INTERRUPTIBLE, MALLEABLE, PIECED = 0, 1, 2, 3
+"""Values of ``Case.typ``; the benchmark format has the first three. Pieced: interruptible, pieces matter."""
 
 ECO_SPEED, ECO_POWER = 0.7, 0.55
 """The second mode of malleable jobs in the benchmark format: 70 % of the work for 55 % of the power."""
@@ -34,7 +34,7 @@ def _unset() -> FloatArray:
 
 
 def _none() -> IntArray:
-    """Not given."""
+    """Not given, of whole numbers."""
     return np.zeros(0, dtype=np.int64)
 
 
@@ -63,6 +63,8 @@ class Case:
             -1.
         soc_end, missing: state of charge at least at the end, and price of each kWh missing (infinite: forbidden), ``[S]``.
         speed2, power2: second mode of malleable jobs: share of the work and of the power at full speed, ``[J]``.
+        least_run, least_gap: least length of a piece and of a pause of pieced jobs, slots; restart: price of each piece after the
+            first, EUR. ``[J]`` each.
         must_serve: a plan that leaves load unserved is worth less than any that does not, whatever it costs; in the benchmark
             format such load only has its price.
         after_ptr, after: workflows: job ``j`` starts when the jobs ``after[after_ptr[j]:after_ptr[j + 1]]`` have ended, and is
@@ -127,25 +129,31 @@ class Case:
     ew: FloatArray = field(default_factory=_unset)
     after_ptr: IntArray = field(default_factory=_none)
     after: IntArray = field(default_factory=_none)
+    least_run: IntArray = field(default_factory=_none)
+    least_gap: IntArray = field(default_factory=_none)
+    restart: FloatArray = field(default_factory=_unset)
     must_serve: bool = False
 
     def __post_init__(self) -> None:
         """What the benchmark format does not have gets the value that it means there."""
-        usual = {
+        usual: dict[str, npt.NDArray[Any]] = {
             "speed2": np.full(len(self.p), ECO_SPEED),
             "power2": np.full(len(self.p), ECO_POWER),
             "soc_end": self.soc0,
             "missing": np.full(len(self.soc0), np.inf),
             "ew": np.ones(len(self.es)),
             "after_ptr": np.zeros(len(self.p) + 1, dtype=np.int64),
+            "least_run": np.ones(len(self.p), dtype=np.int64),
+            "least_gap": np.zeros(len(self.p), dtype=np.int64),
+            "restart": np.zeros(len(self.p)),
         }
         for name, value in usual.items():
             if len(getattr(self, name)) != len(value):
                 object.__setattr__(self, name, value)
 
-    def extra_columns(self) -> list[FloatArray]:
+    def extra_columns(self) -> list[npt.NDArray[Any]]:
         """Further columns by which jobs differ."""
-        return [self.speed2, self.power2]
+        return [self.speed2, self.power2, self.least_run, self.least_gap, self.restart]
 
     def extra_entries(self) -> list[FloatArray]:
         """Further columns by which entries differ."""

@@ -16,11 +16,13 @@ import numpy as np
 import numpy.typing as npt
 
 from grid.horizon import FloatArray
-from scheduler.optimiser.large.case import INTERRUPTIBLE, MALLEABLE, RIGID, Case, IntArray, Solution
+from scheduler.optimiser.large.case import INTERRUPTIBLE, MALLEABLE, PIECED, RIGID, Case, IntArray, Solution
 from scheduler.optimiser.large.decisions import owner_of
 from scheduler.optimiser.large.dual import Dual
+from scheduler.optimiser.large.pieces import pieced, tables_of
 from scheduler.optimiser.large.prepare import compile_kernels
 from scheduler.optimiser.large.solve import LargeLimits, Outcome, never, silent, solve_case
+from scheduler.optimiser.large.terms import Terms, terms_of
 from scheduler.optimiser.large.warm import Warm, warm_of
 
 LEAST_FACTOR = 2
@@ -39,7 +41,8 @@ def coarsen(case: Case, factor: int) -> Case:
     export are the least of the merged slots. A job has ``ceil(p / factor)`` slots of work at a power that keeps its energy, and
     holds its resources in all of them. Its window is the whole coarse slots inside the fine one; where the job does not fit into
     them at some entry, the coarse slots that the fine one touches, into which it always fits. An entry whose fine window is too
-    short for the job stays closed.
+    short for the job stays closed. Least lengths of pieces are rounded up, of pauses down: work and pieces of the coarse case are
+    longer than those of the fine one.
 
     Args:
         case: the problem, ``T`` slots of ``dt`` hours.
@@ -85,6 +88,8 @@ def coarsen(case: Case, factor: int) -> Case:
         soft=(case.soft + factor // 2) // factor,
         wt=case.wt * factor * np.where(case.typ == RIGID, 1.0, kept),
         pw=case.pw * kept,
+        least_run=-(-case.least_run // factor),
+        least_gap=case.least_gap // factor,
     )
 
 
@@ -154,9 +159,10 @@ def lifted(case: Case, factor: int, dual: Dual, plan: Solution, names: tuple[str
 def fine_places(case: Case, factor: int, coarse: Case, found: Solution, price: FloatArray) -> Solution:
     """The places ``found`` of the jobs of ``coarse`` on the grid of ``case``: in their windows, with their work.
 
-    A rigid job starts where its run is cheapest within its coarse slots. An interruptible one takes the cheapest of their slots.
-    A malleable one keeps its pace, less what rounding up added. Where the window cuts slots off, the nearest others of the window
-    are taken. Capacity is kept except where that happens.
+    A rigid job starts where its run is cheapest within its coarse slots. An interruptible one takes the cheapest of their slots,
+    one in pieces the cheapest legal pieces with as few slots outside of them as can be. A malleable one keeps its pace, less
+    what rounding up added. Where the window cuts slots off, the nearest others of the window are taken. Capacity is kept except
+    where that happens.
 
     Args:
         case: the fine problem.
@@ -178,6 +184,9 @@ def fine_places(case: Case, factor: int, coarse: Case, found: Solution, price: F
     pace = case.typ[of] == MALLEABLE
     kept = (case.p / np.maximum(1, factor * coarse.p))[of[pace]]
     parts.append((of[pace], slot[pace], full[pace] * kept, eco[pace] * kept))
+    terms = terms_of(case)
+    for job in np.flatnonzero((found.choice >= 0) & (case.typ == PIECED)):
+        parts.append(_pieces(case, terms, int(job), int(found.choice[job]), slot[of == job], price))
     made = _assembled(case, found.choice, parts)
     return _filled(case, factor, made, found)
 
@@ -226,6 +235,20 @@ def _cheapest(case: Case, of: IntArray, slot: IntArray, price: FloatArray) -> Ru
     rank = np.arange(len(of)) - np.repeat(np.cumsum(count) - count, count)
     taken = rank < case.p[of]
     return of[taken], slot[taken], np.ones(int(taken.sum())), np.zeros(int(taken.sum()))
+
+
+def _pieces(case: Case, terms: Terms, job: int, entry: int, near: IntArray, price: FloatArray) -> Runs:
+    """The cheapest legal pieces of ``job`` at ``entry``, as many slots as can be among ``near``."""
+    window = np.arange(case.ea[entry], case.dl[job])
+    cost = price[case.es[entry], window]
+    away = np.where(np.isin(window, near), 0.0, 1.0 + 2.0 * np.abs(cost).sum() + case.restart[job] * case.p[job])
+    use = np.zeros(len(window))
+    pieced(
+        cost, away, window[0], case.p[job], case.T, 0.0, terms.run[job], terms.gap[job], terms.restart[job],
+        np.zeros(len(window)), use, np.empty(len(window)), tables_of(terms),
+    )  # fmt: skip
+    slots = window[use > 0.0]
+    return np.full(len(slots), job), slots, np.ones(len(slots)), np.zeros(len(slots))
 
 
 def _assembled(case: Case, choice: IntArray, parts: list[Runs]) -> Solution:

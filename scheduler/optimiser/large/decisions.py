@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from grid.horizon import FloatArray
-from scheduler.optimiser.large.case import MALLEABLE, RIGID, Case, IntArray, Solution
+from scheduler.optimiser.large.case import MALLEABLE, PIECED, RIGID, Case, IntArray, Solution
 
 
 def owner_of(case: Case, found: Solution) -> IntArray:
@@ -31,7 +31,7 @@ def solution_of(
 
 
 def own_costs(case: Case, found: Solution) -> FloatArray:
-    """Fixed cost and lateness of each job that runs, EUR, ``[J]``; 0 for the others."""
+    """Fixed cost, lateness and restarts of each job that runs, EUR, ``[J]``; 0 for the others."""
     owner = owner_of(case, found)
     late = np.bincount(owner, (found.run_full + found.run_eco) * (found.run_slot >= case.soft[owner]), case.J)
     last = np.full(case.J, -1, dtype=np.int64)
@@ -39,8 +39,18 @@ def own_costs(case: Case, found: Solution) -> FloatArray:
     late = np.where(case.typ == RIGID, np.maximum(0, last + 1 - case.soft), late)
     runs = found.choice >= 0
     fixed = case.ec[np.where(runs, found.choice, 0)] if len(case.ec) else np.zeros(case.J)
-    own: FloatArray = np.where(runs, fixed + late * case.wt, 0.0)
+    own: FloatArray = np.where(runs, fixed + late * case.wt + _restart_costs(case, found, owner), 0.0)
     return own
+
+
+def _restart_costs(case: Case, found: Solution, owner: IntArray) -> FloatArray | float:
+    """What pieces after the first cost each job, EUR, ``[J]``."""
+    if not (case.typ == PIECED).any():
+        return 0.0
+    again = (owner[1:] == owner[:-1]) & (np.diff(found.run_slot) > 1)
+    number = np.bincount(owner[1:][again], minlength=case.J).astype(np.float64)
+    restarts: FloatArray = number * np.where(case.typ == PIECED, case.restart, 0.0)
+    return restarts
 
 
 def load_and_use(case: Case, found: Solution) -> tuple[FloatArray, FloatArray]:

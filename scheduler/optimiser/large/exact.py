@@ -24,7 +24,7 @@ from scheduler.optimiser.large.decisions import load_and_use, own_costs, owner_o
 from scheduler.optimiser.large.dual import Dual
 from scheduler.optimiser.large.primal import Primal
 from scheduler.optimiser.plain import plain_model, plain_size
-from scheduler.optimiser.plain_columns import Columns, Spans
+from scheduler.optimiser.plain_columns import Columns
 from scheduler.optimiser.restrict import BoolArray
 
 WHOLE_COLUMNS = 6_000
@@ -207,13 +207,9 @@ def _owners(case: Case, columns: Columns, size: int) -> IntArray:
     owner[columns.drop : columns.drop + case.J] = np.arange(case.J)
     chosen = columns.site >= 0
     owner[columns.site[chosen]] = columns.job[chosen]
-    for name, span in _spans(columns):
+    for name, span in columns.spans:
         owner[columns.first[name] : columns.first[name] + len(span.slot)] = columns.job[span.entry]
     return owner
-
-
-def _spans(columns: Columns) -> tuple[tuple[str, Spans], ...]:
-    return ("start", columns.start), ("whole", columns.whole), ("full", columns.share), ("eco", columns.share)
 
 
 def _point(case: Case, columns: Columns, found: Solution, size: int) -> FloatArray:
@@ -231,9 +227,12 @@ def _point(case: Case, columns: Columns, found: Solution, size: int) -> FloatArr
     first = np.full(case.J, -1)
     runs = np.diff(found.run_ptr) > 0
     first[runs] = found.run_slot[found.run_ptr[:-1][runs]]
-    for name, span in _spans(columns):
+    for name, span in columns.spans:
         job = columns.job[span.entry]
         here = found.choice[job] == span.entry
-        value = {"start": first[job] == span.slot, "eco": eco[job, span.slot]}.get(name, full[job, span.slot])
+        if name == "begin":
+            value = (full[job, span.slot] > 0.0) & ((span.slot == 0) | (full[job, span.slot - 1] == 0.0))
+        else:
+            value = {"start": first[job] == span.slot, "eco": eco[job, span.slot]}.get(name, full[job, span.slot])
         point[columns.first[name] : columns.first[name] + len(span.slot)] = np.where(here, value, 0.0)
     return point

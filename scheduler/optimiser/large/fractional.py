@@ -18,11 +18,16 @@ import numpy as np
 from numba import njit
 
 from grid.horizon import FloatArray
+from scheduler.optimiser.large.case import PIECED
+from scheduler.optimiser.large.pieces import Tables, pieced, tables_of
 from scheduler.optimiser.large.respond import MALLEABLE, respond
 
 
 class Bench(NamedTuple):
-    """Room to work in: shares of a response and of the best one, values and sizes of its parts, prices of the slots of a class, room."""
+    """Room to work in: shares of a response and of the best one, values and sizes of its parts, prices of the slots of a class, room.
+
+    ``tables`` are those of responses in pieces.
+    """
 
     response_k: FloatArray
     response_u: FloatArray
@@ -33,21 +38,22 @@ class Bench(NamedTuple):
     kw_price: FloatArray
     slot_price: FloatArray
     limit: FloatArray
+    tables: Tables
 
 
 @njit(cache=True, nogil=True)
-def bench_of(most, widest):
+def bench_of(most, widest, terms):
     """A bench for windows up to ``most`` and classes whose windows together have up to ``widest`` slots."""
     return Bench(
         np.empty(most), np.empty(most), np.empty(most), np.empty(most), np.empty(2 * most), np.empty(2 * most),
-        np.empty(widest + 1), np.empty(widest + 1), np.empty(widest + 1),
+        np.empty(widest + 1), np.empty(widest + 1), np.empty(widest + 1), tables_of(terms),
     )  # fmt: skip
 
 
 @njit(cache=True, nogil=True)
 def sweep(
     perm, ep, entry, window, count, first, es, ec, ea, em, typ, p, dl, soft, wt, res, entry_kw, drop, speed2, power2,
-    cap, xk, xu, y, dropx, own, load, use, served, lam, rho, mu, rho_use, price, use_price, sigma, rho_copy, bought, most,
+    cap, xk, xu, y, dropx, own, load, use, served, lam, rho, mu, rho_use, price, use_price, sigma, rho_copy, bought, most, terms,
 ):  # fmt: skip
     """One pass over all classes in the order ``perm``; returns the sum of the gaps of the linearised problem (EUR)."""
     widest = most
@@ -56,18 +62,18 @@ def sweep(
     return _sweep(
         perm, ep, entry, window, count, first, es, ec, ea, em, typ, p, dl, soft, wt, res, entry_kw, drop, speed2, power2,
         cap, xk, xu, y, dropx, own, load, use, served, lam, rho, mu, rho_use, price, use_price, sigma, rho_copy, bought,
-        bench_of(most, widest),
+        bench_of(most, widest, terms), terms,
     )  # fmt: skip
 
 
 @njit(cache=True, nogil=True, _nrt=False)
 def _sweep(
     perm, ep, entry, window, count, first, es, ec, ea, em, typ, p, dl, soft, wt, res, entry_kw, drop, speed2, power2,
-    cap, xk, xu, y, dropx, own, load, use, served, lam, rho, mu, rho_use, price, use_price, sigma, rho_copy, bought, bench,
+    cap, xk, xu, y, dropx, own, load, use, served, lam, rho, mu, rho_use, price, use_price, sigma, rho_copy, bought, bench, terms,
 ):  # fmt: skip
     """``sweep`` in room that others made."""
     resources = cap.shape[0]
-    response_k, response_u, best_k, best_u, values, sizes, kw_price, slot_price, limit = bench
+    response_k, response_u, best_k, best_u, values, sizes, kw_price, slot_price, limit, tables = bench
     total_gap = 0.0
     for k in perm:
         j = first[k]
@@ -106,10 +112,16 @@ def _sweep(
                 if copy >= 0:
                     pay = max(0.0, sigma[e] + rho_copy[e] * (y[e] / n - bought[copy])) / n
                     here += pay * y[e]
-                cost, late = respond(
-                    typ[j], kw_price[off : off + length], slot_price[off : off + length], limit, length, t0, p[j], soft[j],
-                    wt[j], speed2[j], power2[j], response_k, response_u, values, sizes,
-                )  # fmt: skip
+                if typ[j] == PIECED:
+                    cost, late = pieced(
+                        kw_price[off : off + length], slot_price[off : off + length], t0, p[j], soft[j], wt[j], terms.run[j],
+                        terms.gap[j], terms.restart[j], response_k[:length], response_u[:length], values, tables,
+                    )  # fmt: skip
+                else:
+                    cost, late = respond(
+                        typ[j], kw_price[off : off + length], slot_price[off : off + length], limit, length, t0, p[j], soft[j],
+                        wt[j], speed2[j], power2[j], response_k, response_u, values, sizes,
+                    )  # fmt: skip
                 cost += ec[entry[e]] + pay
                 if cost < best:
                     best, best_entry, best_own = cost, e, late + ec[entry[e]]
@@ -218,21 +230,23 @@ def refresh_prices(load, use, served, lam, rho, mu, rho_use, cap, price, use_pri
 
 @njit(cache=True, nogil=True)
 def class_costs(
-    ep, entry, window, first, es, ec, ea, typ, p, dl, soft, wt, res, entry_kw, speed2, power2, cap, price, use_price, most, cost
+    ep, entry, window, first, es, ec, ea, typ, p, dl, soft, wt, res, entry_kw, speed2, power2, cap, price, use_price, most, cost,
+    terms,
 ):  # fmt: skip
     """Cost of the best response of one job of each class at each of its entries, without copies; infinite where it cannot run."""
     _class_costs(
         ep, entry, window, first, es, ec, ea, typ, p, dl, soft, wt, res, entry_kw, speed2, power2, cap, price, use_price, cost,
-        bench_of(most, most),
+        bench_of(most, most, terms), terms,
     )  # fmt: skip
 
 
 @njit(cache=True, nogil=True, _nrt=False)
 def _class_costs(
-    ep, entry, window, first, es, ec, ea, typ, p, dl, soft, wt, res, entry_kw, speed2, power2, cap, price, use_price, cost, bench
+    ep, entry, window, first, es, ec, ea, typ, p, dl, soft, wt, res, entry_kw, speed2, power2, cap, price, use_price, cost, bench,
+    terms,
 ):  # fmt: skip
     """``class_costs`` in room that others made."""
-    response_k, response_u, _, _, values, sizes, kw_price, slot_price, limit = bench
+    response_k, response_u, _, _, values, sizes, kw_price, slot_price, limit, tables = bench
     for k in range(len(ep) - 1):
         j = first[k]
         for e in range(ep[k], ep[k + 1]):
@@ -254,8 +268,14 @@ def _class_costs(
                 if limit[i] < 1.0 and (typ[j] != MALLEABLE or limit[i] <= 0.0):
                     total = np.inf
                 slot_price[i] = total
-            found, _ = respond(
-                typ[j], kw_price, slot_price, limit, length, t0, p[j], soft[j], wt[j], speed2[j], power2[j],
-                response_k, response_u, values, sizes,
-            )  # fmt: skip
+            if typ[j] == PIECED:
+                found, _ = pieced(
+                    kw_price[:length], slot_price[:length], t0, p[j], soft[j], wt[j], terms.run[j], terms.gap[j], terms.restart[j],
+                    response_k[:length], response_u[:length], values, tables,
+                )  # fmt: skip
+            else:
+                found, _ = respond(
+                    typ[j], kw_price, slot_price, limit, length, t0, p[j], soft[j], wt[j], speed2[j], power2[j],
+                    response_k, response_u, values, sizes,
+                )  # fmt: skip
             cost[e] = found + ec[entry[e]]

@@ -117,7 +117,7 @@ def _aim(jobs, likely, j):
 @njit(cache=True, nogil=True)
 def construct(jobs, grid, state, order, guide, opened, longest):
     """Put every dropped job of ``order`` in, in that order (a job of a workflow after those that it comes after)."""
-    scratch = scratch_of(longest)
+    scratch = scratch_of(jobs, longest)
     touched = np.zeros(len(grid.dc), dtype=np.bool_)
     for j in order:
         if state.choice[j] < 0:
@@ -136,7 +136,7 @@ def relieve(jobs, grid, state, longest, tries):
     ``grid`` has hard capacity. At most ``tries`` jobs of a cell are tried; a job without another place is dropped, at its price.
     Returns how many were moved.
     """
-    scratch = scratch_of(longest)
+    scratch = scratch_of(jobs, longest)
     opened = np.zeros(max(1, len(jobs.mc)), dtype=np.int64)
     slot, kw, part = room_for_places(jobs, 1)
     touched = np.zeros(len(grid.dc), dtype=np.bool_)
@@ -219,7 +219,7 @@ def anneal(
         whole[0], whole[1], whole[2], whole[3], np.empty(most), np.empty(most), np.empty(sites), np.zeros(sites, dtype=np.bool_),
         np.zeros(max(1, len(bought)), dtype=np.int64),
     )  # fmt: skip
-    places, scratch = room_for_places(jobs, most), scratch_of(longest)
+    places, scratch = room_for_places(jobs, most), scratch_of(jobs, longest)
     accepted = _anneal(
         jobs, grid, state, datasets, bought, likely, rounds, hot, cold, most_jobs, focus, eager, aside, places, scratch
     )

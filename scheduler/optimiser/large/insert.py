@@ -5,7 +5,9 @@ from __future__ import annotations
 import numpy as np
 from numba import njit
 
+from scheduler.optimiser.large.case import PIECED
 from scheduler.optimiser.large.order import span_of
+from scheduler.optimiser.large.pieces import pieced, tables_of
 from scheduler.optimiser.large.respond import MALLEABLE, respond
 from scheduler.optimiser.large.state import put
 
@@ -23,9 +25,9 @@ POOL = 4096
 
 
 @njit(cache=True, nogil=True)
-def scratch_of(longest):
-    """Room that ``insert`` works in, for windows up to ``longest``: numbers, and noise between -0.5 and 0.5."""
-    return np.empty((10, 2 * longest + 2)), np.random.random(POOL + longest) - 0.5
+def scratch_of(jobs, longest):
+    """Room that ``insert`` works in, for windows up to ``longest``: numbers, noise between -0.5 and 0.5, and tables of pieces."""
+    return np.empty((10, 2 * longest + 2)), np.random.random(POOL + longest) - 0.5, tables_of(jobs.terms)
 
 
 # Each of the small functions below is one loop over contiguous slots without branches or checks, which the compiler turns into
@@ -150,7 +152,7 @@ def _insert(jobs, grid, state, j, begin, end, most, guide, noise, opened, scratc
         noise: relative noise on the cost of every slot and entry.
         scratch: of ``scratch_of``.
     """
-    reals, pool = scratch
+    reals, pool, tables = scratch
     share_kw, share_use, best_kw, best_use = reals[0], reals[1], reals[2], reals[3]
     values, sizes = reals[6], reals[9]
     best, best_entry, best_own, best_length = most, -1, 0.0, 0
@@ -191,10 +193,16 @@ def _insert(jobs, grid, state, j, begin, end, most, guide, noise, opened, scratc
             at = np.random.randint(POOL)
             _shake(kw_price, extra_cost, noise, pool[at : at + length])
         _close(limit, least, guide, extra_cost, kw_price, use_price)
-        found, late = respond(
-            kind, kw_price, use_price, limit, length, t0, jobs.p[j], jobs.soft[j], jobs.wt[j], jobs.speed2[j], jobs.power2[j],
-            share_kw, share_use, values, sizes,
-        )  # fmt: skip
+        if kind == PIECED:
+            found, late = pieced(
+                kw_price, use_price, t0, jobs.p[j], jobs.soft[j], jobs.wt[j], jobs.terms.run[j], jobs.terms.gap[j],
+                jobs.terms.restart[j], share_kw[:length], share_use[:length], values, tables,
+            )  # fmt: skip
+        else:
+            found, late = respond(
+                kind, kw_price, use_price, limit, length, t0, jobs.p[j], jobs.soft[j], jobs.wt[j], jobs.speed2[j], jobs.power2[j],
+                share_kw, share_use, values, sizes,
+            )  # fmt: skip
         found += extra
         if noise > 0.0:
             found *= 1.0 + 0.3 * noise * (np.random.random() - 0.5)

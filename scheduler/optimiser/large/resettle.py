@@ -28,7 +28,7 @@ def resettle(jobs, grid, state, order, guide, longest, gain):
     Returns:
         How many jobs have another place.
     """
-    scratch = scratch_of(longest)
+    scratch = scratch_of(jobs, longest)
     opened = np.zeros(max(1, len(jobs.mc)), dtype=np.int64)
     slot, kw, part = room_for_places(jobs, 1)
     touched = np.zeros(len(grid.dc), dtype=np.bool_)

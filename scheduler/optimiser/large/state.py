@@ -14,6 +14,7 @@ from grid.horizon import FloatArray
 from scheduler.optimiser.large.case import Case, IntArray
 from scheduler.optimiser.large.cells import cell
 from scheduler.optimiser.large.links import Links, links_of
+from scheduler.optimiser.large.terms import Terms, terms_of
 
 
 class Jobs(NamedTuple):
@@ -48,6 +49,7 @@ class Jobs(NamedTuple):
     row: IntArray
     need: FloatArray
     links: Links
+    terms: Terms
 
 
 class State(NamedTuple):
@@ -83,7 +85,7 @@ def jobs_of(case: Case) -> Jobs:
         case.ep, case.es, case.ec, case.ea, case.em, case.typ, case.p, case.dl, case.soft, case.wt, case.res, case.pw, case.entry_kw(),
         case.drop,
         case.speed2, case.power2, case.mc, case.mgb, case.ms, case.gbmax, room, row_ptr,
-        np.nonzero(needs)[1].astype(np.int64), case.res[needs], links_of(case),
+        np.nonzero(needs)[1].astype(np.int64), case.res[needs], links_of(case), terms_of(case),
     )  # fmt: skip
 
 
@@ -237,7 +239,7 @@ def take(jobs, grid, state, j):
 
 @njit(cache=True, nogil=True, _nrt=False)
 def put(jobs, grid, state, j, e, own):
-    """Put a job in at entry ``e`` with the slots that its room holds; ``own`` is its fixed cost and lateness."""
+    """Put a job in at entry ``e`` with the slots that its room holds; ``own`` is its fixed cost, lateness and restarts."""
     state.choice[j] = e
     s = jobs.es[e]
     _touch(jobs, grid, state, j, 1.0)

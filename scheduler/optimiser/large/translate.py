@@ -11,7 +11,7 @@ import numpy as np
 from grid.horizon import FloatArray
 from scheduler.last_resort import last_resorts
 from scheduler.optimiser.classes import has_pieces
-from scheduler.optimiser.large.case import INTERRUPTIBLE, MALLEABLE, RIGID, Case, IntArray, Solution
+from scheduler.optimiser.large.case import INTERRUPTIBLE, MALLEABLE, PIECED, RIGID, Case, IntArray, Solution
 from scheduler.optimiser.large.links import tightened
 from scheduler.policies.schedule import JobPlace, Schedule
 from scheduler.problem import FULL_SPEED, Feeder, GroupLimit, JobTask, Problem
@@ -37,8 +37,6 @@ def obstacles_to_scale(problem: Problem) -> list[str]:
         found.append("wear of batteries by depth or by charge held")
     if problem.migrations and problem.copies:
         found.append("transfers that are planned slot by slot beside copies that are bought")
-    if any(has_pieces(task) for task in problem.jobs):
-        found.append("least lengths or prices of pieces")
     if any(task.kind is JobKind.MALLEABLE and not _two_modes(task) for task in problem.jobs):
         found.append("power-cap curves of other than two points, the first at full speed")
     if (problem.export_eur_per_kwh > problem.import_weight_eur_per_kwh).any():
@@ -141,7 +139,7 @@ def case_of(problem: Problem) -> Case:
         flim=limit,
         vco=drop,
         vtol=1.0,
-        typ=np.array([KINDS[task.kind] for task in jobs], dtype=whole),
+        typ=np.array([PIECED if has_pieces(task) else KINDS[task.kind] for task in jobs], dtype=whole),
         p=np.array([task.work for task in jobs], dtype=whole),
         rel=np.array([task.release for task in jobs], dtype=whole),
         dl=np.array([task.deadline for task in jobs], dtype=whole),
@@ -166,6 +164,9 @@ def case_of(problem: Problem) -> Case:
         must_serve=True,
         speed2=np.array([task.modes[1].speed if _two_modes(task) else 0.5 for task in jobs]),
         power2=np.array([task.modes[1].power if _two_modes(task) else 0.5 for task in jobs]),
+        least_run=np.array([task.min_run for task in jobs], dtype=whole),
+        least_gap=np.array([task.min_gap for task in jobs], dtype=whole),
+        restart=np.array([task.restart_eur for task in jobs], dtype=np.float64),
         soc_end=np.asarray(problem.final_soc_kwh, dtype=np.float64),
         missing=np.array([price.missing_eur_per_kwh for price in resort]),
     )

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from grid.horizon import FloatArray
-from scheduler.optimiser.large.case import MALLEABLE, RIGID, Case, IntArray, Solution
+from scheduler.optimiser.large.case import MALLEABLE, PIECED, RIGID, Case, IntArray, Solution
 
 if TYPE_CHECKING:
     from scheduler.optimiser.large.dual import Dual
@@ -97,7 +97,7 @@ class Warm:
         """The places that the jobs of ``case`` (named ``names``) still may have; the others do not run.
 
         A place is kept when the job may run at the site, the slots lie in its window there, and they hold its work and no more
-        (a malleable job may do more than its work). Capacity is not looked at.
+        (a malleable job may do more than its work) in pieces and pauses that are long enough. Capacity is not looked at.
         """
         known = {name: i for i, name in enumerate(self.names)}
         old = np.array([known.get(name, -1) for name in names], dtype=np.int64)
@@ -185,6 +185,17 @@ def _misplaced(
     first = np.full(case.J, case.T, dtype=np.int64)
     np.minimum.at(first, owner, slot)
     wrong |= (case.typ == RIGID) & (last - first + 1 != case.p)
+    wrong |= (case.typ == PIECED) & _too_short(case, owner, slot)
     done = np.bincount(owner, full + case.speed2[owner] * eco, case.J)
     wrong |= (case.typ == MALLEABLE) & (done < case.p - WORK_TOLERANCE)
     return wrong
+
+
+def _too_short(case: Case, owner: IntArray, slot: IntArray) -> Any:
+    """Jobs with a piece or a pause (between slots of theirs, which ascend) below the least length, boolean ``[J]``."""
+    begins = np.flatnonzero(np.append(True, (np.diff(owner) != 0) | (np.diff(slot) != 1)))
+    piece, job = np.diff(np.append(begins, len(slot))), owner[begins]
+    wrong = np.bincount(job, piece < case.least_run[job], case.J) > 0
+    later = begins[1:][job[1:] == job[:-1]]
+    pause = slot[later] - slot[later - 1] - 1
+    return wrong | (np.bincount(owner[later], pause < case.least_gap[owner[later]], case.J) > 0)

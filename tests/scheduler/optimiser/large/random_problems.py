@@ -35,6 +35,28 @@ def _powers_by_site(seed: int, problem: Problem) -> Problem:
     return replace(problem, jobs=tuple(jobs))
 
 
+def with_pieces(seed: int, problem: Problem) -> Problem:
+    """The problem with most of its jobs in pieces: longer ones, with least lengths, pauses and prices (draws of its own)."""
+    rng = np.random.default_rng([seed, 2])
+    jobs = tuple(_in_pieces(rng, task) if rng.random() < 0.7 else task for task in problem.jobs)
+    return replace(problem, jobs=jobs)
+
+
+def _in_pieces(rng: np.random.Generator, task: JobTask) -> JobTask:
+    """The job with work of any length that its window has, in pieces."""
+    work = int(rng.integers(1, task.deadline - task.release + 1))
+    return replace(
+        task,
+        kind=JobKind.INTERRUPTIBLE,
+        modes=(FULL_SPEED,),
+        work=work,
+        min_run=int(rng.integers(1, work + 1)),
+        min_gap=int(rng.integers(0, 4)),
+        restart_eur=float(rng.choice([0.0, 0.02, 0.2])),
+        drop_eur=task.drop_eur * work / task.work,
+    )
+
+
 def _random_problem(seed: int, planning: PlanningSettings) -> Problem:
     """The same with jobs of one power each."""
     rng = np.random.default_rng(seed)

@@ -9,9 +9,10 @@ import pytest
 from scheduler.optimiser.large.policy import LargePolicy
 from scheduler.optimiser.large.translate import obstacles_to_scale
 from scheduler.optimiser.policy import MilpPolicy
+from scheduler.problem import Problem
 from scheduler.scenario import PlanningSettings
 from tests.scheduler.checks import check_feeders, check_plan
-from tests.scheduler.optimiser.large.random_problems import random_problem
+from tests.scheduler.optimiser.large.random_problems import random_problem, with_pieces
 
 PROVEN = PlanningSettings(relative_gap=1e-6, time_limit_s=60.0)
 QUICK = PlanningSettings(relative_gap=0.003, time_limit_s=1.0)
@@ -24,9 +25,8 @@ NEAR_EUR = 0.003
 SEEDS, BATCH = 200, 20
 
 
-def shortcoming(seed: int) -> str | None:
+def shortcoming(seed: int, problem: Problem) -> str | None:
     """What is wrong with the large-scale solver's answer to a problem, with figures; None when nothing is."""
-    problem = random_problem(seed, PROVEN)
     assert obstacles_to_scale(problem) == []
     reference = MilpPolicy().plan(problem)
     assert reference.bound_eur is not None
@@ -53,5 +53,14 @@ def shortcoming(seed: int) -> str | None:
 @pytest.mark.parametrize("first", range(0, SEEDS, BATCH))
 def test_plan_is_near_the_proven_optimum_and_its_bound_is_true(first: int) -> None:
     """Each plan keeps every rule and costs at most 1 % more than the optimum; no bound is above it."""
-    wrong = [said for seed in range(first, first + BATCH) if (said := shortcoming(seed)) is not None]
+    wrong = [
+        said for seed in range(first, first + BATCH) if (said := shortcoming(seed, random_problem(seed, PROVEN))) is not None
+    ]
     assert not wrong, "\n".join(wrong)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("seed", range(1000, 1024))
+def test_plan_in_pieces_is_near_the_proven_optimum_and_its_bound_is_true(seed: int) -> None:
+    """The same with most jobs in pieces of least lengths, with least pauses and prices of restarting."""
+    assert shortcoming(seed, with_pieces(seed, random_problem(seed, PROVEN))) is None

@@ -7,13 +7,26 @@ from typing import Any
 import numpy as np
 from numba import njit
 
-from scheduler.optimiser.large import adopt, bound, cells, fractional, improve, insert, order, prox, resettle, respond, state
+from scheduler.optimiser.large import (
+    adopt,
+    bound,
+    cells,
+    fractional,
+    improve,
+    insert,
+    order,
+    pieces,
+    prox,
+    resettle,
+    respond,
+    state,
+)
 
-MODULES = (adopt, bound, cells, fractional, improve, insert, order, prox, resettle, respond, state)
+MODULES = (adopt, bound, cells, fractional, improve, insert, order, pieces, prox, resettle, respond, state)
 
 ALLOCATE = {
     "adopt", "_all_steps", "anneal", "bench_of", "class_costs", "construct", "relieve", "resettle", "room_for_places",
-    "scratch_of", "serve", "serve_site", "sweep",
+    "scratch_of", "serve", "serve_site", "sweep", "tables_of",
 }  # fmt: skip
 """Functions that make room for others, or are called too seldom for counts to matter."""
 

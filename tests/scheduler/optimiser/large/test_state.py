@@ -35,7 +35,7 @@ class Books:
                 rho=np.full(case.S, 0.2), stiff=np.full(case.cap.shape[:2], 0.3), mu=mu, target=grid.target + 1.0
             )
         self.case, self.jobs, self.grid, self.state = case, jobs_of(case), grid, new_state(case, jobs_of(case))
-        self._scratch = scratch_of(case.T)
+        self._scratch = scratch_of(self.jobs, case.T)
         self.recount()
 
     def recount(self) -> float:

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from scheduler.obstacles import impossible
+from scheduler.optimiser.large.case import INTERRUPTIBLE, MALLEABLE, PIECED
 from scheduler.optimiser.large.translate import case_of, columns_estimate, obstacles_to_scale, schedule_of
 from scheduler.optimiser.plain import solve_plain
 from scheduler.policies.schedule import it_power_kw
@@ -58,8 +59,6 @@ def feeder(*sites: int) -> Feeder:
 @pytest.mark.parametrize(
     ("problem", "words"),
     [
-        (changed(two(), kind=JobKind.INTERRUPTIBLE, work=2, min_run=2), "pieces"),
-        (changed(two(), kind=JobKind.INTERRUPTIBLE, work=2, restart_eur=0.1), "pieces"),
         (changed(two(), kind=JobKind.MALLEABLE, modes=(FULL_SPEED,)), "power-cap curves"),
         (changed(two(), kind=JobKind.MALLEABLE, modes=(Mode(0.9, 0.8), Mode(0.5, 0.3))), "power-cap curves"),
         (replace(two(), export_eur_per_kwh=np.full((2, 4), 0.2)), "exporting pays more"),
@@ -72,6 +71,19 @@ def test_each_obstacle_is_named(problem: Problem, words: str) -> None:
     assert obstacles_to_scale(two()) == []
     (said,) = obstacles_to_scale(problem)
     assert words in said
+
+
+@pytest.mark.parametrize("terms", [{"min_run": 2}, {"min_gap": 2}, {"restart_eur": 0.1}])
+def test_pieces_are_a_kind_of_their_own(terms: dict[str, float]) -> None:
+    """An interruptible job with a least length or a price of pieces keeps them; a least pause of one slot says nothing."""
+    problem = changed(two(), kind=JobKind.INTERRUPTIBLE, work=2, **terms)
+    assert obstacles_to_scale(problem) == []
+    case = case_of(problem)
+    assert case.typ.tolist() == [PIECED, MALLEABLE]
+    of = {"min_run": int(case.least_run[0]), "min_gap": int(case.least_gap[0]), "restart_eur": float(case.restart[0])}
+    assert of == {"min_run": 1, "min_gap": 0, "restart_eur": 0.0} | terms
+    loose = case_of(changed(two(), kind=JobKind.INTERRUPTIBLE, work=2, min_gap=1))
+    assert loose.typ.tolist() == [INTERRUPTIBLE, MALLEABLE]
 
 
 def test_power_of_each_place() -> None:
