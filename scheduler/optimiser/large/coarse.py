@@ -85,6 +85,7 @@ def coarsen(case: Case, factor: int) -> Case:
         soft=(case.soft + factor // 2) // factor,
         wt=case.wt * factor * np.where(case.typ == RIGID, 1.0, kept),
         pw=case.pw * kept,
+        rows=case.rows.merged(factor),
     )
 
 
@@ -143,6 +144,7 @@ def lifted(case: Case, factor: int, dual: Dual, plan: Solution, names: tuple[str
         lam=prices,
         mu=spread(known.mu) / factor,
         adder=spread(known.adder) / factor,
+        row_adder=spread(known.row_adder) / factor,
         served=spread(known.served),
         run_ptr=places.run_ptr,
         run_slot=places.run_slot,

@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 import scipy.sparse as sp
+import scipy.sparse.csgraph
 
 from grid.errors import SolverError
 from grid.horizon import FloatArray
@@ -98,7 +99,7 @@ class EnergyBlock:
     Args:
         case: the problem.
         sites: indices of the sites, ascending.
-        feeders: add the rows of the feeders whose sites these are.
+        feeders: add the rows of the feeders whose sites these are, and the other rows that they share.
         most_kw: upper bound of the IT load, ``[S, T]``.
     """
 
@@ -112,6 +113,7 @@ class EnergyBlock:
         self.feeder_rows: list[tuple[int, int, float, IntArray]] = []
         if feeders:
             self._feeder_rows(build)
+            self._shared_rows(build)
         self.offset = -float((case.dc[sites] * case.pk0[sites]).sum())
         self.cost = np.concatenate(build.cost)
         self._solver = self._load(build)
@@ -373,6 +375,22 @@ class EnergyBlock:
                 rows = build.add_rows(-limit, limit, case.T, *terms)
                 self.feeder_rows += [(-1 if end is None else end, s, factor, rows) for s, factor in factors.items()]
 
+    def _shared_rows(self, build: _Build) -> None:
+        """The rows of the case whose sites are among these."""
+        rows = self.case.rows
+        position = np.full(self.case.S, -1)
+        position[self.sites] = np.arange(len(self.sites))
+        mine = np.flatnonzero(position[rows.site[rows.ptr[:-1]]] >= 0)
+        if not len(mine):
+            return
+        number = np.full(len(rows), -1)
+        number[mine] = build.add_rows(-np.inf, rows.limit[mine], len(mine))
+        terms = number[rows.row] >= 0
+        row, place, slot = number[rows.row][terms], position[rows.site[terms]], rows.slot[rows.row][terms]
+        for name, weight in (("import", rows.imports[terms]), ("export", rows.exports[terms])):
+            used = weight != 0.0
+            build.triplets.append((row[used], self.at[name][place[used], slot[used]], weight[used]))
+
     def _load(self, build: _Build) -> Any:
         """HiGHS with the programme in it."""
         import highspy
@@ -397,6 +415,15 @@ class EnergyBlock:
 
 
 def feeder_sites(case: Case) -> list[IntArray]:
-    """Sites of each feeder; sites without one stand alone."""
+    """Sites that are tied by a feeder or by a row, however many steps apart; sites without one stand alone."""
     groups = [np.flatnonzero(case.fid == f) for f in np.unique(case.fid) if f >= 0]
-    return groups + [np.array([s]) for s in np.flatnonzero(case.fid < 0)]
+    groups += [np.array([s]) for s in np.flatnonzero(case.fid < 0)]
+    if not len(case.rows):
+        return groups
+    group = np.zeros(case.S, dtype=np.int64)
+    for number, sites in enumerate(groups):
+        group[sites] = number
+    first = case.rows.site[case.rows.ptr[:-1]][case.rows.row]
+    ties = sp.coo_matrix((np.ones(len(first)), (group[first], group[case.rows.site])), shape=(len(groups), len(groups)))
+    parts, part = sp.csgraph.connected_components(ties, directed=False)
+    return [np.flatnonzero(part[group] == number) for number in range(parts)]

@@ -20,6 +20,7 @@ from scheduler.optimiser.large.dual import Dual
 from scheduler.optimiser.large.improve import construct
 from scheduler.optimiser.large.primal import Primal
 from scheduler.optimiser.large.resettle import resettle
+from scheduler.optimiser.large.row_prices import from_adders
 from scheduler.optimiser.large.state import recount
 from scheduler.optimiser.large.warm import Warm
 
@@ -64,6 +65,8 @@ def start_prices(dual: Dual, warm: Warm, placed: Solution) -> None:
     dual.mean_lam, dual.mean_mu = warm.lam.copy(), warm.mu.copy()
     dual.served, dual.peak = warm.served.copy(), np.maximum(case.pk0, warm.peak)
     dual.adder, dual.nu = warm.adder.copy(), warm.nu.copy()
+    dual.row_price = from_adders(case.rows, warm.row_adder)
+    dual.mean_row_price = dual.row_price.copy()
     dual.best = (dual.lam.copy(), dual.mu.copy())
     _fractional(dual, placed)
     dual.evaluate(dual.lam, dual.mu)
@@ -203,6 +206,6 @@ def _grid(primal: Primal, flex: float, tight: float) -> Grid:
     dual, case = primal.dual, primal.case
     battery, theta, adder = primal.priced
     grid = grid_of(
-        primal.priced_case, flexible(case, battery, theta, flex), dual.events.limit, dual.events.penalty, primal.mu, adder
+        primal.case_for_moves(), flexible(case, battery, theta, flex), dual.events.limit, dual.events.penalty, primal.mu, adder
     )
     return grid._replace(stiff=primal.stiffness * tight)
