@@ -67,7 +67,7 @@ class FuturePrimal(Primal):
 
     def _exact_grid(self, part: float) -> Grid:
         dual, shape = self._over, (len(self._futures.shares), self.case.S, self.case.T)
-        batteries, adders = self._batteries.reshape(shape), dual.all_adders(self._row_prices).reshape(2, *shape)
+        batteries, adders = self._batteries.reshape(shape), dual.adders.reshape(shape)
         grids = [
             grid_of(
                 self._with_rows(case, batteries[w]),
@@ -75,7 +75,7 @@ class FuturePrimal(Primal):
                 dual.events.limit,
                 dual.events.penalty,
                 self.mu,
-                adders[:, w],
+                adders[w],
             )
             for w, case in enumerate(self._priced)
         ]

@@ -108,7 +108,7 @@ class Primal:
             dual.events.limit,
             dual.events.penalty,
             self.mu,
-            self._adder,
+            self._feeder_adder,
         )
         self.objective, self.unserved_kwh, self.best = np.inf, np.inf, self._snapshot()
         self._dark = np.zeros((case.S, case.T))
@@ -242,7 +242,8 @@ class Primal:
     def _exact_grid(self, part: float) -> Grid:
         """Cells priced by their steps of supply; batteries may leave their schedule by ``part`` of their power."""
         flex = flexible(self.case, self._battery, self._theta, part)
-        return grid_of(self.case_for_moves(), flex, self.dual.events.limit, self.dual.events.penalty, self.mu, self._adder)
+        events = self.dual.events
+        return grid_of(self.case_for_moves(), flex, events.limit, events.penalty, self.mu, self._feeder_adder)
 
     def case_for_moves(self) -> Case:
         """The case with the prices by which moves are chosen, and with what rows leave each site for the plan as it stands."""
@@ -419,8 +420,8 @@ class Primal:
 
     @property
     def priced(self) -> tuple[FloatArray, FloatArray, FloatArray]:
-        """Battery power and value of stored energy, ``[S, T]`` each, and prices of feeders and rows, ``[2, S, T]``, as they stand."""
-        return self._battery, self._theta, self._adder
+        """Battery power, value of stored energy and price of feeders as they stand, ``[S, T]`` each."""
+        return self._battery, self._theta, self._feeder_adder
 
     def lay_out(self, kept: tuple[IntArray, IntArray, IntArray, FloatArray, FloatArray]) -> None:
         """These decisions (entry, number of slots, and slots with shares in the room of each job), and what follows from them."""

@@ -10,18 +10,21 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import numpy as np
-from numba import njit
 
 from grid.horizon import FloatArray
-from scheduler.optimiser.large.prox import STEPS, supply_steps
+from scheduler.optimiser.large.prox import grid_powers
 from scheduler.optimiser.large.rows import SharedRows
 
 if TYPE_CHECKING:
     from scheduler.optimiser.large.case import Case
 
 
+STEP = 0.5
+"""Share of the step of a row's price that would close its excess alone: jobs and batteries answer too."""
+
+
 def driven(
-    rows: SharedRows, price: FloatArray, grid_kw: FloatArray, pue: FloatArray, rho: FloatArray, share: float = 1.0
+    rows: SharedRows, price: FloatArray, grid_kw: FloatArray, pue: FloatArray, rho: FloatArray, share: float = STEP
 ) -> FloatArray:
     """Prices of the rows a step on, ``[Q]`` EUR per unit and slot, not negative.
 
@@ -102,29 +105,6 @@ def limits_for_moves(
         np.minimum.at(bound, (rows.site[used], slot[used]), np.maximum(0.0, allowed[used]))
         found.append(bound)
     return found[0], found[1]
-
-
-@njit(cache=True, nogil=True)
-def grid_powers(
-    dt, a, pue, ren, gmax, emax, pi, po, limit, penalty, unserved, peak, over_peak, served, battery, grid
-):  # fmt: skip
-    """Fill ``grid`` (``[2, S, T]`` kW) with import and export of an answer of ``prox.serve``, whose arguments these are."""
-    width, value = np.empty(STEPS), np.empty(STEPS)
-    for s in range(a.shape[0]):
-        for t in range(a.shape[1]):
-            n, base = supply_steps(
-                dt, ren[s, t], gmax[s, t], emax[s, t], pi[s, t], po[s, t], limit[s, t], penalty[s, t], unserved[s], over_peak[s],
-                peak[s], width, value,
-            )  # fmt: skip
-            net = a[s, t] + pue[s, t] * served[s, t] + battery[s, t]
-            left = net - base
-            for i in range(n):
-                take = min(max(left, 0.0), width[i])
-                if width[i] >= 1e9 or (value[i] == 0.0 and width[i] == ren[s, t]):
-                    net -= take
-                left -= take
-            grid[0, s, t] = min(max(net, 0.0), gmax[s, t])
-            grid[1, s, t] = min(max(-net, 0.0), emax[s, t])
 
 
 def answer_kw(
