@@ -12,6 +12,7 @@ from typing import Any
 
 from scheduler.optimiser.model import ModelParts, add_rows
 
+
 def network_cut(parts: ModelParts) -> None:
     """Loading and voltage stay within their limits, linearised around an AC solution.
 

@@ -184,7 +184,7 @@ class Dual:
         self.peak = np.where(c.dc > 0, np.maximum(c.pk0, self.peak * (1.0 + step)), self.peak)
 
     def adders_at(self, row_price: FloatArray) -> FloatArray:
-        """What feeders, and rows at these prices, add to import prices and to the worth of export, ``[2, S, T]`` EUR per kW, slot."""
+        """What feeders and rows add to the price of import and to the worth of export, ``[2, S, T]`` EUR per kW and slot."""
         c = self.case
         return self.adder + c.rows.adders(row_price, c.S, c.T) if len(c.rows) else np.broadcast_to(self.adder, (2, c.S, c.T))
 

@@ -218,10 +218,20 @@ class FutureDual(Dual):
         """As ``adders_at`` of every future, for prices of its rows ``[W, Q]``: ``[2, W * S, T]``."""
         case = self.case
         each = [case.rows.adders(price, case.S, case.T) for price in row_prices]
-        return self.adders + np.concatenate(each, axis=1) if len(case.rows) else np.broadcast_to(self.adders, (2, *self.adders.shape))
+        return (
+            self.adders + np.concatenate(each, axis=1)
+            if len(case.rows)
+            else np.broadcast_to(self.adders, (2, *self.adders.shape))
+        )
 
     def driven_rows(
-        self, row_prices: FloatArray, rho: FloatArray, peaks: FloatArray, adder: FloatArray, served: FloatArray, batteries: FloatArray
+        self,
+        row_prices: FloatArray,
+        rho: FloatArray,
+        peaks: FloatArray,
+        adder: FloatArray,
+        served: FloatArray,
+        batteries: FloatArray,
     ) -> FloatArray:
         """Prices of the rows, ``[W, Q]``, a step on from an answer of every future (arguments as of ``Stack.serve``)."""
         case, events = self.case, (self.events.limit, self.events.penalty)

@@ -60,6 +60,9 @@ UNSERVED_FACTOR = 100.0
 UNSERVED_KWH = 1e-6
 """Unserved load up to which a plan serves everything."""
 
+ROOMS = 10
+"""How often between two judgements what rows have left is shared among their sites anew."""
+
 EXTRA_SHARE = 0.06
 """Most time of that, as a share of the tracked phase's."""
 
@@ -96,7 +99,7 @@ class Primal:
         self._row_price = dual.mean_row_price.copy()
         self._feeder_adder = dual.adder.copy()
         self._adder = dual.adders_at(self._row_price).copy()
-        self._rng = np.random.default_rng(seed)
+        self._rng, self._rooms = np.random.default_rng(seed), ROOMS if len(case.rows) else 1
         self._blocks = [EnergyBlock(case, sites, np.full((case.S, case.T), np.inf), feeders=True) for sites in feeder_sites(case)]
         k = dual.classes
         self._datasets = datasets_of(case, k)
@@ -233,10 +236,12 @@ class Primal:
         begun = time.perf_counter()
         while (now := time.perf_counter()) < end and not done():
             share = (now - begun) / max(1e-9, end - begun)
-            grid = self._exact_grid(tune.flex * (1.0 - share))
-            recount(self.jobs, grid, self.state)
             heat = self.scale * tune.exact_hot * (tune.exact_cold / tune.exact_hot) ** share
-            self._anneal(grid, min((end - begun) / 8, max(0.05, end - now)), heat, tune.jobs)
+            seconds = min((end - begun) / 8, max(0.05, end - now))
+            for _ in range(self._rooms):
+                grid = self._exact_grid(tune.flex * (1.0 - share))
+                recount(self.jobs, grid, self.state)
+                self._anneal(grid, seconds / self._rooms, heat, tune.jobs)
             self.judge("exact", report)
 
     def _exact_grid(self, part: float) -> Grid:

@@ -85,7 +85,9 @@ def limits_for_moves(
     here = rows.site, slot
     idle = case.a + battery - case.ren
     net = idle + case.pue * load
-    powers = [(np.clip(sign * net, 0.0, most), np.clip(sign * idle, 0.0, most)) for sign, most in ((1, case.gmax), (-1, case.emax))]
+    powers = [
+        (np.clip(sign * net, 0.0, most), np.clip(sign * idle, 0.0, most)) for sign, most in ((1, case.gmax), (-1, case.emax))
+    ]
     weights = (rows.imports, rows.exports)
     terms = [(weight * now[here], weight * rest[here]) for weight, (now, rest) in zip(weights, powers, strict=True)]
     whole, least = (rows.total(sum((term[k] for term in terms), np.zeros(len(of)))) for k in (0, 1))
@@ -114,10 +116,13 @@ def answer_kw(
     """Import and export of the energy side's answer, ``[2, S, T]`` kW, at the prices at which it was given.
 
     Args:
-        case: the problem; events: limit and penalty that hold in each slot, ``[S, T]`` each.
-        peak: import above which ``over_peak`` (EUR/kWh) is asked, kW, ``[S]`` each.
-        adder: on the worth of import and export, EUR per kW and slot, ``[2, S, T]``.
-        served: IT power served, kW; battery: its power, charging positive, kW, ``[S, T]`` each.
+        case: the problem.
+        events: limit, kW, and penalty, EUR/kWh, that hold in each slot, ``[S, T]`` each.
+        peak: import above which the peak charge counts, kW, ``[S]``.
+        over_peak: what is asked above it, EUR/kWh, ``[S]``.
+        adder: on the price of import and the worth of export, EUR per kW and slot, ``[2, S, T]``.
+        served: IT power served, kW, ``[S, T]``.
+        battery: its power, charging positive, kW, ``[S, T]``.
     """
     grid = np.empty((2, *served.shape))
     grid_powers(

@@ -60,7 +60,10 @@ class SharedRows:
             EUR per kW and slot, ``[2, S, T]``. Of a limit on net import both are equal.
         """
         cell, each = self.site * slots + self.slot[self.row], price[self.row]
-        parts = [np.bincount(cell, sign * weight * each, sites * slots) for sign, weight in ((1, self.imports), (-1, self.exports))]
+        parts = [
+            np.bincount(cell, sign * weight * each, sites * slots).astype(np.float64)
+            for sign, weight in ((1.0, self.imports), (-1.0, self.exports))
+        ]
         found: FloatArray = np.stack(parts).reshape(2, sites, slots)
         return found
 

@@ -35,8 +35,8 @@ class Warm:
         names: name of each job, ``[J]``.
         lam: prices of load, EUR per kW and slot, ``[S, T]``; mu: of capacity, EUR per unit and slot, ``[R, S, T]``, not
             negative; nu: of the volume of copies, EUR per GB, ``[S]``; adder: of feeders, EUR per kW and slot, ``[S, T]``;
-            row_adder: of rows, on import and on the worth of export, EUR per kW and slot, ``[2, S, T]`` (their own prices would mean
-            nothing on a case with other rows).
+            row_adder: what rows add to the price of import and to the worth of export, EUR per kW and slot, ``[2, S, T]`` (their
+            own prices would mean nothing on a case with other rows).
         served: IT power that the energy side serves, kW, ``[S, T]``; peak: paid import, kW, ``[S]``.
         site: of each job, or -1 when it does not run, ``[J]``; entry: which of its entries, counted from its first, ``[J]``.
         run_ptr, run_slot, run_full, run_eco: when each job runs, as in ``Solution``.
@@ -144,7 +144,8 @@ def warm_of(case: Case, dual: Dual, solution: Solution, names: tuple[str, ...] |
     site = np.where(solution.choice >= 0, case.es[np.maximum(solution.choice, 0)], -1) if case.J else solution.choice
     return Warm(
         case.dt, names, dual.best[0].copy(), dual.best[1].copy(), dual.nu.copy(), dual.adder.copy(),
-        case.rows.adders(dual.mean_row_price, case.S, case.T), dual.served.copy(), dual.peak.copy(), site, solution.run_ptr, solution.run_slot, solution.run_full, solution.run_eco,
+        case.rows.adders(dual.mean_row_price, case.S, case.T), dual.served.copy(), dual.peak.copy(), site, solution.run_ptr,
+        solution.run_slot, solution.run_full, solution.run_eco,
     )  # fmt: skip
 
 

@@ -29,7 +29,9 @@ def busy_village(jobs: int, seed: int = 0, time_limit_s: float = 30.0, work_kwh:
     nodes = max(NODES, int(np.ceil(32.0 / peak_kw)))
     sites = []
     for site in scenario.sites:
-        rack = replace(site.nodes[0], count=nodes, cores=8, gpus=0, memory_gb=64.0, idle_kw=0.03, peak_kw=peak_kw, failsafe_kw=0.05)
+        rack = replace(
+            site.nodes[0], count=nodes, cores=8, gpus=0, memory_gb=64.0, idle_kw=0.03, peak_kw=peak_kw, failsafe_kw=0.05
+        )
         sites.append(replace(site, nodes=(rack,)))
     names = tuple(site.name for site in sites)
     made = []

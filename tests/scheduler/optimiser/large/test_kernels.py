@@ -12,8 +12,8 @@ from scheduler.optimiser.large import adopt, bound, cells, fractional, improve, 
 MODULES = (adopt, bound, cells, fractional, improve, insert, prox, resettle, respond, state)
 
 ALLOCATE = {
-    "adopt", "_all_steps", "anneal", "bench_of", "class_costs", "construct", "relieve", "resettle", "room_for_places",
-    "scratch_of", "serve", "serve_site", "sweep",
+    "adopt", "_all_steps", "anneal", "bench_of", "class_costs", "construct", "grid_powers", "relieve", "resettle",
+    "room_for_places", "scratch_of", "serve", "serve_site", "sweep",
 }  # fmt: skip
 """Functions that make room for others, or are called too seldom for counts to matter."""
 

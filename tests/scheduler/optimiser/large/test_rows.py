@@ -138,7 +138,11 @@ def test_every_future_keeps_the_rows(seed: int) -> None:
     """Expected cost and bound against the exact two-stage model, with rows in every future."""
     problem, rng = tied_problem(seed, replace(PROVEN, relative_gap=0.0)), np.random.default_rng(seed)
     futures = tuple(
-        Future(0.5, problem.renewable_kw * rng.uniform(0.3, 1.7, problem.renewable_kw.shape), problem.fixed_kw * rng.uniform(0.8, 1.1))
+        Future(
+            0.5,
+            problem.renewable_kw * rng.uniform(0.3, 1.7, problem.renewable_kw.shape),
+            problem.fixed_kw * rng.uniform(0.8, 1.1),
+        )
         for _ in range(2)
     )
     problem = replace(problem, futures=futures)
@@ -152,7 +156,7 @@ def test_every_future_keeps_the_rows(seed: int) -> None:
 
 
 def test_planning_again_under_new_cuts_keeps_them() -> None:
-    """A plan in force that breaks a new cut: the warm plan keeps it, costs at most 1 % more than the optimum, and its bound is true."""
+    """A plan in force that breaks a new cut: the warm plan keeps it and is near the optimum, and its bound is true."""
     problem = replace(tied_problem(1, PROVEN), cuts=(), groups=())
     policy = LargePolicy()
     before = policy.plan(replace(problem, settings=QUICK))
@@ -286,7 +290,7 @@ def group(sites: tuple[int, ...], cap: list[float], back: float = np.inf) -> Gro
 
 
 def test_translation_tells_feeders_from_rows() -> None:
-    """A constant cap without exports is a feeder; one that changes, shares a member or has exports is rows, in slots where it can bind."""
+    """A constant cap without exports is a feeder; one that changes, shares a member or has exports is rows."""
     problem = replace(tied_problem(0, PROVEN), cuts=(), groups=(), feeders=())
     slots = problem.horizon.slots
     limit = np.full_like(problem.import_limit_kw, 5.0)

@@ -13,7 +13,7 @@ from tests.scheduler.optimiser.large.random_problems import random_problem
 
 
 def tied_problem(seed: int, planning: PlanningSettings) -> Problem:
-    """A random problem with cuts in about half of the slots, and perhaps caps of groups and a feeder from the last site to the first.
+    """A random problem with cuts in half of the slots, and perhaps caps of groups and a feeder from the last site to the first.
 
     About one cut of four limits what sites give back; caps change in time, share members, and may be on exports.
     """
@@ -24,9 +24,10 @@ def tied_problem(seed: int, planning: PlanningSettings) -> Problem:
     for slot in np.flatnonzero(rng.random(slots) < 0.6).tolist():
         for _ in range(int(rng.integers(1, 3))):
             chosen = _some(rng, sites, 1)
-            weights = rng.uniform(0.2, 1.5, len(chosen)) * (-1.0 if rng.random() < 0.25 else 1.0)
+            way = -1.0 if rng.random() < 0.25 else 1.0
+            weights = [way * float(rng.uniform(0.2, 1.5)) for _ in chosen]
             limit = float(rng.uniform(0.3, 1.2)) * usual_kw
-            cuts.append(NetworkCut(ElementKind.LINE, "line", slot, chosen, tuple(weights.tolist()), limit))
+            cuts.append(NetworkCut(ElementKind.LINE, "line", slot, chosen, tuple(weights), limit))
     groups = []
     for number in range(int(rng.integers(0, 3))):
         chosen = _some(rng, sites, 2)
