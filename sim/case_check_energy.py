@@ -1,7 +1,8 @@
 """Least cost of the energy side of a case for a given load, feeder by feeder, by a programme of its own (scipy).
 
 Sites that share neither a feeder nor a row share nothing, so each group is optimised alone. First without the rule that a
-battery never charges and discharges in one slot; only when the cheapest flows break it, again with it (whole numbers). Both are exact.
+battery never charges and discharges in one slot; only when the cheapest flows break it, again with it (whole numbers). Both are
+exact.
 """
 
 from __future__ import annotations

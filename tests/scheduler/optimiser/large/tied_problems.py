@@ -37,7 +37,7 @@ def tied_problem(seed: int, planning: PlanningSettings) -> Problem:
         groups.append(GroupLimit(f"g{number}", chosen, cap, back))
     feeders = problem.feeders
     if rng.random() < 0.3:
-        drop = tuple(rng.uniform(0.001, 0.004, sites).tolist())
+        drop = tuple(float(rng.uniform(0.001, 0.004)) for _ in range(sites))
         feeders = (*feeders, Feeder("back", tuple(reversed(range(sites))), float(rng.uniform(4.0, 12.0)), drop, 0.05))
     return replace(problem, cuts=tuple(cuts), groups=tuple(groups), feeders=feeders)
 
