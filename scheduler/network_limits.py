@@ -6,7 +6,7 @@ linearisation of a loading or voltage around an AC solution (``grid.sensitivity`
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 
 import numpy as np
@@ -29,6 +29,10 @@ class ElementKind(StrEnum):
     """net import of a chain of sites, kW"""
 
 
+RELATIVE_EFFECT = 1e-6
+"""Sites whose effect is below this share of the largest one of a cut are left out of its row."""
+
+
 @dataclass(frozen=True, slots=True)
 class NetworkCut:
     """One linear limit: ``sum of per_kw[i] * net_import[sites[i], slot] <= limit``.
@@ -47,6 +51,13 @@ class NetworkCut:
     sites: tuple[int, ...]
     per_kw: tuple[float, ...]
     limit: float
+
+    def scaled(self) -> NetworkCut:
+        """The same limit as solvers are told it: in kW of the site that matters most, without those that hardly matter."""
+        scale = max(abs(weight) for weight in self.per_kw)
+        kept = [(s, w / scale) for s, w in zip(self.sites, self.per_kw, strict=True) if abs(w) > RELATIVE_EFFECT * scale]
+        sites, weights = zip(*kept, strict=True)
+        return replace(self, sites=sites, per_kw=weights, limit=self.limit / scale)
 
 
 @dataclass(frozen=True, slots=True)

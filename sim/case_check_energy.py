@@ -1,7 +1,8 @@
 """Least cost of the energy side of a case for a given load, feeder by feeder, by a programme of its own (scipy).
 
-Sites that share no feeder share nothing, so each group is optimised alone. First without the rule that a battery never charges
-and discharges in one slot; only when the cheapest flows break it, again with it (whole numbers). Both are exact.
+Sites that share neither a feeder nor a row share nothing, so each group is optimised alone. First without the rule that a
+battery never charges and discharges in one slot; only when the cheapest flows break it, again with it (whole numbers). Both are
+exact.
 """
 
 from __future__ import annotations
@@ -20,16 +21,24 @@ BOTH_WAYS_KW = 1e-7
 
 def least_energy_cost(case: Case, load_kw: FloatArray) -> float | None:
     """Exact cost, EUR, of the cheapest flows for the IT power ``load_kw`` (``[S, T]``) of the jobs; None when there are none."""
-    groups = [np.flatnonzero(case.fid == feeder) for feeder in range(len(case.flim))]
-    groups += [np.array([site]) for site in np.flatnonzero(case.fid < 0)]
     total_eur = 0.0
-    for sites in groups:
-        if len(sites):
-            cost_eur = _Group(case, sites, load_kw[sites]).least()
-            if cost_eur is None:
-                return None
-            total_eur += cost_eur
+    for sites in _tied(case):
+        cost_eur = _Group(case, sites, load_kw[sites]).least()
+        if cost_eur is None:
+            return None
+        total_eur += cost_eur
     return total_eur
+
+
+def _tied(case: Case) -> list[IntArray]:
+    """Sites that share something, directly or by way of others."""
+    shared = [set(np.flatnonzero(case.fid == feeder).tolist()) for feeder in range(len(case.flim))]
+    shared += [set(part.tolist()) for part in np.split(case.rows.site, case.rows.ptr[1:-1])]
+    groups: list[set[int]] = []
+    for tied in [*shared, *({site} for site in range(case.S))]:
+        others = [group for group in groups if group & tied]
+        groups = [group for group in groups if not group & tied] + ([tied.union(*others)] if tied else [])
+    return [np.array(sorted(group), dtype=np.int64) for group in groups]
 
 
 @dataclass(slots=True, eq=False)
@@ -43,7 +52,7 @@ class _Block:
 
 
 class _Group:
-    """The programme of the sites of one feeder, in the order of their chain."""
+    """The programme of some sites, in the order of the chains of their feeders."""
 
     def __init__(self, case: Case, sites: IntArray, load_kw: FloatArray) -> None:
         self.case, self.sites, self.slots = case, sites, case.T
@@ -98,21 +107,42 @@ class _Group:
         found.append((self._matrix({"stored": last, "missing": identity(count)}, count), wanted, np.full(count, infinity)))
         peak = {"import": one, "above_peak": -kron(identity(count), np.ones((slots, 1)))}
         found.append((self._matrix(peak, size), np.full(size, -infinity), np.repeat(case.pk0[sites], slots)))
-        if case.fid[sites[0]] >= 0:
-            found += self._feeder()
+        for feeder in np.unique(case.fid[sites][case.fid[sites] >= 0]):
+            found += self._feeder(int(feeder))
+        return [*found, *self._shared()]
+
+    def _shared(self) -> list[tuple[Any, FloatArray, FloatArray]]:
+        """The rows of these sites, one after the other."""
+        from scipy.sparse import lil_matrix
+
+        shared, place = self.case.rows, {int(site): i for i, site in enumerate(self.sites)}
+        found = []
+        for q in range(len(shared)):
+            terms = range(int(shared.ptr[q]), int(shared.ptr[q + 1]))
+            if int(shared.site[terms[0]]) not in place:
+                continue
+            taken, given = (lil_matrix((1, self.shape[0] * self.slots)) for _ in range(2))
+            for k in terms:
+                cell = place[int(shared.site[k])] * self.slots + int(shared.slot[q])
+                taken[0, cell], given[0, cell] = shared.imports[k], shared.exports[k]
+            matrix = self._matrix({"import": taken.tocsr(), "export": given.tocsr()}, 1)
+            found.append((matrix, np.array([-np.inf]), np.array([shared.limit[q]])))
         return found
 
-    def _feeder(self) -> list[tuple[Any, FloatArray, FloatArray]]:
+    def _feeder(self, feeder: int) -> list[tuple[Any, FloatArray, FloatArray]]:
         """Flow through the head, and the drop of voltage up to each site of the chain."""
         from scipy.sparse import csr_matrix, identity, kron
 
-        case, count = self.case, self.shape[0]
+        case, chain = self.case, np.flatnonzero(self.case.fid[self.sites] == feeder)
+        count = len(chain)
         behind = np.triu(np.ones((count, count)))  # flow through a site is what all sites from it on import
-        drop = np.tril(np.ones((count, count))) @ (case.vco[self.sites][:, None] * behind)
-        limit = float(case.flim[case.fid[self.sites[0]]])
+        drop = np.tril(np.ones((count, count))) @ (case.vco[self.sites[chain]][:, None] * behind)
+        limit = float(case.flim[feeder])
         found = []
         for effect, most in ((behind[:1], limit), (drop, case.vtol)):
-            matrix = kron(csr_matrix(effect), identity(self.slots), format="csr")
+            wide = np.zeros((len(effect), self.shape[0]))
+            wide[:, chain] = effect
+            matrix = kron(csr_matrix(wide), identity(self.slots), format="csr")
             limits = np.full(matrix.shape[0], most)
             found.append((self._matrix({"import": matrix, "export": -matrix}, matrix.shape[0]), -limits, limits))
         return found

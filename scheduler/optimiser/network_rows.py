@@ -12,9 +12,6 @@ from typing import Any
 
 from scheduler.optimiser.model import ModelParts, add_rows
 
-RELATIVE_EFFECT = 1e-6
-"""Sites whose effect is below this share of the largest one of a cut are left out of its row."""
-
 
 def network_cut(parts: ModelParts) -> None:
     """Loading and voltage stay within their limits, linearised around an AC solution.
@@ -26,13 +23,12 @@ def network_cut(parts: ModelParts) -> None:
 
     def rows() -> Iterator[tuple[int, Any]]:
         for n, cut in enumerate(problem.cuts):
-            scale = max(abs(weight) for weight in cut.per_kw)
+            scaled = cut.scaled()
             coefs, chosen = [], []
-            for site, weight in zip(cut.sites, cut.per_kw, strict=True):
-                if abs(weight) > RELATIVE_EFFECT * scale:
-                    coefs += [weight / scale, -weight / scale]
-                    chosen += [model.import_kw[site, cut.slot], model.export_kw[site, cut.slot]]
-            yield n, parts.linear((coefs, chosen)) <= cut.limit / scale
+            for site, weight in zip(scaled.sites, scaled.per_kw, strict=True):
+                coefs += [weight, -weight]
+                chosen += [model.import_kw[site, cut.slot], model.export_kw[site, cut.slot]]
+            yield n, parts.linear((coefs, chosen)) <= scaled.limit
 
     add_rows(parts, "network_cut", rows())
 

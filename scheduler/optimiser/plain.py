@@ -9,7 +9,7 @@ paid before it is used. volume: copies of a site are within its limit. capacity:
 slot. balance: every kW of facility load has a source. battery: state of charge from slot to slot. final: charge missing at the
 end is paid, or forbidden. charge, discharge: never both in one slot. peak: import above the peak already reached is paid. event:
 net import above the limit is paid. head, voltage: flow through the head of a feeder and voltage drop along its chain stay within
-their limits (linearised DistFlow).
+their limits (linearised DistFlow). shared: other limits on what sites import and export together.
 """
 
 from __future__ import annotations

@@ -79,6 +79,7 @@ def energy_side(case: Case, first: int, rows: RowSink) -> EnergyColumns:
     rows.put(above, np.repeat(peak, slots), -1.0)
     _events(case, side, rows, importing, exporting)
     _feeders(case, rows, importing, exporting)
+    _shared(case, rows, importing, exporting)
     cost, lower, upper = (np.concatenate([part[k] for part in side.parts]) for k in range(3))
     integer = np.concatenate([part[3] for part in side.parts])
     return EnergyColumns(cost, lower, upper, integer, -float(case.dc @ case.pk0), side.families)
@@ -158,3 +159,12 @@ def _feeders(case: Case, rows: RowSink, importing: IntArray, exporting: IntArray
             rows.put(row, importing[chain].ravel(), effect)
             rows.put(row, exporting[chain].ravel(), -effect)
             voltage += slots
+
+
+def _shared(case: Case, rows: RowSink, importing: IntArray, exporting: IntArray) -> None:
+    """Family shared: every other limit on imports and exports together."""
+    shared = case.rows
+    row = rows.family("shared", np.full(len(shared), -np.inf), shared.limit) + shared.row
+    slot = shared.slot[shared.row]
+    rows.put(row, importing[shared.site, slot], shared.imports)
+    rows.put(row, exporting[shared.site, slot], shared.exports)

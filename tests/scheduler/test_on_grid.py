@@ -18,7 +18,7 @@ from scheduler.build import build_problem
 from scheduler.grid_view import GridView
 from scheduler.network_limits import ElementKind, Headroom, NetworkCut, NetworkReport, excess_kw
 from scheduler.on_grid import ROUNDS, OnGrid, net_import_kw, on_grid
-from scheduler.optimiser.large.translate import obstacles_to_scale
+from scheduler.optimiser.large.translate import case_of, obstacles_to_scale
 from scheduler.optimiser.policy import MilpPolicy, compiled
 from scheduler.plan import Plan, SolveStatus
 from scheduler.plan_json import plan_from_dict, plan_to_dict
@@ -166,8 +166,8 @@ def test_the_model_keeps_every_cut(limit: float, weights: tuple[float, float], s
     assert plan.status is not SolveStatus.INFEASIBLE
 
 
-def test_rows_exist_where_they_may_bind_and_the_large_solver_leaves_them_to_the_reference(network: Network) -> None:
-    """Wide connections give rows, narrow ones none; any row keeps a problem from the large-scale solver."""
+def test_rows_exist_where_they_may_bind_in_both_solvers(network: Network) -> None:
+    """Wide connections give rows, narrow ones none; the large-scale solver is told the same ones as the reference."""
     scenario = village()
     assert scenario.network is not None
     problem = build_problem(scenario)
@@ -177,7 +177,8 @@ def test_rows_exist_where_they_may_bind_and_the_large_solver_leaves_them_to_the_
     assert all(cut.limit >= 0 for cut in cuts)
     limited = replace(problem, cuts=cuts)
     assert len(compiled(limited)[1].rows["network_cut"]) == len(cuts)
-    assert "limits of the electrical network" in obstacles_to_scale(limited)
+    assert obstacles_to_scale(limited) == []
+    assert len(case_of(limited).rows) == len(cuts)
     narrow = replace(problem, import_limit_kw=np.full_like(problem.import_limit_kw, 5.0))
     view = GridView(scenario, network, scenario.network, narrow)
     assert view.possible_cuts(view.linearise(view.forecast_kw)) == ()

@@ -39,8 +39,8 @@ MOST_BYTES = 256_000_000
 """Memory of all open nodes from which on none is split."""
 
 ITS_OWN = (
-    "xk", "xu", "y", "dropx", "own", "load", "use", "served", "lam", "mu", "mean_lam", "mean_mu", "adder", "nu", "battery",
-    "facility_price", "bought", "sigma", "price", "use_price", "cost", "peak",
+    "xk", "xu", "y", "dropx", "own", "load", "use", "served", "lam", "mu", "mean_lam", "mean_mu", "adder", "row_price",
+    "mean_row_price", "nu", "battery", "facility_price", "bought", "sigma", "price", "use_price", "cost", "peak",
 )  # fmt: skip
 """Arrays of a price search that each node has for itself."""
 

@@ -15,6 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from grid.horizon import FloatArray
+from scheduler.optimiser.large.rows import SharedRows, no_rows
 
 IntArray = npt.NDArray[np.int64]
 
@@ -71,6 +72,7 @@ class Case:
             dropped when one of them is; none in the benchmark format.
         ew: IT power at each entry as a share of the job's ``pw``, ``[N]``; 1 everywhere in the benchmark format.
         ms, md, mc, mgb: copies: site, dataset, price, volume; gbmax: volume limit of each site, ``[S]``.
+        rows: further limits that sites share on import and export; none in the benchmark format.
     """
 
     name: str
@@ -133,6 +135,7 @@ class Case:
     least_gap: IntArray = field(default_factory=_none)
     restart: FloatArray = field(default_factory=_unset)
     must_serve: bool = False
+    rows: SharedRows = field(default_factory=no_rows)
 
     def __post_init__(self) -> None:
         """What the benchmark format does not have gets the value that it means there."""

@@ -52,12 +52,17 @@ class Flex(NamedTuple):
 
 
 def grid_of(case: Case, flex: Flex, limit: FloatArray, penalty: FloatArray, mu: FloatArray, adder: FloatArray) -> Grid:
-    """Steps of supply of every cell, with a battery that may leave its schedule a little at the value of stored energy."""
+    """Steps of supply of every cell, with a battery that may leave its schedule a little at the value of stored energy.
+
+    ``adder``: on the price of import and on the worth of export, EUR per kW and slot, ``[2, S, T]``, or ``[S, T]`` where both are
+    the same.
+    """
+    buy, sell = np.broadcast_to(adder / case.dt, (2, case.S, case.T))
     shape = (case.S, case.T)
     width, value = np.zeros((*shape, STEPS + 2)), np.zeros((*shape, STEPS + 2))
     imports, steps, base = np.zeros((*shape, STEPS + 2)), np.zeros(shape, dtype=np.int64), np.zeros(shape)
     _all_steps(
-        case.dt, case.ren, case.gmax, case.emax, case.pi + adder / case.dt, case.po + adder / case.dt, limit, penalty, case.unserved,
+        case.dt, case.ren, case.gmax, case.emax, case.pi + buy, case.po + sell, limit, penalty, case.unserved,
         flex.least, flex.most, flex.theta, case.eta_c, case.eta_d, case.wear, width, value, imports, steps, base,
     )  # fmt: skip
     return Grid(

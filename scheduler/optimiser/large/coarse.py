@@ -90,6 +90,7 @@ def coarsen(case: Case, factor: int) -> Case:
         pw=case.pw * kept,
         least_run=-(-case.least_run // factor),
         least_gap=case.least_gap // factor,
+        rows=case.rows.merged(factor),
     )
 
 
@@ -148,6 +149,7 @@ def lifted(case: Case, factor: int, dual: Dual, plan: Solution, names: tuple[str
         lam=prices,
         mu=spread(known.mu) / factor,
         adder=spread(known.adder) / factor,
+        row_adder=spread(known.row_adder) / factor,
         served=spread(known.served),
         run_ptr=places.run_ptr,
         run_slot=places.run_slot,

@@ -15,6 +15,7 @@ from scheduler.optimiser.large.energy import EnergyBlock, feeder_sites
 from scheduler.optimiser.large.fractional import buy, class_costs, refresh_prices, sweep
 from scheduler.optimiser.large.groups import Classes, classes_of
 from scheduler.optimiser.large.prox import serve
+from scheduler.optimiser.large.row_prices import answer_kw, driven
 from scheduler.optimiser.large.terms import terms_of
 
 FEEDER_STEP = 0.3
@@ -88,6 +89,7 @@ class Dual:
         self.lam = np.clip(c.pi, 0.01, None) * c.dt * c.pue
         self.mu = np.zeros_like(c.cap)
         self.adder = np.zeros((c.S, c.T))
+        self.row_price, self.mean_row_price = np.zeros(len(c.rows)), np.zeros(len(c.rows))
         self.nu = np.zeros(c.S)
         self.over_peak = np.where(c.dc > 0, c.dc / c.dt, 0.0)
         self.battery = np.zeros((c.S, c.T))
@@ -161,21 +163,31 @@ class Dual:
         keep = 0.0 if self.sweeps < 3 else (0.8 if self.sweeps < 40 else 0.9)
         self.mean_lam = keep * self.mean_lam + (1 - keep) * self.lam
         self.mean_mu = keep * self.mean_mu + (1 - keep) * self.mu
+        self.mean_row_price = keep * self.mean_row_price + (1 - keep) * self.row_price
         self.sweeps += 1
         return float(gap)
 
     def _answer(self) -> None:
         """What the energy side serves at these prices, and the paid peak a step further towards its price."""
         c = self.case
-        value = np.empty(c.S)
+        value, adder = np.empty(c.S), self.adders_at(self.row_price)
         serve(
-            c.dt, c.a, c.pue, c.ren, c.gmax, c.emax, c.pi + self.adder / c.dt, c.po + self.adder / c.dt, self.events.limit,
+            c.dt, c.a, c.pue, c.ren, c.gmax, c.emax, c.pi + adder[0] / c.dt, c.po + adder[1] / c.dt, self.events.limit,
             self.events.penalty, c.unserved, self.peak, self.over_peak, c.E, c.soc_min, c.Pc, c.Pd, c.eta_c, c.eta_d, c.wear,
             c.soc0,
             c.soc_end, self.lam, self.rho, self.load, self.most, self.facility_price, self.served, self.battery, value,
         )  # fmt: skip
         step = np.clip((value - c.dc) / np.maximum(c.dc, 1e-9), -1.0, 1.0) * (0.05 / (1.0 + self.sweeps / 30.0))
+        if len(c.rows):
+            events = self.events.limit, self.events.penalty
+            grid = answer_kw(c, events, self.peak, self.over_peak, adder, self.served, self.battery)
+            self.row_price = driven(c.rows, self.row_price, grid, c.pue, self.rho)
         self.peak = np.where(c.dc > 0, np.maximum(c.pk0, self.peak * (1.0 + step)), self.peak)
+
+    def adders_at(self, row_price: FloatArray) -> FloatArray:
+        """What feeders and rows add to the price of import and to the worth of export, ``[2, S, T]`` EUR per kW and slot."""
+        c = self.case
+        return self.adder + c.rows.adders(row_price, c.S, c.T) if len(c.rows) else np.broadcast_to(self.adder, (2, c.S, c.T))
 
     def evaluate(self, lam: FloatArray, mu: FloatArray) -> float:
         """The bound that these prices prove; keeps the best."""

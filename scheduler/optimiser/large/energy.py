@@ -2,13 +2,13 @@
 
 Columns of a site (all per slot but ``peak``): import, export, renewable used, unserved, charge, discharge, state of charge,
 overshoot of each event, IT load, and the paid peak. The IT load is fixed for a plan, or free with a price on it for the bound.
-A block is one site for the bound (feeder rows priced by their multipliers), one feeder for a plan.
+A block holds all sites that share something: a feeder, or a row of the case.
 """
 
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -17,6 +17,7 @@ import scipy.sparse as sp
 from grid.errors import SolverError
 from grid.horizon import FloatArray
 from scheduler.optimiser.large.case import Case, IntArray
+from scheduler.optimiser.large.energy_build import Build
 from scheduler.optimiser.restrict import BoolArray
 
 BINARY_SECONDS = 5.0
@@ -44,39 +45,6 @@ AFRESH: tuple[dict[str, str | int], ...] = (
 FAMILIES = ("import", "export", "renewable", "unserved", "charge", "discharge", "soc", "load")
 
 
-@dataclass(slots=True)
-class _Build:
-    """Columns, rows and nonzeros under construction."""
-
-    cost: list[FloatArray] = field(default_factory=list)
-    lower: list[FloatArray] = field(default_factory=list)
-    upper: list[FloatArray] = field(default_factory=list)
-    row_lower: list[FloatArray] = field(default_factory=list)
-    row_upper: list[FloatArray] = field(default_factory=list)
-    triplets: list[tuple[IntArray, IntArray, FloatArray]] = field(default_factory=list)
-    columns: int = 0
-    rows: int = 0
-
-    def add_columns(self, cost: FloatArray, lower: FloatArray | float, upper: FloatArray | float) -> IntArray:
-        """Append columns; returns their indices."""
-        n = len(cost)
-        self.cost.append(cost)
-        self.lower.append(np.broadcast_to(np.asarray(lower, dtype=float), n))
-        self.upper.append(np.broadcast_to(np.asarray(upper, dtype=float), n))
-        self.columns += n
-        return np.arange(self.columns - n, self.columns)
-
-    def add_rows(self, lower: FloatArray | float, upper: FloatArray | float, n: int, *terms: tuple[IntArray, Any]) -> IntArray:
-        """Append ``n`` rows, each with one coefficient in every array of columns given; returns their indices."""
-        rows = np.arange(self.rows, self.rows + n)
-        for columns, values in terms:
-            self.triplets.append((rows, columns, np.broadcast_to(np.asarray(values, dtype=float), n)))
-        self.row_lower.append(np.broadcast_to(np.asarray(lower, dtype=float), n))
-        self.row_upper.append(np.broadcast_to(np.asarray(upper, dtype=float), n))
-        self.rows += n
-        return rows
-
-
 @dataclass(frozen=True, slots=True, eq=False)
 class _Settled:
     """Cost, EUR, values of all columns, and flows by family."""
@@ -98,7 +66,7 @@ class EnergyBlock:
     Args:
         case: the problem.
         sites: indices of the sites, ascending.
-        feeders: add the rows of the feeders whose sites these are.
+        feeders: add the rows of the feeders whose sites these are, and the other rows that they share.
         most_kw: upper bound of the IT load, ``[S, T]``.
     """
 
@@ -106,12 +74,13 @@ class EnergyBlock:
         self.case, self.sites = case, sites
         self._slots = np.arange(case.T)
         self.at: dict[str, IntArray] = {}
-        build = _Build()
+        build = Build()
         self._site_columns(build, most_kw)
         self._site_rows(build)
         self.feeder_rows: list[tuple[int, int, float, IntArray]] = []
         if feeders:
             self._feeder_rows(build)
+            self._shared_rows(build)
         self.offset = -float((case.dc[sites] * case.pk0[sites]).sum())
         self.cost = np.concatenate(build.cost)
         self._solver = self._load(build)
@@ -304,7 +273,7 @@ class EnergyBlock:
                 solver.setOptionValue(name, value)
         return solver.getModelStatus()
 
-    def _site_columns(self, build: _Build, most_kw: FloatArray) -> None:
+    def _site_columns(self, build: Build, most_kw: FloatArray) -> None:
         """Columns of every family, ``[n, T]`` indices each."""
         case, dt = self.case, self.case.dt
         parts: dict[str, list[IntArray]] = {name: [] for name in (*FAMILIES, "peak", "missing")}
@@ -326,7 +295,7 @@ class EnergyBlock:
             parts["peak"].append(build.add_columns(np.array([case.dc[s]]), case.pk0[s], np.inf))
         self.at = {name: np.stack(columns) for name, columns in parts.items()}
 
-    def _site_rows(self, build: _Build) -> None:
+    def _site_rows(self, build: Build) -> None:
         """Balance, state of charge, peak, events."""
         case, dt, at = self.case, self.case.dt, self.at
         self.balance: list[IntArray] = []
@@ -351,7 +320,7 @@ class EnergyBlock:
                 terms = [(at["import"][i][span], 1.0), (at["export"][i][span], -1.0), (over, -1.0)]
                 build.add_rows(-np.inf, case.dr_limit_kw[v], n, *terms)
 
-    def _feeder_rows(self, build: _Build) -> None:
+    def _feeder_rows(self, build: Build) -> None:
         """Flow through the head and accumulated voltage drop of every feeder among these sites."""
         case, at = self.case, self.at
         position = {int(s): i for i, s in enumerate(self.sites)}
@@ -373,7 +342,23 @@ class EnergyBlock:
                 rows = build.add_rows(-limit, limit, case.T, *terms)
                 self.feeder_rows += [(-1 if end is None else end, s, factor, rows) for s, factor in factors.items()]
 
-    def _load(self, build: _Build) -> Any:
+    def _shared_rows(self, build: Build) -> None:
+        """The rows of the case whose sites are among these."""
+        rows = self.case.rows
+        position = np.full(self.case.S, -1)
+        position[self.sites] = np.arange(len(self.sites))
+        mine = np.flatnonzero(position[rows.site[rows.ptr[:-1]]] >= 0)
+        if not len(mine):
+            return
+        number = np.full(len(rows), -1)
+        number[mine] = build.add_rows(-np.inf, rows.limit[mine], len(mine))
+        terms = number[rows.row] >= 0
+        row, place, slot = number[rows.row][terms], position[rows.site[terms]], rows.slot[rows.row][terms]
+        for name, weight in (("import", rows.imports[terms]), ("export", rows.exports[terms])):
+            used = weight != 0.0
+            build.triplets.append((row[used], self.at[name][place[used], slot[used]], weight[used]))
+
+    def _load(self, build: Build) -> Any:
         """HiGHS with the programme in it."""
         import highspy
 
@@ -397,6 +382,15 @@ class EnergyBlock:
 
 
 def feeder_sites(case: Case) -> list[IntArray]:
-    """Sites of each feeder; sites without one stand alone."""
+    """Sites that are tied by a feeder or by a row, however many steps apart; sites without one stand alone."""
     groups = [np.flatnonzero(case.fid == f) for f in np.unique(case.fid) if f >= 0]
-    return groups + [np.array([s]) for s in np.flatnonzero(case.fid < 0)]
+    groups += [np.array([s]) for s in np.flatnonzero(case.fid < 0)]
+    if not len(case.rows):
+        return groups
+    group = np.zeros(case.S, dtype=np.int64)
+    for number, sites in enumerate(groups):
+        group[sites] = number
+    first = case.rows.site[case.rows.ptr[:-1]][case.rows.row]
+    ties = sp.coo_matrix((np.ones(len(first)), (group[first], group[case.rows.site])), shape=(len(groups), len(groups)))
+    parts, part = sp.csgraph.connected_components(ties, directed=False)
+    return [np.flatnonzero(part[group] == number) for number in range(parts)]

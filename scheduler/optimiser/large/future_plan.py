@@ -33,6 +33,7 @@ class FuturePrimal(Primal):
         self._priced = [replace(case, unserved=dear) for case in futures.cases]
         self._offset, self._peaks = dual.best_offset.copy(), dual.peaks.copy()
         self._batteries, self._thetas = dual.batteries.copy(), dual.thetas.copy()
+        self._row_prices = dual.mean_row_prices.copy()
         self._over_blocks = mean_blocks(futures, np.full((self.case.S, self.case.T), np.inf))
         self._blocks = self._over_blocks  # type: ignore[assignment]  # what ``finish`` asks of a block, a mean of blocks answers
 
@@ -56,7 +57,9 @@ class FuturePrimal(Primal):
         served, stiff = np.empty_like(stack.fixed), dual.rho * rho
         most = np.full((self.case.S, self.case.T), WIDE_KW)
         lam = stack.spread(self.lam) + self._offset
-        value = stack.serve(lam, stiff, self.state.load, most, self._peaks, dual.adders, served, self._batteries)
+        adder = dual.all_adders(self._row_prices)
+        value = stack.serve(lam, stiff, self.state.load, most, self._peaks, adder, served, self._batteries)
+        self._row_prices = dual.driven_rows(self._row_prices, stiff, self._peaks, adder, served, self._batteries)
         self._peaks = stack.next_peak(self._peaks, value, 0.003)
         self.served, self._battery, self.peak = stack.mean(served), stack.mean(self._batteries), stack.mean(self._peaks)
         moved = self.tuning.follow * stack.spread(stiff)[:, None] * stack.centred(served)
@@ -67,7 +70,7 @@ class FuturePrimal(Primal):
         batteries, adders = self._batteries.reshape(shape), dual.adders.reshape(shape)
         grids = [
             grid_of(
-                case,
+                self._with_rows(case, batteries[w]),
                 flexible(case, batteries[w], self._thetas[w], part),
                 dual.events.limit,
                 dual.events.penalty,

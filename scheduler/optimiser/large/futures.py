@@ -26,6 +26,7 @@ from scheduler.optimiser.large.case import Case
 from scheduler.optimiser.large.dual import FEEDER_STEP, Dual
 from scheduler.optimiser.large.energy import BINARY_SECONDS, EnergyBlock, feeder_sites
 from scheduler.optimiser.large.prox import serve
+from scheduler.optimiser.large.row_prices import answer_kw, driven
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -140,12 +141,12 @@ class Stack:
             load: wanted, ``[S, T]`` kW.
             most: upper bound of the load, ``[S, T]`` kW.
             peak: import above which the peak charge counts, ``[W * S]`` kW.
-            adder: price of feeder limits, ``[W * S, T]``.
+            adder: of limits that sites share, on import and on the worth of export, ``[2, W * S, T]``.
             served: filled with the load that is served.
             battery: filled with the battery power, charging positive.
         """
         f, price, value = self._flat, np.empty_like(served), np.empty(len(peak))
-        buy, sell = f["pi"] + adder / self._dt, f["po"] + adder / self._dt
+        buy, sell = f["pi"] + adder[0] / self._dt, f["po"] + adder[1] / self._dt
         serve(
             self._dt, self.fixed, f["pue"], self.sun, f["gmax"], f["emax"], buy, sell, self._limit, self._penalty, f["unserved"],
             peak, f["over_peak"], f["E"], f["soc_min"], f["Pc"], f["Pd"], f["eta_c"], f["eta_d"], f["wear"], f["soc0"],
@@ -169,6 +170,7 @@ class FutureDual(Dual):
             ``[W * S, T]``.
         batteries, peaks, adders: of each future.
         thetas: value of stored energy in each future at the last bound, ``[W, S, T]``.
+        row_prices, mean_row_prices: of the rows in each future, and their running mean, ``[W, Q]``.
     """
 
     def __init__(self, futures: FutureCases, seed: int = 0) -> None:
@@ -178,6 +180,7 @@ class FutureDual(Dual):
         self.offset, self.mean_offset, self.best_offset = np.zeros(shape), np.zeros(shape), np.zeros(shape)
         self.batteries, self.adders = np.zeros(shape), np.zeros(shape)
         self.peaks = self.stack.spread(self.peak)
+        self.row_prices, self.mean_row_prices = (np.zeros((len(futures.shares), len(self.case.rows))) for _ in range(2))
         self.thetas = np.zeros((len(futures.shares), self.case.S, self.case.T))
         self._each: list[MeanBlock] = []
         self._split = self.mean_offset
@@ -187,6 +190,7 @@ class FutureDual(Dual):
         keep = 0.0 if self.sweeps < 3 else (0.8 if self.sweeps < 40 else 0.9)
         gap = super().step()
         self.mean_offset = keep * self.mean_offset + (1 - keep) * self.offset
+        self.mean_row_prices = keep * self.mean_row_prices + (1 - keep) * self.row_prices
         return gap
 
     def evaluate(self, lam: FloatArray, mu: FloatArray) -> float:
@@ -203,10 +207,42 @@ class FutureDual(Dual):
         stack = self.stack
         served = np.empty_like(stack.fixed)
         lam = stack.spread(self.lam) + self.offset
-        value = stack.serve(lam, self.rho, self.load, self.most, self.peaks, self.adders, served, self.batteries)
+        adder = self.all_adders(self.row_prices)
+        value = stack.serve(lam, self.rho, self.load, self.most, self.peaks, adder, served, self.batteries)
+        self.row_prices = self.driven_rows(self.row_prices, self.rho, self.peaks, adder, served, self.batteries)
         self.peaks = stack.next_peak(self.peaks, value, 0.05 / (1.0 + self.sweeps / 30.0))
         self.served, self.battery, self.peak = stack.mean(served), stack.mean(self.batteries), stack.mean(self.peaks)
         self.offset = stack.centred(self.offset - stack.spread(self.rho)[:, None] * stack.centred(served))
+
+    def all_adders(self, row_prices: FloatArray) -> FloatArray:
+        """As ``adders_at`` of every future, for prices of its rows ``[W, Q]``: ``[2, W * S, T]``."""
+        case = self.case
+        each = [case.rows.adders(price, case.S, case.T) for price in row_prices]
+        return (
+            self.adders + np.concatenate(each, axis=1)
+            if len(case.rows)
+            else np.broadcast_to(self.adders, (2, *self.adders.shape))
+        )
+
+    def driven_rows(
+        self,
+        row_prices: FloatArray,
+        rho: FloatArray,
+        peaks: FloatArray,
+        adder: FloatArray,
+        served: FloatArray,
+        batteries: FloatArray,
+    ) -> FloatArray:
+        """Prices of the rows, ``[W, Q]``, a step on from an answer of every future (arguments as of ``Stack.serve``)."""
+        case, events = self.case, (self.events.limit, self.events.penalty)
+        if not len(case.rows):
+            return row_prices
+        found = []
+        for w, future in enumerate(self.futures.cases):
+            mine = slice(w * case.S, (w + 1) * case.S)
+            grid = answer_kw(future, events, peaks[mine], self.over_peak, adder[:, mine], served[mine], batteries[mine])
+            found.append(driven(case.rows, row_prices[w], grid, case.pue, rho))
+        return np.stack(found)
 
     def _energy_bound(self, lam: FloatArray) -> float:
         case, shares = self.case, self.futures.shares

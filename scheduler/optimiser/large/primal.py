@@ -26,6 +26,7 @@ from scheduler.optimiser.large.energy import BINARY_SECONDS, EnergyBlock, feeder
 from scheduler.optimiser.large.improve import Likely, anneal, construct, datasets_of, relieve
 from scheduler.optimiser.large.links import by_level
 from scheduler.optimiser.large.prox import serve
+from scheduler.optimiser.large.row_prices import answer_kw, driven, limits_for_moves
 from scheduler.optimiser.large.sizes import with_size_rows
 from scheduler.optimiser.large.state import State, jobs_of, new_state, recount
 from scheduler.optimiser.large.tuning import MANY_JOBS, USUAL, Tuning
@@ -60,6 +61,9 @@ UNSERVED_FACTOR = 100.0
 UNSERVED_KWH = 1e-6
 """Unserved load up to which a plan serves everything."""
 
+ROOMS = 10
+"""How often between two judgements what rows have left is shared among their sites anew."""
+
 EXTRA_SHARE = 0.06
 """Most time of that, as a share of the tracked phase's."""
 
@@ -93,7 +97,10 @@ class Primal:
         self._theta = np.zeros((case.S, case.T))
         for block in dual.blocks:
             self._theta[block.sites] = block.theta()
-        self._adder = dual.adder.copy()
+        self._row_price = dual.mean_row_price.copy()
+        self._feeder_adder = dual.adder.copy()
+        self._adder = dual.adders_at(self._row_price).copy()
+        self._rng, self._rooms = np.random.default_rng(seed), ROOMS if len(case.rows) else 1
         self._blocks = [EnergyBlock(case, sites, np.full((case.S, case.T), np.inf), feeders=True) for sites in feeder_sites(case)]
         k = dual.classes
         self._datasets = datasets_of(case, k)
@@ -105,7 +112,7 @@ class Primal:
             dual.events.limit,
             dual.events.penalty,
             self.mu,
-            self._adder,
+            self._feeder_adder,
         )
         self.objective, self.unserved_kwh, self.best = np.inf, np.inf, self._snapshot()
         self._dark = np.zeros((case.S, case.T))
@@ -231,16 +238,30 @@ class Primal:
         begun = time.perf_counter()
         while (now := time.perf_counter()) < end and not done():
             share = (now - begun) / max(1e-9, end - begun)
-            grid = self._exact_grid(tune.flex * (1.0 - share))
-            recount(self.jobs, grid, self.state)
             heat = self.scale * tune.exact_hot * (tune.exact_cold / tune.exact_hot) ** share
-            self._anneal(grid, min((end - begun) / 8, max(0.05, end - now)), heat, tune.jobs)
+            seconds = min((end - begun) / 8, max(0.05, end - now))
+            for _ in range(self._rooms):
+                grid = self._exact_grid(tune.flex * (1.0 - share))
+                recount(self.jobs, grid, self.state)
+                self._anneal(grid, seconds / self._rooms, heat, tune.jobs)
             self.judge("exact", report)
 
     def _exact_grid(self, part: float) -> Grid:
         """Cells priced by their steps of supply; batteries may leave their schedule by ``part`` of their power."""
         flex = flexible(self.case, self._battery, self._theta, part)
-        return grid_of(self.priced_case, flex, self.dual.events.limit, self.dual.events.penalty, self.mu, self._adder)
+        events = self.dual.events
+        return grid_of(self.case_for_moves(), flex, events.limit, events.penalty, self.mu, self._feeder_adder)
+
+    def case_for_moves(self) -> Case:
+        """The case with the prices by which moves are chosen, and with what rows leave each site for the plan as it stands."""
+        return self._with_rows(self.priced_case, self._battery)
+
+    def _with_rows(self, case: Case, battery: FloatArray) -> Case:
+        """``case`` with what rows leave each site for the plan as it stands, with batteries at ``battery``, ``[S, T]`` kW."""
+        if not len(case.rows):
+            return case
+        most = limits_for_moves(case, self.state.load, battery, self._rng)
+        return replace(case, gmax=most[0], emax=most[1])
 
     def judge(self, origin: str, report: Callable[[str], None] | None = None) -> float:
         """Exact objective of the plan as it stands; keeps it when it is the best without overload."""
@@ -388,21 +409,26 @@ class Primal:
         price, value = np.empty((case.S, case.T)), np.empty(case.S)
         most = np.full((case.S, case.T), 1e9)
         serve(
-            case.dt, case.a, case.pue, case.ren, case.gmax, case.emax, case.pi + self._adder / case.dt,
-            case.po + self._adder / case.dt,
+            case.dt, case.a, case.pue, case.ren, case.gmax, case.emax, case.pi + self._adder[0] / case.dt,
+            case.po + self._adder[1] / case.dt,
             dual.events.limit, dual.events.penalty, case.unserved, self.peak, dual.over_peak, case.E, case.soc_min, case.Pc,
             case.Pd,
             case.eta_c, case.eta_d, case.wear, case.soc0, case.soc_end, self.lam, dual.rho * rho, self.state.load, most, price,
             self.served,
             self._battery, value,
         )  # fmt: skip
+        if len(case.rows):
+            events = dual.events.limit, dual.events.penalty
+            grid = answer_kw(case, events, self.peak, dual.over_peak, self._adder, self.served, self._battery)
+            self._row_price = driven(case.rows, self._row_price, grid, case.pue, dual.rho * rho)
+            self._adder = self._feeder_adder + case.rows.adders(self._row_price, case.S, case.T)
         step = np.clip((value - case.dc) / np.maximum(case.dc, 1e-9), -1.0, 1.0) * 0.003
         self.peak = np.where(case.dc > 0, np.maximum(case.pk0, self.peak * (1.0 + step)), self.peak)
 
     @property
     def priced(self) -> tuple[FloatArray, FloatArray, FloatArray]:
         """Battery power, value of stored energy and price of feeders as they stand, ``[S, T]`` each."""
-        return self._battery, self._theta, self._adder
+        return self._battery, self._theta, self._feeder_adder
 
     def lay_out(self, kept: tuple[IntArray, IntArray, IntArray, FloatArray, FloatArray]) -> None:
         """These decisions (entry, number of slots, and slots with shares in the room of each job), and what follows from them."""

@@ -216,3 +216,26 @@ def serve(
             if peak[s] < gmax[s, t]:
                 at = pi[s, t] + (penalty[s, t] if peak[s] > limit[s, t] else 0.0)
                 peak_value[s] += dt * max(0.0, min(price[s, t], at + over_peak[s]) - at)
+
+
+@njit(cache=True, nogil=True)
+def grid_powers(
+    dt, a, pue, ren, gmax, emax, pi, po, limit, penalty, unserved, peak, over_peak, served, battery, grid
+):  # fmt: skip
+    """Fill ``grid`` (``[2, S, T]`` kW) with import and export of an answer of ``serve``, whose arguments these are."""
+    width, value = np.empty(STEPS), np.empty(STEPS)
+    for s in range(a.shape[0]):
+        for t in range(a.shape[1]):
+            n, base = supply_steps(
+                dt, ren[s, t], gmax[s, t], emax[s, t], pi[s, t], po[s, t], limit[s, t], penalty[s, t], unserved[s], over_peak[s],
+                peak[s], width, value,
+            )  # fmt: skip
+            net = a[s, t] + pue[s, t] * served[s, t] + battery[s, t]
+            left = net - base
+            for i in range(n):
+                take = min(max(left, 0.0), width[i])
+                if width[i] >= 1e9 or (value[i] == 0.0 and width[i] == ren[s, t]):
+                    net -= take
+                left -= take
+            grid[0, s, t] = min(max(net, 0.0), gmax[s, t])
+            grid[1, s, t] = min(max(-net, 0.0), emax[s, t])

@@ -13,14 +13,16 @@ from dataclasses import replace
 
 import numpy as np
 
-from scheduler.optimiser.large.case import MALLEABLE, Solution
+from scheduler.optimiser.large.case import MALLEABLE, Case, Solution
 from scheduler.optimiser.large.cells import Grid, flexible, grid_of
 from scheduler.optimiser.large.decisions import load_and_use, own_costs, owner_of
 from scheduler.optimiser.large.dual import Dual
+from scheduler.optimiser.large.energy import EnergyBlock, feeder_sites
 from scheduler.optimiser.large.improve import construct
 from scheduler.optimiser.large.links import by_level, kept_in_order
 from scheduler.optimiser.large.primal import Primal
 from scheduler.optimiser.large.resettle import resettle
+from scheduler.optimiser.large.row_prices import from_adders
 from scheduler.optimiser.large.state import recount
 from scheduler.optimiser.large.warm import Warm
 
@@ -52,6 +54,14 @@ EXACT_HOT, EXACT_COLD = 0.001, 0.0002
 """Temperatures of the search from there on, as shares of the mean cost of a job."""
 
 
+MOST_BROKEN = 0.001
+"""Share of the facility energy of kept jobs that rows may leave unserved for the earlier plan to be a start.
+
+Passes over single jobs know what rows leave to each site, but not what a kW is worth to the others: where much has to move, a
+search that begins with soft limits does better.
+"""
+
+
 def start_prices(dual: Dual, warm: Warm, placed: Solution) -> None:
     """Prices of ``warm`` and the places ``placed`` as the fractional plan, with the bound that these prices prove.
 
@@ -65,6 +75,8 @@ def start_prices(dual: Dual, warm: Warm, placed: Solution) -> None:
     dual.mean_lam, dual.mean_mu = warm.lam.copy(), warm.mu.copy()
     dual.served, dual.peak = warm.served.copy(), np.maximum(case.pk0, warm.peak)
     dual.adder, dual.nu = warm.adder.copy(), warm.nu.copy()
+    dual.row_price = from_adders(case.rows, warm.row_adder)
+    dual.mean_row_price = dual.row_price.copy()
     dual.best = (dual.lam.copy(), dual.mu.copy())
     _fractional(dual, placed)
     dual.evaluate(dual.lam, dual.mu)
@@ -90,6 +102,17 @@ def _fractional(dual: Dual, placed: Solution) -> None:
     dual.load, dual.use = load_and_use(case, placed)
     copies = np.unique(case.em[placed.choice[jobs]])
     dual.bought[copies[copies >= 0]] = 1.0
+
+
+def breaks_rows(case: Case, placed: Solution) -> bool:
+    """Whether rows leave so much of the load of ``placed`` unserved that it is no start."""
+    if not len(case.rows):
+        return False
+    load, dark_kw = load_and_use(case, placed)[0], 0.0
+    for sites in feeder_sites(case):
+        block = EnergyBlock(case, sites, np.full(load.shape, np.inf), feeders=True)
+        dark_kw += float((block.fix_load(load)[1]["unserved"] - block.fix_load(np.zeros_like(load))[1]["unserved"]).sum())
+    return dark_kw > MOST_BROKEN * float((case.pue * load).sum())
 
 
 def lay(primal: Primal, placed: Solution) -> None:
@@ -208,6 +231,6 @@ def _grid(primal: Primal, flex: float, tight: float) -> Grid:
     dual, case = primal.dual, primal.case
     battery, theta, adder = primal.priced
     grid = grid_of(
-        primal.priced_case, flexible(case, battery, theta, flex), dual.events.limit, dual.events.penalty, primal.mu, adder
+        primal.case_for_moves(), flexible(case, battery, theta, flex), dual.events.limit, dual.events.penalty, primal.mu, adder
     )
     return grid._replace(stiff=primal.stiffness * tight)

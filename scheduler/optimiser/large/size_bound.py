@@ -22,7 +22,10 @@ MOST_ROWS = 8
 GOES_ON = ("xk", "xu", "y", "dropx", "own", "bought", "sigma")
 """The fractional plan, in arrays that both searches share: the search for a plan is guided by the newer one."""
 
-COPIED = ("load", "served", "lam", "mean_lam", "adder", "nu", "peak", "battery", "facility_price", "over_peak")
+COPIED = (
+    "load", "served", "lam", "mean_lam", "adder", "row_price", "mean_row_price", "nu", "peak", "battery", "facility_price",
+    "over_peak",
+)  # fmt: skip
 
 
 class SizeDual(Dual):

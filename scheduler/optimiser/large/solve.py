@@ -20,7 +20,7 @@ from scheduler.optimiser.large.future_plan import FuturePrimal
 from scheduler.optimiser.large.futures import FutureCases, FutureDual
 from scheduler.optimiser.large.prepare import compile_kernels
 from scheduler.optimiser.large.primal import Primal
-from scheduler.optimiser.large.replan import ENOUGH_KEPT, carry_over, refine, start_prices
+from scheduler.optimiser.large.replan import ENOUGH_KEPT, breaks_rows, carry_over, refine, start_prices
 from scheduler.optimiser.large.tuning import EXACT_FIRST, FEW_JOBS, MANY_JOBS, USUAL, Tuning
 from scheduler.optimiser.large.warm import Warm, job_numbers
 from scheduler.plan import SolveStatus
@@ -85,11 +85,14 @@ def price_share(case: Case) -> float:
     return 0.12 if case.J < MANY_JOBS else 0.15
 
 
-def _warmed(dual: Dual, warm: Warm, names: tuple[str, ...] | None) -> Solution | None:
-    """Start the prices; the earlier places, or None when too few jobs still have theirs."""
+def _warmed(dual: Dual, warm: Warm, names: tuple[str, ...] | None, progress: Callable[[str], None]) -> Solution | None:
+    """Start the prices; the earlier places, or None when too few jobs still have theirs, or rows leave them too little power."""
     case = dual.case
     placed = warm.placed(case, job_numbers(case) if names is None else names)
     start_prices(dual, warm, placed)
+    if breaks_rows(case, placed):
+        progress("the earlier plan breaks limits that sites share: only its prices are kept")
+        return None
     return placed if (placed.choice >= 0).sum() >= ENOUGH_KEPT * case.J else None
 
 
@@ -136,7 +139,7 @@ def solve_case(
     compile_kernels()
     begun = time.perf_counter()
     dual = Dual(case, seed=seed) if futures is None else FutureDual(futures, seed)
-    placed = None if warm is None else _warmed(dual, warm, names)
+    placed = None if warm is None else _warmed(dual, warm, names, progress)
     built = time.perf_counter()
     end = begun + limits.time_s
     if placed is None:

@@ -13,8 +13,10 @@ from scheduler.last_resort import last_resorts
 from scheduler.optimiser.classes import has_pieces
 from scheduler.optimiser.large.case import INTERRUPTIBLE, MALLEABLE, PIECED, RIGID, Case, IntArray, Solution
 from scheduler.optimiser.large.links import tightened
+from scheduler.optimiser.large.rows import SharedRows
+from scheduler.optimiser.large.translate_rows import chains_of
 from scheduler.policies.schedule import JobPlace, Schedule
-from scheduler.problem import FULL_SPEED, Feeder, GroupLimit, JobTask, Problem
+from scheduler.problem import FULL_SPEED, JobTask, Problem
 from scheduler.workload import JobKind
 
 KINDS = {JobKind.RIGID: RIGID, JobKind.INTERRUPTIBLE: INTERRUPTIBLE, JobKind.MALLEABLE: MALLEABLE}
@@ -41,39 +43,9 @@ def obstacles_to_scale(problem: Problem) -> list[str]:
         found.append("power-cap curves of other than two points, the first at full speed")
     if (problem.export_eur_per_kwh > problem.import_weight_eur_per_kwh).any():
         found.append("hours in which exporting pays more than importing costs")
-    sites = [site for feeder in problem.feeders for site in feeder.sites]
-    if len(sites) != len(set(sites)) or any(list(feeder.sites) != sorted(feeder.sites) for feeder in problem.feeders):
-        found.append("feeders that share sites or whose chain is not in the order of the sites")
-    if problem.cuts:
-        found.append("limits of the electrical network")
-    return [*found, *_contract_obstacles(problem, sites)]
-
-
-def _contract_obstacles(problem: Problem, on_feeders: list[int]) -> list[str]:
-    """What of the contracts only the reference model can say; ``on_feeders`` are the sites that feeders have."""
-    found = []
-    members = on_feeders + [site for group in problem.groups for site in group.sites]
-    twice = bool(problem.groups) and len(members) != len(set(members))
-    if twice or not all(_like_a_feeder(problem, group) for group in problem.groups):
-        found.append("caps of groups that change in time, whose members may export, or that share members")
     if problem.window_peaks:
         found.append("peak charges that count in some slots only")
     return found
-
-
-def _like_a_feeder(problem: Problem, group: GroupLimit) -> bool:
-    """True when a cap is what the rating of a feeder without voltage drop would be: constant, and nobody exports."""
-    caps = group.import_kw
-    return bool(np.isfinite(caps).all() and (caps == caps[0]).all() and not problem.export_limit_kw[list(group.sites)].any())
-
-
-def chains_of(problem: Problem) -> tuple[Feeder, ...]:
-    """The feeders of a problem that has no obstacle, caps of groups among them."""
-    caps = tuple(
-        Feeder(group.name, tuple(sorted(group.sites)), float(group.import_kw[0]), (0.0,) * len(group.sites), 1.0)
-        for group in problem.groups
-    )
-    return (*problem.feeders, *caps)
 
 
 def _two_modes(task: JobTask) -> bool:
@@ -105,7 +77,7 @@ def case_of(problem: Problem) -> Case:
 
     cap, res = _resources(problem)
     power, shares = _powers(problem)
-    feeder, limit, drop = _feeders(problem)
+    feeder, limit, drop, rows = _feeders(problem)
     waits = [[] if task.pinned else list(task.after) for task in jobs]
     whole = np.int64
     case = Case(
@@ -169,6 +141,7 @@ def case_of(problem: Problem) -> Case:
         restart=np.array([task.restart_eur for task in jobs], dtype=np.float64),
         soc_end=np.asarray(problem.final_soc_kwh, dtype=np.float64),
         missing=np.array([price.missing_eur_per_kwh for price in resort]),
+        rows=rows,
     )
     return tightened(case)
 
@@ -225,14 +198,14 @@ def _resources(problem: Problem) -> tuple[FloatArray, FloatArray]:
     return np.ascontiguousarray(np.concatenate(blocks), dtype=np.float64), res
 
 
-def _feeders(problem: Problem) -> tuple[IntArray, FloatArray, FloatArray]:
-    """Feeder of each site or -1, limits, and voltage drop per kW as a share of what is allowed."""
+def _feeders(problem: Problem) -> tuple[IntArray, FloatArray, FloatArray, SharedRows]:
+    """Feeder of each site or -1, limits, voltage drop per kW as a share of what is allowed, and rows for what is no feeder."""
     feeder, drop = np.full(len(problem.sites), -1, dtype=np.int64), np.zeros(len(problem.sites))
-    chains = chains_of(problem)
+    chains, rows = chains_of(problem)
     for f, chain in enumerate(chains):
         for site, per_kw in zip(chain.sites, chain.drop_pu_per_kw, strict=True):
             feeder[site], drop[site] = f, per_kw / chain.drop_limit_pu
-    return feeder, np.array([chain.limit_kw for chain in chains], dtype=np.float64), drop
+    return feeder, np.array([chain.limit_kw for chain in chains], dtype=np.float64), drop, rows
 
 
 def _datasets_of(problem: Problem) -> IntArray:

@@ -34,7 +34,9 @@ class Warm:
         dt: length of a slot, hours.
         names: name of each job, ``[J]``.
         lam: prices of load, EUR per kW and slot, ``[S, T]``; mu: of capacity, EUR per unit and slot, ``[R, S, T]``, not
-            negative; nu: of the volume of copies, EUR per GB, ``[S]``; adder: of feeders, EUR per kW and slot, ``[S, T]``.
+            negative; nu: of the volume of copies, EUR per GB, ``[S]``; adder: of feeders, EUR per kW and slot, ``[S, T]``;
+            row_adder: what rows add to the price of import and to the worth of export, EUR per kW and slot, ``[2, S, T]`` (their
+            own prices would mean nothing on a case with other rows).
         served: IT power that the energy side serves, kW, ``[S, T]``; peak: paid import, kW, ``[S]``.
         site: of each job, or -1 when it does not run, ``[J]``; entry: which of its entries, counted from its first, ``[J]``.
         run_ptr, run_slot, run_full, run_eco: when each job runs, as in ``Solution``.
@@ -46,6 +48,7 @@ class Warm:
     mu: FloatArray
     nu: FloatArray
     adder: FloatArray
+    row_adder: FloatArray
     served: FloatArray
     peak: FloatArray
     site: IntArray
@@ -81,7 +84,7 @@ class Warm:
         kept = (slot >= 0) & (slot < slots)
         count = np.bincount(owner[kept], minlength=len(self.names))
         grids: dict[str, Any] = {
-            name: np.ascontiguousarray(getattr(self, name)[..., take]) for name in ("lam", "mu", "adder", "served")
+            name: np.ascontiguousarray(getattr(self, name)[..., take]) for name in ("lam", "mu", "adder", "row_adder", "served")
         }
         return replace(
             self,
@@ -140,8 +143,9 @@ def warm_of(case: Case, dual: Dual, solution: Solution, names: tuple[str, ...] |
         raise ValueError(f"{len(set(names))} names for {case.J} jobs")
     site = np.where(solution.choice >= 0, case.es[np.maximum(solution.choice, 0)], -1) if case.J else solution.choice
     return Warm(
-        case.dt, names, dual.best[0].copy(), dual.best[1].copy(), dual.nu.copy(), dual.adder.copy(), dual.served.copy(),
-        dual.peak.copy(), site, solution.run_ptr, solution.run_slot, solution.run_full, solution.run_eco,
+        case.dt, names, dual.best[0].copy(), dual.best[1].copy(), dual.nu.copy(), dual.adder.copy(),
+        case.rows.adders(dual.mean_row_price, case.S, case.T), dual.served.copy(), dual.peak.copy(), site, solution.run_ptr,
+        solution.run_slot, solution.run_full, solution.run_eco,
     )  # fmt: skip
 
 

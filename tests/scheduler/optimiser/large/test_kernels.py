@@ -25,8 +25,8 @@ from scheduler.optimiser.large import (
 MODULES = (adopt, bound, cells, fractional, improve, insert, order, pieces, prox, resettle, respond, state)
 
 ALLOCATE = {
-    "adopt", "_all_steps", "anneal", "bench_of", "class_costs", "construct", "relieve", "resettle", "room_for_places",
-    "scratch_of", "serve", "serve_site", "sweep", "tables_of",
+    "adopt", "_all_steps", "anneal", "bench_of", "class_costs", "construct", "grid_powers", "relieve", "resettle",
+    "room_for_places", "scratch_of", "serve", "serve_site", "sweep", "tables_of",
 }  # fmt: skip
 """Functions that make room for others, or are called too seldom for counts to matter."""
 

@@ -12,7 +12,7 @@ from scheduler.optimiser.large.case import INTERRUPTIBLE, MALLEABLE, PIECED
 from scheduler.optimiser.large.translate import case_of, columns_estimate, obstacles_to_scale, schedule_of
 from scheduler.optimiser.plain import solve_plain
 from scheduler.policies.schedule import it_power_kw
-from scheduler.problem import FULL_SPEED, Feeder, JobOption, Mode, Problem
+from scheduler.problem import FULL_SPEED, JobOption, Mode, Problem
 from scheduler.scenario import PlanningSettings
 from scheduler.workload import JobKind
 from tests.scheduler.optimiser.large.random_problems import random_problem
@@ -51,19 +51,12 @@ def changed(problem: Problem, **changes: object) -> Problem:
     return replace(problem, jobs=(replace(problem.jobs[0], **changes), *problem.jobs[1:]))  # type: ignore[arg-type]
 
 
-def feeder(*sites: int) -> Feeder:
-    """A feeder of these sites."""
-    return Feeder("f", sites, 10.0, (0.001,) * len(sites), 0.05)
-
-
 @pytest.mark.parametrize(
     ("problem", "words"),
     [
         (changed(two(), kind=JobKind.MALLEABLE, modes=(FULL_SPEED,)), "power-cap curves"),
         (changed(two(), kind=JobKind.MALLEABLE, modes=(Mode(0.9, 0.8), Mode(0.5, 0.3))), "power-cap curves"),
         (replace(two(), export_eur_per_kwh=np.full((2, 4), 0.2)), "exporting pays more"),
-        (replace(two(), feeders=(feeder(0, 1), feeder(1))), "feeders"),
-        (replace(two(), feeders=(feeder(1, 0),)), "feeders"),
     ],
 )
 def test_each_obstacle_is_named(problem: Problem, words: str) -> None:
