@@ -22,6 +22,7 @@ from scheduler.problem import Problem
 if TYPE_CHECKING:
     from scheduler.optimiser.large.case import Case
     from scheduler.optimiser.large.energy import EnergyBlock
+    from scheduler.optimiser.large.solve import Outcome
     from scheduler.optimiser.large.warm import Warm
 
 
@@ -37,6 +38,23 @@ class LargeFound:
     plan: Plan
     schedule: Schedule
     warm: Warm
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class PlacedJobs:
+    """Where a search put the jobs.
+
+    Attributes:
+        outcome: of the search.
+        schedule: its decisions; warm: its prices and places.
+        built: when the search began, of ``time.perf_counter``; build_s: what it took to get there, s.
+    """
+
+    outcome: Outcome
+    schedule: Schedule
+    warm: Warm
+    built: float
+    build_s: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,13 +115,8 @@ class LargePolicy:
             ValueError: the problem has something that only the reference can say.
             SolverError: the energy side could not be solved.
         """
-        if problem.migrations:
-            return self._staged(problem, progress, stop, warm, before)
-        from scheduler.optimiser.large.coarse import solve_coarse_first
         from scheduler.optimiser.large.prepare import compile_kernels
-        from scheduler.optimiser.large.solve import LargeLimits, solve_case
-        from scheduler.optimiser.large.translate import case_of, obstacles_to_scale, schedule_of
-        from scheduler.optimiser.large.warm import warm_of
+        from scheduler.optimiser.large.translate import obstacles_to_scale
 
         obstacles = obstacles_to_scale(problem)
         if obstacles:
@@ -111,6 +124,36 @@ class LargePolicy:
         if not compile_kernels.cache_info().currsize:
             progress("loading compiled code; after an update it is compiled first, once, which takes a minute")
             compile_kernels()
+        if problem.migrations:
+            return self._staged(problem, progress, stop, warm, before)
+        made = self._jobs(problem, progress, stop, warm, before)
+        found, settings = made.outcome, problem.settings
+        progress(f"reasons for {len(problem.jobs)} jobs")
+        plan = make_plan(
+            problem,
+            made.schedule,
+            _energy(problem, it_power_kw(problem, made.schedule), found.primal.blocks, found.primal.flows),
+            policy=self.name,
+            control=BatteryControl.FOLLOW_PLAN,
+            status=SolveStatus.UNKNOWN,
+            solver=f"price decomposition, {found.dual.sweeps} sweeps, {found.primal.rounds} rounds",
+            solve_s=time.perf_counter() - made.built,
+            bound_eur=found.bound,
+            build_s=made.build_s + found.build_s,
+        )
+        status = found.status if plan.status is not SolveStatus.INFEASIBLE else SolveStatus.INFEASIBLE
+        if status is SolveStatus.OPTIMAL and (plan.gap is None or plan.gap > max(settings.relative_gap, 1e-6)):
+            status = SolveStatus.TIME_LIMIT
+        solve_s = time.perf_counter() - made.built
+        return LargeFound(replace(plan, status=status, solve_s=solve_s), made.schedule, made.warm)
+
+    def _jobs(self, problem: Problem, progress: Progress, stop: StopAsked, warm: Warm | None, before: Plan | None) -> PlacedJobs:
+        """What a search within the time limit of a problem without migrations found, without energy and reasons."""
+        from scheduler.optimiser.large.coarse import solve_coarse_first
+        from scheduler.optimiser.large.solve import LargeLimits, solve_case
+        from scheduler.optimiser.large.translate import case_of, schedule_of
+        from scheduler.optimiser.large.warm import warm_of
+
         begun = time.perf_counter()
         case = case_of(problem)
         progress(f"large: {case.J} jobs, {case.S} sites, {case.T} slots, {len(case.es)} places to be")
@@ -130,25 +173,8 @@ class LargePolicy:
             found = solve_case(case, limits, progress, stop, warm, names=names)
         else:
             found = solve_coarse_first(case, limits, factor, progress, stop, names=names)
-        progress(f"reasons for {case.J} jobs")
-        schedule = schedule_of(problem, found.solution)
-        plan = make_plan(
-            problem,
-            schedule,
-            _energy(problem, it_power_kw(problem, schedule), found.primal.blocks, found.primal.flows),
-            policy=self.name,
-            control=BatteryControl.FOLLOW_PLAN,
-            status=SolveStatus.UNKNOWN,
-            solver=f"price decomposition, {found.dual.sweeps} sweeps, {found.primal.rounds} rounds",
-            solve_s=time.perf_counter() - built,
-            bound_eur=found.bound,
-            build_s=built - begun + found.build_s,
-        )
-        status = found.status if plan.status is not SolveStatus.INFEASIBLE else SolveStatus.INFEASIBLE
-        if status is SolveStatus.OPTIMAL and (plan.gap is None or plan.gap > max(settings.relative_gap, 1e-6)):
-            status = SolveStatus.TIME_LIMIT
         known = warm_of(case, found.dual, found.solution, names)
-        return LargeFound(replace(plan, status=status, solve_s=time.perf_counter() - built), schedule, known)
+        return PlacedJobs(found, schedule_of(problem, found.solution), known, built, built - begun)
 
     def _staged(
         self, problem: Problem, progress: Progress, stop: StopAsked, warm: Warm | None, before: Plan | None
@@ -156,14 +182,15 @@ class LargePolicy:
         """``search`` where transfers are planned slot by slot: jobs by prices, transfers and energy by the reference."""
         from scheduler.optimiser.large.staged import staged
 
-        begun, made = time.perf_counter(), list[LargeFound]()
+        begun, made = time.perf_counter(), list[PlacedJobs]()
 
-        def plan_jobs(part: Problem, number: int) -> LargeFound:
-            found = self.search(part, progress, stop, made[-1].warm if made else warm, None if number else before)
+        def plan_jobs(part: Problem, number: int) -> PlacedJobs:
+            found = self._jobs(part, progress, stop, made[-1].warm if made else warm, None if number else before)
             made.append(found)
             return found
 
         both = staged(problem, plan_jobs, progress, stop)
+        progress(f"reasons for {len(problem.jobs)} jobs")
         flows = both.energy
         power = it_power_kw(problem, both.schedule)
         plan = make_plan(
