@@ -16,6 +16,9 @@ ifeq ($(OZZO_INSTANCES),)
 unexport OZZO_INSTANCES
 endif
 
+# bytecode is kept: else every test worker and every ozzo that a test starts compiles the project and the tests anew
+export PYTHONDONTWRITEBYTECODE :=
+
 .DEFAULT_GOAL := help
 .PHONY: help run test check bench servers docs faults soak clean
 
@@ -49,7 +52,7 @@ test: .venv/.ozzo-dev servers ## everything that CI runs: checks, tests with cov
 	@failed=0; set -x; \
 	.venv/bin/coverage run -m pytest --numprocesses $(WORKERS) --dist loadfile -m 'not long and not alone and not slow' || failed=1; \
 	.venv/bin/coverage combine --quiet && .venv/bin/coverage report --fail-under=90 || failed=1; \
-	.venv/bin/python -m pytest --durations=25 --numprocesses $(WORKERS) --dist loadfile -m 'slow and not long and not alone' || failed=1; \
+	.venv/bin/python -m pytest --durations=25 --numprocesses $(WORKERS) --dist loadfile --no-loadscope-reorder -m 'slow and not long and not alone' || failed=1; \
 	.venv/bin/python -m pytest --numprocesses 2 -m alone || failed=1; \
 	exit $$failed
 

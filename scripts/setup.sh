@@ -45,6 +45,7 @@ extra=""
 echo "Installing ozzo$extra and its Python packages into .venv (pinned in constraints.txt):"
 sed -n '/^dependencies = \[/,/^\]/s/^ *"\([A-Za-z0-9_.-]*\).*/  \1/p' pyproject.toml | paste -sd' ' -
 [ "$what" = dev ] && sed -n '/^dev = \[/,/^\]/s/^ *"\([A-Za-z0-9_.-]*\).*/  \1/p' pyproject.toml | paste -sd' ' -
-.venv/bin/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable ".$extra"
-.venv/bin/python -m compileall -q .venv/lib >/dev/null 2>&1 || true # a file that does not compile is its package's affair
+.venv/bin/python -m pip install --quiet --disable-pip-version-check --no-compile --constraint constraints.txt --editable ".$extra"
+# pip compiles on one core, compileall on all of them
+.venv/bin/python -m compileall -q -j 0 .venv/lib >/dev/null 2>&1 || true # a file that does not compile is its package's affair
 .venv/bin/ozzo --version
