@@ -64,6 +64,9 @@ UNSERVED_KWH = 1e-6
 ROOMS = 10
 """How often between two judgements what rows have left is shared among their sites anew."""
 
+ROW_FOLLOW = 0.05
+"""Least stiffness, as a factor on ``rho``, with which prices rise where the load breaks a row."""
+
 EXTRA_SHARE = 0.06
 """Most time of that, as a share of the tracked phase's."""
 
@@ -197,6 +200,8 @@ class Primal:
             self._anneal(grid, (end - begun) / 100, self.scale * tune.hot * (tune.cold / tune.hot) ** share, tune.jobs)
             self.answer(rho)
             step = tune.follow * self.dual.rho[:, None] * rho * (self.state.load - self.served)
+            if len(case.rows):
+                step = np.where((step > 0.0) & self._crowded(), step * np.maximum(1.0, ROW_FOLLOW / rho), step)
             self.lam = np.clip(self.lam + step, -1.0, case.unserved[:, None] * case.pue * case.dt)
             now = time.perf_counter()
             if share > SOFT_SHARE and (self.state.use <= case.cap + 1e-7).all():
@@ -210,6 +215,16 @@ class Primal:
 
         if not done():
             self._clear(end + EXTRA_SHARE * (end - begun), rho)
+
+    def _crowded(self) -> npt.NDArray[np.bool_]:
+        """Sites and slots whose load breaks a row, ``[S, T]``."""
+        case, rows = self.case, self.case.rows
+        net = case.a + self._battery - case.ren + case.pue * self.state.load
+        over = rows.left_side(np.clip(net, 0.0, case.gmax), np.clip(-net, 0.0, case.emax)) > rows.limit
+        found = np.zeros((case.S, case.T), dtype=np.bool_)
+        terms = over[rows.row]
+        found[rows.site[terms], rows.slot[rows.row][terms]] = True
+        return found
 
     def _clear(self, until: float, rho: float) -> None:
         """Move jobs out of the cells that are still overloaded, at prices that rise there until nothing is."""
