@@ -7,9 +7,22 @@ from typing import Any
 import numpy as np
 from numba import njit
 
-from scheduler.optimiser.large import adopt, bound, cells, fractional, improve, insert, pieces, prox, resettle, respond, state
+from scheduler.optimiser.large import (
+    adopt,
+    bound,
+    cells,
+    fractional,
+    improve,
+    insert,
+    pieces,
+    prox,
+    resettle,
+    respond,
+    special,
+    state,
+)
 
-MODULES = (adopt, bound, cells, fractional, improve, insert, pieces, prox, resettle, respond, state)
+MODULES = (adopt, bound, cells, fractional, improve, insert, pieces, prox, resettle, respond, special, state)
 
 ALLOCATE = {
     "adopt", "_all_steps", "anneal", "bench_of", "class_costs", "construct", "relieve", "resettle", "room_for_places",

@@ -64,8 +64,6 @@ def feeder(*sites: int) -> Feeder:
     [
         (replace(two(), migrations=(MOVE,)), "slot by slot"),
         (changed(two(), after=(1,)), "wait for others"),
-        (changed(two(), kind=JobKind.MALLEABLE, modes=(FULL_SPEED,)), "power-cap curves"),
-        (changed(two(), kind=JobKind.MALLEABLE, modes=(Mode(0.9, 0.8), Mode(0.5, 0.3))), "power-cap curves"),
         (replace(two(), export_eur_per_kwh=np.full((2, 4), 0.2)), "exporting pays more"),
         (replace(two(), feeders=(feeder(0, 1), feeder(1))), "feeders"),
         (replace(two(), feeders=(feeder(1, 0),)), "feeders"),
