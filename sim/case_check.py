@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from itertools import pairwise
+from itertools import pairwise, product
 
 import numpy as np
 import numpy.typing as npt
@@ -160,7 +160,10 @@ class _Work:
         yield from _finding("share", wrong, "run {}", share, "shares of at least 0, together at most 1")
         exact = runs & (case.typ != MALLEABLE) & (self.runs != case.p)
         yield from _finding("work", exact, "job {}", self.runs, case.p)
-        done = np.bincount(self.job, self.full + case.speed2[self.job] * self.eco, case.J)
+        done = np.bincount(self.job, self._work(), case.J)
+        power = self.full + case.power2[self.job] * self.eco
+        dear = case.has_curve[self.job] & (power > share * case.curve_power.max(axis=1, initial=0.0)[self.job] + TOLERANCE)
+        yield from _finding("pace", dear, "run {}", power, "at most the power of the fastest mode")
         little = runs & (case.typ == MALLEABLE) & (done < case.p - TOLERANCE)
         yield from _finding("work", little, "job {}", done, case.p)
         broken = runs & (case.typ == RIGID) & (self.runs > 0)
@@ -176,6 +179,18 @@ class _Work:
             pauses = np.array([later[0] - before[1] for before, later in pairwise(pieces)], dtype=np.int64)
             brief = pauses < case.least_gap[job]
             yield from _finding("pause", brief, f"job {job}, pause {{}}", pauses, f"at least {case.least_gap[job]} slots")
+
+    def _work(self) -> FloatArray:
+        """Work of each run: on a curve the most that any two modes do with its use and power."""
+        case, use = self.case, self.full + self.eco
+        done: FloatArray = self.full + case.speed2[self.job] * self.eco
+        mean = (self.full + case.power2[self.job] * self.eco) / np.where(use > 0.0, use, 1.0)
+        for run in np.flatnonzero(case.has_curve[self.job]).tolist():
+            modes = list(zip(case.curve_power[self.job[run]], case.curve_speed[self.job[run]], strict=True))
+            pairs = [(one, other) for one, other in product(modes, modes) if one[1] > 0.0 and other[1] > 0.0]
+            at = min(max(mean[run], min(one[0] for one, _ in pairs)), max(one[0] for one, _ in pairs))
+            done[run] = use[run] * max(_between(one, other, at) for one, other in pairs if one[0] <= at <= other[0])
+        return done
 
     def _pieces(self, job: int) -> list[tuple[int, int]]:
         """First and past-the-end slot of each piece of a job."""
@@ -222,6 +237,13 @@ class _Work:
         fixed = case.drop[~runs].sum() + case.ec[chosen].sum() + case.mc[copies].sum()
         again = [case.restart[j] * (len(self._pieces(j)) - 1) for j in np.flatnonzero(runs & (case.typ == PIECED)).tolist()]
         return float(fixed + late @ case.wt + sum(again))
+
+
+def _between(one: tuple[float, float], other: tuple[float, float], power: float) -> float:
+    """Speed of the mix of two modes ``(power, speed)`` that has this power."""
+    if other[0] - one[0] <= 0.0:
+        return max(one[1], other[1])
+    return one[1] + (other[1] - one[1]) * (power - one[0]) / (other[0] - one[0])
 
 
 def _used_copies(case: Case, choice: IntArray) -> IntArray:

@@ -117,10 +117,8 @@ def _jobs(case: Case, seed: int, share: float) -> tuple[dict[str, Any], tuple[st
     ep = np.concatenate(([0], np.cumsum(sizes))).astype(np.int64)
     entry = np.arange(ep[-1]) + np.repeat(case.ep[body] - ep[:-1], sizes)
     owner = np.repeat(np.arange(case.J), sizes)
-    arrays: dict[str, Any] = {
-        name: getattr(case, name)[body]
-        for name in ("typ", "p", "wt", "res", "pw", "drop", "speed2", "power2", "least_run", "least_gap", "restart")
-    }
+    kept = ("typ", "p", "wt", "res", "pw", "drop", "speed2", "power2", "least_run", "least_gap", "restart")
+    arrays: dict[str, Any] = {name: getattr(case, name)[body] for name in (*kept, "curve_speed", "curve_power")}
     arrays |= {"rel": release, "dl": case.dl[body] + later, "soft": case.soft[body] + later, "ep": ep}
     arrays |= {name: getattr(case, name)[entry] for name in ("es", "ec", "em", "ew")}
     arrays["ea"] = case.ea[entry] + later[owner]

@@ -54,6 +54,8 @@ def with_places(warm: Warm, problem: Problem, before: Plan) -> Warm:
     """``warm`` with the jobs of ``problem`` where the plan ``before`` still has them."""
     import numpy as np
 
+    from scheduler.optimiser.large.translate import run_of
+
     schedule = schedule_in_force(problem, before)
     site, count = np.full(len(problem.jobs), -1, dtype=np.int64), np.zeros(len(problem.jobs), dtype=np.int64)
     slots: list[int] = []
@@ -64,8 +66,7 @@ def with_places(warm: Warm, problem: Problem, before: Plan) -> Warm:
             continue
         site[j], count[j] = task.options[place.option].site, len(place.slots)
         slots += place.slots
-        given = place.shares or ((1.0,),) * len(place.slots)
-        shares += [(share[0], share[1] if len(share) > 1 else 0.0) for share in given]
+        shares += [run_of(task, share) for share in place.shares or ((),) * len(place.slots)]
     parts = np.array(shares, dtype=np.float64).reshape(-1, 2)
     return replace(
         warm,

@@ -4,12 +4,13 @@ It is the textbook time-indexed MILP and shares no row with the price decomposit
 Families in words, in their order:
 
 once: every job starts once, is at one site, or is dropped. amount: a job at a site does its work. within: it runs only where it
-is. begins, least_run, least_gap: a piece begins where a job runs and did not run before; pieces and pauses last. moved: a copy is
-paid before it is used. volume: copies of a site are within its limit. capacity: of each resource, site and
-slot. balance: every kW of facility load has a source. battery: state of charge from slot to slot. final: charge missing at the
-end is paid, or forbidden. charge, discharge: never both in one slot. peak: import above the peak already reached is paid. event:
-net import above the limit is paid. head, voltage: flow through the head of a feeder and voltage drop along its chain stay within
-their limits (linearised DistFlow). shared: other limits on what sites import and export together.
+is. begins, least_run, least_gap: a piece begins where a job runs and did not run before; pieces and pauses last. on_line,
+within_power: work done on a power-cap curve, and its power. moved: a copy is paid before it is used. volume: copies of a site are
+within its limit. capacity: of each resource, site and slot. balance: every kW of facility load has a source. battery: state of
+charge from slot to slot. final: charge missing at the end is paid, or forbidden. charge, discharge: never both in one slot. peak:
+import above the peak already reached is paid. event: net import above the limit is paid. head, voltage: flow through the head of
+a feeder and voltage drop along its chain stay within their limits (linearised DistFlow). shared: other limits on what sites
+import and export together.
 """
 
 from __future__ import annotations
@@ -24,6 +25,7 @@ from grid.horizon import FloatArray
 from scheduler.optimiser.compiled import Compiled
 from scheduler.optimiser.highs import Limits, StopAsked, never, solve_integer
 from scheduler.optimiser.large.case import MALLEABLE, PIECED, RIGID, Case, IntArray, Solution
+from scheduler.optimiser.large.curves import lines
 from scheduler.optimiser.plain_columns import Columns
 from scheduler.optimiser.plain_energy import energy_side
 from scheduler.plan import SolveStatus
@@ -86,6 +88,7 @@ def plain_model(case: Case) -> Compiled:
     cost, upper, whole = _job_columns(case, columns)
     _choices(case, columns, rows)
     _pieces(case, columns, rows)
+    _curves(case, columns, rows)
     _copies(case, columns, rows)
     energy = energy_side(case, columns.size, rows)
     _capacity_and_load(case, columns, rows)
@@ -141,7 +144,9 @@ def _job_columns(case: Case, columns: Columns) -> tuple[FloatArray, FloatArray, 
     cost[columns.site[at_site]] = (case.ec - first_piece)[at_site]
     for name, span in columns.spans:
         job = columns.job[span.entry]
-        if name == "begin":
+        if name == "done":
+            price = np.zeros(len(job))
+        elif name == "begin":
             price = case.restart[job]
         elif name == "start":
             late = np.maximum(0, span.slot + case.p[job] - case.soft[job])
@@ -171,8 +176,9 @@ def _choices(case: Case, columns: Columns, rows: Rows) -> None:
     place = np.full(len(case.es), -1)
     place[chosen] = first + np.arange(len(chosen))
     rows.put(place[chosen], columns.site[chosen], -case.p[columns.job[chosen]].astype(np.float64))
-    for name, span in (item for item in columns.spans if item[0] in {"whole", "full", "eco"}):
-        speed = case.speed2[columns.job[span.entry]] if name == "eco" else 1.0
+    for name, span in (item for item in columns.spans if item[0] in {"whole", "full", "eco", "done"}):
+        job = columns.job[span.entry]
+        speed = np.where(name == "eco", case.speed2[job], 1.0) * ((name == "done") | ~case.has_curve[job])
         rows.put(place[span.entry], columns.first[name] + np.arange(len(span.slot)), speed)
 
     for name, span in (("within_whole", columns.whole), ("within_share", columns.share)):
@@ -216,6 +222,32 @@ def _pieces(case: Case, columns: Columns, rows: Rows) -> None:
         rows.put(first + each[reach], begins[reach] + ahead, 1.0)
 
 
+def _curves(case: Case, columns: Columns, rows: Rows) -> None:
+    """Families on_line and within_power.
+
+    ``done <= by_use * use + by_power * power`` on every line of the envelope, ``power <= most * use``; ``use = full + eco`` and
+    ``power = full + power2 * eco``.
+    """
+    span = columns.bent
+    count, each = len(span.slot), np.arange(len(span.slot))
+    job = columns.job[span.entry]
+    column = np.full((len(case.es), case.T), -1)
+    column[columns.share.entry, columns.share.slot] = np.arange(len(columns.share.slot))
+    share = column[span.entry, span.slot]
+    by_use, by_power = lines(case)
+
+    def mixed(first: int, use: FloatArray, power: FloatArray) -> None:
+        rows.put(first + each, columns.first["full"] + share, use + power)
+        rows.put(first + each, columns.first["eco"] + share, use + case.power2[job] * power)
+
+    for k in range(by_use.shape[1]):
+        first = rows.family(f"on_line_{k}", np.full(count, -np.inf), np.zeros(count))
+        rows.put(first + each, columns.first["done"] + each, 1.0)
+        mixed(first, -by_use[job, k], -by_power[job, k])
+    first = rows.family("within_power", np.full(count, -np.inf), np.zeros(count))
+    mixed(first, -case.curve_power.max(axis=1, initial=0.0)[job], np.ones(count))
+
+
 def _copies(case: Case, columns: Columns, rows: Rows) -> None:
     """Families moved and volume."""
     infinity, copies = np.inf, len(case.ms)
@@ -241,7 +273,7 @@ def _capacity_and_load(case: Case, columns: Columns, rows: Rows) -> None:
     capacity = rows.family("capacity", np.full(case.cap.size, -np.inf), case.cap.ravel())
     balance = rows.families["balance"]["first"]
     for name, span in columns.spans:
-        if name == "begin":
+        if name in {"begin", "done"}:
             continue
         column, entry, slot = columns.first[name] + np.arange(len(span.slot)), span.entry, span.slot
         if name == "start":

@@ -1,8 +1,8 @@
 """Columns of the plain model of a case: which decision stands where (see ``scheduler.optimiser.plain``).
 
 Only what can be chosen has a column: an entry of eligibility of a rigid job one for each slot in which the job can start, any
-other entry one for the site and one (malleable: two; in pieces: one more for a beginning) for each slot between its earliest
-slot and the due end of its window.
+other entry one for the site and one for each slot between its earliest slot and the due end of its window (malleable: two, on a
+curve three; in pieces: one more for a beginning).
 """
 
 from __future__ import annotations
@@ -42,10 +42,10 @@ class Columns:
     Attributes:
         job: job of each entry.
         start, whole, share: spans of rigid, interruptible (in pieces or not) and malleable jobs.
-        pieces: spans of the jobs in pieces again.
+        pieces, bent: spans of the jobs in pieces and of those on curves again.
         drop, move: first column of the drops ``[J]`` and of the copies ``[M]``.
         site: column of "at this site" of the entries of jobs that are not rigid, else -1.
-        first: first column of ``start``, ``whole``, ``full``, ``eco`` and ``begin`` (a piece begins).
+        first: first column of ``start``, ``whole``, ``full``, ``eco``, ``begin`` (a piece begins) and ``done`` (work done).
         size: number of columns of the jobs' side; the energy side follows.
     """
 
@@ -57,12 +57,19 @@ class Columns:
         room = case.dl[self.job] - ready
         usable = room >= work
         spans = {}
-        kinds = {"start": (RIGID,), "whole": (INTERRUPTIBLE, PIECED), "share": (MALLEABLE,), "pieces": (PIECED,)}
+        kinds = {
+            "start": (RIGID,),
+            "whole": (INTERRUPTIBLE, PIECED),
+            "share": (MALLEABLE,),
+            "pieces": (PIECED,),
+            "bent": (MALLEABLE,),
+        }
         for name, those in kinds.items():
-            entries = np.flatnonzero(usable & np.isin(kind, those))
+            chosen = usable & np.isin(kind, those)
+            entries = np.flatnonzero(chosen & case.has_curve[self.job] if name == "bent" else chosen)
             count = room[entries] - (work[entries] - 1 if name == "start" else 0)
             spans[name] = Spans.of(entries, ready[entries], count)
-        self.start, self.whole, self.share, self.pieces = (spans[name] for name in kinds)
+        self.start, self.whole, self.share, self.pieces, self.bent = map(spans.__getitem__, kinds)
         self.drop = 0
         self.move = case.J
         size = case.J + len(case.ms)
@@ -81,6 +88,7 @@ class Columns:
         """Families of columns with a slot, in their order, and where each of their columns belongs."""
         return (
             ("start", self.start), ("whole", self.whole), ("full", self.share), ("eco", self.share), ("begin", self.pieces),
+            ("done", self.bent),
         )  # fmt: skip
 
     def solution(self, values: FloatArray) -> Solution:

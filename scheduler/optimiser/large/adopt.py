@@ -5,7 +5,6 @@ from __future__ import annotations
 import numpy as np
 from numba import njit
 
-from scheduler.optimiser.large.case import PIECED
 from scheduler.optimiser.large.order import is_linked
 
 
@@ -14,16 +13,16 @@ def adopt(jobs, state, of, ep, entry, window, y, xk, xu, least):
     """Place the jobs that the fractional plan has at one entry for a share of at least ``least``, as it has them.
 
     Of a class of several jobs as many at each entry as it has there. Rigid: the start whose slots it uses most; interruptible: the
-    slots that it uses most, each less what jobs of the class before took of them; malleable: its shares, scaled to the work. A
-    job in pieces is left to ``insert``, because the slots that it uses most need not be legal pieces, and so is a job of a workflow,
-    because the fractional plan does not know who comes after whom. What follows from the decisions is for ``recount``. Returns how
-    many.
+    slots that it uses most, each less what jobs of the class before took of them; malleable: its shares, scaled to the work. Jobs
+    in pieces or on a curve are left to ``insert``: the slots that one uses most need not be legal pieces, and the work on a curve
+    would have to be decoded first. So are jobs of a workflow: the fractional plan does not know who comes after whom. What follows
+    from the decisions is for ``recount``. Returns how many.
     """
     placed = 0
     left, left_u = y.copy(), xu.copy()
     for j in range(len(state.choice)):
         k = of[j]
-        if state.choice[j] >= 0 or jobs.typ[j] == PIECED or is_linked(jobs, j):
+        if state.choice[j] >= 0 or jobs.terms.special[j] or is_linked(jobs, j):
             continue
         e = ep[k]
         for other in range(ep[k] + 1, ep[k + 1]):

@@ -34,6 +34,11 @@ def _unset() -> FloatArray:
     return np.zeros(0)
 
 
+def _no_curve() -> FloatArray:
+    """No modes of no jobs."""
+    return np.zeros((0, 0))
+
+
 def _none() -> IntArray:
     """Not given, of whole numbers."""
     return np.zeros(0, dtype=np.int64)
@@ -66,6 +71,8 @@ class Case:
         speed2, power2: second mode of malleable jobs: share of the work and of the power at full speed, ``[J]``.
         least_run, least_gap: least length of a piece and of a pause of pieced jobs, slots; restart: price of each piece after the
             first, EUR. ``[J]`` each.
+        curve_speed, curve_power: modes of malleable jobs that have others than those two: speed, rising, and power as shares of
+            those at full speed, ``[J, K]``; zeros behind the modes of a job. ``power2`` of such a job is its least power.
         must_serve: a plan that leaves load unserved is worth less than any that does not, whatever it costs; in the benchmark
             format such load only has its price.
         after_ptr, after: workflows: job ``j`` starts when the jobs ``after[after_ptr[j]:after_ptr[j + 1]]`` have ended, and is
@@ -134,6 +141,8 @@ class Case:
     least_run: IntArray = field(default_factory=_none)
     least_gap: IntArray = field(default_factory=_none)
     restart: FloatArray = field(default_factory=_unset)
+    curve_speed: FloatArray = field(default_factory=_no_curve)
+    curve_power: FloatArray = field(default_factory=_no_curve)
     must_serve: bool = False
     rows: SharedRows = field(default_factory=no_rows)
 
@@ -149,6 +158,8 @@ class Case:
             "least_run": np.ones(len(self.p), dtype=np.int64),
             "least_gap": np.zeros(len(self.p), dtype=np.int64),
             "restart": np.zeros(len(self.p)),
+            "curve_speed": np.zeros((len(self.p), 0)),
+            "curve_power": np.zeros((len(self.p), 0)),
         }
         for name, value in usual.items():
             if len(getattr(self, name)) != len(value):
@@ -156,7 +167,7 @@ class Case:
 
     def extra_columns(self) -> list[npt.NDArray[Any]]:
         """Further columns by which jobs differ."""
-        return [self.speed2, self.power2, self.least_run, self.least_gap, self.restart]
+        return [self.speed2, self.power2, self.least_run, self.least_gap, self.restart, self.curve_speed, self.curve_power]
 
     def extra_entries(self) -> list[FloatArray]:
         """Further columns by which entries differ."""
@@ -166,6 +177,12 @@ class Case:
         """IT power at full speed at each entry, kW, ``[N]``."""
         power: FloatArray = np.repeat(self.pw, np.diff(self.ep)) * self.ew
         return power
+
+    @property
+    def has_curve(self) -> npt.NDArray[np.bool_]:
+        """Jobs with a power-cap curve of their own, ``[J]``."""
+        curve: npt.NDArray[np.bool_] = np.any(self.curve_speed > 0.0, axis=1)
+        return curve
 
     @property
     def J(self) -> int:  # noqa: N802 - the letter of the format

@@ -17,6 +17,7 @@ import numpy.typing as npt
 
 from grid.horizon import FloatArray
 from scheduler.optimiser.large.case import INTERRUPTIBLE, MALLEABLE, PIECED, RIGID, Case, IntArray, Solution
+from scheduler.optimiser.large.curves import fastest, work_of
 from scheduler.optimiser.large.decisions import owner_of
 from scheduler.optimiser.large.dual import Dual
 from scheduler.optimiser.large.pieces import pieced, tables_of
@@ -264,7 +265,7 @@ def _assembled(case: Case, choice: IntArray, parts: list[Runs]) -> Solution:
 def _filled(case: Case, factor: int, made: Solution, found: Solution) -> Solution:
     """``made`` with the work that its jobs lack in their own slots first, then in those of the window that are nearest."""
     owner = owner_of(case, made)
-    done = np.bincount(owner, made.run_full + case.speed2[owner] * made.run_eco, case.J)
+    done = np.bincount(owner, work_of(case, owner, made.run_full, made.run_eco), case.J)
     lacking = np.flatnonzero((made.choice >= 0) & (done < case.p - 1e-9))
     if not len(lacking):
         return made
@@ -278,23 +279,25 @@ def _filled(case: Case, factor: int, made: Solution, found: Solution) -> Solutio
         near = found.run_slot[found.run_ptr[job] : found.run_ptr[job + 1]] * factor + (factor - 1) / 2.0
         away = np.abs(window[:, None] - near[None, :]).min(axis=1)
         away[full[window] + eco[window] > 0.0] = -1.0
-        _raise(full, eco, window[np.argsort(away, kind="stable")], float(case.p[job] - done[job]), float(case.speed2[job]))
+        _raise(case, int(job), full, eco, window[np.argsort(away, kind="stable")], float(case.p[job] - done[job]))
         slots = np.flatnonzero(full + eco > 0.0)
         parts.append((np.full(len(slots), job), slots, full[slots], eco[slots]))
     return _assembled(case, made.choice, parts)
 
 
-def _raise(full: FloatArray, eco: FloatArray, slots: IntArray, work: float, speed: float) -> None:
-    """Shares of ``slots``, one after the other, go towards full speed until ``work`` more is done."""
+def _raise(case: Case, job: int, full: FloatArray, eco: FloatArray, slots: IntArray, work: float) -> None:
+    """Shares of ``slots``, one after the other, go towards the fastest mode until ``work`` more is done."""
+    speed, all_full, all_eco = fastest(case, job)
+    done = work_of(case, np.full(len(full), job), full, eco)
     for slot in slots:
         if work <= 1e-12:
             return
-        most = 1.0 - full[slot] - speed * eco[slot]
+        most = speed - done[slot]
         if most <= 0.0:
             continue
         step = min(1.0, work / most)
-        full[slot] += step * (1.0 - full[slot])
-        eco[slot] *= 1.0 - step
+        full[slot] += step * (all_full - full[slot])
+        eco[slot] += step * (all_eco - eco[slot])
         work -= step * most
 
 

@@ -20,6 +20,7 @@ from scheduler.last_resort import SERVING_EUR_PER_KWH
 from scheduler.optimiser.compiled import Compiled
 from scheduler.optimiser.highs import Answer, Limits, solve_integer
 from scheduler.optimiser.large.case import MALLEABLE, Case, IntArray, Solution
+from scheduler.optimiser.large.curves import fastest, work_of
 from scheduler.optimiser.large.decisions import load_and_use, own_costs, owner_of
 from scheduler.optimiser.large.dual import Dual
 from scheduler.optimiser.large.primal import Primal
@@ -165,9 +166,10 @@ def adopt(case: Case, primal: Primal, found: Solution) -> bool:
     owner = owner_of(case, found)
     whole = case.typ[owner] != MALLEABLE
     asked, eco = np.where(whole, 1.0, found.run_full), np.where(whole, 0.0, found.run_eco)
-    full = _enough(case, found, owner, asked, eco)
-    if full is None:
+    shares = _enough(case, found, owner, asked, eco)
+    if shares is None:
         return False
+    full, eco = shares
     made = replace(found, run_full=full, run_eco=eco)
     load, taken = load_and_use(case, made)
     if (taken > case.cap + 1e-6 * np.maximum(1.0, case.cap)).any():
@@ -186,19 +188,23 @@ def adopt(case: Case, primal: Primal, found: Solution) -> bool:
     return True
 
 
-def _enough(case: Case, found: Solution, owner: IntArray, full: FloatArray, eco: FloatArray) -> FloatArray | None:
-    """Full-speed shares with the solver's rounding of work made up for; None when there is no room for it."""
-    done = np.bincount(owner, full + case.speed2[owner] * eco, case.J)
+def _enough(
+    case: Case, found: Solution, owner: IntArray, full: FloatArray, eco: FloatArray
+) -> tuple[FloatArray, FloatArray] | None:
+    """Shares with the solver's rounding of work made up for at full speed; None when there is no room for it."""
+    done = np.bincount(owner, work_of(case, owner, full, eco), case.J)
     short = np.where((found.choice >= 0) & (case.typ == MALLEABLE), np.maximum(0.0, case.p - done), 0.0)
     if (short > 1e-4).any():
         return None
-    made = full.copy()
+    made, slower = full.copy(), eco.copy()
     for j in np.flatnonzero(short > 0.0):
         span = slice(found.run_ptr[j], found.run_ptr[j + 1])
-        room = np.maximum(0.0, 1.0 - made[span] - eco[span])
-        add = np.minimum(room, np.maximum(0.0, short[j] - np.concatenate(([0.0], np.cumsum(room)[:-1]))))
-        made[span] += add
-    return made
+        speed, all_full, all_eco = fastest(case, int(j))
+        room = np.maximum(0.0, 1.0 - made[span] - slower[span])
+        add = np.minimum(room, np.maximum(0.0, short[j] / speed - np.concatenate(([0.0], np.cumsum(room)[:-1]))))
+        made[span] += all_full * add
+        slower[span] += all_eco * add
+    return made, slower
 
 
 def _owners(case: Case, columns: Columns, size: int) -> IntArray:
@@ -230,7 +236,9 @@ def _point(case: Case, columns: Columns, found: Solution, size: int) -> FloatArr
     for name, span in columns.spans:
         job = columns.job[span.entry]
         here = found.choice[job] == span.entry
-        if name == "begin":
+        if name == "done":
+            value = work_of(case, job, full[job, span.slot], eco[job, span.slot])
+        elif name == "begin":
             value = (full[job, span.slot] > 0.0) & ((span.slot == 0) | (full[job, span.slot - 1] == 0.0))
         else:
             value = {"start": first[job] == span.slot, "eco": eco[job, span.slot]}.get(name, full[job, span.slot])

@@ -18,9 +18,9 @@ import numpy as np
 from numba import njit
 
 from grid.horizon import FloatArray
-from scheduler.optimiser.large.case import PIECED
-from scheduler.optimiser.large.pieces import Tables, pieced, tables_of
+from scheduler.optimiser.large.pieces import Tables, tables_of
 from scheduler.optimiser.large.respond import MALLEABLE, respond
+from scheduler.optimiser.large.special import special
 
 
 class Bench(NamedTuple):
@@ -112,10 +112,10 @@ def _sweep(
                 if copy >= 0:
                     pay = max(0.0, sigma[e] + rho_copy[e] * (y[e] / n - bought[copy])) / n
                     here += pay * y[e]
-                if typ[j] == PIECED:
-                    cost, late = pieced(
-                        kw_price[off : off + length], slot_price[off : off + length], t0, p[j], soft[j], wt[j], terms.run[j],
-                        terms.gap[j], terms.restart[j], response_k[:length], response_u[:length], values, tables,
+                if terms.special[j]:
+                    cost, late = special(
+                        typ[j], j, terms, kw_price[off : off + length], slot_price[off : off + length], limit[:length], t0, p[j],
+                        soft[j], wt[j], response_k[:length], response_u[:length], values, tables,
                     )  # fmt: skip
                 else:
                     cost, late = respond(
@@ -268,9 +268,9 @@ def _class_costs(
                 if limit[i] < 1.0 and (typ[j] != MALLEABLE or limit[i] <= 0.0):
                     total = np.inf
                 slot_price[i] = total
-            if typ[j] == PIECED:
-                found, _ = pieced(
-                    kw_price[:length], slot_price[:length], t0, p[j], soft[j], wt[j], terms.run[j], terms.gap[j], terms.restart[j],
+            if terms.special[j]:
+                found, _ = special(
+                    typ[j], j, terms, kw_price[:length], slot_price[:length], limit[:length], t0, p[j], soft[j], wt[j],
                     response_k[:length], response_u[:length], values, tables,
                 )  # fmt: skip
             else:

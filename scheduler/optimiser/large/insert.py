@@ -5,10 +5,10 @@ from __future__ import annotations
 import numpy as np
 from numba import njit
 
-from scheduler.optimiser.large.case import PIECED
 from scheduler.optimiser.large.order import span_of
-from scheduler.optimiser.large.pieces import pieced, tables_of
+from scheduler.optimiser.large.pieces import tables_of
 from scheduler.optimiser.large.respond import MALLEABLE, respond
+from scheduler.optimiser.large.special import special
 from scheduler.optimiser.large.state import put
 
 EPS = 1e-9
@@ -193,10 +193,10 @@ def _insert(jobs, grid, state, j, begin, end, most, guide, noise, opened, scratc
             at = np.random.randint(POOL)
             _shake(kw_price, extra_cost, noise, pool[at : at + length])
         _close(limit, least, guide, extra_cost, kw_price, use_price)
-        if kind == PIECED:
-            found, late = pieced(
-                kw_price, use_price, t0, jobs.p[j], jobs.soft[j], jobs.wt[j], jobs.terms.run[j], jobs.terms.gap[j],
-                jobs.terms.restart[j], share_kw[:length], share_use[:length], values, tables,
+        if jobs.terms.special[j]:
+            found, late = special(
+                kind, j, jobs.terms, kw_price, use_price, limit, t0, jobs.p[j], jobs.soft[j], jobs.wt[j], share_kw[:length],
+                share_use[:length], values, tables,
             )  # fmt: skip
         else:
             found, late = respond(

@@ -12,11 +12,12 @@ from grid.horizon import FloatArray
 from scheduler.last_resort import last_resorts
 from scheduler.optimiser.classes import has_pieces
 from scheduler.optimiser.large.case import INTERRUPTIBLE, MALLEABLE, PIECED, RIGID, Case, IntArray, Solution
+from scheduler.optimiser.large.curves import form_of, mode_shares
 from scheduler.optimiser.large.links import tightened
 from scheduler.optimiser.large.rows import SharedRows
 from scheduler.optimiser.large.translate_rows import chains_of
 from scheduler.policies.schedule import JobPlace, Schedule
-from scheduler.problem import FULL_SPEED, JobTask, Problem
+from scheduler.problem import FULL_SPEED, JobTask, Mode, Problem
 from scheduler.workload import JobKind
 
 KINDS = {JobKind.RIGID: RIGID, JobKind.INTERRUPTIBLE: INTERRUPTIBLE, JobKind.MALLEABLE: MALLEABLE}
@@ -39,8 +40,6 @@ def obstacles_to_scale(problem: Problem) -> list[str]:
         found.append("wear of batteries by depth or by charge held")
     if problem.migrations and problem.copies:
         found.append("transfers that are planned slot by slot beside copies that are bought")
-    if any(task.kind is JobKind.MALLEABLE and not _two_modes(task) for task in problem.jobs):
-        found.append("power-cap curves of other than two points, the first at full speed")
     if (problem.export_eur_per_kwh > problem.import_weight_eur_per_kwh).any():
         found.append("hours in which exporting pays more than importing costs")
     if problem.window_peaks:
@@ -57,6 +56,24 @@ def two_stage_obstacles(problem: Problem) -> list[str]:
     """As ``obstacles_to_scale``, for plans for several futures."""
     slot_by_slot = ["transfers that are planned slot by slot"] if problem.migrations else []
     return [*slot_by_slot, *obstacles_to_scale(problem)]
+
+
+def _least(task: JobTask) -> Mode:
+    """Least speed and least power of a job's modes (perhaps not of one mode); half of both where it is not malleable."""
+    if task.kind is not JobKind.MALLEABLE:
+        return Mode(0.5, 0.5)
+    return Mode(min(mode.speed for mode in task.modes), min(mode.power for mode in task.modes))
+
+
+def _curves(problem: Problem) -> tuple[FloatArray, FloatArray]:
+    """Speed, rising, and power of the modes of malleable jobs that have others than the two, ``[J, K]`` each."""
+    bent = [task.kind is JobKind.MALLEABLE and not _two_modes(task) for task in problem.jobs]
+    most = max((len(task.modes) for task, curve in zip(problem.jobs, bent, strict=True) if curve), default=0)
+    speed, power = np.zeros((len(problem.jobs), most)), np.zeros((len(problem.jobs), most))
+    for j in np.flatnonzero(bent):
+        modes = sorted(problem.jobs[j].modes, key=lambda mode: (mode.speed, mode.power))
+        speed[j, : len(modes)], power[j, : len(modes)] = zip(*((mode.speed, mode.power) for mode in modes), strict=True)
+    return speed, power
 
 
 def columns_estimate(problem: Problem) -> int:
@@ -78,6 +95,7 @@ def case_of(problem: Problem) -> Case:
     cap, res = _resources(problem)
     power, shares = _powers(problem)
     feeder, limit, drop, rows = _feeders(problem)
+    curve_speed, curve_power = _curves(problem)
     waits = [[] if task.pinned else list(task.after) for task in jobs]
     whole = np.int64
     case = Case(
@@ -134,8 +152,10 @@ def case_of(problem: Problem) -> Case:
         after_ptr=np.concatenate(([0], np.cumsum([len(before) for before in waits]))).astype(whole),
         after=np.array([p for before in waits for p in before], dtype=whole),
         must_serve=True,
-        speed2=np.array([task.modes[1].speed if _two_modes(task) else 0.5 for task in jobs]),
-        power2=np.array([task.modes[1].power if _two_modes(task) else 0.5 for task in jobs]),
+        speed2=np.array([task.modes[1].speed if _two_modes(task) else _least(task).speed for task in jobs]),
+        power2=np.array([task.modes[1].power if _two_modes(task) else _least(task).power for task in jobs]),
+        curve_speed=curve_speed,
+        curve_power=curve_power,
         least_run=np.array([task.min_run for task in jobs], dtype=whole),
         least_gap=np.array([task.min_gap for task in jobs], dtype=whole),
         restart=np.array([task.restart_eur for task in jobs], dtype=np.float64),
@@ -164,10 +184,27 @@ def schedule_of(problem: Problem, found: Solution) -> Schedule:
         slots = tuple(int(t) for t in found.run_slot[span])
         shares: tuple[tuple[float, ...], ...] = ()
         if task.kind is JobKind.MALLEABLE:
-            pairs = zip(found.run_full[span], found.run_eco[span], strict=True)
-            shares = tuple((float(full), float(second)) for full, second in pairs)
+            pairs = zip(found.run_full[span].tolist(), found.run_eco[span].tolist(), strict=True)
+            shares = tuple(_shares(task, full, second) for full, second in pairs)
         schedule.jobs[j] = JobPlace(int(found.choice[j]) - first[j], slots, shares)
     return schedule
+
+
+def _shares(task: JobTask, full: float, second: float) -> tuple[float, ...]:
+    """Shares of the modes of a malleable job in a slot of a solution."""
+    if _two_modes(task):
+        return full, second
+    speed, power = (np.array([getattr(mode, name) for mode in task.modes]) for name in ("speed", "power"))
+    return mode_shares(speed, power, full + second, full + _least(task).power * second)
+
+
+def run_of(task: JobTask, shares: tuple[float, ...]) -> tuple[float, float]:
+    """What a solution has in a slot in which a job has these shares of its modes: ``run_full`` and ``run_eco``."""
+    if not shares:
+        return 1.0, 0.0
+    if _two_modes(task):
+        return shares[0], shares[1]
+    return form_of([mode.power for mode in task.modes], shares)
 
 
 def _entry_starts(problem: Problem) -> list[int]:

@@ -15,6 +15,7 @@ import numpy as np
 
 from grid.horizon import FloatArray
 from scheduler.optimiser.large.case import MALLEABLE, PIECED, RIGID, Case, IntArray, Solution
+from scheduler.optimiser.large.curves import work_of
 
 if TYPE_CHECKING:
     from scheduler.optimiser.large.dual import Dual
@@ -190,7 +191,7 @@ def _misplaced(
     np.minimum.at(first, owner, slot)
     wrong |= (case.typ == RIGID) & (last - first + 1 != case.p)
     wrong |= (case.typ == PIECED) & _too_short(case, owner, slot)
-    done = np.bincount(owner, full + case.speed2[owner] * eco, case.J)
+    done = np.bincount(owner, work_of(case, owner, full, eco), case.J)
     wrong |= (case.typ == MALLEABLE) & (done < case.p - WORK_TOLERANCE)
     return wrong
 

@@ -42,6 +42,22 @@ def with_pieces(seed: int, problem: Problem) -> Problem:
     return replace(problem, jobs=jobs)
 
 
+def with_curves(seed: int, problem: Problem) -> Problem:
+    """The problem with most of its jobs on curves of one to five points, some of them wasteful ones (draws of its own)."""
+    rng = np.random.default_rng([seed, 3])
+    jobs = tuple(_on_curve(rng, task) if rng.random() < 0.7 else task for task in problem.jobs)
+    return replace(problem, jobs=jobs)
+
+
+def _on_curve(rng: np.random.Generator, task: JobTask) -> JobTask:
+    """The job with modes of any speed and power, full speed among them or not."""
+    number = int(rng.integers(1, 6))
+    speed = rng.uniform(0.2, 1.0, number)
+    power = np.clip(speed ** rng.uniform(1.0, 3.0) * rng.uniform(0.7, 1.0) + rng.uniform(-0.1, 0.1, number), 0.05, 1.0)
+    modes = tuple(Mode(float(each), float(kw)) for each, kw in zip(speed, power, strict=True))
+    return replace(task, kind=JobKind.MALLEABLE, modes=(FULL_SPEED, *modes) if rng.random() < 0.6 else modes)
+
+
 def _in_pieces(rng: np.random.Generator, task: JobTask) -> JobTask:
     """The job with work of any length that its window has, in pieces."""
     work = int(rng.integers(1, task.deadline - task.release + 1))

@@ -12,7 +12,7 @@ from scheduler.optimiser.policy import MilpPolicy
 from scheduler.problem import Problem
 from scheduler.scenario import PlanningSettings
 from tests.scheduler.checks import check_feeders, check_plan
-from tests.scheduler.optimiser.large.random_problems import random_problem, with_pieces
+from tests.scheduler.optimiser.large.random_problems import random_problem, with_curves, with_pieces
 
 PROVEN = PlanningSettings(relative_gap=1e-6, time_limit_s=60.0)
 QUICK = PlanningSettings(relative_gap=0.003, time_limit_s=1.0)
@@ -60,7 +60,16 @@ def test_plan_is_near_the_proven_optimum_and_its_bound_is_true(first: int) -> No
 
 
 @pytest.mark.slow
+@pytest.mark.alone
 @pytest.mark.parametrize("seed", range(1000, 1024))
 def test_plan_in_pieces_is_near_the_proven_optimum_and_its_bound_is_true(seed: int) -> None:
     """The same with most jobs in pieces of least lengths, with least pauses and prices of restarting."""
     assert shortcoming(seed, with_pieces(seed, random_problem(seed, PROVEN))) is None
+
+
+@pytest.mark.slow
+@pytest.mark.alone
+@pytest.mark.parametrize("seed", range(2000, 2024))
+def test_plan_on_curves_is_near_the_proven_optimum_and_its_bound_is_true(seed: int) -> None:
+    """The same with most jobs on power-cap curves of one to five points."""
+    assert shortcoming(seed, with_curves(seed, random_problem(seed, PROVEN))) is None

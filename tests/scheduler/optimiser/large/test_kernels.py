@@ -19,10 +19,11 @@ from scheduler.optimiser.large import (
     prox,
     resettle,
     respond,
+    special,
     state,
 )
 
-MODULES = (adopt, bound, cells, fractional, improve, insert, order, pieces, prox, resettle, respond, state)
+MODULES = (adopt, bound, cells, fractional, improve, insert, order, pieces, prox, resettle, respond, special, state)
 
 ALLOCATE = {
     "adopt", "_all_steps", "anneal", "bench_of", "class_costs", "construct", "grid_powers", "relieve", "resettle",

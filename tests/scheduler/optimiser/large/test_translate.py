@@ -54,8 +54,6 @@ def changed(problem: Problem, **changes: object) -> Problem:
 @pytest.mark.parametrize(
     ("problem", "words"),
     [
-        (changed(two(), kind=JobKind.MALLEABLE, modes=(FULL_SPEED,)), "power-cap curves"),
-        (changed(two(), kind=JobKind.MALLEABLE, modes=(Mode(0.9, 0.8), Mode(0.5, 0.3))), "power-cap curves"),
         (replace(two(), export_eur_per_kwh=np.full((2, 4), 0.2)), "exporting pays more"),
     ],
 )
