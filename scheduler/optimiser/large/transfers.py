@@ -107,8 +107,11 @@ class Terms:
 def as_copies(problem: Problem, terms: Terms | None = None) -> JobsPart:
     """The jobs' part of ``problem``: transfers are copies, and places that ``terms`` does not allow are none.
 
-    Of several transfers that a place needs the one of the highest price counts; a required move costs its readers nothing.
+    Of several transfers that a place needs the one of the highest price counts; a required move costs its readers nothing. A
+    problem without migrations is its own jobs' part.
     """
+    if not problem.migrations:
+        return JobsPart(problem, tuple(tuple(range(len(task.options))) for task in problem.jobs))
     terms = Terms() if terms is None else terms
     found: dict[Way, int] = {}
     copies: list[Copy] = []

@@ -95,6 +95,13 @@ def test_arrivals_in_turn_and_as_planned() -> None:
     assert arrivals(both) == {(0, 0): 3}
 
 
+def test_a_problem_without_migrations_is_its_own_part() -> None:
+    """Copies that it has already stay."""
+    problem = random_problem(1012, PROVEN)
+    assert problem.copies
+    assert as_copies(problem).problem is problem
+
+
 def test_schedule_of_the_jobs_part_in_full() -> None:
     """Options are counted as in the whole problem again."""
     part = JobsPart(flat_problem([1.0]), ((1, 3),))
