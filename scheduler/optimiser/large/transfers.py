@@ -236,20 +236,30 @@ def with_transfers(schedule: Schedule, rest: Schedule, ways: list[Way]) -> Sched
 def least_eur(problem: Problem) -> float:
     """What the transfers of ``problem`` cost at least beside the jobs' part, EUR; below 0 where they may earn.
 
-    Each required move costs its cheapest target or is not done. More load never costs less where importing has a price: flows
-    that serve it serve less, too. At a price below zero each kWh may earn that much, and a battery may hold it back with losses.
+    Each required move costs its cheapest target or is not done. More load costs no less where importing has a price and no
+    other site gains by it: flows that serve it serve less, too. At a price below zero each kWh may earn that much, and a battery
+    may hold it back with losses; where sites share a limit on what flows back, each kWh may let another one export
+    (``_room_eur_per_kwh``).
     """
     least = sum(
         min([task.drop_eur, *(option.cost_eur for option in task.options)]) for task in problem.migrations if task.required
     )
-    lowest = float(problem.import_weight_eur_per_kwh.min())
-    if lowest >= 0.0:
-        return least
-    kept = min(
-        (unit.charge_efficiency * unit.discharge_efficiency for unit in problem.batteries if unit is not None), default=1.0
-    )
     most_kwh = sum(max((_facility_kwh(problem, task, way) for way in task.options), default=0.0) for task in problem.migrations)
-    return least + lowest * most_kwh / kept
+    units = [unit for unit in problem.batteries if unit is not None]
+    kept = min((unit.charge_efficiency * unit.discharge_efficiency for unit in units), default=1.0)
+    paid = max(0.0, -float(problem.import_weight_eur_per_kwh.min())) / kept
+    return least - most_kwh * (paid + _room_eur_per_kwh(problem))
+
+
+def _room_eur_per_kwh(problem: Problem) -> float:
+    """The most that a kWh of load at one site can be worth because another site of its feeder or network may export for it."""
+    ratios = [1.0] * len(problem.feeders)
+    weights = [np.cumsum(feeder.drop_pu_per_kw) for feeder in problem.feeders]
+    weights += [np.abs(np.array(cut.per_kw)) for cut in problem.cuts]
+    ratios += [float(each[each > 0.0].max() / each[each > 0.0].min()) for each in weights if (each > 0.0).any()]
+    if not ratios or not (problem.export_limit_kw > 0.0).any():
+        return 0.0
+    return max(ratios) * max(0.0, float(problem.export_eur_per_kwh.max()))
 
 
 def _facility_kwh(problem: Problem, task: MigrationTask, option: MigrationOption) -> float:

@@ -30,7 +30,7 @@ from scheduler.optimiser.large.translate import obstacles_to_scale, two_stage_ob
 from scheduler.optimiser.policy import MilpPolicy
 from scheduler.plan import SolveStatus
 from scheduler.policies.schedule import JobPlace, Schedule
-from scheduler.problem import Copy, JobOption, JobTask, MigrationOption, MigrationTask, Problem
+from scheduler.problem import Copy, Feeder, JobOption, JobTask, MigrationOption, MigrationTask, Problem
 from scheduler.scenario import PlanningSettings
 from tests.scheduler.checks import check_feeders, check_plan
 from tests.scheduler.optimiser.large.random_problems import random_problem
@@ -138,6 +138,12 @@ def test_least_cost_of_transfers() -> None:
     assert least_eur(problem) == pytest.approx(0.1)
     paid = replace(problem, import_eur_per_kwh=problem.import_eur_per_kwh - 0.1)
     assert least_eur(paid) == pytest.approx(0.1 - 0.05 * 4.0)
+    chain = Feeder("f", (0, 1), 10.0, (0.001, 0.003), 0.05)
+    sold = {"export_limit_kw": problem.import_limit_kw, "export_eur_per_kwh": problem.export_eur_per_kwh + 0.02}
+    assert least_eur(replace(problem, feeders=(chain,))) == pytest.approx(0.1)  # nobody exports
+    assert least_eur(replace(problem, feeders=(chain,), **sold)) == pytest.approx(
+        0.1 - 4.0 * 0.02 * 4.0
+    )  # 0.004 pu against 0.001
 
 
 def test_data_is_moved_where_that_pays() -> None:
