@@ -139,11 +139,10 @@ def test_least_cost_of_transfers() -> None:
     paid = replace(problem, import_eur_per_kwh=problem.import_eur_per_kwh - 0.1)
     assert least_eur(paid) == pytest.approx(0.1 - 0.05 * 4.0)
     chain = Feeder("f", (0, 1), 10.0, (0.001, 0.003), 0.05)
-    sold = {"export_limit_kw": problem.import_limit_kw, "export_eur_per_kwh": problem.export_eur_per_kwh + 0.02}
-    assert least_eur(replace(problem, feeders=(chain,))) == pytest.approx(0.1)  # nobody exports
-    assert least_eur(replace(problem, feeders=(chain,), **sold)) == pytest.approx(
-        0.1 - 4.0 * 0.02 * 4.0
-    )  # 0.004 pu against 0.001
+    tied = replace(problem, feeders=(chain,), export_eur_per_kwh=problem.export_eur_per_kwh + 0.02)
+    assert least_eur(tied) == pytest.approx(0.1)  # nobody exports
+    sold = replace(tied, export_limit_kw=problem.import_limit_kw)
+    assert least_eur(sold) == pytest.approx(0.1 - 4.0 * 0.02 * 4.0)  # 0.004 pu against 0.001
 
 
 def test_data_is_moved_where_that_pays() -> None:
