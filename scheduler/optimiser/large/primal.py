@@ -3,7 +3,7 @@
 Phase *tracked*: a cell costs ``lam * load + rho / 2 (load - served)^2`` where ``served`` is what the energy side would serve at
 that price; overload is allowed at a price. ``served`` follows the jobs (``prox``), ``rho`` and the price of overload rise until
 nothing is overloaded. Phase *exact*: capacity is hard, cells cost what their supply steps cost, batteries are planned anew now
-and then. Every candidate is judged by the exact energy side (``energy``); the best one is kept.
+and then. Every candidate is judged by the exact energy side (``judge``); the best one is kept.
 """
 
 from __future__ import annotations
@@ -15,20 +15,19 @@ from dataclasses import replace
 import numpy as np
 import numpy.typing as npt
 
-from grid.errors import SolverError
 from grid.horizon import FloatArray
 from scheduler.optimiser.large.adopt import adopt
-from scheduler.optimiser.large.case import Case, IntArray, Solution
+from scheduler.optimiser.large.case import Case, IntArray
 from scheduler.optimiser.large.cells import Grid, flexible, grid_of
-from scheduler.optimiser.large.decisions import load_and_use, own_costs, solution_of
+from scheduler.optimiser.large.decisions import own_costs, solution_of
 from scheduler.optimiser.large.dual import Dual
-from scheduler.optimiser.large.energy import BINARY_SECONDS, EnergyBlock, feeder_sites
 from scheduler.optimiser.large.improve import Likely, anneal, construct, datasets_of, relieve
+from scheduler.optimiser.large.judge import UNSERVED_KWH, Judge
 from scheduler.optimiser.large.links import by_level
 from scheduler.optimiser.large.prox import serve
 from scheduler.optimiser.large.row_prices import answer_kw, driven, limits_for_moves
 from scheduler.optimiser.large.sizes import with_size_rows
-from scheduler.optimiser.large.state import State, jobs_of, new_state, recount
+from scheduler.optimiser.large.state import recount
 from scheduler.optimiser.large.tuning import MANY_JOBS, USUAL, Tuning
 
 RELIEF_TRIES = 40
@@ -55,11 +54,11 @@ EXTRA_ROUNDS = 300
 CLEAR_SECONDS = 0.2
 """Most time of one of these rounds."""
 
+EXTRA_SHARE = 0.06
+"""Most time of all of them, as a share of the tracked phase's."""
+
 UNSERVED_FACTOR = 100.0
 """Factor on the price of unserved load where moves are priced, when a plan must serve everything."""
-
-UNSERVED_KWH = 1e-6
-"""Unserved load up to which a plan serves everything."""
 
 ROOMS = 10
 """How often between two judgements what rows have left is shared among their sites anew."""
@@ -67,35 +66,28 @@ ROOMS = 10
 ROW_FOLLOW = 0.05
 """Least stiffness, as a factor on ``rho``, with which prices rise where the load breaks a row."""
 
-EXTRA_SHARE = 0.06
-"""Most time of that, as a share of the tracked phase's."""
 
-
-class Primal:
+class Primal(Judge):
     """Search for a plan of one case at the prices of ``dual``.
 
     Attributes:
         scale: mean cost of a job, EUR.
         stiffness: price of overload at a factor of 1, EUR per unit of overload, per unit, ``[R, S]``.
-        unserved_kwh: load that the best plan leaves unserved beyond what no placement of jobs could serve; 0 where it only has a
-            price.
         priced_case: the case with the prices by which moves are chosen.
     """
 
     def __init__(self, case: Case, dual: Dual, tuning: Tuning = USUAL, seed: int = 0) -> None:
-        self.dual, self.tuning, self.seed = dual, tuning, seed
         self.sizes = with_size_rows(case)
-        self.case = case = self.sizes.case
+        case = self.sizes.case
+        super().__init__(case, dual)
+        self.tuning, self.seed = tuning, seed
         self.priced_case = replace(case, unserved=UNSERVED_FACTOR * case.unserved) if case.must_serve else case
-        self.jobs = jobs_of(case)
-        self.state: State = new_state(case, self.jobs)
         self.lam, self.mu = dual.best[0].copy(), self.sizes.padded(dual.best[1])
         self._first_mu = self.mu.copy()
         self.stiffness = self.sizes.extended(dual.rho_use, 2)
         late = tuning.settled + (SOFT_SHARE - tuning.settled) * np.clip((0.5 - self.sizes.part) / 0.5, 0.0, 1.0)
         self._settled = np.concatenate([np.full(len(dual.rho_use), SOFT_SHARE), late])
         self.served, self.peak = dual.served.copy(), dual.peak.copy()
-        self._battery = dual.battery.copy()
         dual.evaluate(*dual.best)
         self._theta = np.zeros((case.S, case.T))
         for block in dual.blocks:
@@ -104,7 +96,6 @@ class Primal:
         self._feeder_adder = dual.adder.copy()
         self._adder = dual.adders_at(self._row_price).copy()
         self._rng, self._rooms = np.random.default_rng(seed), ROOMS if len(case.rows) else 1
-        self._blocks = [EnergyBlock(case, sites, np.full((case.S, case.T), np.inf), feeders=True) for sites in feeder_sites(case)]
         k = dual.classes
         self._datasets = datasets_of(case, k)
         self._likely = Likely(k.of, k.ep, k.window, dual.y, dual.xu)
@@ -117,9 +108,6 @@ class Primal:
             self.mu,
             self._feeder_adder,
         )
-        self.objective, self.unserved_kwh, self.best = np.inf, np.inf, self._snapshot()
-        self._dark = np.zeros((case.S, case.T))
-        self._never_served_kwh: float | None = None
         self.rounds, self._rate = 0, 2000.0
         self.deadline = np.inf
 
@@ -278,54 +266,6 @@ class Primal:
         most = limits_for_moves(case, self.state.load, battery, self._rng)
         return replace(case, gmax=most[0], emax=most[1])
 
-    def judge(self, origin: str, report: Callable[[str], None] | None = None) -> float:
-        """Exact objective of the plan as it stands; keeps it when it is the best without overload."""
-        case, state = self.case, self.state
-        total, self._battery = self.energy(state.load)
-        own, copies = float(state.own.sum()), float(case.mc[state.copies > 0].sum())
-        total += own + copies
-        clean = bool((state.use <= case.cap + 1e-6).all())
-        if clean and (self.unserved_now(), total) < self.rank:
-            self.objective, self.unserved_kwh, self.best = total, self.unserved_now(), self._snapshot()
-        if report is not None:
-            gap = (total - self.dual.bound) / max(1e-9, abs(total))
-            how, dropped = "" if clean else " (overloaded)", int((state.choice < 0).sum())
-            report(f"{origin}: {total:.3f} EUR{how}, gap {gap:.4f}, dropped {dropped}, copies {copies:.2f}")
-        return total
-
-    @property
-    def rank(self) -> tuple[float, float]:
-        """Unserved load (kWh, beyond what is inevitable) and objective (EUR) of the best plan: lower is better."""
-        return self.unserved_kwh, self.objective
-
-    def energy(self, load: FloatArray) -> tuple[float, FloatArray]:
-        """Exact energy cost of a load and the battery power, ``[S, T]`` kW; what goes unserved is kept for ``unserved_now``."""
-        total, battery, dark = 0.0, np.zeros_like(load), np.zeros_like(load)
-        for block in self._blocks:
-            value, flows = block.fix_load(load)
-            total += value
-            battery[block.sites] = flows["charge"] - flows["discharge"]
-            dark[block.sites] = flows["unserved"]
-        self._dark = dark
-        return total, battery
-
-    def dark_kw(self, load: FloatArray) -> FloatArray:
-        """What ``load`` leaves unserved, ``[S, T]`` kW."""
-        self.energy(load)
-        return self._dark.copy()
-
-    def unserved_now(self) -> float:
-        """What the load of the last ``energy`` leaves unserved beyond what no jobs would, kWh; 0 where that only has a price."""
-        kwh = float(self._dark.sum()) * self.case.dt
-        if not self.case.must_serve or kwh <= UNSERVED_KWH:
-            return 0.0
-        if self._never_served_kwh is None:
-            dark = self._dark
-            self.energy(np.zeros_like(dark))
-            self._never_served_kwh, self._dark = float(self._dark.sum()) * self.case.dt, dark
-        beyond = kwh - self._never_served_kwh
-        return beyond if beyond > UNSERVED_KWH else 0.0
-
     def repair(self) -> None:
         """Move jobs out of overloaded cells with hard capacity, and try again what is dropped."""
         case, state, jobs = self.case, self.state, self.jobs
@@ -341,26 +281,7 @@ class Primal:
         if not np.isfinite(self.objective):
             self.repair()
             self.judge("repaired", None)
-        case, found = self.case, self.solution()
-        load, use = load_and_use(case, found)
-        if (use > case.cap + 1e-6).any():
-            raise SolverError("the plan found overloads a site: this is a fault of the solver")
-        runs = found.choice >= 0
-        copies = np.unique(case.em[found.choice[runs]])
-        total = float(case.drop[~runs].sum() + own_costs(case, found).sum() + case.mc[copies[copies >= 0]].sum())
-        settled = [block.settled(load, BINARY_SECONDS / len(self._blocks)) for block in self._blocks]
-        self.flows: list[dict[str, FloatArray]] = [flows for _, flows in settled]
-        self.objective = total + sum(value for value, _ in settled)
-        return self.objective
-
-    @property
-    def blocks(self) -> list[EnergyBlock]:
-        """Energy side of each feeder, in the order of ``flows``."""
-        return self._blocks
-
-    def solution(self) -> Solution:
-        """The best plan."""
-        return solution_of(self.case, self.jobs.room, *self.best)
+        return self.settle()
 
     def _take_prices(self) -> None:
         """The best prices known, with none for size rows."""
@@ -453,7 +374,3 @@ class Primal:
         placed = solution_of(self.case, self.jobs.room, *kept)
         s.own[:] = np.where(s.choice < 0, self.case.drop, own_costs(self.case, placed))
         recount(self.jobs, self._base, self.state)
-
-    def _snapshot(self) -> tuple[IntArray, IntArray, IntArray, FloatArray, FloatArray]:
-        s = self.state
-        return s.choice.copy(), s.length.copy(), s.slot.copy(), s.kw.copy(), s.part.copy()
