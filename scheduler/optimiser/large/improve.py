@@ -251,13 +251,13 @@ def _add(out, n, j):
 
 
 @njit(cache=True, nogil=True, _nrt=False)
-def _with_neighbours(jobs, state, out, n, near):
-    """Add the neighbours of ``out[0]`` in its workflow when ``near``, and what is dropped and comes before any of ``out``."""
+def _with_neighbours(jobs, state, out, n, j, near):
+    """Add the neighbours of ``j`` in its workflow when ``near``, and what is dropped and comes before any of ``out``."""
     links = jobs.links
     if near:
-        for q in range(links.before_ptr[out[0]], links.before_ptr[out[0] + 1]):
+        for q in range(links.before_ptr[j], links.before_ptr[j + 1]):
             n = _add(out, n, links.before[q])
-        for q in range(links.following_ptr[out[0]], links.following_ptr[out[0] + 1]):
+        for q in range(links.following_ptr[j], links.following_ptr[j + 1]):
             n = _add(out, n, links.following[q])
     i = 0
     while i < n:
@@ -339,7 +339,7 @@ def _anneal(
                         out[n] = j
                         n += 1
         if is_linked(jobs, j0):
-            n = _with_neighbours(jobs, state, out, n, np.random.random() < NEIGHBOURS or state.choice[j0] < 0)
+            n = _with_neighbours(jobs, state, out, n, j0, np.random.random() < NEIGHBOURS or state.choice[j0] < 0)
         before = state.total[0]
         for s in range(sites):
             touched[s] = False

@@ -34,7 +34,7 @@ TIE = 1e-12
 
 
 @njit(cache=True, nogil=True, _nrt=False, error_model="numpy", fastmath={"reassoc", "nsz"})
-def _below(values, sizes, level):
+def below(values, sizes, level):
     """Sum of the sizes whose values are below ``level``; sums of few terms, whose order does not matter."""
     total = 0.0
     for i in range(len(values)):
@@ -74,7 +74,7 @@ def level_of(values, sizes, work):
     if not low < greatest:
         return greatest
     high, below_low = np.nextafter(greatest, np.inf), 0.0
-    below_high = _below(values, sizes, high)
+    below_high = below(values, sizes, high)
     if below_high < work:
         return greatest
     for look in range(MOST_LOOKS):
@@ -86,16 +86,23 @@ def level_of(values, sizes, work):
         middle = low + part * (high - low)
         if not low < middle < high:
             break
-        below = _below(values, sizes, middle)
-        if below >= work:
-            high, below_high = middle, below
+        done = below(values, sizes, middle)
+        if done >= work:
+            high, below_high = middle, done
         else:
-            low, below_low = middle, below
+            low, below_low = middle, done
     while True:
         level = _next(values, low)
         low = np.nextafter(level, np.inf)
-        if level >= greatest or _below(values, sizes, low) >= work:
+        if level >= greatest or below(values, sizes, low) >= work:
             return level
+
+
+@njit(cache=True, nogil=True, _nrt=False, error_model="numpy")
+def knapsack_level(values, sizes, work):
+    """Work that increments must do, rounding left aside, and the value up to which they are taken: 0 when what earns does enough."""
+    needed = work - 1e-12
+    return needed, level_of(values, sizes, needed) if below(values, sizes, 0.0) < needed else 0.0
 
 
 @njit(cache=True, nogil=True, _nrt=False)
@@ -232,10 +239,7 @@ def _malleable(
     share_use[:] = 0.0
     if possible < work - 1e-9:
         return np.inf, 0.0
-    needed = work - 1e-12
-    level = 0.0
-    if _below(values, sizes, 0.0) < needed:
-        level = level_of(values, sizes, needed)
+    needed, level = knapsack_level(values, sizes, work)
     done, cost, lateness = 0.0, 0.0, 0.0
     for second in range(2):
         for i in range(length):

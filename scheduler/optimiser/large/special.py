@@ -13,7 +13,7 @@ from numba import njit
 
 from scheduler.optimiser.large.case import PIECED
 from scheduler.optimiser.large.pieces import pieced
-from scheduler.optimiser.large.respond import TIE, _below, level_of
+from scheduler.optimiser.large.respond import TIE, knapsack_level
 
 
 @njit(cache=True, nogil=True, _nrt=False, error_model="numpy")
@@ -82,10 +82,7 @@ def curved(kw_price, use_price, limit, first, work, soft, late, speed, power, sh
             possible += limit[i] * at[top]
     if possible < work - 1e-9:
         return np.inf, 0.0
-    needed = work - 1e-12
-    level = 0.0
-    if _below(values, sizes, 0.0) < needed:
-        level = level_of(values, sizes, needed)
+    needed, level = knapsack_level(values, sizes, work)
     done, total, lateness = 0.0, 0.0, 0.0
     for last in range(2):
         for n in range(size):

@@ -14,7 +14,7 @@ from scheduler.optimiser.large.dual import Dual
 from scheduler.optimiser.large.transfers import (
     JOBS_SHARE,
     Need,
-    Terms,
+    WaitRules,
     arrivals,
     as_copies,
     as_load,
@@ -81,9 +81,9 @@ def staged(problem: Problem, plan_jobs: Callable[[Problem, int], JobsFound], pro
         SolverError: the energy side could not be solved.
     """
     end = time.perf_counter() + problem.settings.time_limit_s
-    terms, bound_eur = Terms(expected=True), -math.inf
+    rules, bound_eur = WaitRules(expected=True), -math.inf
     for k, share in enumerate(JOBS_SHARE):
-        part = as_copies(_within(problem, share * _left(end)), terms)
+        part = as_copies(_within(problem, share * _left(end)), rules)
         found = plan_jobs(part.problem, k)
         if not k:
             bound_eur = _proven(problem, found.warm)
@@ -100,9 +100,9 @@ def staged(problem: Problem, plan_jobs: Callable[[Problem, int], JobsFound], pro
         if not missing or last:
             break
         if k == len(JOBS_SHARE) - 2:
-            terms = Terms(arrivals(both), only=frozenset(need.way for need in there), expected=True)
+            rules = WaitRules(arrivals(both), only=frozenset(need.way for need in there), expected=True)
         else:
-            terms = Terms(in_turn(problem, chosen), frozenset(need.way for need in elsewhere), expected=True)
+            rules = WaitRules(in_turn(problem, chosen), frozenset(need.way for need in elsewhere), expected=True)
     gone = len(jobs.jobs)
     while missing:
         jobs = without_readers(problem, jobs, missing)

@@ -22,11 +22,8 @@ from scheduler.data_tasks import MBIT_PER_TB, slot_tb
 from scheduler.policies.schedule import Schedule, it_power_kw
 from scheduler.problem import Copy, JobTask, MigrationOption, MigrationTask, Problem
 
-ROUNDS = 3
-"""How often jobs are planned at most; what is not delivered then is dropped."""
-
 JOBS_SHARE = (0.6, 0.5, 0.6)
-"""Share of the time that is left which the jobs have in each round; transfers have the rest."""
+"""Share of the time that is left which the jobs have in each of at most three rounds; transfers have the rest."""
 
 RELUCTANCE = 0.1
 """What a copy must save beyond its own cost to be looked for, as a share of what a mean job's energy costs."""
@@ -84,8 +81,8 @@ class JobsPart:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Terms:
-    """On which terms jobs may wait for transfers.
+class WaitRules:
+    """Which transfers jobs may wait for, and at what price.
 
     Attributes:
         arrives: slots from which on the data of some ways can be read, later than it could be at best.
@@ -104,18 +101,18 @@ class Terms:
         return self.closed.isdisjoint(ways) and (self.only is None or self.only.issuperset(ways))
 
 
-def as_copies(problem: Problem, terms: Terms | None = None) -> JobsPart:
-    """The jobs' part of ``problem``: transfers are copies, and places that ``terms`` does not allow are none.
+def as_copies(problem: Problem, rules: WaitRules | None = None) -> JobsPart:
+    """The jobs' part of ``problem``: transfers are copies, and places that ``rules`` do not allow are none.
 
     Of several transfers that a place needs the one of the highest price counts; a required move costs its readers nothing. A
     problem without migrations is its own jobs' part.
     """
     if not problem.migrations:
         return JobsPart(problem, tuple(tuple(range(len(task.options))) for task in problem.jobs))
-    terms = Terms() if terms is None else terms
+    rules = WaitRules() if rules is None else rules
     found: dict[Way, int] = {}
     copies: list[Copy] = []
-    more = _expected_eur(problem) if terms.expected else {}
+    more = _expected_eur(problem) if rules.expected else {}
     for task in problem.jobs:
         for e in range(len(task.options)):
             for way in ways_of(problem, task, e):
@@ -127,11 +124,11 @@ def as_copies(problem: Problem, terms: Terms | None = None) -> JobsPart:
     jobs, kept = [], []
     for task in problem.jobs:
         ways = [ways_of(problem, task, e) for e in range(len(task.options))]
-        open_ = tuple(e for e in range(len(task.options)) if terms.allows(ways[e]))
+        open_ = tuple(e for e in range(len(task.options)) if rules.allows(ways[e]))
         options = []
         for e in open_:
             copy = max((found[way] for way in ways[e]), key=lambda c: copies[c].cost_eur, default=-1)
-            first = max([task.options[e].earliest, *(terms.arrives.get(way, 0) for way in ways[e])])
+            first = max([task.options[e].earliest, *(rules.arrives.get(way, 0) for way in ways[e])])
             options.append(replace(task.options[e], migrations=(), copy=copy, earliest=first))
         jobs.append(replace(task, options=tuple(options)))
         kept.append(open_)

@@ -23,17 +23,14 @@ from scheduler.plan import SolveStatus
 from scheduler.scenario import PlanningSettings
 from sim.case_check import check_case
 from tests.cases import tiny, with_jobs
+from tests.scheduler.optimiser.large.compared import proven_case
 from tests.scheduler.optimiser.large.random_problems import random_problem
 
 
 @lru_cache(maxsize=64)
 def known(seed: int) -> tuple[Case, float]:
-    """A random case and a proven lower bound of its optimum that is nearly the optimum."""
-    case = case_of(random_problem(seed, PlanningSettings()))
-    answer = solve_plain(case, 60.0)
-    assert answer.status is SolveStatus.OPTIMAL
-    assert answer.objective is not None
-    return case, answer.objective
+    """A random case and its optimum."""
+    return proven_case(random_problem(seed, PlanningSettings()))
 
 
 @settings(max_examples=80)

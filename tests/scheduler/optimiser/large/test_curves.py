@@ -31,6 +31,7 @@ from scheduler.workload import JobKind
 from sim.case_check import check_case
 from tests.cases import tiny, with_jobs
 from tests.scheduler.optimiser.large.random_problems import random_problem, with_curves
+from tests.scheduler.optimiser.large.windows import windows
 from tests.scheduler.problems import flat_problem, task
 
 Reals = npt.NDArray[np.float64]
@@ -50,26 +51,6 @@ def answer(kw: Reals, use: Reals, modes: Reals, **job: Any) -> tuple[float, floa
         tables_of(terms),
     )  # fmt: skip
     return float(cost), float(late), share_kw, share_use
-
-
-@st.composite
-def windows(draw: st.DrawFn) -> tuple[Reals, Reals, dict[str, Any]]:
-    """Prices of one to eight slots, some below zero or equal, some slots blocked or narrow; work, due slot and lateness price."""
-    rng = np.random.default_rng(draw(st.integers(0, 2**32 - 1)))
-    size = draw(st.integers(1, 8))
-    kw, use = rng.uniform(-0.5, 2.0, size), rng.uniform(0.0, 0.5, size)
-    if draw(st.booleans()):
-        kw, use = rng.integers(-1, 3, size).astype(float), rng.integers(0, 2, size).astype(float)
-    use[rng.random(size) < draw(st.sampled_from([0.0, 0.3]))] = np.inf
-    first = draw(st.integers(0, 3))
-    job = {
-        "first": first,
-        "work": draw(st.integers(1, size)),
-        "soft": first + draw(st.integers(0, size)),
-        "late": draw(st.sampled_from([0.0, 0.4])),
-        "limit": np.linspace(0.3, 1.0, size) if draw(st.booleans()) else np.ones(size),
-    }
-    return kw, use, job
 
 
 @given(windows(), MODES)

@@ -27,6 +27,7 @@ from scheduler.policies.stretches import cheapest_pieces
 from scheduler.workload import JobKind
 from sim.case_check import check_case
 from tests.cases import decided, tiny, with_jobs
+from tests.scheduler.optimiser.large.windows import windows
 from tests.scheduler.problems import task
 
 Reals = npt.NDArray[np.float64]
@@ -68,25 +69,12 @@ def legal(slots: tuple[int, ...], run: int, gap: int) -> bool:
 
 
 @st.composite
-def windows(draw: st.DrawFn, most: int = 9) -> tuple[Reals, Reals, dict[str, Any]]:
-    """Prices of one to ``most`` slots, some below zero, some slots blocked; work, due slot, lateness, terms of pieces."""
-    rng = np.random.default_rng(draw(st.integers(0, 2**32 - 1)))
-    size = draw(st.integers(1, most))
-    kw, use = rng.uniform(-0.5, 2.0, size), rng.uniform(0.0, 0.5, size)
-    if draw(st.booleans()):
-        kw, use = rng.integers(-1, 3, size).astype(float), np.zeros(size)
-    use[rng.random(size) < draw(st.sampled_from([0.0, 0.2]))] = np.inf
-    first, work = draw(st.integers(0, 3)), draw(st.integers(1, size))
-    job = {
-        "first": first,
-        "work": work,
-        "soft": first + draw(st.integers(0, size)),
-        "late": draw(st.sampled_from([0.0, 0.4])),
-        "run": draw(st.integers(1, work + 1)),
-        "gap": draw(st.integers(0, size + 1)),
-        "restart": draw(st.sampled_from([0.0, 0.1, 0.7])),
-    }
-    return kw, use, job
+def pieced_windows(draw: st.DrawFn, most: int = 9) -> tuple[Reals, Reals, dict[str, Any]]:
+    """Windows with terms of pieces."""
+    kw, use, job = draw(windows(most))
+    del job["limit"]  # a whole slot or none
+    job["run"], job["gap"] = draw(st.integers(1, job["work"] + 1)), draw(st.integers(0, len(kw) + 1))
+    return kw, use, job | {"restart": draw(st.sampled_from([0.0, 0.1, 0.7]))}
 
 
 def priced(kw: Reals, use: Reals, job: dict[str, Any], slots: tuple[int, ...]) -> float:
@@ -96,7 +84,7 @@ def priced(kw: Reals, use: Reals, job: dict[str, Any], slots: tuple[int, ...]) -
     return float(kw[chosen].sum() + use[chosen].sum() + late + job["restart"] * (len(pieces_of(slots)) - 1))
 
 
-@given(windows())
+@given(pieced_windows())
 @settings(max_examples=300)
 def test_pieces_are_the_cheapest_of_all_that_are_legal(window: tuple[Reals, Reals, dict[str, Any]]) -> None:
     """The cheapest of all sets of slots in legal pieces, lateness and restarts included; infinite where there is none."""
@@ -116,7 +104,7 @@ def test_pieces_are_the_cheapest_of_all_that_are_legal(window: tuple[Reals, Real
     assert own == pytest.approx(cost - kw[list(slots)].sum() - use[list(slots)].sum(), abs=1e-9)
 
 
-@given(windows(most=60))
+@given(pieced_windows(most=60))
 def test_pieces_of_long_windows_cost_what_the_baselines_programme_says(window: tuple[Reals, Reals, dict[str, Any]]) -> None:
     """Up to 60 slots: the cost of the programme in NumPy that the baselines use."""
     kw, use, job = window
@@ -127,7 +115,7 @@ def test_pieces_of_long_windows_cost_what_the_baselines_programme_says(window: t
     assert cost == pytest.approx(np.inf if said is None or job["run"] > job["work"] else said[1], abs=1e-9)
 
 
-@given(windows(most=40))
+@given(pieced_windows(most=40))
 def test_without_terms_it_is_an_interruptible_job(window: tuple[Reals, Reals, dict[str, Any]]) -> None:
     """Pieces of any length at no price: the cost of the cheapest slots."""
     kw, use, job = window

@@ -14,6 +14,7 @@ from scipy.optimize import linprog
 
 from scheduler.optimiser.large.case import INTERRUPTIBLE, MALLEABLE, RIGID
 from scheduler.optimiser.large.respond import level_of, respond
+from tests.scheduler.optimiser.large.windows import windows
 
 Reals = npt.NDArray[np.float64]
 
@@ -28,23 +29,6 @@ def answer(kind: int, kw: Reals, use: Reals, **given: Any) -> tuple[float, float
         share_kw, share_use, np.empty(2 * size), np.empty(2 * size),
     )  # fmt: skip
     return float(cost), float(late), share_kw, share_use
-
-
-@st.composite
-def windows(draw: st.DrawFn) -> tuple[Reals, Reals, dict[str, Any]]:
-    """Prices of one to seven slots, some below zero, some slots blocked; work, due slot and lateness price."""
-    rng = np.random.default_rng(draw(st.integers(0, 2**32 - 1)))
-    size = draw(st.integers(1, 7))
-    kw, use = rng.uniform(-0.5, 2.0, size), rng.uniform(0.0, 0.5, size)
-    use[rng.random(size) < draw(st.sampled_from([0.0, 0.3]))] = np.inf
-    first = draw(st.integers(0, 3))
-    job = {
-        "first": first,
-        "work": draw(st.integers(1, size)),
-        "soft": first + draw(st.integers(0, size)),
-        "late": rng.uniform(0, 1),
-    }
-    return kw, use, job
 
 
 def adds_up(kw: Reals, use: Reals, found: tuple[float, float, Reals, Reals]) -> bool:
@@ -79,15 +63,14 @@ def test_interruptible_slots_are_the_cheapest(window: tuple[Reals, Reals, dict[s
     assert np.isinf(found[0]) or adds_up(kw, use, found)
 
 
-@given(windows(), st.floats(0.2, 1.0), st.floats(0.1, 1.0), st.booleans())
+@given(windows(), st.floats(0.2, 1.0), st.floats(0.1, 1.0))
 def test_malleable_shares_are_those_of_the_linear_programme(
-    window: tuple[Reals, Reals, dict[str, Any]], speed2: float, power2: float, partly: bool
+    window: tuple[Reals, Reals, dict[str, Any]], speed2: float, power2: float
 ) -> None:
     """Shares of both modes within each slot's limit that do at least the work: the cost is the optimum that scipy finds."""
     kw, use, job = window
-    size = len(kw)
-    limit = np.linspace(0.3, 1.0, size) if partly else np.ones(size)
-    found = answer(MALLEABLE, kw, use, speed2=speed2, power2=power2, limit=limit, **job)
+    limit = job["limit"]
+    found = answer(MALLEABLE, kw, use, speed2=speed2, power2=power2, **job)
     free = np.flatnonzero(np.isfinite(use))
     base = use[free] + job["late"] * (job["first"] + free >= job["soft"])
     both = np.concatenate((kw[free] + base, power2 * kw[free] + base))

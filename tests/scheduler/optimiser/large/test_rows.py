@@ -21,23 +21,23 @@ from scheduler.optimiser.large.policy import LargePolicy
 from scheduler.optimiser.large.row_prices import answer_kw, driven, from_adders, limits_for_moves
 from scheduler.optimiser.large.rows import RowList, SharedRows
 from scheduler.optimiser.large.solve import LargeLimits, solve_case
-from scheduler.optimiser.large.translate import case_of, obstacles_to_scale
+from scheduler.optimiser.large.translate import case_of
 from scheduler.optimiser.large.two_stage import LargeTwoStagePolicy
 from scheduler.optimiser.large.warm import warm_of
 from scheduler.optimiser.plain import solve_plain
 from scheduler.optimiser.policy import MilpPolicy
 from scheduler.optimiser.two_stage import TwoStagePolicy
-from scheduler.plan import Plan, SolveStatus
+from scheduler.plan import Plan
 from scheduler.problem import Feeder, GroupLimit, Problem
 from scheduler.scenario import PlanningSettings
 from sim.case_check import check_case
 from tests.cases import decided, tiny, with_jobs
 from tests.scheduler.checks import check_feeders, check_plan
+from tests.scheduler.optimiser.large.compared import NEAR, NEAR_EUR, compared, proven_case
 from tests.scheduler.optimiser.large.tied_problems import tied_problem
 
 PROVEN = PlanningSettings(relative_gap=1e-6, limit_margin=0.0, time_limit_s=60.0)
 QUICK = PlanningSettings(relative_gap=0.003, limit_margin=0.0, time_limit_s=1.0)
-NEAR, NEAR_EUR = 0.01, 0.003
 
 
 def check_shared(problem: Problem, plan: Plan) -> None:
@@ -52,23 +52,10 @@ def check_shared(problem: Problem, plan: Plan) -> None:
 
 def shortcoming(seed: int) -> str | None:
     """What is wrong with the large-scale solver's plan of a problem with shared limits, with figures; None when nothing is."""
-    problem = tied_problem(seed, PROVEN)
-    assert obstacles_to_scale(problem) == []
-    reference = MilpPolicy().plan(problem)
-    plan = LargePolicy().plan(replace(problem, settings=QUICK))
-    check_plan(problem, plan)
-    check_shared(problem, plan)
-    assert plan.bound_eur is not None
-    best = reference.objective_eur
-    figures = f"seed {seed}: plan {plan.objective_eur:.6f}, bound {plan.bound_eur:.6f}, optimum {best:.6f} EUR"
-    unserved = float(plan.energy.unserved_kw.sum() - reference.energy.unserved_kw.sum())
-    if unserved > 1e-5:
-        return f"{unserved:.4f} kW more unserved: {figures}"
-    if plan.bound_eur > best + 2e-6 * abs(best) + 2e-6:
-        return f"false proof: {figures}"
-    if plan.objective_eur > best + NEAR * abs(best) + NEAR_EUR:
-        return f"{100 * (plan.objective_eur - best) / abs(best):.2f} % dear: {figures}"
-    return None
+    found = compared(tied_problem(seed, PROVEN), QUICK, check_shared)
+    unserved = float(found.plan.energy.unserved_kw.sum() - found.best.energy.unserved_kw.sum())
+    said = f"{unserved:.4f} kW more unserved: {found.figures}" if unserved > 1e-5 else found.shortcoming()
+    return None if said is None else f"seed {seed}: {said}"
 
 
 @pytest.mark.slow
@@ -83,11 +70,7 @@ def test_plan_keeps_what_is_shared_and_is_near_the_optimum(first: int) -> None:
 @lru_cache(maxsize=64)
 def known(seed: int) -> tuple[Case, float]:
     """The case of a problem with shared limits and its optimum."""
-    case = case_of(tied_problem(seed, PROVEN))
-    answer = solve_plain(case, 60.0)
-    assert answer.status is SolveStatus.OPTIMAL
-    assert answer.objective is not None
-    return case, answer.objective
+    return proven_case(tied_problem(seed, PROVEN))
 
 
 @settings(max_examples=60, deadline=None)
@@ -297,15 +280,15 @@ def test_translation_tells_feeders_from_rows() -> None:
     problem = replace(problem, import_limit_kw=limit, export_limit_kw=np.zeros_like(limit))
     same, rising = [6.0] * slots, [6.0, np.inf, 20.0] + [7.0] * (slots - 3)
 
-    def case(*groups: GroupLimit, **changes: object) -> Case:
-        return case_of(replace(problem, groups=groups, **changes))  # type: ignore[arg-type]
+    def case(*groups: GroupLimit) -> Case:
+        return case_of(replace(problem, groups=groups))
 
     assert case(group((1, 0), same)).fid[:2].tolist() == [0, 0]
     assert len(case(group((1, 0), same)).rows) == 0
     assert case(group((0, 1), rising)).rows.slot.tolist() == [0, *range(3, slots)]
     twice = case(group((0, 1), same), group((1, 0), same))
     assert (len(twice.flim), len(twice.rows)) == (1, slots)
-    selling = case(group((0, 1), same, 1.0), export_limit_kw=limit)
+    selling = case_of(replace(problem, groups=(group((0, 1), same, 1.0),), export_limit_kw=limit))
     assert len(selling.flim) == 0
     assert len(selling.rows) == 2 * slots
     assert set(selling.rows.imports.tolist()) == set(selling.rows.exports.tolist()) == {0.0, 1.0}

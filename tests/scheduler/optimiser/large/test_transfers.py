@@ -14,7 +14,7 @@ from scheduler.optimiser.large.transfers import (
     RELUCTANCE,
     JobsPart,
     Need,
-    Terms,
+    WaitRules,
     arrivals,
     as_copies,
     as_load,
@@ -27,12 +27,12 @@ from scheduler.optimiser.large.transfers import (
     without_readers,
 )
 from scheduler.optimiser.large.translate import obstacles_to_scale, two_stage_obstacles
-from scheduler.optimiser.policy import MilpPolicy
 from scheduler.plan import SolveStatus
 from scheduler.policies.schedule import JobPlace, Schedule
 from scheduler.problem import Copy, Feeder, JobOption, JobTask, MigrationOption, MigrationTask, Problem
 from scheduler.scenario import PlanningSettings
-from tests.scheduler.checks import check_feeders, check_plan
+from tests.scheduler.checks import check_plan
+from tests.scheduler.optimiser.large.compared import all_above
 from tests.scheduler.optimiser.large.random_problems import random_problem
 from tests.scheduler.optimiser.large.test_against_reference import PROVEN
 from tests.scheduler.problems import flat_problem, task
@@ -71,17 +71,17 @@ def test_jobs_part() -> None:
     assert [(copy.name, copy.cost_eur) for copy in part.problem.copies] == [("x@s1", 0.0), ("y@s1", 0.1)]
     assert [[option.copy for option in job.options] for job in part.problem.jobs] == [[-1, 0], [-1, 1]]
     assert not part.problem.migrations
-    less = as_copies(problem, Terms(closed=frozenset({(1, 0)})))
+    less = as_copies(problem, WaitRules(closed=frozenset({(1, 0)})))
     assert less.options == ((0, 1), (0,))
 
 
 def test_terms_of_a_round() -> None:
     """Data that comes later puts places off; only some ways may be open; an expected price has the transfer's power in it."""
     problem = two_sites(far("a", 0), far("b", 1), moves=(move("x", 1, required=True), move("y@s1", 1)))
-    later = as_copies(problem, Terms({(1, 0): 4}))
+    later = as_copies(problem, WaitRules({(1, 0): 4}))
     assert [[option.earliest for option in job.options] for job in later.problem.jobs] == [[0, 1], [0, 4]]
-    assert as_copies(problem, Terms(only=frozenset({(0, 0)}))).options == ((0, 1), (0,))
-    dearer = as_copies(problem, Terms(expected=True)).problem.copies
+    assert as_copies(problem, WaitRules(only=frozenset({(0, 0)}))).options == ((0, 1), (0,))
+    dearer = as_copies(problem, WaitRules(expected=True)).problem.copies
     mean = problem.import_eur_per_kwh.mean()
     assert [copy.cost_eur for copy in dearer] == [0.0, pytest.approx(0.1 + 2.0 * mean + RELUCTANCE * mean)]
 
@@ -259,17 +259,6 @@ def with_moves(seed: int) -> Problem:
 @pytest.mark.slow
 def test_small_problems_against_the_reference() -> None:
     """Ten of them: plans keep every rule, bounds are never above the optimum, and costs are near it."""
-    above = []
-    for seed in range(10):
-        problem = with_moves(seed)
-        assert obstacles_to_scale(problem) == []
-        best = MilpPolicy().plan(problem)
-        plan = LargePolicy().plan(replace(problem, settings=PlanningSettings(relative_gap=0.003, time_limit_s=3.0)))
-        check_plan(problem, plan)
-        check_feeders(problem, plan)
-        assert plan.bound_eur is not None
-        assert plan.bound_eur <= best.objective_eur + 2e-6 * abs(best.objective_eur) + 2e-6, seed
-        above.append((plan.objective_eur - best.objective_eur) / abs(best.objective_eur))
-    assert min(above) >= -2e-6
+    above = all_above(map(with_moves, range(10)), PlanningSettings(relative_gap=0.003, time_limit_s=3.0))
     assert max(above) <= NEAR_WORST, above
     assert np.mean(above) <= NEAR_MEAN, above
