@@ -44,6 +44,9 @@ check: .venv/.ozzo-dev ## ruff, formatting, mypy --strict
 servers:
 	@bash scripts/servers.sh
 
+# test files in which a marker stands: collecting all the others takes each worker ten seconds
+marked = $$(grep -rl --include='test_*.py' 'mark\.$(1)\b' tests)
+
 # kernels are compiled while the checks run: several tests at once would each compile them for themselves
 test: .venv/.ozzo-dev servers ## everything that CI runs: checks, tests with coverage
 	@.venv/bin/ozzo bench replan --size S --time 3 --warm-time 3 --json > .venv/kernels.log 2>&1 & \
@@ -52,8 +55,8 @@ test: .venv/.ozzo-dev servers ## everything that CI runs: checks, tests with cov
 	@failed=0; set -x; \
 	.venv/bin/coverage run -m pytest --numprocesses $(WORKERS) --dist loadfile -m 'not long and not alone and not slow' || failed=1; \
 	.venv/bin/coverage combine --quiet && .venv/bin/coverage report --fail-under=90 || failed=1; \
-	.venv/bin/python -m pytest --durations=25 --numprocesses $(WORKERS) --dist loadfile --no-loadscope-reorder -m 'slow and not long and not alone' || failed=1; \
-	.venv/bin/python -m pytest --numprocesses 2 -m alone || failed=1; \
+	.venv/bin/python -m pytest --durations=25 --numprocesses $(WORKERS) --dist loadfile -m 'slow and not long and not alone' $(call marked,slow) || failed=1; \
+	.venv/bin/python -m pytest --numprocesses 2 -m alone $(call marked,alone) || failed=1; \
 	exit $$failed
 
 bench: .venv/.ozzo-dev ## speed, as ratios against a baseline run beside it; the optimiser beside HiGHS and CP-SAT, the network beside pandapower; the world beside Vessim, sweeps by two processes beside one; live control beside a bare paho loop

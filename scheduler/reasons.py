@@ -8,7 +8,7 @@ planned). What is not done names the limit and the smallest change that would he
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from zoneinfo import ZoneInfo
 
@@ -212,6 +212,10 @@ class _Teller:
         if fits:
             text = f"{task.name} is not run: every place left for it would cost more than its price of {task.drop_eur:.2f} EUR."
             return Reason(ReasonKind.CHEAPEST, text, numbers)
+        data_there = replace(task, options=tuple(replace(option, migrations=()) for option in task.options))
+        if any(self.board.fits(data_there, e, powered=False).sum() >= needed for e in range(len(task.options))):
+            text = f"{task.name} is not run: no place that is left for it before its deadline gets its data in time."
+            return Reason(ReasonKind.DATA, text, numbers)
         text = f"{task.name} is not run: other jobs fill every place that it could have before its deadline."
         return Reason(ReasonKind.CAPACITY, text, numbers)
 

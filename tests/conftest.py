@@ -13,25 +13,6 @@ settings.register_profile("ozzo", deadline=None, derandomize=True, max_examples=
 settings.load_profile("ozzo")
 
 
-LONG_FILES = (
-    "live/test_serve.py",
-    "ozzo/test_run.py",
-    "live/test_remote_run.py",
-    "protocol/test_command_plane.py",
-    "live/test_faults.py",
-    "live/test_ground_faults.py",
-    "ozzo/serve/test_fleet.py",
-    "ozzo/serve/test_loop.py",
-)
-"""Files that take longest with the marker slow: begun first, so that no process is left alone with one at the end."""
-
-
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Put the long files first; the order within a file, and of all others, stays."""
-    place = {Path(__file__).parent / name: number for number, name in enumerate(LONG_FILES)}
-    items.sort(key=lambda item: place.get(item.path, len(place)))
-
-
 @pytest.hookimpl(hookwrapper=True)
 def pytest_runtest_makereport() -> Generator[None, pytest.CallInfo[None], None]:
     """With CI=true a skipped test is a failure: CI installs everything that a test may need."""

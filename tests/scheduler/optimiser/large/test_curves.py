@@ -54,7 +54,7 @@ def answer(kw: Reals, use: Reals, modes: Reals, **job: Any) -> tuple[float, floa
 
 
 @given(windows(), MODES)
-@settings(max_examples=300)
+@settings(max_examples=120)
 def test_shares_are_those_of_the_linear_programme(window: tuple[Reals, Reals, dict[str, Any]], modes: Reals) -> None:
     """Shares of all modes within each slot's limit that do at least the work: the cost is the optimum that scipy finds.
 

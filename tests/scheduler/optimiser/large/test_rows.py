@@ -100,7 +100,7 @@ def test_the_independent_check_and_the_exact_model_know_the_rows(seed: int) -> N
     assert verdict.objective_eur == pytest.approx(optimum, rel=1e-6, abs=1e-6)
 
 
-@pytest.mark.parametrize("seed", range(100, 106))
+@pytest.mark.parametrize("seed", range(100, 103))
 def test_coarse_first_keeps_the_rows_of_the_fine_case(seed: int) -> None:
     """Rows are merged with their slots for the first look; plan and bound are those of the fine case."""
     case, optimum = known(seed)
@@ -116,7 +116,7 @@ def test_coarse_first_keeps_the_rows_of_the_fine_case(seed: int) -> None:
     assert found.objective >= optimum - 1e-5 * max(1.0, abs(optimum))
 
 
-@pytest.mark.parametrize("seed", range(200, 206))
+@pytest.mark.parametrize("seed", range(200, 203))
 def test_every_future_keeps_the_rows(seed: int) -> None:
     """Expected cost and bound against the exact two-stage model, with rows in every future."""
     problem, rng = tied_problem(seed, replace(PROVEN, relative_gap=0.0)), np.random.default_rng(seed)

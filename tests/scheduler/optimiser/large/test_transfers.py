@@ -27,7 +27,7 @@ from scheduler.optimiser.large.transfers import (
     without_readers,
 )
 from scheduler.optimiser.large.translate import obstacles_to_scale, two_stage_obstacles
-from scheduler.plan import SolveStatus
+from scheduler.plan import ReasonKind, SolveStatus
 from scheduler.policies.schedule import JobPlace, Schedule
 from scheduler.problem import Copy, Feeder, JobOption, JobTask, MigrationOption, MigrationTask, Problem
 from scheduler.scenario import PlanningSettings
@@ -173,7 +173,9 @@ def test_a_job_whose_data_cannot_come_is_dropped_with_a_reason() -> None:
     problem = two_sites(*there, moves=(move("x@s1", 1), move("y@s1", 1)))
     plan = LargePolicy().plan(replace(problem, settings=PlanningSettings(relative_gap=1e-6, time_limit_s=4.0)))
     check_plan(problem, plan)
-    assert len(plan.dropped) == 1
+    (dropped,) = plan.dropped
+    assert dropped.reason.kind is ReasonKind.DATA
+    assert dropped.reason.text.endswith("gets its data in time.")
     assert len(plan.transfers) >= 1
 
 

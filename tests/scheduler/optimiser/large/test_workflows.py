@@ -148,7 +148,7 @@ def test_relief_drops_those_that_come_after() -> None:
 
 
 @given(seed=st.integers(0, 1000), share=st.sampled_from([0.2, 0.6, 1.0]))
-@settings(max_examples=12, deadline=None)
+@settings(max_examples=8, deadline=None)
 def test_plans_keep_the_order(seed: int, share: float) -> None:
     """By the independent check, and at the cost that it finds."""
     case = chained(make_case(replace(MEDIUM, jobs=60), seed), seed, share)
@@ -157,7 +157,7 @@ def test_plans_keep_the_order(seed: int, share: float) -> None:
 
 
 @given(seed=st.integers(0, 1000))
-@settings(max_examples=8, deadline=None)
+@settings(max_examples=5, deadline=None)
 def test_planning_again_keeps_the_order(seed: int) -> None:
     """A plan without links is the warm start of a case with links: what is out of order moves or goes."""
     free = make_case(replace(MEDIUM, jobs=60), seed)
