@@ -8,9 +8,10 @@ Functions of the innermost loops allocate nothing (who calls them makes the room
 (``_nrt=False``): a call passes some 60 arrays, and counting them, atomically, took half of the search's time (decision 0018). A
 function that does allocate is refused by the compiler with that option.
 
-Compiled code is cached on disk. Numba renews a cached function when its own file changes, but not when a function that it
-calls does; so the folder of the cache carries a fingerprint of all files that hold compiled code. Numba reads the folder's name
-when it is imported; where another library (pandapower) has imported it before, it is told to read again.
+Their options are in ``compiled``. Compiled code is cached on disk. Numba renews a cached function when its own file changes,
+but not when a function that it calls does; so the folder of the cache carries a fingerprint of all files that hold compiled
+code. Numba reads the folder's name when it is imported; where another library (pandapower) has imported it before, it is told
+to read again.
 """
 
 from __future__ import annotations
@@ -26,7 +27,7 @@ def _cache_folder() -> Path:
     digest = hashlib.sha256()
     for path in sorted(Path(__file__).parent.glob("*.py")):
         source = path.read_bytes()
-        if b"@njit" in source and path.name != Path(__file__).name:
+        if b"njit" in source and path.name != Path(__file__).name:
             digest.update(source)
     base = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
     return base / "ozzo" / f"kernels-{digest.hexdigest()[:16]}"

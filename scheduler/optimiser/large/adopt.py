@@ -5,10 +5,11 @@ from __future__ import annotations
 import numpy as np
 from numba import njit
 
+from scheduler.optimiser.large.compiled import MAKES_ROOM
 from scheduler.optimiser.large.order import is_linked
 
 
-@njit(cache=True, nogil=True)
+@njit(**MAKES_ROOM)
 def adopt(jobs, state, of, ep, entry, window, y, xk, xu, least):
     """Place the jobs that the fractional plan has at one entry for a share of at least ``least``, as it has them.
 

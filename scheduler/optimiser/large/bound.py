@@ -10,13 +10,14 @@ from numba import njit
 
 from grid.horizon import FloatArray
 from scheduler.optimiser.large.case import Case, IntArray
+from scheduler.optimiser.large.compiled import FAST
 from scheduler.optimiser.large.groups import Classes
 
 MOST_COPIES = 12
 """Datasets with more copies than this count all of them as bought for nothing (still valid, less tight)."""
 
 
-@njit(cache=True, nogil=True, _nrt=False)
+@njit(**FAST)
 def copies_bound(group_ptr, group, ep, entry, em, cost, drop, count, first, copies_ptr, copies, copy_price, most):
     """Sum over datasets of the best set of copies with the best choice of every class."""
     total = 0.0

@@ -22,6 +22,9 @@ IntArray = npt.NDArray[np.int64]
 RIGID, INTERRUPTIBLE, MALLEABLE, PIECED = 0, 1, 2, 3
 """Values of ``Case.typ``; the benchmark format has the first three. Pieced: interruptible, pieces matter."""
 
+NOBODY: Any = np.int64(-1)
+"""No job, entry or slot, in compiled code; a literal -1 makes Numba compile every function that is called with it twice."""
+
 ECO_SPEED, ECO_POWER = 0.7, 0.55
 """The second mode of malleable jobs in the benchmark format: 70 % of the work for 55 % of the power."""
 

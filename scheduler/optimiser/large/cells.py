@@ -13,6 +13,7 @@ from numba import njit
 
 from grid.horizon import FloatArray
 from scheduler.optimiser.large.case import Case, IntArray
+from scheduler.optimiser.large.compiled import FAST, MAKES_ROOM, WITHIN
 from scheduler.optimiser.large.prox import STEPS, supply_steps
 
 PEAK_SHARE = 0.4
@@ -79,7 +80,7 @@ def flexible(case: Case, battery: FloatArray, theta: FloatArray, part: float) ->
     return Flex(np.where(has, least, 0.0), np.where(has, np.maximum(least, most), 0.0), theta)
 
 
-@njit(cache=True, nogil=True, _nrt=False)
+@njit(**WITHIN)
 def _step_in(n, width, value, imports, w, v):
     """Insert a step by its value; returns the new number of steps."""
     if w <= 0.0:
@@ -92,7 +93,7 @@ def _step_in(n, width, value, imports, w, v):
     return n + 1
 
 
-@njit(cache=True, nogil=True)
+@njit(**MAKES_ROOM)
 def _all_steps(
     dt, ren, gmax, emax, pi, po, limit, penalty, unserved, least, most, theta, eta_c, eta_d, wear, width, value, imports, steps, base
 ):  # fmt: skip
@@ -117,7 +118,7 @@ def _all_steps(
                 value[s, t, i] *= dt
 
 
-@njit(cache=True, nogil=True, _nrt=False)
+@njit(**FAST)
 def cell(grid, s, t, load):
     """Cost (EUR, up to a constant) and import (kW) of a cell at an IT load."""
     if grid.rho[s] > 0.0:

@@ -18,6 +18,7 @@ import numpy as np
 from numba import njit
 
 from grid.horizon import FloatArray
+from scheduler.optimiser.large.compiled import FAST, MAKES_ROOM, WITHIN
 from scheduler.optimiser.large.pieces import Tables, tables_of
 from scheduler.optimiser.large.respond import MALLEABLE, respond
 from scheduler.optimiser.large.special import special
@@ -41,7 +42,7 @@ class Bench(NamedTuple):
     tables: Tables
 
 
-@njit(cache=True, nogil=True)
+@njit(**MAKES_ROOM)
 def bench_of(most, widest, terms):
     """A bench for windows up to ``most`` and classes whose windows together have up to ``widest`` slots."""
     return Bench(
@@ -50,7 +51,7 @@ def bench_of(most, widest, terms):
     )  # fmt: skip
 
 
-@njit(cache=True, nogil=True)
+@njit(**MAKES_ROOM)
 def sweep(
     perm, ep, entry, window, count, first, es, ec, ea, em, typ, p, dl, soft, wt, res, entry_kw, drop, speed2, power2,
     cap, xk, xu, y, dropx, own, load, use, served, lam, rho, mu, rho_use, price, use_price, sigma, rho_copy, bought, most, terms,
@@ -66,7 +67,7 @@ def sweep(
     )  # fmt: skip
 
 
-@njit(cache=True, nogil=True, _nrt=False)
+@njit(**WITHIN)
 def _sweep(
     perm, ep, entry, window, count, first, es, ec, ea, em, typ, p, dl, soft, wt, res, entry_kw, drop, speed2, power2,
     cap, xk, xu, y, dropx, own, load, use, served, lam, rho, mu, rho_use, price, use_price, sigma, rho_copy, bought, bench, terms,
@@ -192,7 +193,7 @@ def _sweep(
     return total_gap
 
 
-@njit(cache=True, nogil=True, _nrt=False)
+@njit(**FAST)
 def buy(bought, users_ptr, users, y, count_of_entry, sigma, rho_copy, price_of_copy):
     """Best fraction of each copy to buy given who uses it, then the multipliers ``sigma`` of its users.
 
@@ -218,7 +219,7 @@ def buy(bought, users_ptr, users, y, count_of_entry, sigma, rho_copy, price_of_c
             sigma[e] = max(0.0, sigma[e] + rho_copy[e] * (y[e] / count_of_entry[e] - bought[m]))
 
 
-@njit(cache=True, nogil=True, _nrt=False)
+@njit(**FAST)
 def refresh_prices(load, use, served, lam, rho, mu, rho_use, cap, price, use_price):
     """Prices of every cell from multipliers and penalties."""
     for s in range(load.shape[0]):
@@ -228,7 +229,7 @@ def refresh_prices(load, use, served, lam, rho, mu, rho_use, cap, price, use_pri
                 use_price[r, s, t] = max(0.0, mu[r, s, t] + rho_use[r, s] * (use[r, s, t] - cap[r, s, t]))
 
 
-@njit(cache=True, nogil=True)
+@njit(**MAKES_ROOM)
 def class_costs(
     ep, entry, window, first, es, ec, ea, typ, p, dl, soft, wt, res, entry_kw, speed2, power2, cap, price, use_price, most, cost,
     terms,
@@ -240,7 +241,7 @@ def class_costs(
     )  # fmt: skip
 
 
-@njit(cache=True, nogil=True, _nrt=False)
+@njit(**WITHIN)
 def _class_costs(
     ep, entry, window, first, es, ec, ea, typ, p, dl, soft, wt, res, entry_kw, speed2, power2, cap, price, use_price, cost, bench,
     terms,

@@ -13,7 +13,8 @@ import numpy as np
 from numba import njit
 
 from grid.horizon import FloatArray
-from scheduler.optimiser.large.case import Case, IntArray
+from scheduler.optimiser.large.case import NOBODY, Case, IntArray
+from scheduler.optimiser.large.compiled import MAKES_ROOM, WITHIN
 from scheduler.optimiser.large.groups import Classes
 from scheduler.optimiser.large.insert import insert, scratch_of
 from scheduler.optimiser.large.order import is_linked, is_needed, price_of_dropping_followers
@@ -86,7 +87,7 @@ class Aside(NamedTuple):
     opened: IntArray
 
 
-@njit(cache=True, nogil=True, _nrt=False)
+@njit(**WITHIN)
 def _aim(jobs, likely, j):
     """Entry and slot of job ``j`` by chance, as likely as the fractional plan has it there."""
     k = likely.of[j]
@@ -114,7 +115,7 @@ def _aim(jobs, likely, j):
     return e, jobs.ea[e] + slot
 
 
-@njit(cache=True, nogil=True)
+@njit(**MAKES_ROOM)
 def construct(jobs, grid, state, order, guide, opened, longest):
     """Put every dropped job of ``order`` in, in that order (a job of a workflow after those that it comes after)."""
     scratch = scratch_of(jobs, longest)
@@ -129,7 +130,7 @@ def construct(jobs, grid, state, order, guide, opened, longest):
     recount(jobs, grid, state)
 
 
-@njit(cache=True, nogil=True)
+@njit(**MAKES_ROOM)
 def relieve(jobs, grid, state, longest, tries):
     """Move jobs out of overloaded cells until there are none: in each cell the job whose best other place costs least more.
 
@@ -145,7 +146,7 @@ def relieve(jobs, grid, state, longest, tries):
         for t in range(state.load.shape[1]):
             for r in range(grid.cap.shape[0]):
                 while state.use[r, s, t] > grid.cap[r, s, t] + 1e-7:
-                    best, best_job, tried = np.inf, -1, 0
+                    best, best_job, tried = np.inf, NOBODY, 0
                     for m in range(state.number[s] - 1, -1, -1):
                         j = state.members[s, m]
                         if jobs.res[j, r] <= 0.0 or tried >= tries:
@@ -186,7 +187,7 @@ def relieve(jobs, grid, state, longest, tries):
     return moved
 
 
-@njit(cache=True, nogil=True)
+@njit(**MAKES_ROOM)
 def anneal(
     jobs,
     grid,
@@ -227,7 +228,7 @@ def anneal(
     return accepted
 
 
-@njit(cache=True, nogil=True, _nrt=False)
+@njit(**WITHIN)
 def _in_order(keys, order, n):
     """Fill ``order[:n]`` with ``0 .. n - 1`` by rising ``keys``."""
     for i in range(n):
@@ -238,7 +239,7 @@ def _in_order(keys, order, n):
         order[k + 1] = i
 
 
-@njit(cache=True, nogil=True, _nrt=False)
+@njit(**WITHIN)
 def _add(out, n, j):
     """Append ``j`` to ``out[:n]`` unless it is there or there is no room; returns the new number."""
     for i in range(n):
@@ -250,7 +251,7 @@ def _add(out, n, j):
     return n
 
 
-@njit(cache=True, nogil=True, _nrt=False)
+@njit(**WITHIN)
 def _with_neighbours(jobs, state, out, n, j, near):
     """Add the neighbours of ``j`` in its workflow when ``near``, and what is dropped and comes before any of ``out``."""
     links = jobs.links
@@ -268,7 +269,7 @@ def _with_neighbours(jobs, state, out, n, j, near):
     return n
 
 
-@njit(cache=True, nogil=True, _nrt=False)
+@njit(**WITHIN)
 def _anneal(
     jobs, grid, state, datasets, bought, likely, rounds, hot, cold, most_jobs, focus, eager, aside, places, scratch
 ):  # fmt: skip

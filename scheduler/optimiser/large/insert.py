@@ -5,6 +5,8 @@ from __future__ import annotations
 import numpy as np
 from numba import njit
 
+from scheduler.optimiser.large.case import NOBODY
+from scheduler.optimiser.large.compiled import FAST, MAKES_ROOM, WITHIN
 from scheduler.optimiser.large.order import span_of
 from scheduler.optimiser.large.pieces import tables_of
 from scheduler.optimiser.large.respond import MALLEABLE, respond
@@ -24,7 +26,7 @@ POOL = 4096
 """Random numbers that are drawn at once; noise on a window is a stretch of them."""
 
 
-@njit(cache=True, nogil=True)
+@njit(**MAKES_ROOM)
 def scratch_of(jobs, longest):
     """Room that ``insert`` works in, for windows up to ``longest``: numbers, noise between -0.5 and 0.5, and tables of pieces."""
     return np.empty((10, 2 * longest + 2)), np.random.random(POOL + longest) - 0.5, tables_of(jobs.terms)
@@ -34,7 +36,7 @@ def scratch_of(jobs, longest):
 # instructions on many slots at once: slices instead of offsets, numpy's rules of division, conditions as values.
 
 
-@njit(cache=True, nogil=True, error_model="numpy", _nrt=False)
+@njit(**WITHIN, error_model="numpy")
 def _soft_row(cap, use, mu, stiff, need, extra):
     """Add the EUR of overload that ``need`` more of a row brings in each slot."""
     half, push = 1.0 / (2.0 * stiff), stiff * need
@@ -46,7 +48,7 @@ def _soft_row(cap, use, mu, stiff, need, extra):
         extra[i] += (after * after - before * before) * half
 
 
-@njit(cache=True, nogil=True, error_model="numpy", _nrt=False)
+@njit(**WITHIN, error_model="numpy")
 def _hard_row(cap, use, mu, need, limit, scarce):
     """Lower ``limit`` to what ``need`` of a row leaves of a slot, and add the EUR that it is worth."""
     inverse = 1.0 / need
@@ -58,7 +60,7 @@ def _hard_row(cap, use, mu, need, limit, scarce):
         scarce[i] += need * mu[i]
 
 
-@njit(cache=True, nogil=True, error_model="numpy", _nrt=False)
+@njit(**WITHIN, error_model="numpy")
 def _most_of(cap, need, limit):
     """Lower ``limit`` to the share of a slot that the whole of a row has room for."""
     inverse = 1.0 / need
@@ -68,7 +70,7 @@ def _most_of(cap, need, limit):
         limit[i] = share if need > cap[i] + EPS else limit[i]
 
 
-@njit(cache=True, nogil=True, error_model="numpy", _nrt=False)
+@njit(**WITHIN, error_model="numpy")
 def _tracked(lam, load, target, rho, pw, price):
     """EUR of ``pw`` kW more in each slot that follows a target."""
     half = 0.5 * pw
@@ -76,7 +78,7 @@ def _tracked(lam, load, target, rho, pw, price):
         price[i] = pw * (lam[i] + rho * (load[i] - target[i] + half))
 
 
-@njit(cache=True, nogil=True, error_model="numpy", _nrt=False)
+@njit(**WITHIN, error_model="numpy")
 def _shake(price, extra, noise, pool):
     """Noise on both costs of each slot."""
     for i in range(len(price)):
@@ -85,7 +87,7 @@ def _shake(price, extra, noise, pool):
         extra[i] *= spread
 
 
-@njit(cache=True, nogil=True, error_model="numpy", _nrt=False)
+@njit(**WITHIN, error_model="numpy")
 def _close(limit, least, guide, extra, price, use_price):
     """Both parts of the cost of each slot; slots with less room than ``least`` are closed."""
     for i in range(len(limit)):
@@ -94,7 +96,7 @@ def _close(limit, least, guide, extra, price, use_price):
         price[i] = price[i] if open_ else 0.0
 
 
-@njit(cache=True, nogil=True, _nrt=False)
+@njit(**WITHIN)
 def _stepped(grid, state, s, t0, pw, price):
     """EUR of ``pw`` kW more in each slot by its steps of supply."""
     fixed, pue, base, width, value, imports, steps = (
@@ -127,7 +129,7 @@ def _stepped(grid, state, s, t0, pw, price):
         price[i] = cost
 
 
-@njit(cache=True, nogil=True, _nrt=False)
+@njit(**FAST)
 def insert(jobs, grid, state, j, guide, noise, opened, scratch):
     """Put a dropped job where it costs least, if that is less than dropping it; returns the site or -1.
 
@@ -142,7 +144,7 @@ def insert(jobs, grid, state, j, guide, noise, opened, scratch):
     return _insert(jobs, grid, state, j, begin, wide, jobs.drop[j], guide, noise, opened, scratch)
 
 
-@njit(cache=True, nogil=True, _nrt=False)
+@njit(**WITHIN)
 def _insert(jobs, grid, state, j, begin, end, most, guide, noise, opened, scratch):
     """``insert`` in the slots ``[begin, end)``, where that costs less than ``most`` EUR.
 
@@ -155,7 +157,7 @@ def _insert(jobs, grid, state, j, begin, end, most, guide, noise, opened, scratc
     reals, pool, tables = scratch
     share_kw, share_use, best_kw, best_use = reals[0], reals[1], reals[2], reals[3]
     values, sizes = reals[6], reals[9]
-    best, best_entry, best_own, best_length = most, -1, 0.0, 0
+    best, best_entry, best_own, best_length = most, NOBODY, 0.0, 0
     kind = jobs.typ[j]
     least = LEAST_SHARE if kind == MALLEABLE else 1.0
     for e in range(jobs.ep[j], jobs.ep[j + 1]):

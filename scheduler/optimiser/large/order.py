@@ -8,15 +8,17 @@ from __future__ import annotations
 
 from numba import njit
 
+from scheduler.optimiser.large.compiled import WITHIN
 
-@njit(cache=True, nogil=True, _nrt=False)
+
+@njit(**WITHIN)
 def is_linked(jobs, j):
     """Whether ``j`` has neighbours in a workflow."""
     links = jobs.links
     return links.before_ptr[j + 1] > links.before_ptr[j] or links.following_ptr[j + 1] > links.following_ptr[j]
 
 
-@njit(cache=True, nogil=True, _nrt=False)
+@njit(**WITHIN)
 def span_of(jobs, state, j):
     """First slot and slot before which ``j`` may run as its workflow stands, and whether that end leaves room for what follows.
 
@@ -39,7 +41,7 @@ def span_of(jobs, state, j):
     return begin, end, wide
 
 
-@njit(cache=True, nogil=True, _nrt=False)
+@njit(**WITHIN)
 def is_needed(jobs, state, j):
     """Whether a job of the plan comes after ``j``, so that ``j`` may not be left out alone."""
     links = jobs.links
@@ -49,7 +51,7 @@ def is_needed(jobs, state, j):
     return False
 
 
-@njit(cache=True, nogil=True, _nrt=False)
+@njit(**WITHIN)
 def price_of_dropping_followers(jobs, state, j):
     """What it costs to leave out all jobs of the plan that come after ``j``, EUR, besides what their power saves."""
     links, total = jobs.links, 0.0

@@ -23,6 +23,8 @@ import numpy.typing as npt
 from numba import njit
 
 from grid.horizon import FloatArray
+from scheduler.optimiser.large.case import NOBODY
+from scheduler.optimiser.large.compiled import FAST, MAKES_ROOM, WITHIN
 
 BEGAN, PAUSED = np.uint8(1), np.uint8(2)
 """Marks of the way back: a piece of least length ends here; a pause of least length ends here."""
@@ -37,13 +39,13 @@ class Tables(NamedTuple):
     marks: ByteArray
 
 
-@njit(cache=True, nogil=True)
+@njit(**MAKES_ROOM)
 def tables_of(terms):
     """Room for the longest response in pieces of the jobs of ``terms``."""
     return Tables(np.empty(terms.reals), np.empty(terms.marks, dtype=np.uint8))
 
 
-@njit(cache=True, nogil=True, _nrt=False, error_model="numpy")
+@njit(**WITHIN, error_model="numpy")
 def _go_on(before, price, running, marks):
     """The piece goes on for one more slot of work."""
     for i in range(len(running)):
@@ -51,7 +53,7 @@ def _go_on(before, price, running, marks):
         marks[i] = 0
 
 
-@njit(cache=True, nogil=True, _nrt=False, error_model="numpy")
+@njit(**WITHIN, error_model="numpy")
 def _begin(ready, block, running, marks):
     """A piece of least length ends here where that costs less."""
     for i in range(len(running)):
@@ -61,7 +63,7 @@ def _begin(ready, block, running, marks):
         marks[i] = 1 if better else 0
 
 
-@njit(cache=True, nogil=True, _nrt=False, error_model="numpy")
+@njit(**WITHIN, error_model="numpy")
 def _wait(running, kept, before, paused, ready, marks):
     """Keep what runs for the pause after it; wait for another slot, or end a pause of least length here where that costs less."""
     for i in range(len(ready)):
@@ -71,7 +73,7 @@ def _wait(running, kept, before, paused, ready, marks):
         marks[i] |= 2 if better else 0
 
 
-@njit(cache=True, nogil=True, _nrt=False, error_model="numpy")
+@njit(**FAST, error_model="numpy")
 def pieced(kw_price, use_price, first, work, soft, late, run, gap, restart, share_kw, share_use, values, tables):
     """Best response of a job in pieces in a window; returns (cost, lateness and restarts in it), infinite when it does not fit.
 
@@ -95,7 +97,7 @@ def pieced(kw_price, use_price, first, work, soft, late, run, gap, restart, shar
     back, ahead, begins, pauses = tables.reals[:width], tables.reals[width : 2 * width], 2 * width, 2 * width + (run + 1) * narrow
     tables.reals[: pauses + (gap + 1) * narrow] = np.inf
     tables.reals[begins] = 0.0
-    best, end = np.inf, -1
+    best, end = np.inf, NOBODY
     block, open_ = 0.0, 0
     for t in range(1, length + 1):
         price = values[t - 1]
@@ -137,7 +139,7 @@ def pieced(kw_price, use_price, first, work, soft, late, run, gap, restart, shar
     return _way_back(tables.marks, width, end, work, run, gap, due, late, restart, values, share_kw, share_use)
 
 
-@njit(cache=True, nogil=True, _nrt=False, error_model="numpy")
+@njit(**WITHIN, error_model="numpy")
 def _way_back(marks, width, end, work, run, gap, due, late, restart, values, share_kw, share_use):
     """Shares of the job that ends before slot ``end``, and what they cost."""
     t, done, running, own = end, work, True, 0.0

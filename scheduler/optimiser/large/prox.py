@@ -17,11 +17,13 @@ from __future__ import annotations
 import numpy as np
 from numba import njit
 
+from scheduler.optimiser.large.compiled import FAST, MAKES_ROOM, WITHIN
+
 STEPS = 8
 """Most steps of a slot: curtailment, export twice, import three times, unserved."""
 
 
-@njit(cache=True, nogil=True, _nrt=False)
+@njit(**FAST)
 def supply_steps(dt, ren, gmax, emax, pi, po, limit, penalty, unserved, over_peak, peak, width, value):
     """Steps of a slot by rising price; returns (number of steps, supply below the first one).
 
@@ -71,7 +73,7 @@ def supply_steps(dt, ren, gmax, emax, pi, po, limit, penalty, unserved, over_pea
     return n, -emax
 
 
-@njit(cache=True, nogil=True, _nrt=False)
+@njit(**WITHIN)
 def _clear(n, base, width, value, a, pue, dt, lam, rho, q, most, charge, discharge, buy, sell):
     """Price at which a slot clears, its served load and battery power (charging positive), as (price, load, battery)."""
     supply = base - charge
@@ -111,7 +113,7 @@ def _clear(n, base, width, value, a, pue, dt, lam, rho, q, most, charge, dischar
             discharge_done = True
 
 
-@njit(cache=True, nogil=True, _nrt=False)
+@njit(**WITHIN)
 def _stretch(
     i0, i1, theta, steps, base, width, value, a, pue, dt, lam, rho, q, most, pc, pd, eta_c, eta_d, wear, price, served, battery
 ):
@@ -128,7 +130,7 @@ def _stretch(
     return stored
 
 
-@njit(cache=True, nogil=True)
+@njit(**MAKES_ROOM)
 def serve_site(
     dt, a, pue, steps, base, width, value, energy, floor, pc, pd, eta_c, eta_d, wear, soc0, soc_end, lam, rho, q, most, price,
     served, battery,
@@ -192,7 +194,7 @@ def serve_site(
             stack.append((at, i1, bound, end))
 
 
-@njit(cache=True, nogil=True)
+@njit(**MAKES_ROOM)
 def serve(
     dt, a, pue, ren, gmax, emax, pi, po, limit, penalty, unserved, peak, over_peak, energy, floor, pc, pd, eta_c, eta_d, wear, soc0,
     soc_end, lam, rho, q, most, price, served, battery, peak_value,
@@ -218,7 +220,7 @@ def serve(
                 peak_value[s] += dt * max(0.0, min(price[s, t], at + over_peak[s]) - at)
 
 
-@njit(cache=True, nogil=True)
+@njit(**MAKES_ROOM)
 def grid_powers(
     dt, a, pue, ren, gmax, emax, pi, po, limit, penalty, unserved, peak, over_peak, served, battery, grid
 ):  # fmt: skip

@@ -9,12 +9,13 @@ from __future__ import annotations
 import numpy as np
 from numba import njit
 
+from scheduler.optimiser.large.compiled import MAKES_ROOM
 from scheduler.optimiser.large.insert import insert, scratch_of
 from scheduler.optimiser.large.order import is_needed
 from scheduler.optimiser.large.state import keep, put_back, recount, room_for_places, settle_peaks, take
 
 
-@njit(cache=True, nogil=True)
+@njit(**MAKES_ROOM)
 def resettle(jobs, grid, state, order, guide, longest, gain):
     """Each job of ``order`` is taken out and put where it costs least, or back where it was unless that costs less.
 

@@ -18,6 +18,8 @@ from __future__ import annotations
 import numpy as np
 from numba import njit
 
+from scheduler.optimiser.large.compiled import FAST, WITHIN
+
 RIGID, INTERRUPTIBLE, MALLEABLE = 0, 1, 2
 
 FEW = 3.0
@@ -33,7 +35,7 @@ TIE = 1e-12
 """Relative difference up to which the second mode counts as no cheaper per work: its two increments would cost the same."""
 
 
-@njit(cache=True, nogil=True, _nrt=False, error_model="numpy", fastmath={"reassoc", "nsz"})
+@njit(**FAST, error_model="numpy", fastmath={"reassoc", "nsz"})
 def below(values, sizes, level):
     """Sum of the sizes whose values are below ``level``; sums of few terms, whose order does not matter."""
     total = 0.0
@@ -42,7 +44,7 @@ def below(values, sizes, level):
     return total
 
 
-@njit(cache=True, nogil=True, _nrt=False, error_model="numpy")
+@njit(**WITHIN, error_model="numpy")
 def _range(values):
     """Least and greatest finite value; infinite when there is none."""
     least, greatest = np.inf, -np.inf
@@ -53,7 +55,7 @@ def _range(values):
     return least, greatest
 
 
-@njit(cache=True, nogil=True, _nrt=False, error_model="numpy")
+@njit(**WITHIN, error_model="numpy")
 def _next(values, low):
     """Least value that is not below ``low``."""
     least = np.inf
@@ -63,7 +65,7 @@ def _next(values, low):
     return least
 
 
-@njit(cache=True, nogil=True, _nrt=False, error_model="numpy")
+@njit(**FAST, error_model="numpy")
 def level_of(values, sizes, work):
     """The least value up to which the sizes sum to ``work``, or the greatest finite value when all of them do not.
 
@@ -98,14 +100,14 @@ def level_of(values, sizes, work):
             return level
 
 
-@njit(cache=True, nogil=True, _nrt=False, error_model="numpy")
+@njit(**FAST, error_model="numpy")
 def knapsack_level(values, sizes, work):
     """Work that increments must do, rounding left aside, and the value up to which they are taken: 0 when what earns does enough."""
     needed = work - 1e-12
     return needed, level_of(values, sizes, needed) if below(values, sizes, 0.0) < needed else 0.0
 
 
-@njit(cache=True, nogil=True, _nrt=False)
+@njit(**FAST)
 def rigid_cost(kw_price, use_price, length, first, work, soft, late):
     """Cheapest start of a rigid job, as (cost, start in the window); infinite when nothing fits."""
     best, start = np.inf, -1
@@ -131,7 +133,7 @@ def rigid_cost(kw_price, use_price, length, first, work, soft, late):
     return best, start
 
 
-@njit(cache=True, nogil=True, _nrt=False)
+@njit(**FAST)
 def respond(
     kind, kw_price, use_price, limit, length, first, work, soft, late, speed2, power2, share_kw, share_use, values, sizes
 ):
@@ -166,7 +168,7 @@ def respond(
     )  # fmt: skip
 
 
-@njit(cache=True, nogil=True, _nrt=False, error_model="numpy")
+@njit(**WITHIN, error_model="numpy")
 def _interruptible(kw_price, use_price, first, work, soft, late, share_kw, share_use, values, sizes):
     """The ``work`` cheapest slots; of equally dear ones the first."""
     count, due = 0, soft - first
@@ -201,7 +203,7 @@ def _interruptible(kw_price, use_price, first, work, soft, late, share_kw, share
     return cost, late * late_slots
 
 
-@njit(cache=True, nogil=True, _nrt=False, error_model="numpy")
+@njit(**WITHIN, error_model="numpy")
 def _increments(kw_price, use_price, limit, first, soft, late, speed2, power2, values, sizes):
     """Increments of every slot: from nothing to its first mode, then, ``length`` further, from there to full speed.
 
@@ -228,7 +230,7 @@ def _increments(kw_price, use_price, limit, first, soft, late, speed2, power2, v
     return possible
 
 
-@njit(cache=True, nogil=True, _nrt=False, error_model="numpy")
+@njit(**WITHIN, error_model="numpy")
 def _malleable(
     kw_price, use_price, limit, first, work, soft, late, speed2, power2, share_kw, share_use, values, sizes
 ):  # fmt: skip

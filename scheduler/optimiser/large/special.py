@@ -12,11 +12,12 @@ import numpy as np
 from numba import njit
 
 from scheduler.optimiser.large.case import PIECED
+from scheduler.optimiser.large.compiled import FAST, WITHIN
 from scheduler.optimiser.large.pieces import pieced
 from scheduler.optimiser.large.respond import TIE, knapsack_level
 
 
-@njit(cache=True, nogil=True, _nrt=False, error_model="numpy")
+@njit(**FAST, error_model="numpy")
 def special(kind, j, terms, kw_price, use_price, limit, first, work, soft, late, share_kw, share_use, values, tables):
     """``respond.respond`` for a job ``j`` whose ``terms.special`` is set; all arrays but ``values`` are as long as the window."""
     if kind == PIECED:
@@ -28,7 +29,7 @@ def special(kind, j, terms, kw_price, use_price, limit, first, work, soft, late,
     return curved(kw_price, use_price, limit, first, work, soft, late, speed, power, share_kw, share_use, tables)
 
 
-@njit(cache=True, nogil=True, _nrt=False, error_model="numpy")
+@njit(**WITHIN, error_model="numpy")
 def _hull(price, base, speed, power, at, cost, kw):
     """Lower convex hull of doing nothing and all modes; fills work, cost and power of its corners, returns the last corner."""
     top = 0
@@ -50,7 +51,7 @@ def _hull(price, base, speed, power, at, cost, kw):
     return top
 
 
-@njit(cache=True, nogil=True, _nrt=False, error_model="numpy")
+@njit(**FAST, error_model="numpy")
 def curved(kw_price, use_price, limit, first, work, soft, late, speed, power, share_kw, share_use, tables):
     """Best response of a malleable job on a curve in a window; returns (cost, lateness in it), infinite when it does not fit.
 

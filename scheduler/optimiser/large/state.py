@@ -13,6 +13,7 @@ from numba import njit
 from grid.horizon import FloatArray
 from scheduler.optimiser.large.case import Case, IntArray
 from scheduler.optimiser.large.cells import cell
+from scheduler.optimiser.large.compiled import FAST, MAKES_ROOM, WITHIN
 from scheduler.optimiser.large.links import Links, links_of
 from scheduler.optimiser.large.terms import Terms, terms_of
 
@@ -89,7 +90,7 @@ def jobs_of(case: Case) -> Jobs:
     )  # fmt: skip
 
 
-@njit(cache=True, nogil=True, _nrt=False)
+@njit(**WITHIN)
 def overload(grid, state, s, t):
     """Price of capacity in a cell (EUR); 0 where capacity is hard.
 
@@ -108,7 +109,7 @@ def overload(grid, state, s, t):
     return total
 
 
-@njit(cache=True, nogil=True, _nrt=False)
+@njit(**WITHIN)
 def site_peak(grid, state, s):
     """Import of site ``s`` that is paid as its peak, kW."""
     peak = grid.pk0[s]
@@ -118,7 +119,7 @@ def site_peak(grid, state, s):
     return peak
 
 
-@njit(cache=True, nogil=True, _nrt=False)
+@njit(**FAST)
 def recount(jobs, grid, state):
     """Everything that follows from the decisions, afresh."""
     sites, slots = state.load.shape
@@ -159,7 +160,7 @@ def recount(jobs, grid, state):
     state.total[0] = total
 
 
-@njit(cache=True, nogil=True, _nrt=False)
+@njit(**WITHIN)
 def _touch(jobs, grid, state, j, sign):
     """Add (sign 1) or take away (-1) the load of job ``j``; peaks are left to the caller."""
     e = state.choice[j]
@@ -222,7 +223,7 @@ def _touch(jobs, grid, state, j, sign):
                 state.volume[s] -= jobs.mgb[m]
 
 
-@njit(cache=True, nogil=True, _nrt=False)
+@njit(**FAST)
 def take(jobs, grid, state, j):
     """Take a running job out: it is dropped until it is put in again."""
     e = state.choice[j]
@@ -237,7 +238,7 @@ def take(jobs, grid, state, j):
     state.choice[j] = -1
 
 
-@njit(cache=True, nogil=True, _nrt=False)
+@njit(**FAST)
 def put(jobs, grid, state, j, e, own):
     """Put a job in at entry ``e`` with the slots that its room holds; ``own`` is its fixed cost, lateness and restarts."""
     state.choice[j] = e
@@ -250,7 +251,7 @@ def put(jobs, grid, state, j, e, own):
     state.own[j] = own
 
 
-@njit(cache=True, nogil=True)
+@njit(**MAKES_ROOM)
 def room_for_places(jobs, count):
     """Arrays that hold the places of ``count`` jobs: slots, power shares, use shares, ``[count, widest room]`` each."""
     width = 1
@@ -259,7 +260,7 @@ def room_for_places(jobs, count):
     return np.empty((count, width), dtype=np.int64), np.empty((count, width)), np.empty((count, width))
 
 
-@njit(cache=True, nogil=True, _nrt=False)
+@njit(**WITHIN)
 def keep(jobs, state, j, slot, kw, part):
     """Copy the place of job ``j`` into one row of ``room_for_places``."""
     at = jobs.room[j]
@@ -267,7 +268,7 @@ def keep(jobs, state, j, slot, kw, part):
         slot[q], kw[q], part[q] = state.slot[at + q], state.kw[at + q], state.part[at + q]
 
 
-@njit(cache=True, nogil=True, _nrt=False)
+@njit(**WITHIN)
 def put_back(jobs, grid, state, j, entry, own, length, slot, kw, part):
     """Put job ``j``, which is out, where ``keep`` found it; peaks are left to the caller."""
     at = jobs.room[j]
@@ -277,7 +278,7 @@ def put_back(jobs, grid, state, j, entry, own, length, slot, kw, part):
     put(jobs, grid, state, j, entry, own)
 
 
-@njit(cache=True, nogil=True, _nrt=False)
+@njit(**WITHIN)
 def drop_followers(jobs, grid, state, j, touched):
     """Take out all jobs of the plan that come after ``j``, which is out; marks the sites whose peaks are left to the caller."""
     links = jobs.links
@@ -288,7 +289,7 @@ def drop_followers(jobs, grid, state, j, touched):
             take(jobs, grid, state, n)
 
 
-@njit(cache=True, nogil=True, _nrt=False)
+@njit(**FAST)
 def settle_peaks(grid, state, touched):
     """Peaks of the touched sites and their price in the total."""
     for s in range(len(touched)):
