@@ -30,6 +30,9 @@ WORTH = 0.001
 CHUNK_SHARE = 0.05
 """Share of the time after which that is asked again."""
 
+RIVAL_SHARE = 0.5
+"""Share of the time that a second search of many jobs needs to find what the first one does not; with less, bounds go on."""
+
 PLAIN_SHARE, MANY_PLAIN_SHARE = 0.4, 0.2
 """Share of the time for better prices that goes to those of the resources alone, before size rows get theirs; with many jobs."""
 
@@ -109,13 +112,21 @@ class Beside:
         prices.run(end, self._halt.is_set, every=SWEEPS)
         return prices
 
-    def _go_on(self, prices: Dual | None, end: float) -> None:
-        """Better prices still, as long as the bound rises so fast that ``WORTH`` is in reach by ``end``."""
-        while prices is not None and not self._over(end):
-            begun, before = time.perf_counter(), prices.bound
-            prices.run(min(end, begun + CHUNK_SHARE * self._seconds), self._halt.is_set, every=SWEEPS)
-            now = time.perf_counter()
-            if (prices.bound - before) * (end - now) < WORTH * abs(before) * (now - begun):
+    def _go_on(self, prices: Dual | None, begun: float, end: float) -> None:
+        """Better prices still, as long as the bound rises so fast that ``WORTH`` is in reach by ``end``.
+
+        What it misses shrinks about as one over the time since ``begun``, so it rises ever more slowly.
+        """
+        if prices is None:
+            return
+        seen = [(time.perf_counter(), prices.bound)]
+        while not self._over(end):
+            prices.run(min(end, time.perf_counter() + CHUNK_SHARE * self._seconds), self._halt.is_set, every=SWEEPS)
+            seen.append((time.perf_counter(), prices.bound))
+            (before_s, before), (now, bound) = seen[-min(3, len(seen))], seen[-1]  # a bound may stand still for one chunk
+            left_s, gone_s = end - now, now - begun
+            promised = (bound - before) / (now - before_s) * left_s * gone_s / (left_s + gone_s)
+            if len(seen) >= 3 and promised < WORTH * abs(before):
                 return
 
     def _branch(self, prices: Dual | None, end: float, *, patient: bool) -> bool:
@@ -150,8 +161,11 @@ class Beside:
             until = begun + (FEW_BRANCH_SHARE if few else BRANCH_SHARE) * self._seconds
             end = begun + (1.0 - SPARE_SHARE) * self._seconds
             if not self._branch(prices, min(self._end, until), patient=few):
-                self._go_on(prices, min(self._end, end))
+                self._go_on(prices, begun, min(self._end, end))
             left = end - time.perf_counter()
+            if prices is not None and self._dual.case.J >= MANY_JOBS and left < RIVAL_SHARE * self._seconds:
+                prices.run(min(self._end, end), self._halt.is_set, every=SWEEPS)
+                return
             if left > 0.0 and not self._halt.is_set():
                 self.rival = self._second()
                 self.rival.run(left, self._halt.is_set)

@@ -12,7 +12,7 @@ from grid.horizon import FloatArray
 from scheduler.optimiser.large.bound import GroupIndex, capacity_price_total
 from scheduler.optimiser.large.case import Case
 from scheduler.optimiser.large.energy import EnergyBlock, feeder_sites
-from scheduler.optimiser.large.fractional import buy, class_costs, refresh_prices, sweep
+from scheduler.optimiser.large.fractional import buy, class_costs, refresh_prices, rows_of, sweep
 from scheduler.optimiser.large.groups import Classes, classes_of
 from scheduler.optimiser.large.prox import serve
 from scheduler.optimiser.large.row_prices import answer_kw, driven
@@ -73,7 +73,7 @@ class Dual:
         self.case = case
         self.classes = classes if classes is not None else classes_of(case)
         self.groups = GroupIndex(case, self.classes)
-        self.entry_kw, self.terms = case.entry_kw(), terms_of(case)
+        self.entry_kw, self.terms, self.class_rows = case.entry_kw(), terms_of(case), rows_of(case, self.classes)
         self.events = event_grid(case)
         self.most = densest_load(case, self.classes)
         self._rng = np.random.default_rng(seed)
@@ -138,10 +138,10 @@ class Dual:
         )
         perm = self._rng.permutation(len(k.first))
         gap = sweep(
-            perm, k.ep, k.entry, k.window, k.count, k.first, c.es, c.ec, c.ea, c.em, c.typ, c.p, c.dl, c.soft, c.wt, c.res,
-            self.entry_kw, c.drop, c.speed2, c.power2, c.cap, self.xk, self.xu, self.y, self.dropx, self.own, self.load, self.use,
-            self.served, self.lam, self.rho, self.mu, self.rho_use, self.price, self.use_price, self.sigma, self.rho_copy,
-            self.bought, self.longest, self.terms,
+            perm, k.ep, k.entry, k.window, k.count, k.first, c.es, c.ec, c.ea, c.em, c.typ, c.p, c.dl, c.soft, c.wt,
+            self.class_rows, self.entry_kw, c.drop, c.speed2, c.power2, c.cap, self.xk, self.xu, self.y, self.dropx, self.own,
+            self.load, self.use, self.served, self.lam, self.rho, self.mu, self.rho_use, self.price, self.use_price, self.sigma,
+            self.rho_copy, self.bought, self.longest, self.terms,
         )  # fmt: skip
         if len(self.users):
             buy(
@@ -193,7 +193,7 @@ class Dual:
         """The bound that these prices prove; keeps the best."""
         c, k = self.case, self.classes
         class_costs(
-            k.ep, k.entry, k.window, k.first, c.es, c.ec, c.ea, c.typ, c.p, c.dl, c.soft, c.wt, c.res, self.entry_kw,
+            k.ep, k.entry, k.window, k.first, c.es, c.ec, c.ea, c.typ, c.p, c.dl, c.soft, c.wt, self.class_rows, self.entry_kw,
             c.speed2, c.power2, c.cap, lam, mu, self.longest, self.cost, self.terms,
         )  # fmt: skip
         jobs = self.groups.value(c, k, self.cost, c.mc + (self.nu[c.ms] * c.mgb if len(c.mc) else 0.0))

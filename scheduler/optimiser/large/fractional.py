@@ -18,16 +18,25 @@ import numpy as np
 from numba import njit
 
 from grid.horizon import FloatArray
+from scheduler.optimiser.large.case import NOBODY, Case, IntArray
 from scheduler.optimiser.large.compiled import FAST, MAKES_ROOM, WITHIN
+from scheduler.optimiser.large.groups import Classes
+from scheduler.optimiser.large.insert import EPS, most_of
 from scheduler.optimiser.large.pieces import Tables, tables_of
 from scheduler.optimiser.large.respond import MALLEABLE, respond
 from scheduler.optimiser.large.special import special
 
+NOTHING = 1e-12
+"""Shares below this are none."""
+
+LEAST_OPEN = 1e-12
+"""A malleable job runs in no slot that has less room than this share of it."""
+
 
 class Bench(NamedTuple):
-    """Room to work in: shares of a response and of the best one, values and sizes of its parts, prices of the slots of a class, room.
+    """Room to work in: shares of a response and of the best one, values and sizes of its parts, prices and room of the slots of an entry.
 
-    ``tables`` are those of responses in pieces.
+    ``step_k`` and ``step_u`` are how far a class moves at all of its entries, ``tables`` those of responses in pieces.
     """
 
     response_k: FloatArray
@@ -39,7 +48,29 @@ class Bench(NamedTuple):
     kw_price: FloatArray
     slot_price: FloatArray
     limit: FloatArray
+    step_k: FloatArray
+    step_u: FloatArray
     tables: Tables
+
+
+class ClassRows(NamedTuple):
+    """What a job of each class needs: ``need[q]`` of the row ``row[q]`` for ``q`` in ``row_ptr[k]:row_ptr[k + 1]``.
+
+    ``least_cap`` is the least capacity of each row at each site, ``[R, S]``.
+    """
+
+    row_ptr: IntArray
+    row: IntArray
+    need: FloatArray
+    least_cap: FloatArray
+
+
+def rows_of(case: Case, classes: Classes) -> ClassRows:
+    """The rows of all classes of a case."""
+    res = case.res[classes.first]
+    needs = res > 0.0
+    row_ptr = np.concatenate(([0], np.cumsum(needs.sum(axis=1)))).astype(np.int64)
+    return ClassRows(row_ptr, np.nonzero(needs)[1].astype(np.int64), res[needs], case.cap.min(axis=2, initial=np.inf))
 
 
 @njit(**MAKES_ROOM)
@@ -47,13 +78,13 @@ def bench_of(most, widest, terms):
     """A bench for windows up to ``most`` and classes whose windows together have up to ``widest`` slots."""
     return Bench(
         np.empty(most), np.empty(most), np.empty(most), np.empty(most), np.empty(2 * most), np.empty(2 * most),
-        np.empty(widest + 1), np.empty(widest + 1), np.empty(widest + 1), tables_of(terms),
+        np.empty(most), np.empty(most), np.empty(most), np.empty(widest + 1), np.empty(widest + 1), tables_of(terms),
     )  # fmt: skip
 
 
 @njit(**MAKES_ROOM)
 def sweep(
-    perm, ep, entry, window, count, first, es, ec, ea, em, typ, p, dl, soft, wt, res, entry_kw, drop, speed2, power2,
+    perm, ep, entry, window, count, first, es, ec, ea, em, typ, p, dl, soft, wt, rows, entry_kw, drop, speed2, power2,
     cap, xk, xu, y, dropx, own, load, use, served, lam, rho, mu, rho_use, price, use_price, sigma, rho_copy, bought, most, terms,
 ):  # fmt: skip
     """One pass over all classes in the order ``perm``; returns the sum of the gaps of the linearised problem (EUR)."""
@@ -61,53 +92,149 @@ def sweep(
     for k in range(len(ep) - 1):
         widest = max(widest, window[ep[k + 1]] - window[ep[k]])
     return _sweep(
-        perm, ep, entry, window, count, first, es, ec, ea, em, typ, p, dl, soft, wt, res, entry_kw, drop, speed2, power2,
+        perm, ep, entry, window, count, first, es, ec, ea, em, typ, p, dl, soft, wt, rows, entry_kw, drop, speed2, power2,
         cap, xk, xu, y, dropx, own, load, use, served, lam, rho, mu, rho_use, price, use_price, sigma, rho_copy, bought,
         bench_of(most, widest, terms), terms,
     )  # fmt: skip
 
 
+@njit(**WITHIN, error_model="numpy")
+def _priced(power, lam, price):
+    """EUR of full power in each slot."""
+    for i in range(len(price)):
+        price[i] = power * lam[i]
+
+
+@njit(**WITHIN, error_model="numpy")
+def _priced_row(need, row, total):
+    """Add the EUR of ``need`` of a row in each slot."""
+    for i in range(len(total)):
+        total[i] += need * row[i]
+
+
+@njit(**WITHIN, error_model="numpy", fastmath={"reassoc", "nsz"})
+def _paid(price, xk, total, xu):
+    """What shares pay; sums of few terms, whose order does not matter."""
+    paid = 0.0
+    for i in range(len(price)):
+        paid += price[i] * xk[i] + total[i] * xu[i]
+    return paid
+
+
+@njit(**WITHIN, error_model="numpy")
+def _closed(limit, least, total):
+    """Slots with less room than ``least`` have no price."""
+    for i in range(len(limit)):
+        total[i] = np.inf if limit[i] < least else total[i]
+
+
+@njit(**WITHIN, error_model="numpy")
+def _towards(n, best, x, step):
+    """How far it is from ``x`` to ``n`` times ``best``."""
+    for i in range(len(x)):
+        step[i] = n * best[i] - x[i]
+
+
+@njit(**WITHIN, error_model="numpy")
+def _away(x, step):
+    """How far it is from ``x`` to nothing."""
+    for i in range(len(x)):
+        step[i] = -x[i]
+
+
+@njit(**WITHIN, error_model="numpy", fastmath={"reassoc", "nsz"})
+def _square(step):
+    """Sum of squares."""
+    total = 0.0
+    for i in range(len(step)):
+        total += step[i] * step[i]
+    return total
+
+
+@njit(**WITHIN, error_model="numpy", fastmath={"reassoc", "nsz"})
+def _square_where_scarce(mu, rho, use, cap, need, step):
+    """Sum of squares over the slots in which the row has a price when the step is made."""
+    total = 0.0
+    for i in range(len(step)):
+        more = need * step[i]
+        after = mu[i] + rho * (use[i] + max(0.0, more) - cap[i])
+        total += more * more if after > 0.0 else 0.0
+    return total
+
+
+@njit(**WITHIN, error_model="numpy")
+def _moved(gamma, step_k, step_u, xk, xu):
+    """Make a part of a step; what is next to nothing becomes nothing."""
+    for i in range(len(xk)):
+        u = xu[i] + gamma * step_u[i]
+        k = xk[i] + gamma * step_k[i]
+        xu[i] = u if u >= NOTHING else 0.0
+        xk[i] = k if u >= NOTHING else 0.0
+
+
+@njit(**WITHIN, error_model="numpy")
+def _moved_load(more, step, lam, rho, served, load, price):
+    """Add ``more`` times the step to a load, which is paid at a price that answers."""
+    for i in range(len(step)):
+        load[i] += more * step[i]
+        price[i] = lam[i] + rho * (load[i] - served[i])
+
+
+@njit(**WITHIN, error_model="numpy")
+def _moved_use(more, step, mu, rho, cap, use, price):
+    """Add ``more`` times the step to the use of a row, which has a price that answers."""
+    for i in range(len(step)):
+        use[i] += more * step[i]
+        answer = mu[i] + rho * (use[i] - cap[i])
+        price[i] = max(0.0, answer)
+
+
+@njit(**WITHIN)
+def _limits(kind, begin, end, row, need, least_cap, cap, s, t0, limit, total):
+    """Fill ``limit`` with the share of each slot that all rows have room for when nobody else is there, and close slots."""
+    limit[:] = 1.0
+    tight = False
+    for q in range(begin, end):
+        if need[q] > least_cap[row[q], s] + EPS:
+            most_of(cap[row[q], s, t0 : t0 + len(limit)], need[q], limit)
+            tight = True
+    if tight:
+        _closed(limit, LEAST_OPEN if kind == MALLEABLE else 1.0, total)
+
+
 @njit(**WITHIN)
 def _sweep(
-    perm, ep, entry, window, count, first, es, ec, ea, em, typ, p, dl, soft, wt, res, entry_kw, drop, speed2, power2,
+    perm, ep, entry, window, count, first, es, ec, ea, em, typ, p, dl, soft, wt, rows, entry_kw, drop, speed2, power2,
     cap, xk, xu, y, dropx, own, load, use, served, lam, rho, mu, rho_use, price, use_price, sigma, rho_copy, bought, bench, terms,
 ):  # fmt: skip
     """``sweep`` in room that others made."""
-    resources = cap.shape[0]
-    response_k, response_u, best_k, best_u, values, sizes, kw_price, slot_price, limit, tables = bench
+    response_k, response_u, best_k, best_u, values, sizes, kw_price, slot_price, limit, step_k, step_u, tables = bench
+    row_ptr, row, need, least_cap = rows
     total_gap = 0.0
     for k in perm:
         j = first[k]
         n = count[k]
+        row_begin, row_end = row_ptr[k], row_ptr[k + 1]
         steps = 1
         if n > 1.5:
             steps = 2 if n < 4.5 else 4
         for step in range(steps):
             begin, end = ep[k], ep[k + 1]
-            base = window[begin]
             here = own[k] + drop[j] * dropx[k]
-            best, best_entry, best_own = drop[j], -1, 0.0
+            best, best_entry, best_own = drop[j], NOBODY, 0.0
             for e in range(begin, end):
                 n0, length = window[e], window[e + 1] - window[e]
                 if length <= 0:
                     continue
-                s, t0, power = es[entry[e]], ea[entry[e]], entry_kw[entry[e]]
-                off = n0 - base
-                for i in range(length):
-                    t = t0 + i
-                    kw_price[off + i] = power * price[s, t]
-                    total = 0.0
-                    limit[i] = 1.0
-                    for r in range(resources):
-                        if res[j, r] > 0.0:
-                            total += res[j, r] * use_price[r, s, t]
-                            if res[j, r] > cap[r, s, t] + 1e-9:
-                                limit[i] = min(limit[i], cap[r, s, t] / res[j, r])
-                    if limit[i] < 1.0 and (typ[j] != MALLEABLE or limit[i] <= 0.0):
-                        total = np.inf
-                    slot_price[off + i] = total
-                    if xu[n0 + i] > 0.0:
-                        here += kw_price[off + i] * xk[n0 + i] + total * xu[n0 + i]
+                s, t0 = es[entry[e]], ea[entry[e]]
+                kw, slot, most = kw_price[:length], slot_price[:length], limit[:length]
+                _priced(entry_kw[entry[e]], price[s, t0 : t0 + length], kw)
+                slot[:] = 0.0
+                for q in range(row_begin, row_end):
+                    _priced_row(need[q], use_price[row[q], s, t0 : t0 + length], slot)
+                if y[e] > 0.0:
+                    here += _paid(kw, xk[n0 : n0 + length], slot, xu[n0 : n0 + length])
+                _limits(typ[j], row_begin, row_end, row, need, least_cap, cap, s, t0, most, slot)
                 copy = em[entry[e]]
                 pay = 0.0
                 if copy >= 0:
@@ -115,13 +242,13 @@ def _sweep(
                     here += pay * y[e]
                 if terms.special[j]:
                     cost, late = special(
-                        typ[j], j, terms, kw_price[off : off + length], slot_price[off : off + length], limit[:length], t0, p[j],
-                        soft[j], wt[j], response_k[:length], response_u[:length], values, tables,
+                        typ[j], j, terms, kw, slot, most, t0, p[j], soft[j], wt[j], response_k[:length], response_u[:length],
+                        values, tables,
                     )  # fmt: skip
                 else:
                     cost, late = respond(
-                        typ[j], kw_price[off : off + length], slot_price[off : off + length], limit, length, t0, p[j], soft[j],
-                        wt[j], speed2[j], power2[j], response_k, response_u, values, sizes,
+                        typ[j], kw, slot, most, length, t0, p[j], soft[j], wt[j], speed2[j], power2[j], response_k, response_u,
+                        values, sizes,
                     )  # fmt: skip
                 cost += ec[entry[e]] + pay
                 if cost < best:
@@ -136,58 +263,48 @@ def _sweep(
             curve = 0.0
             for e in range(begin, end):
                 n0, length = window[e], window[e + 1] - window[e]
-                if length <= 0:
+                if length <= 0 or (e != best_entry and y[e] <= 0.0):
                     continue
                 s, t0, power = es[entry[e]], ea[entry[e]], entry_kw[entry[e]]
-                chosen = e == best_entry
-                for i in range(length):
-                    dk = -xk[n0 + i]
-                    du = -xu[n0 + i]
-                    if chosen:
-                        dk += n * best_k[i]
-                        du += n * best_u[i]
-                    if dk == 0.0 and du == 0.0:
-                        continue
-                    t = t0 + i
-                    change = power * dk
-                    curve += rho[s] * change * change
-                    for r in range(resources):
-                        if res[j, r] > 0.0:
-                            more = res[j, r] * du
-                            reach = use[r, s, t] + max(0.0, more)
-                            if mu[r, s, t] + rho_use[r, s] * (reach - cap[r, s, t]) > 0.0:
-                                curve += rho_use[r, s] * more * more
+                dk, du = step_k[n0 - window[begin] :][:length], step_u[n0 - window[begin] :][:length]
+                if e == best_entry:
+                    _towards(n, best_k, xk[n0 : n0 + length], dk)
+                    _towards(n, best_u, xu[n0 : n0 + length], du)
+                else:
+                    _away(xk[n0 : n0 + length], dk)
+                    _away(xu[n0 : n0 + length], du)
+                curve += rho[s] * power * power * _square(dk)
+                for q in range(row_begin, row_end):
+                    r = row[q]
+                    curve += rho_use[r, s] * _square_where_scarce(
+                        mu[r, s, t0 : t0 + length], rho_use[r, s], use[r, s, t0 : t0 + length], cap[r, s, t0 : t0 + length],
+                        need[q], du,
+                    )  # fmt: skip
                 if em[entry[e]] >= 0:
-                    dy = (n if chosen else 0.0) - y[e]
+                    dy = (n if e == best_entry else 0.0) - y[e]
                     curve += rho_copy[e] * dy * dy / (n * n)
             gamma = 1.0 if curve <= gap else gap / curve
             for e in range(begin, end):
                 n0, length = window[e], window[e + 1] - window[e]
-                if length <= 0:
-                    continue
-                s, t0, power = es[entry[e]], ea[entry[e]], entry_kw[entry[e]]
                 chosen = e == best_entry
-                for i in range(length):
-                    dk = -xk[n0 + i]
-                    du = -xu[n0 + i]
-                    if chosen:
-                        dk += n * best_k[i]
-                        du += n * best_u[i]
-                    if dk == 0.0 and du == 0.0:
-                        continue
-                    t = t0 + i
-                    xk[n0 + i] += gamma * dk
-                    xu[n0 + i] += gamma * du
-                    if xu[n0 + i] < 1e-12:
-                        xu[n0 + i] = 0.0
-                        xk[n0 + i] = 0.0
-                    load[s, t] += gamma * power * dk
-                    price[s, t] = lam[s, t] + rho[s] * (load[s, t] - served[s, t])
-                    for r in range(resources):
-                        if res[j, r] > 0.0:
-                            use[r, s, t] += gamma * res[j, r] * du
-                            use_price[r, s, t] = max(0.0, mu[r, s, t] + rho_use[r, s] * (use[r, s, t] - cap[r, s, t]))
+                if length <= 0 or (not chosen and y[e] <= 0.0):
+                    continue
+                s, t0 = es[entry[e]], ea[entry[e]]
+                dk, du = step_k[n0 - window[begin] :][:length], step_u[n0 - window[begin] :][:length]
+                _moved(gamma, dk, du, xk[n0 : n0 + length], xu[n0 : n0 + length])
+                _moved_load(
+                    gamma * entry_kw[entry[e]], dk, lam[s, t0 : t0 + length], rho[s], served[s, t0 : t0 + length],
+                    load[s, t0 : t0 + length], price[s, t0 : t0 + length],
+                )  # fmt: skip
+                for q in range(row_begin, row_end):
+                    r = row[q]
+                    _moved_use(
+                        gamma * need[q], du, mu[r, s, t0 : t0 + length], rho_use[r, s], cap[r, s, t0 : t0 + length],
+                        use[r, s, t0 : t0 + length], use_price[r, s, t0 : t0 + length],
+                    )  # fmt: skip
                 y[e] += gamma * ((n if chosen else 0.0) - y[e])
+                if y[e] < NOTHING:
+                    y[e] = 0.0
             dropx[k] += gamma * ((n if best_entry < 0 else 0.0) - dropx[k])
             own[k] += gamma * (n * best_own - own[k])
     return total_gap
@@ -231,23 +348,24 @@ def refresh_prices(load, use, served, lam, rho, mu, rho_use, cap, price, use_pri
 
 @njit(**MAKES_ROOM)
 def class_costs(
-    ep, entry, window, first, es, ec, ea, typ, p, dl, soft, wt, res, entry_kw, speed2, power2, cap, price, use_price, most, cost,
+    ep, entry, window, first, es, ec, ea, typ, p, dl, soft, wt, rows, entry_kw, speed2, power2, cap, price, use_price, most, cost,
     terms,
 ):  # fmt: skip
     """Cost of the best response of one job of each class at each of its entries, without copies; infinite where it cannot run."""
     _class_costs(
-        ep, entry, window, first, es, ec, ea, typ, p, dl, soft, wt, res, entry_kw, speed2, power2, cap, price, use_price, cost,
+        ep, entry, window, first, es, ec, ea, typ, p, dl, soft, wt, rows, entry_kw, speed2, power2, cap, price, use_price, cost,
         bench_of(most, most, terms), terms,
     )  # fmt: skip
 
 
 @njit(**WITHIN)
 def _class_costs(
-    ep, entry, window, first, es, ec, ea, typ, p, dl, soft, wt, res, entry_kw, speed2, power2, cap, price, use_price, cost, bench,
+    ep, entry, window, first, es, ec, ea, typ, p, dl, soft, wt, rows, entry_kw, speed2, power2, cap, price, use_price, cost, bench,
     terms,
 ):  # fmt: skip
     """``class_costs`` in room that others made."""
-    response_k, response_u, _, _, values, sizes, kw_price, slot_price, limit, tables = bench
+    response_k, response_u, _, _, values, sizes, kw_price, slot_price, limit, _, _, tables = bench
+    row_ptr, row, need, least_cap = rows
     for k in range(len(ep) - 1):
         j = first[k]
         for e in range(ep[k], ep[k + 1]):
@@ -255,28 +373,21 @@ def _class_costs(
             cost[e] = np.inf
             if length <= 0:
                 continue
-            s, t0, power = es[entry[e]], ea[entry[e]], entry_kw[entry[e]]
-            for i in range(length):
-                t = t0 + i
-                kw_price[i] = power * price[s, t]
-                total = 0.0
-                limit[i] = 1.0
-                for r in range(cap.shape[0]):
-                    if res[j, r] > 0.0:
-                        total += res[j, r] * use_price[r, s, t]
-                        if res[j, r] > cap[r, s, t] + 1e-9:
-                            limit[i] = min(limit[i], cap[r, s, t] / res[j, r])
-                if limit[i] < 1.0 and (typ[j] != MALLEABLE or limit[i] <= 0.0):
-                    total = np.inf
-                slot_price[i] = total
+            s, t0 = es[entry[e]], ea[entry[e]]
+            kw, slot, most = kw_price[:length], slot_price[:length], limit[:length]
+            _priced(entry_kw[entry[e]], price[s, t0 : t0 + length], kw)
+            slot[:] = 0.0
+            for q in range(row_ptr[k], row_ptr[k + 1]):
+                _priced_row(need[q], use_price[row[q], s, t0 : t0 + length], slot)
+            _limits(typ[j], row_ptr[k], row_ptr[k + 1], row, need, least_cap, cap, s, t0, most, slot)
             if terms.special[j]:
                 found, _ = special(
-                    typ[j], j, terms, kw_price[:length], slot_price[:length], limit[:length], t0, p[j], soft[j], wt[j],
-                    response_k[:length], response_u[:length], values, tables,
+                    typ[j], j, terms, kw, slot, most, t0, p[j], soft[j], wt[j], response_k[:length], response_u[:length], values,
+                    tables,
                 )  # fmt: skip
             else:
                 found, _ = respond(
-                    typ[j], kw_price, slot_price, limit, length, t0, p[j], soft[j], wt[j], speed2[j], power2[j],
-                    response_k, response_u, values, sizes,
+                    typ[j], kw, slot, most, length, t0, p[j], soft[j], wt[j], speed2[j], power2[j], response_k, response_u,
+                    values, sizes,
                 )  # fmt: skip
             cost[e] = found + ec[entry[e]]

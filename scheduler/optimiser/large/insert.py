@@ -61,7 +61,7 @@ def _hard_row(cap, use, mu, need, limit, scarce):
 
 
 @njit(**WITHIN, error_model="numpy")
-def _most_of(cap, need, limit):
+def most_of(cap, need, limit):
     """Lower ``limit`` to the share of a slot that the whole of a row has room for."""
     inverse = 1.0 / need
     for i in range(len(limit)):
@@ -182,7 +182,7 @@ def _insert(jobs, grid, state, j, begin, end, most, guide, noise, opened, scratc
             r, need = jobs.row[q], jobs.need[q]
             cap, use, mu = grid.cap[r, s, t0:end], state.use[r, s, t0:end], grid.mu[r, s, t0:end]
             if soft_capacity:
-                _most_of(cap, need, limit)
+                most_of(cap, need, limit)
                 _soft_row(cap, use, mu, grid.stiff[r, s], need, extra_cost)
             else:
                 _hard_row(cap, use, mu, need, limit, use_price)

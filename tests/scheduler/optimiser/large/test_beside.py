@@ -11,7 +11,7 @@ import pytest
 
 from grid.errors import SolverError
 from scheduler.optimiser.case_maker import make_case
-from scheduler.optimiser.large import solve
+from scheduler.optimiser.large import beside, solve
 from scheduler.optimiser.large.beside import Beside, cores
 from scheduler.optimiser.large.branch import Tree
 from scheduler.optimiser.large.case import MALLEABLE
@@ -88,13 +88,13 @@ def test_a_fault_in_the_thread_is_raised() -> None:
     def broken() -> Primal:
         raise SolverError("the second search could not be made")
 
-    beside = Beside(dual, time.perf_counter() + 60.0, 1.0, broken)
-    beside.start()
-    while beside._thread.is_alive():
+    side = Beside(dual, time.perf_counter() + 60.0, 1.0, broken)
+    side.start()
+    while side._thread.is_alive():
         time.sleep(0.01)
-    beside.halt()
+    side.halt()
     with pytest.raises(SolverError, match="second search"):
-        beside.check()
+        side.check()
 
 
 def sweeps_of(monkeypatch: pytest.MonkeyPatch) -> list[Dual]:
@@ -126,18 +126,47 @@ def test_bounds_go_on_with_size_rows_where_there_are_some(monkeypatch: pytest.Mo
 
 
 def test_prices_go_on_as_long_as_they_promise_more(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Two looks that raise the bound by a tenth, one that does not: a fourth is not made, and time is left for a plan."""
+    """Two looks that raise the bound by a tenth, two that do not: a fifth is not made, and time is left for a plan."""
     dual = Dual(make_case(MEDIUM, 5))
-    dual.bound, gains = 100.0, [10.0, 10.0, 0.0, 10.0]
+    dual.bound, gains = 100.0, [10.0, 10.0, 0.0, 0.0, 10.0]
 
     def rise(*_some: Any, **_more: Any) -> None:
         time.sleep(0.01)
         dual.bound += gains.pop(0)
 
     monkeypatch.setattr(dual, "run", rise)
-    Beside(dual, time.perf_counter() + 60.0, 60.0, None)._go_on(dual, time.perf_counter() + 60.0)
+    now = time.perf_counter()
+    Beside(dual, now + 60.0, 60.0, None)._go_on(dual, now, now + 60.0)
     assert gains == [10.0]
     assert dual.bound == 120.0
+
+
+@pytest.mark.parametrize("gone", [0.0, 0.7])
+def test_many_jobs_have_no_second_search_in_a_short_rest(monkeypatch: pytest.MonkeyPatch, gone: float) -> None:
+    """With 0.3 of a second left of one, prices go on to the end; with more, the search is made (here it says so by failing)."""
+    monkeypatch.setattr(beside, "MANY_JOBS", 1)
+    monkeypatch.setattr(beside, "BOUND_SHARE", 0.1)
+    before: list[int] = []
+
+    def idle(_: Beside, prices: Dual, begun: float, end: float) -> None:
+        assert end > begun
+        time.sleep(max(0.0, begun + gone - time.perf_counter()))
+        before.append(prices.sweeps)
+
+    def asked() -> Primal:
+        raise SolverError("asked for a second search")
+
+    monkeypatch.setattr(Beside, "_go_on", idle)
+    swept = sweeps_of(monkeypatch)
+    side = Beside(Dual(make_case(MEDIUM, 3)), time.perf_counter() + 1.0, 1.0, asked)
+    side.start()
+    side._thread.join()
+    if gone:
+        side.check()
+        assert swept[-1].sweeps > before[0]
+    else:
+        with pytest.raises(SolverError, match="asked"):
+            side.check()
 
 
 def test_where_nobody_can_be_split_prices_go_on_to_the_end(monkeypatch: pytest.MonkeyPatch) -> None:
