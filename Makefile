@@ -2,8 +2,6 @@
 SCENARIO ?= configs/almere.yaml
 # processes that share the tests: more than two cores, because many tests wait for real processes
 WORKERS ?= 3
-# the slow ones wait most of all
-SLOW_WORKERS ?= 4
 export OZZO_DATA ?= $(if $(wildcard ../shared/data),$(abspath ../shared/data))
 export OZZO_SPEC ?= $(if $(wildcard ../shared/spec),$(abspath ../shared/spec))
 export OZZO_INSTANCES ?= $(if $(wildcard ../shared/instances),$(abspath ../shared/instances))
@@ -57,7 +55,7 @@ test: .venv/.ozzo-dev servers ## everything that CI runs: checks, tests with cov
 	@failed=0; set -x; \
 	.venv/bin/coverage run -m pytest --numprocesses $(WORKERS) --dist loadfile -m 'not long and not alone and not slow' || failed=1; \
 	.venv/bin/coverage combine --quiet && .venv/bin/coverage report --fail-under=90 || failed=1; \
-	.venv/bin/python -m pytest --durations=25 --numprocesses $(SLOW_WORKERS) --dist loadfile -m 'slow and not long and not alone' $(call marked,slow) || failed=1; \
+	.venv/bin/python -m pytest --durations=25 --numprocesses $(WORKERS) --dist loadfile -m 'slow and not long and not alone' $(call marked,slow) || failed=1; \
 	.venv/bin/python -m pytest --numprocesses 2 -m alone $(call marked,alone) || failed=1; \
 	exit $$failed
 

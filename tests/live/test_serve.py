@@ -67,7 +67,14 @@ def test_the_trial_of_the_guide(mosquitto: str, fault: Fault, tmp_path: Path) ->
         told(r"counters: (.*)", text),
         told(r": live, (epoch \d+), ", text),
     )  # of the controller after the killed one
-    fault.saw(f"{served}; by the jobs: {told(r'(.* jobs started, .* ends)', text)}; {counters}; {epoch}")
+    observed = f"{served}; by the jobs: {told(r'(.* jobs started, .* ends)', text)}; {counters}; {epoch}"
+    if "is lost" in text:  # then one job has a start more, and its first run is ended or told as doubled
+        fault.observed = observed
+        assert re.fullmatch(
+            r"3 jobs done, 0 not, [01] doubled; by the jobs: 3 jobs started, [45] starts, .*; epoch 2", observed
+        ), text
+    else:
+        fault.saw(observed)
 
 
 def told(pattern: str, text: str) -> str:

@@ -17,7 +17,7 @@ from scheduler.optimiser.large.tuning import Tuning
 def compile_kernels() -> None:
     """Run every kernel once on three jobs at one site; the second call in a process does nothing.
 
-    Half a minute when the sources are new to this machine, about a second when the cache has them.
+    More than a minute when the sources are new to this machine, about a second when the cache has them.
     """
     case = _small_case()
     dual = Dual(case)
