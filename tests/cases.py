@@ -40,8 +40,8 @@ def tiny(sites: int = 1, slots: int = 4, **arrays: Any) -> Case:
     for name, value in arrays.items():
         before = getattr(case, name)
         if isinstance(before, np.ndarray) and before.size:
-            shaped[name] = np.array(np.broadcast_to(np.asarray(value, dtype=before.dtype), before.shape))  # a copy: kernels are
-            # compiled anew for arrays that are read-only
+            # a copy, because kernels are compiled anew for arrays that are read-only
+            shaped[name] = np.array(np.broadcast_to(np.asarray(value, dtype=before.dtype), before.shape))
         else:
             shaped[name] = np.asarray(value, dtype=before.dtype) if isinstance(before, np.ndarray) else value
     if "soc0" in shaped:

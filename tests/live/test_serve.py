@@ -71,7 +71,9 @@ def test_the_trial_of_the_guide(mosquitto: str, fault: Fault, tmp_path: Path) ->
     if "is lost" in text:  # then one job has a start more, and its first run is ended or told as doubled
         fault.observed = observed
         assert re.fullmatch(
-            r"3 jobs done, 0 not, [01] doubled; by the jobs: 3 jobs started, [45] starts, .*; epoch 2", observed
+            r"3 jobs done, 0 not, [01] doubled; by the jobs: 3 jobs started, [45] starts, 4 ends; "
+            r"doubled [01], lost 0, failed 0; epoch 2",
+            observed,
         ), text
     else:
         fault.saw(observed)

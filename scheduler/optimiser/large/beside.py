@@ -123,10 +123,11 @@ class Beside:
         while not self._over(end):
             prices.run(min(end, time.perf_counter() + CHUNK_SHARE * self._seconds), self._halt.is_set, every=SWEEPS)
             seen.append((time.perf_counter(), prices.bound))
-            (before_s, before), (now, bound) = seen[-min(3, len(seen))], seen[-1]  # a bound may stand still for one chunk
+            if len(seen) < 3:  # a bound may stand still for one chunk
+                continue
+            (before_s, before), _, (now, bound) = seen[-3:]
             left_s, gone_s = end - now, now - begun
-            promised = (bound - before) / (now - before_s) * left_s * gone_s / (left_s + gone_s)
-            if len(seen) >= 3 and promised < WORTH * abs(before):
+            if (bound - before) / (now - before_s) * left_s * gone_s / (left_s + gone_s) < WORTH * abs(before):
                 return
 
     def _branch(self, prices: Dual | None, end: float, *, patient: bool) -> bool:
@@ -163,10 +164,11 @@ class Beside:
             if not self._branch(prices, min(self._end, until), patient=few):
                 self._go_on(prices, begun, min(self._end, end))
             left = end - time.perf_counter()
+            if left <= 0.0 or self._halt.is_set():
+                return
             if prices is not None and self._dual.case.J >= MANY_JOBS and left < RIVAL_SHARE * self._seconds:
                 prices.run(min(self._end, end), self._halt.is_set, every=SWEEPS)
-                return
-            if left > 0.0 and not self._halt.is_set():
+            else:
                 self.rival = self._second()
                 self.rival.run(left, self._halt.is_set)
         except Exception as error:  # noqa: BLE001 - a thread has nobody to raise to; ``check`` raises it for the caller

@@ -1,4 +1,4 @@
-"""Options of ``njit`` for compiled code (decision 0018).
+"""Options of ``njit`` for compiled code (decisions 0018 and 0024).
 
 ``no_cfunc_wrapper`` and ``no_cpython_wrapper`` leave out the code around a function that turns the arguments of other callers
 into its own; for tuples of 57 arrays that code takes longer to compile than most functions do. Without the second one only

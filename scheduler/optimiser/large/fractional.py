@@ -21,9 +21,8 @@ from grid.horizon import FloatArray
 from scheduler.optimiser.large.case import NOBODY, Case, IntArray
 from scheduler.optimiser.large.compiled import FAST, MAKES_ROOM, WITHIN
 from scheduler.optimiser.large.groups import Classes
-from scheduler.optimiser.large.insert import EPS, most_of
 from scheduler.optimiser.large.pieces import Tables, tables_of
-from scheduler.optimiser.large.respond import MALLEABLE, respond
+from scheduler.optimiser.large.respond import EPS, MALLEABLE, most_of, respond
 from scheduler.optimiser.large.special import special
 
 NOTHING = 1e-12
@@ -190,6 +189,15 @@ def _moved_use(more, step, mu, rho, cap, use, price):
 
 
 @njit(**WITHIN)
+def _slot_prices(power, begin, end, row, need, price, use_price, s, t0, kw, slot):
+    """Fill ``kw`` and ``slot`` with what power and resources of a job cost in each slot from ``t0`` on at site ``s``, EUR."""
+    _priced(power, price[s, t0 : t0 + len(kw)], kw)
+    slot[:] = 0.0
+    for q in range(begin, end):
+        _priced_row(need[q], use_price[row[q], s, t0 : t0 + len(slot)], slot)
+
+
+@njit(**WITHIN)
 def _limits(kind, begin, end, row, need, least_cap, cap, s, t0, limit, total):
     """Fill ``limit`` with the share of each slot that all rows have room for when nobody else is there, and close slots."""
     limit[:] = 1.0
@@ -228,10 +236,7 @@ def _sweep(
                     continue
                 s, t0 = es[entry[e]], ea[entry[e]]
                 kw, slot, most = kw_price[:length], slot_price[:length], limit[:length]
-                _priced(entry_kw[entry[e]], price[s, t0 : t0 + length], kw)
-                slot[:] = 0.0
-                for q in range(row_begin, row_end):
-                    _priced_row(need[q], use_price[row[q], s, t0 : t0 + length], slot)
+                _slot_prices(entry_kw[entry[e]], row_begin, row_end, row, need, price, use_price, s, t0, kw, slot)
                 if y[e] > 0.0:
                     here += _paid(kw, xk[n0 : n0 + length], slot, xu[n0 : n0 + length])
                 _limits(typ[j], row_begin, row_end, row, need, least_cap, cap, s, t0, most, slot)
@@ -266,7 +271,8 @@ def _sweep(
                 if length <= 0 or (e != best_entry and y[e] <= 0.0):
                     continue
                 s, t0, power = es[entry[e]], ea[entry[e]], entry_kw[entry[e]]
-                dk, du = step_k[n0 - window[begin] :][:length], step_u[n0 - window[begin] :][:length]
+                off = n0 - window[begin]
+                dk, du = step_k[off : off + length], step_u[off : off + length]
                 if e == best_entry:
                     _towards(n, best_k, xk[n0 : n0 + length], dk)
                     _towards(n, best_u, xu[n0 : n0 + length], du)
@@ -290,7 +296,8 @@ def _sweep(
                 if length <= 0 or (not chosen and y[e] <= 0.0):
                     continue
                 s, t0 = es[entry[e]], ea[entry[e]]
-                dk, du = step_k[n0 - window[begin] :][:length], step_u[n0 - window[begin] :][:length]
+                off = n0 - window[begin]
+                dk, du = step_k[off : off + length], step_u[off : off + length]
                 _moved(gamma, dk, du, xk[n0 : n0 + length], xu[n0 : n0 + length])
                 _moved_load(
                     gamma * entry_kw[entry[e]], dk, lam[s, t0 : t0 + length], rho[s], served[s, t0 : t0 + length],
@@ -375,10 +382,7 @@ def _class_costs(
                 continue
             s, t0 = es[entry[e]], ea[entry[e]]
             kw, slot, most = kw_price[:length], slot_price[:length], limit[:length]
-            _priced(entry_kw[entry[e]], price[s, t0 : t0 + length], kw)
-            slot[:] = 0.0
-            for q in range(row_ptr[k], row_ptr[k + 1]):
-                _priced_row(need[q], use_price[row[q], s, t0 : t0 + length], slot)
+            _slot_prices(entry_kw[entry[e]], row_ptr[k], row_ptr[k + 1], row, need, price, use_price, s, t0, kw, slot)
             _limits(typ[j], row_ptr[k], row_ptr[k + 1], row, need, least_cap, cap, s, t0, most, slot)
             if terms.special[j]:
                 found, _ = special(

@@ -9,11 +9,9 @@ from scheduler.optimiser.large.case import NOBODY
 from scheduler.optimiser.large.compiled import FAST, MAKES_ROOM, WITHIN
 from scheduler.optimiser.large.order import span_of
 from scheduler.optimiser.large.pieces import tables_of
-from scheduler.optimiser.large.respond import MALLEABLE, respond
+from scheduler.optimiser.large.respond import EPS, MALLEABLE, most_of, respond
 from scheduler.optimiser.large.special import special
 from scheduler.optimiser.large.state import put
-
-EPS = 1e-9
 
 LEAST_SHARE = 1e-3
 """A malleable job does not begin a slot that has less room than this share of it."""
@@ -58,16 +56,6 @@ def _hard_row(cap, use, mu, need, limit, scarce):
         share = min(limit[i], share)
         limit[i] = share if need > left + EPS else limit[i]
         scarce[i] += need * mu[i]
-
-
-@njit(**WITHIN, error_model="numpy")
-def most_of(cap, need, limit):
-    """Lower ``limit`` to the share of a slot that the whole of a row has room for."""
-    inverse = 1.0 / need
-    for i in range(len(limit)):
-        share = cap[i] * inverse
-        share = min(limit[i], share)
-        limit[i] = share if need > cap[i] + EPS else limit[i]
 
 
 @njit(**WITHIN, error_model="numpy")

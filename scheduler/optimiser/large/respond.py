@@ -22,6 +22,9 @@ from scheduler.optimiser.large.compiled import FAST, WITHIN
 
 RIGID, INTERRUPTIBLE, MALLEABLE = 0, 1, 2
 
+EPS = 1e-9
+"""What a job may need beyond a capacity, for rounding."""
+
 FEW = 3.0
 """Slots of work that are left between two levels when the rest is looked at one by one."""
 
@@ -33,6 +36,16 @@ NO_MODE = -1.0
 
 TIE = 1e-12
 """Relative difference up to which the second mode counts as no cheaper per work: its two increments would cost the same."""
+
+
+@njit(**WITHIN, error_model="numpy")
+def most_of(cap, need, limit):
+    """Lower ``limit`` to the share of a slot that the whole of a row has room for."""
+    inverse = 1.0 / need
+    for i in range(len(limit)):
+        share = cap[i] * inverse
+        share = min(limit[i], share)
+        limit[i] = share if need > cap[i] + EPS else limit[i]
 
 
 @njit(**FAST, error_model="numpy", fastmath={"reassoc", "nsz"})

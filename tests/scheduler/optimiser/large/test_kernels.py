@@ -1,4 +1,4 @@
-"""Compiled code of the innermost loops does not count references (decision 0018)."""
+"""Innermost compiled code counts no references (decision 0018), and Python calls none that has no way in from it (0024)."""
 
 from __future__ import annotations
 
