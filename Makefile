@@ -44,8 +44,9 @@ check: .venv/.ozzo-dev ## ruff, formatting, mypy --strict
 servers:
 	@bash scripts/servers.sh
 
-# test files in which a marker stands: collecting all the others takes each worker ten seconds
-marked = $$(grep -rl --include='test_*.py' 'mark\.$(1)\b' tests)
+# test files in which a marker stands, those with live nodes first, which take longest: collecting all the others takes each worker
+# ten seconds
+marked = $$(grep -rl --include='test_*.py' 'mark\.$(1)\b' tests | sort)
 
 # kernels are compiled while the checks run: several tests at once would each compile them for themselves
 test: .venv/.ozzo-dev servers ## everything that CI runs: checks, tests with coverage
@@ -55,7 +56,7 @@ test: .venv/.ozzo-dev servers ## everything that CI runs: checks, tests with cov
 	@failed=0; set -x; \
 	.venv/bin/coverage run -m pytest --numprocesses $(WORKERS) --dist loadfile -m 'not long and not alone and not slow' || failed=1; \
 	.venv/bin/coverage combine --quiet && .venv/bin/coverage report --fail-under=90 || failed=1; \
-	.venv/bin/python -m pytest --durations=25 --numprocesses $(WORKERS) --dist loadfile -m 'slow and not long and not alone' $(call marked,slow) || failed=1; \
+	.venv/bin/python -m pytest --durations=25 --numprocesses $(WORKERS) --dist loadfile --no-loadscope-reorder -m 'slow and not long and not alone' $(call marked,slow) || failed=1; \
 	.venv/bin/python -m pytest --numprocesses 2 -m alone $(call marked,alone) || failed=1; \
 	exit $$failed
 

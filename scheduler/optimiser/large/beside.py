@@ -18,10 +18,10 @@ from scheduler.optimiser.large.primal import Primal
 from scheduler.optimiser.large.size_bound import SizeDual
 from scheduler.optimiser.large.tuning import FEW_JOBS, MANY_JOBS
 
-BOUND_SHARE, FEW_BOUND_SHARE = 0.25, 0.15
+BOUND_SHARE, FEW_BOUND_SHARE = 0.15, 0.15
 """Share of the second core's time for better prices, when it searches for a plan too: usually, and with few jobs."""
 
-BRANCH_SHARE, FEW_BRANCH_SHARE = 0.45, 0.65
+BRANCH_SHARE, FEW_BRANCH_SHARE = 0.4, 0.65
 """Share of its time after which branching ends, when it searches for a plan too: usually, and with few jobs."""
 
 WORTH = 0.001

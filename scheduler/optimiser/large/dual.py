@@ -23,6 +23,18 @@ FEEDER_STEP = 0.3
 
 STIFFNESS, USE_STIFFNESS, COPY_STIFFNESS = 1.0, 1.0, 1.0
 
+FIRM, SOFT = 0.5, 0.1
+"""Factors on stiffness in the first sweeps and in late ones: the closer prices are, the softer they move (decision 0025)."""
+
+FIRM_SWEEPS, SOFT_SWEEPS = 6, 36
+"""Sweeps after which it begins to become softer, and after which it does not any more."""
+
+HEAD_START = 15
+"""Sweeps that prices of a warm start count as having had."""
+
+SCARCE = 0.01
+"""Share of the jobs that the fractional plan drops, from which on prices of capacity stay stiff: they have far to rise."""
+
 
 @dataclass(slots=True)
 class EventGrid:
@@ -113,7 +125,7 @@ class Dual:
         self.bound, self.best = -np.inf, (self.lam.copy(), self.mu.copy())
         self.blocks: list[EnergyBlock] = []
         self.cost = np.empty(n_entries)
-        self.sweeps = 0
+        self.sweeps, self.head_start = 0, 0
 
     def _users(self) -> None:
         """Entries that use each copy."""
@@ -133,14 +145,13 @@ class Dual:
     def step(self) -> float:
         """One sweep over the jobs, one answer of the energy side, new multipliers; returns the gap of the linearised problem."""
         c, k = self.case, self.classes
-        refresh_prices(
-            self.load, self.use, self.served, self.lam, self.rho, self.mu, self.rho_use, c.cap, self.price, self.use_price
-        )
+        rho, rho_use = self.stiffness()
+        refresh_prices(self.load, self.use, self.served, self.lam, rho, self.mu, rho_use, c.cap, self.price, self.use_price)
         perm = self._rng.permutation(len(k.first))
         gap = sweep(
             perm, k.ep, k.entry, k.window, k.count, k.first, c.es, c.ec, c.ea, c.em, c.typ, c.p, c.dl, c.soft, c.wt,
             self.class_rows, self.entry_kw, c.drop, c.speed2, c.power2, c.cap, self.xk, self.xu, self.y, self.dropx, self.own,
-            self.load, self.use, self.served, self.lam, self.rho, self.mu, self.rho_use, self.price, self.use_price, self.sigma,
+            self.load, self.use, self.served, self.lam, rho, self.mu, rho_use, self.price, self.use_price, self.sigma,
             self.rho_copy, self.bought, self.longest, self.terms,
         )  # fmt: skip
         if len(self.users):
@@ -157,31 +168,43 @@ class Dual:
             volume = np.bincount(c.ms, self.bought * c.mgb, minlength=c.S)
             scale = float(c.mc.sum() / max(1e-9, c.mgb.sum()))
             self.nu = np.maximum(0.0, self.nu + scale * (volume - c.gbmax) / np.maximum(1.0, c.gbmax))
-        self._answer()
-        self.lam = self.lam + self.rho[:, None] * (self.load - self.served)
-        self.mu = np.maximum(0.0, self.mu + self.rho_use[:, :, None] * (self.use - c.cap))
-        keep = 0.0 if self.sweeps < 3 else (0.8 if self.sweeps < 40 else 0.9)
+        self._answer(rho)
+        self.lam = self.lam + rho[:, None] * (self.load - self.served)
+        self.mu = np.maximum(0.0, self.mu + rho_use[:, :, None] * (self.use - c.cap))
+        keep = self.kept()
         self.mean_lam = keep * self.mean_lam + (1 - keep) * self.lam
         self.mean_mu = keep * self.mean_mu + (1 - keep) * self.mu
         self.mean_row_price = keep * self.mean_row_price + (1 - keep) * self.row_price
         self.sweeps += 1
         return float(gap)
 
-    def _answer(self) -> None:
-        """What the energy side serves at these prices, and the paid peak a step further towards its price."""
+    def kept(self) -> float:
+        """Share of the mean prices that the next sweep leaves as it is."""
+        age = self.sweeps + self.head_start
+        return 0.0 if age < 3 else (0.8 if age < 40 else 0.9)
+
+    def stiffness(self) -> tuple[FloatArray, FloatArray]:
+        """Stiffness of the next sweep: of load, ``[S]`` EUR per kW and slot, per kW, and of use, ``[R, S]``, per unit."""
+        late = min(1.0, max(0.0, (self.sweeps + self.head_start - FIRM_SWEEPS) / (SOFT_SWEEPS - FIRM_SWEEPS)))
+        factor = FIRM * (SOFT / FIRM) ** late
+        scarce = float(self.dropx.sum()) > SCARCE * self.case.J
+        return self.rho * factor, self.rho_use * (1.0 if scarce else factor)
+
+    def _answer(self, rho: FloatArray) -> None:
+        """What the energy side serves at these prices and this stiffness, and the paid peak a step further towards its price."""
         c = self.case
         value, adder = np.empty(c.S), self.adders_at(self.row_price)
         serve(
             c.dt, c.a, c.pue, c.ren, c.gmax, c.emax, c.pi + adder[0] / c.dt, c.po + adder[1] / c.dt, self.events.limit,
             self.events.penalty, c.unserved, self.peak, self.over_peak, c.E, c.soc_min, c.Pc, c.Pd, c.eta_c, c.eta_d, c.wear,
             c.soc0,
-            c.soc_end, self.lam, self.rho, self.load, self.most, self.facility_price, self.served, self.battery, value,
+            c.soc_end, self.lam, rho, self.load, self.most, self.facility_price, self.served, self.battery, value,
         )  # fmt: skip
         step = np.clip((value - c.dc) / np.maximum(c.dc, 1e-9), -1.0, 1.0) * (0.05 / (1.0 + self.sweeps / 30.0))
         if len(c.rows):
             events = self.events.limit, self.events.penalty
             grid = answer_kw(c, events, self.peak, self.over_peak, adder, self.served, self.battery)
-            self.row_price = driven(c.rows, self.row_price, grid, c.pue, self.rho)
+            self.row_price = driven(c.rows, self.row_price, grid, c.pue, rho)
         self.peak = np.where(c.dc > 0, np.maximum(c.pk0, self.peak * (1.0 + step)), self.peak)
 
     def adders_at(self, row_price: FloatArray) -> FloatArray:

@@ -187,7 +187,7 @@ class FutureDual(Dual):
 
     def step(self) -> float:
         """As ``Dual.step``; the offsets have a running mean as ``lam`` has."""
-        keep = 0.0 if self.sweeps < 3 else (0.8 if self.sweeps < 40 else 0.9)
+        keep = self.kept()
         gap = super().step()
         self.mean_offset = keep * self.mean_offset + (1 - keep) * self.offset
         self.mean_row_prices = keep * self.mean_row_prices + (1 - keep) * self.row_prices
@@ -203,16 +203,16 @@ class FutureDual(Dual):
             self.best_offset = self._split.copy()
         return total
 
-    def _answer(self) -> None:
+    def _answer(self, rho: FloatArray) -> None:
         stack = self.stack
         served = np.empty_like(stack.fixed)
         lam = stack.spread(self.lam) + self.offset
         adder = self.all_adders(self.row_prices)
-        value = stack.serve(lam, self.rho, self.load, self.most, self.peaks, adder, served, self.batteries)
-        self.row_prices = self.driven_rows(self.row_prices, self.rho, self.peaks, adder, served, self.batteries)
+        value = stack.serve(lam, rho, self.load, self.most, self.peaks, adder, served, self.batteries)
+        self.row_prices = self.driven_rows(self.row_prices, rho, self.peaks, adder, served, self.batteries)
         self.peaks = stack.next_peak(self.peaks, value, 0.05 / (1.0 + self.sweeps / 30.0))
         self.served, self.battery, self.peak = stack.mean(served), stack.mean(self.batteries), stack.mean(self.peaks)
-        self.offset = stack.centred(self.offset - stack.spread(self.rho)[:, None] * stack.centred(served))
+        self.offset = stack.centred(self.offset - stack.spread(rho)[:, None] * stack.centred(served))
 
     def all_adders(self, row_prices: FloatArray) -> FloatArray:
         """As ``adders_at`` of every future, for prices of its rows ``[W, Q]``: ``[2, W * S, T]``."""

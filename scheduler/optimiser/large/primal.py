@@ -140,17 +140,29 @@ class Primal(Judge):
         )  # the rest: the last judgement
         for share in self.passes(quick=quick):
             now = time.perf_counter()
-            until = now + share * (end - now)
-            self._take_prices()
-            self.tracked(now, now + self.tuning.tracked * (until - now), done, report)
+            self.both_phases(now + share * (end - now), done, report)
             if done():
                 return
-            self.repair()
-            made = self.judge("repaired", report)
-            if (self.unserved_now(), made - 1e-9) > self.rank:
-                self.lay_out(self.best)
-                self.judge("best so far", report)
-            self.exact(until, done, report)
+
+    def both_phases(
+        self, until: float, done: Callable[[], bool], report: Callable[[str], None] | None = None, gone: float = 0.0
+    ) -> None:
+        """From the plan as it stands and the best prices to the end of the exact phase at ``until`` (of ``time.perf_counter``).
+
+        ``gone``: share of the tracked phase that is left out, its softest and hottest part.
+        """
+        now = time.perf_counter()
+        self._take_prices()
+        took = self.tuning.tracked * (until - now)
+        self.tracked(now - took * gone / (1.0 - gone), now + took, done, report)
+        if done():
+            return
+        self.repair()
+        made = self.judge("repaired", report)
+        if (self.unserved_now(), made - 1e-9) > self.rank:
+            self.lay_out(self.best)
+            self.judge("best so far", report)
+        self.exact(until, done, report)
 
     def passes(self, *, quick: bool) -> tuple[float, ...]:
         """Share that each pass has of the time that is left then; in each, both phases from the best prices on."""

@@ -1,8 +1,9 @@
 """Planning again from a warm start: prices near where they were, jobs where they were.
 
 The price search begins at the earlier prices with the earlier plan as its fractional plan, so a few sweeps are enough. The search
-for a plan begins at the earlier plan: what no longer fits is moved, what is new is put in, and it goes on from there at a low
-temperature, because a plan that was cooled down once should not be melted again.
+for a plan begins at the earlier plan: what no longer fits is moved, what is new is put in. That is soon done, and enough after
+little news. After more, such a plan is at rest far from the best one (decision 0025): where there is time, prices are driven to
+where they belong now, and the plan goes once more through soft limits, without their softest and hottest part.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ import numpy as np
 from scheduler.optimiser.large.case import MALLEABLE, Case, Solution
 from scheduler.optimiser.large.cells import Grid, flexible, grid_of
 from scheduler.optimiser.large.decisions import load_and_use, own_costs, owner_of
-from scheduler.optimiser.large.dual import Dual
+from scheduler.optimiser.large.dual import HEAD_START, Dual
 from scheduler.optimiser.large.energy import EnergyBlock, feeder_sites
 from scheduler.optimiser.large.improve import construct
 from scheduler.optimiser.large.links import by_level, kept_in_order
@@ -24,6 +25,7 @@ from scheduler.optimiser.large.primal import Primal
 from scheduler.optimiser.large.resettle import resettle
 from scheduler.optimiser.large.row_prices import from_adders
 from scheduler.optimiser.large.state import recount
+from scheduler.optimiser.large.tuning import AGAIN
 from scheduler.optimiser.large.warm import Warm
 
 ENOUGH_KEPT = 0.5
@@ -53,6 +55,14 @@ JUDGEMENTS_KEPT = 3.0
 EXACT_HOT, EXACT_COLD = 0.001, 0.0002
 """Temperatures of the search from there on, as shares of the mean cost of a job."""
 
+PRICE_SHARE = 0.15
+"""Share of the time left then for better prices."""
+
+LEFT_OUT = 0.2
+"""Share of the tracked phase that a plan carried over does not go through again."""
+
+SOFTEN = 1.5
+"""How many times as long as carrying over there must be left for soft limits: with less the plan only cools down."""
 
 MOST_BROKEN = 0.001
 """Share of the facility energy of kept jobs that rows may leave unserved for the earlier plan to be a start.
@@ -78,6 +88,7 @@ def start_prices(dual: Dual, warm: Warm, placed: Solution) -> None:
     dual.row_price = from_adders(case.rows, warm.row_adder)
     dual.mean_row_price = dual.row_price.copy()
     dual.best = (dual.lam.copy(), dual.mu.copy())
+    dual.head_start = HEAD_START
     _fractional(dual, placed)
     dual.evaluate(dual.lam, dual.mu)
 
@@ -163,6 +174,51 @@ def carry_over(
     made = primal.judge("plan carried over", report)
     if (primal.unserved_now(), made) > primal.rank:
         primal.lay_out(primal.best)
+
+
+def begin_again(
+    primal: Primal,
+    placed: Solution,
+    end: float,
+    spare: float,
+    done: Callable[[], bool],
+    report: Callable[[str], None],
+    seed: int = 0,
+) -> bool:
+    """Carry the places ``placed`` over, and drive prices when there is time for soft limits until ``end``; whether there is.
+
+    ``spare``: seconds before ``end`` at which carrying over is done at the latest.
+    """
+    begun = time.perf_counter()
+    carry_over(primal, placed, end - spare, done, report, seed)
+    now = time.perf_counter()
+    if done() or end - now < SOFTEN * (now - begun):
+        return False
+    primal.dual.run(now + PRICE_SHARE * (end - now), done)
+    return True
+
+
+def go_on(
+    primal: Primal, end: float, done: Callable[[], bool], report: Callable[[str], None], seed: int = 0, *, soften: bool
+) -> None:
+    """Improve the plan carried over until ``end``, through soft limits when ``soften``."""
+    if soften:
+        again(primal, end, done, report)
+    else:
+        refine(primal, end, done, report, seed)
+
+
+def again(primal: Primal, end: float, done: Callable[[], bool], report: Callable[[str], None]) -> None:
+    """Improve the plan carried over through soft limits at the prices of now until ``end`` (of ``time.perf_counter``).
+
+    The last judgement and the finish are within the time: what they take is measured and kept free.
+    """
+    before = time.perf_counter()
+    primal.judge("", None)
+    keep = JUDGEMENTS_KEPT * (time.perf_counter() - before)
+    primal.served, primal.peak = primal.dual.served.copy(), primal.dual.peak.copy()
+    primal.deadline, primal.tuning = end - keep, AGAIN
+    primal.both_phases(end - keep, done, report, LEFT_OUT)
 
 
 def refine(primal: Primal, end: float, done: Callable[[], bool], report: Callable[[str], None], seed: int = 0) -> None:

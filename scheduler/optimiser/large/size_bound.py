@@ -42,7 +42,7 @@ class SizeDual(Dual):
             setattr(self, name, getattr(base, name))
         for name in COPIED:
             setattr(self, name, getattr(base, name).copy())
-        self.most, self.blocks, self.sweeps = base.most, base.blocks, base.sweeps
+        self.most, self.blocks, self.sweeps, self.head_start = base.most, base.blocks, base.sweeps, base.head_start
         self.rho_use = sizes.extended(base.rho_use, 2)
         self.mu, self.mean_mu = sizes.padded(base.mu), sizes.padded(base.mean_mu)
         self.use[:] = self._uses()

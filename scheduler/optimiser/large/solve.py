@@ -20,10 +20,13 @@ from scheduler.optimiser.large.future_plan import FuturePrimal
 from scheduler.optimiser.large.futures import FutureCases, FutureDual
 from scheduler.optimiser.large.prepare import compile_kernels
 from scheduler.optimiser.large.primal import Primal
-from scheduler.optimiser.large.replan import ENOUGH_KEPT, breaks_rows, carry_over, refine, start_prices
-from scheduler.optimiser.large.tuning import EXACT_FIRST, FEW_JOBS, MANY_JOBS, USUAL, Tuning
+from scheduler.optimiser.large.replan import ENOUGH_KEPT, begin_again, breaks_rows, go_on, start_prices
+from scheduler.optimiser.large.tuning import USUAL, Tuning, tunings_for
 from scheduler.optimiser.large.warm import Warm, job_numbers
 from scheduler.plan import SolveStatus
+
+PRICES_SHARE = 0.1
+"""Share of the time for prices before the plan is begun."""
 
 RIVAL_JOBS = 50
 """Fewer jobs need no second search: they are polished."""
@@ -78,11 +81,6 @@ class Outcome:
     def gap(self) -> float:
         """``(objective - bound) / |objective|``, not below 0."""
         return max(0.0, (self.objective - self.bound) / max(1e-9, abs(self.objective)))
-
-
-def price_share(case: Case) -> float:
-    """Share of the time for prices before the plan is begun: larger cases need more sweeps' worth of time."""
-    return 0.12 if case.J < MANY_JOBS else 0.15
 
 
 def _warmed(dual: Dual, warm: Warm, names: tuple[str, ...] | None, progress: Callable[[str], None]) -> Solution | None:
@@ -143,9 +141,10 @@ def solve_case(
     built = time.perf_counter()
     end = begun + limits.time_s
     if placed is None:
-        dual.run(built + price_share(case) * max(0.0, end - built), stop)
+        dual.run(built + PRICES_SHARE * max(0.0, end - built), stop)
     progress(f"prices: bound {dual.bound:.4f} EUR after {dual.sweeps} sweeps")
-    primal = _primal(case, dual, futures, seed)
+    usual, other = tunings_for(case.J)
+    primal = _primal(case, dual, futures, seed, usual)
     kept = time_for_polish(case) if futures is None else 0.0
 
     searches: list[Beside] = []
@@ -158,17 +157,14 @@ def solve_case(
     spare = 0.0 if placed is None else 2.0 * (built - begun)  # what a sweep and a bound take at most
     now = time.perf_counter()
     seconds = max(0.05, (1.0 - kept) * (end - now))
-    if placed is not None:  # the bound of the earlier prices is good: this core and the other one are for the plan first
-        carry_over(primal, placed, now + seconds - spare / 2.0, enough, progress, seed)
+    soften = placed is not None and begin_again(primal, placed, now + seconds, spare / 2.0, enough, progress, seed)
     two = placed is None and cores() > 1 and case.J >= RIVAL_JOBS
-    # another recipe finds what this one does not, where there is time for both and the usual one is not at its end
-    other = EXACT_FIRST if FEW_JOBS <= case.J < MANY_JOBS else USUAL
     beside = Beside(dual, end - spare, seconds, (lambda: _primal(case, dual, futures, seed + 1, other)) if two else None)
     searches.append(beside)
     beside.start()
     try:
         if placed is not None:
-            refine(primal, now + seconds, enough, progress, seed)
+            go_on(primal, now + seconds, enough, progress, seed, soften=soften)
         else:
             primal.run(seconds, enough, progress, quick=limits.gap > 0)
     finally:

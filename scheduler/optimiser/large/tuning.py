@@ -51,5 +51,24 @@ MANY_JOBS = 2_000
 USUAL = Tuning()
 """What is used when nothing else is asked for."""
 
-EXACT_FIRST = Tuning(tracked=0.25, exact_hot=0.03)
+FIRM = Tuning(bump=0.2)
+"""Prices of overload that rise faster at the end: fewer dropped jobs where a thousand of them compete for a scarce resource."""
+
+FEW_CLEANS = Tuning(cleans=5.0)
+"""With many jobs a clean plan takes as long as thousands of moves."""
+
+EXACT_FIRST = Tuning(tracked=0.25, exact_hot=0.03, bump=0.2)
 """Little time with soft limits, much with exact costs, hotter there: better on some cases, worse on others (decision 0013)."""
+
+AGAIN = Tuning(tracked=0.75, cleans=4.0)
+"""Of a plan carried over, which there is already."""
+
+
+def tunings_for(jobs: int) -> tuple[Tuning, Tuning]:
+    """Settings of the first and of the second search for so many jobs.
+
+    Another recipe finds what the usual one does not, where there is time for both and the usual one is not at its end.
+    """
+    if jobs < FEW_JOBS:
+        return USUAL, USUAL
+    return (FIRM, EXACT_FIRST) if jobs < MANY_JOBS else (FEW_CLEANS, FEW_CLEANS)

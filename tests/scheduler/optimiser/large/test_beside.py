@@ -77,7 +77,7 @@ def test_a_second_plan_that_is_good_enough_ends_the_first_search(monkeypatch: py
 
 def time_share(monkeypatch: pytest.MonkeyPatch) -> Any:
     """Hardly any time for prices alone; the progress of the solve is not told."""
-    monkeypatch.setattr(solve, "price_share", lambda _: 1e-4)
+    monkeypatch.setattr(solve, "PRICES_SHARE", 1e-4)
     return solve.silent
 
 

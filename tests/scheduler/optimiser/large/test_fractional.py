@@ -17,15 +17,15 @@ from tests.scheduler.optimiser.large.test_branch import counted_afresh
 SMALL = Size("small", 40, 3, 24, 0.5, None, 10.0, 0)
 
 
-def cost(dual: Dual, lam: np.ndarray, mu: np.ndarray, served: np.ndarray) -> float:
-    """What a sweep minimises for these multipliers, where nobody needs a copy, EUR (head of ``fractional``)."""
+def cost(dual: Dual, lam: np.ndarray, mu: np.ndarray, served: np.ndarray, firm: tuple[np.ndarray, np.ndarray]) -> float:
+    """What a sweep of stiffness ``firm`` minimises here, where nobody needs a copy, EUR (head of ``fractional``)."""
     case = dual.case
     apart = dual.load - served
-    stiff = dual.rho_use[:, :, None]
+    stiff = firm[1][:, :, None]
     over = np.maximum(0.0, mu + stiff * (dual.use - case.cap))
     scarce = float(((over**2 - mu**2) / (2.0 * stiff)).sum())
     own = float(dual.own.sum() + (dual.dropx * case.drop[dual.classes.first]).sum())
-    return own + float((lam * apart + 0.5 * dual.rho[:, None] * apart**2).sum()) + scarce
+    return own + float((lam * apart + 0.5 * firm[0][:, None] * apart**2).sum()) + scarce
 
 
 @pytest.mark.parametrize("sized", [False, True])
@@ -41,9 +41,10 @@ def test_books_are_kept_and_a_sweep_never_costs_more(seed: int, sized: bool) -> 
     k, gained = dual.classes, 0.0
     for _ in range(25):
         lam, mu, served = dual.lam.copy(), dual.mu.copy(), dual.served.copy()
-        before = cost(dual, lam, mu, served)
+        firm = dual.stiffness()
+        before = cost(dual, lam, mu, served, firm)
         dual.step()
-        after = cost(dual, lam, mu, served)
+        after = cost(dual, lam, mu, served, firm)
         assert after <= before + 1e-9 * max(1.0, abs(before))
         gained += before - after
         load, use = counted_afresh(dual)

@@ -84,13 +84,13 @@ def test_ctrl_c_ends_the_search_with_a_plan(monkeypatch: pytest.MonkeyPatch) -> 
     from tests.scheduler.checks import check_plan
     from tests.scheduler.optimiser.large.random_problems import random_problem
 
-    first = solve.price_share
+    search = solve._primal
 
-    def interrupting(case: Case) -> float:
+    def interrupting(*given: Any) -> Any:
         signal.raise_signal(signal.SIGINT)
-        return first(case)
+        return search(*given)
 
-    monkeypatch.setattr(solve, "price_share", interrupting)
+    monkeypatch.setattr(solve, "_primal", interrupting)
     problem = random_problem(15, PlanningSettings(relative_gap=0.0, time_limit_s=60.0))
     plan = LargePolicy().plan(problem)
     assert plan.status in {SolveStatus.INTERRUPTED, SolveStatus.INFEASIBLE}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import replace
 
 import numpy as np
@@ -11,13 +12,14 @@ from hypothesis import strategies as st
 
 from ozzo.bench.perturb import perturbed
 from scheduler.optimiser.case_maker import Size, make_case
+from scheduler.optimiser.large import replan
 from scheduler.optimiser.large.case import RIGID, Case, Solution
 from scheduler.optimiser.large.decisions import own_costs
 from scheduler.optimiser.large.dual import Dual
 from scheduler.optimiser.large.primal import Primal
-from scheduler.optimiser.large.replan import lay, start_prices
-from scheduler.optimiser.large.solve import LargeLimits, solve_case
-from scheduler.optimiser.large.tuning import Tuning
+from scheduler.optimiser.large.replan import begin_again, go_on, lay, start_prices
+from scheduler.optimiser.large.solve import LargeLimits, never, silent, solve_case
+from scheduler.optimiser.large.tuning import AGAIN, USUAL, Tuning
 from scheduler.optimiser.large.warm import Warm, job_numbers, warm_of
 from sim.case_check import check_case
 from tests.cases import decided, first_fit, tiny, with_jobs
@@ -109,6 +111,50 @@ def test_nothing_new_is_never_worse() -> None:
     assert again.objective <= before.objective + 1e-6
     assert again.bound >= Dual(case).evaluate(Dual(case).lam, Dual(case).mu)
     assert again.dual.sweeps == 0
+
+
+def _after_news(seed: int) -> tuple[Primal, Solution]:
+    """A search that begins with an earlier plan, and that plan, after much has changed."""
+    case = make_case(replace(MEDIUM, jobs=60), seed)
+    before = solve_case(case, LargeLimits(0.1))
+    news = perturbed(case, before.solution, seed, 0.2)
+    warm = warm_of(case, before.dual, before.solution)
+    placed = warm.placed(news.case, news.names)
+    dual = Dual(news.case)
+    start_prices(dual, warm, placed)
+    return Primal(news.case, dual, USUAL), placed
+
+
+@given(seed=st.integers(0, 1000))
+@settings(max_examples=6, deadline=None)
+def test_soft_limits_never_make_a_plan_worse(seed: int) -> None:
+    """Where time is left, prices are driven and the plan goes through soft limits again: valid, in time and never dearer."""
+    primal, placed = _after_news(seed)
+    begun, bound = time.perf_counter(), primal.dual.bound
+    soften = begin_again(primal, placed, begun + 1.0, 0.0, never, silent)
+    carried = primal.objective
+    assert soften
+    assert primal.dual.sweeps > 0
+    assert primal.dual.bound >= bound
+    go_on(primal, begun + 1.0, never, silent, soften=True)
+    assert primal.tuning is AGAIN
+    assert primal.objective <= carried + 1e-9
+    verdict = check_case(primal.dual.case, primal.solution())
+    assert not verdict.findings
+    assert verdict.objective_eur == pytest.approx(primal.objective, rel=1e-6)
+
+
+def test_a_plan_is_not_softened_where_no_time_is_left(monkeypatch: pytest.MonkeyPatch) -> None:
+    """With all time gone for carrying over, or a plan that is good enough, no price moves and the plan only cools down."""
+    primal, placed = _after_news(3)
+    assert not begin_again(primal, placed, time.perf_counter(), 0.0, never, silent)
+    carried: list[Solution] = []
+    monkeypatch.setattr(replan, "carry_over", lambda _primal, plan, *_rest: carried.append(plan))
+    assert not begin_again(primal, placed, time.perf_counter() + 600.0, 0.0, lambda: True, silent)
+    assert carried == [placed]
+    assert primal.dual.sweeps == 0
+    go_on(primal, time.perf_counter(), never, silent, soften=False)
+    assert primal.tuning is USUAL
 
 
 def test_prices_prove_what_they_proved() -> None:
