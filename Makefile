@@ -20,7 +20,7 @@ endif
 export PYTHONDONTWRITEBYTECODE :=
 
 .DEFAULT_GOAL := help
-.PHONY: help run test check bench servers docs faults soak clean
+.PHONY: help run test kernels check bench servers docs faults soak clean
 
 help: ## what can be made
 	@sed -n 's/^\([a-z]*\):.*## /make \1\t/p' Makefile | expand -t 16
@@ -44,19 +44,22 @@ check: .venv/.ozzo-dev ## ruff, formatting, mypy --strict
 servers:
 	@bash scripts/servers.sh
 
-# test files in which a marker stands, those with live nodes first, which take longest: collecting all the others takes each worker
-# ten seconds
-marked = $$(grep -rl --include='test_*.py' 'mark\.$(1)\b' tests | sort)
+# test files in which a marker stands: collecting all the others takes each worker ten seconds
+marked = $$(grep -rl --include='test_*.py' 'mark\.$(1)\b' tests)
 
-# kernels are compiled while the checks run: several tests at once would each compile them for themselves
-test: .venv/.ozzo-dev servers ## everything that CI runs: checks, tests with coverage
-	@.venv/bin/ozzo bench replan --size S --time 3 --warm-time 3 --json > .venv/kernels.log 2>&1 & \
-	$(MAKE) --no-print-directory check && wait
+# kernels are compiled while the rest is installed and checked: several tests at once would each compile them for themselves
+kernels: .venv/.ozzo-run
+	@rm -f .venv/kernels.done; \
+	( .venv/bin/ozzo bench replan --size S --time 3 --warm-time 3 --json; touch .venv/kernels.done ) > .venv/kernels.log 2>&1 &
+
+test: kernels .venv/.ozzo-dev servers ## everything that CI runs: checks, tests with coverage
+	@$(MAKE) --no-print-directory check
+	@until [ -e .venv/kernels.done ]; do sleep 0.2; done
 	.venv/bin/coverage erase
 	@failed=0; set -x; \
 	.venv/bin/coverage run -m pytest --numprocesses $(WORKERS) --dist loadfile -m 'not long and not alone and not slow' || failed=1; \
 	.venv/bin/coverage combine --quiet && .venv/bin/coverage report --fail-under=90 || failed=1; \
-	.venv/bin/python -m pytest --durations=25 --numprocesses $(WORKERS) --dist loadfile --no-loadscope-reorder -m 'slow and not long and not alone' $(call marked,slow) || failed=1; \
+	.venv/bin/python -m pytest --durations=25 --numprocesses $(WORKERS) --dist loadfile -m 'slow and not long and not alone' $(call marked,slow) || failed=1; \
 	.venv/bin/python -m pytest --numprocesses 2 -m alone $(call marked,alone) || failed=1; \
 	exit $$failed
 

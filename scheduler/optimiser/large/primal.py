@@ -153,7 +153,7 @@ class Primal(Judge):
         """
         now = time.perf_counter()
         self._take_prices()
-        took = self.tuning.tracked * (until - now)
+        took = self.tuning.tracked * max(0.0, until - now)
         self.tracked(now - took * gone / (1.0 - gone), now + took, done, report)
         if done():
             return

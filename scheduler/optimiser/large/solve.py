@@ -157,7 +157,7 @@ def solve_case(
     spare = 0.0 if placed is None else 2.0 * (built - begun)  # what a sweep and a bound take at most
     now = time.perf_counter()
     seconds = max(0.05, (1.0 - kept) * (end - now))
-    soften = placed is not None and begin_again(primal, placed, now + seconds, spare / 2.0, enough, progress, seed)
+    soften = placed is not None and begin_again(primal, placed, min(end, now + seconds), spare / 2.0, enough, progress, seed)
     two = placed is None and cores() > 1 and case.J >= RIVAL_JOBS
     beside = Beside(dual, end - spare, seconds, (lambda: _primal(case, dual, futures, seed + 1, other)) if two else None)
     searches.append(beside)

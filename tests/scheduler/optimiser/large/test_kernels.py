@@ -77,9 +77,10 @@ def test_python_calls_no_function_that_has_no_way_in_from_it() -> None:
         assert not names & _names_called(source, compiled=False), source
     for folder in ("scheduler", "grid", "sim", "ozzo", "tests", "benchmarks"):
         for source in sorted((ROOT / folder).rglob("*.py")):
-            if source in kernels:
+            text = source.read_text()
+            if source in kernels or "optimiser.large" not in text:  # no import of them without their package's name
                 continue
-            for node in ast.walk(ast.parse(source.read_text())):
+            for node in ast.walk(ast.parse(text)):
                 if isinstance(node, ast.ImportFrom):
                     assert not {(node.module, name.name) for name in node.names} & hidden, (source, node.lineno)
                 if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name):

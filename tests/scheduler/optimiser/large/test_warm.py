@@ -144,6 +144,16 @@ def test_soft_limits_never_make_a_plan_worse(seed: int) -> None:
     assert verdict.objective_eur == pytest.approx(primal.objective, rel=1e-6)
 
 
+def test_soft_limits_without_time_leave_the_plan_as_it_is() -> None:
+    """Time that ran out while prices were driven: the plan carried over is still there, and nothing is broken."""
+    primal, placed = _after_news(5)
+    begin_again(primal, placed, time.perf_counter() + 1.0, 0.0, never, silent)
+    carried = primal.objective
+    go_on(primal, time.perf_counter() - 1.0, never, silent, soften=True)
+    assert primal.objective <= carried
+    assert not check_case(primal.dual.case, primal.solution()).findings
+
+
 def test_a_plan_is_not_softened_where_no_time_is_left(monkeypatch: pytest.MonkeyPatch) -> None:
     """With all time gone for carrying over, or a plan that is good enough, no price moves and the plan only cools down."""
     primal, placed = _after_news(3)
