@@ -32,7 +32,7 @@ FIRM_SWEEPS, SOFT_SWEEPS = 6, 36
 HEAD_START = 15
 """Sweeps that prices of a warm start count as having had."""
 
-SCARCE = 0.01
+SCARCE = 0.0005
 """Share of the jobs that the fractional plan drops, from which on prices of capacity stay stiff: they have far to rise."""
 
 

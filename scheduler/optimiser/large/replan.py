@@ -61,6 +61,9 @@ PRICE_SHARE = 0.15
 LEFT_OUT = 0.2
 """Share of the tracked phase that a plan carried over does not go through again."""
 
+NEARLY = 1.5
+"""Up to how many times the asked gap a plan carried over is cooled down first: that is soon done, and often enough there."""
+
 SOFTEN = 1.5
 """How many times as long as carrying over there must be left for soft limits: with less the plan only cools down."""
 
@@ -181,20 +184,34 @@ def begin_again(
     placed: Solution,
     end: float,
     spare: float,
-    done: Callable[[], bool],
+    done: Callable[[float], bool],
     report: Callable[[str], None],
     seed: int = 0,
 ) -> bool:
     """Carry the places ``placed`` over, and drive prices when there is time for soft limits until ``end``; whether there is.
 
-    ``spare``: seconds before ``end`` at which carrying over is done at the latest.
+    Args:
+        primal: the search, at the earlier prices.
+        placed: the earlier places.
+        end: of ``time.perf_counter``.
+        spare: seconds before ``end`` at which carrying over is done at the latest.
+        done: whether somebody asked to stop or the plan is within so many times the asked gap.
+        report: told what happens.
+        seed: of the order in which jobs are looked at.
     """
+
+    def enough() -> bool:
+        return done(1.0)
+
     begun = time.perf_counter()
-    carry_over(primal, placed, end - spare, done, report, seed)
+    carry_over(primal, placed, end - spare, enough, report, seed)
     now = time.perf_counter()
-    if done() or end - now < SOFTEN * (now - begun):
+    if not enough() and done(NEARLY):
+        _hard_passes(primal, np.random.default_rng(seed), end - spare, enough)
+    carried, now = now - begun, time.perf_counter()
+    if enough() or end - now < SOFTEN * carried:
         return False
-    primal.dual.run(now + PRICE_SHARE * (end - now), done)
+    primal.dual.run(now + PRICE_SHARE * (end - now), enough)
     return True
 
 

@@ -149,10 +149,11 @@ def solve_case(
 
     searches: list[Beside] = []
 
-    def enough() -> bool:
+    def enough(times: float = 1.0) -> bool:
+        """Whether somebody asked to stop, or the best plan is within so many times the asked gap."""
         others = [beside.rival.rank for beside in searches if beside.rival is not None]
         unserved, best = min([primal.rank, *others])
-        return stop() or (np.isfinite(best) and unserved <= 0.0 and best - dual.bound <= limits.gap * abs(best))
+        return stop() or (np.isfinite(best) and unserved <= 0.0 and best - dual.bound <= times * limits.gap * abs(best))
 
     spare = 0.0 if placed is None else 2.0 * (built - begun)  # what a sweep and a bound take at most
     now = time.perf_counter()

@@ -36,12 +36,12 @@ def test_prices_become_softer() -> None:
 
 
 def test_scarce_capacity_stays_firm() -> None:
-    """Prices of capacity have their full stiffness while more than one job in a hundred is dropped; those of load have not."""
+    """Prices of capacity have their full stiffness while more than one job in 2,000 is dropped; those of load have not."""
     dual = Dual(make_case(MEDIUM, 1))
     dual.sweeps = SOFT_SWEEPS
-    dual.dropx[:] = 0.02
+    dual.dropx[:] = 0.001
     assert _factors(dual) == pytest.approx((SOFT, 1.0))
-    dual.dropx[:] = 0.005
+    dual.dropx[:] = 0.0002
     assert _factors(dual) == pytest.approx((SOFT, SOFT))
 
 

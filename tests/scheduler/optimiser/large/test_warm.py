@@ -125,13 +125,18 @@ def _after_news(seed: int) -> tuple[Primal, Solution]:
     return Primal(news.case, dual, USUAL), placed
 
 
+def _never_near(_: float) -> bool:
+    """No plan is good enough, nor nearly."""
+    return False
+
+
 @given(seed=st.integers(0, 1000))
 @settings(max_examples=6, deadline=None)
 def test_soft_limits_never_make_a_plan_worse(seed: int) -> None:
     """Where time is left, prices are driven and the plan goes through soft limits again: valid, in time and never dearer."""
     primal, placed = _after_news(seed)
     begun, bound = time.perf_counter(), primal.dual.bound
-    soften = begin_again(primal, placed, begun + 1.0, 0.0, never, silent)
+    soften = begin_again(primal, placed, begun + 1.0, 0.0, _never_near, silent)
     carried = primal.objective
     assert soften
     assert primal.dual.sweeps > 0
@@ -144,10 +149,21 @@ def test_soft_limits_never_make_a_plan_worse(seed: int) -> None:
     assert verdict.objective_eur == pytest.approx(primal.objective, rel=1e-6)
 
 
+@pytest.mark.parametrize(("within", "cooled"), [(1.6, 0), (1.4, 1), (0.9, 0)])
+def test_a_plan_that_is_nearly_good_enough_cools_down_first(monkeypatch: pytest.MonkeyPatch, within: float, cooled: int) -> None:
+    """Within one and a half times the asked gap hard passes come first; farther away they do not, and within it nothing does."""
+    primal, placed = _after_news(4)
+    passed: list[float] = []
+    monkeypatch.setattr(replan, "_hard_passes", lambda *given_: passed.append(given_[2]))
+    soften = begin_again(primal, placed, time.perf_counter() + 2.0, 0.0, lambda times: within <= times, silent)
+    assert len(passed) == cooled
+    assert soften is (within > 1.0)
+
+
 def test_soft_limits_without_time_leave_the_plan_as_it_is() -> None:
     """Time that ran out while prices were driven: the plan carried over is still there, and nothing is broken."""
     primal, placed = _after_news(5)
-    begin_again(primal, placed, time.perf_counter() + 1.0, 0.0, never, silent)
+    begin_again(primal, placed, time.perf_counter() + 1.0, 0.0, _never_near, silent)
     carried = primal.objective
     go_on(primal, time.perf_counter() - 1.0, never, silent, soften=True)
     assert primal.objective <= carried
@@ -157,10 +173,10 @@ def test_soft_limits_without_time_leave_the_plan_as_it_is() -> None:
 def test_a_plan_is_not_softened_where_no_time_is_left(monkeypatch: pytest.MonkeyPatch) -> None:
     """With all time gone for carrying over, or a plan that is good enough, no price moves and the plan only cools down."""
     primal, placed = _after_news(3)
-    assert not begin_again(primal, placed, time.perf_counter(), 0.0, never, silent)
+    assert not begin_again(primal, placed, time.perf_counter(), 0.0, _never_near, silent)
     carried: list[Solution] = []
     monkeypatch.setattr(replan, "carry_over", lambda _primal, plan, *_rest: carried.append(plan))
-    assert not begin_again(primal, placed, time.perf_counter() + 600.0, 0.0, lambda: True, silent)
+    assert not begin_again(primal, placed, time.perf_counter() + 600.0, 0.0, lambda _: True, silent)
     assert carried == [placed]
     assert primal.dual.sweeps == 0
     go_on(primal, time.perf_counter(), never, silent, soften=False)
