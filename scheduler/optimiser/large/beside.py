@@ -18,8 +18,8 @@ from scheduler.optimiser.large.primal import Primal
 from scheduler.optimiser.large.size_bound import SizeDual
 from scheduler.optimiser.large.tuning import FEW_JOBS, MANY_JOBS
 
-BOUND_SHARE, FEW_BOUND_SHARE = 0.15, 0.15
-"""Share of the second core's time for better prices, when it searches for a plan too: usually, and with few jobs."""
+BOUND_SHARE = 0.15
+"""Share of the second core's time for better prices, when it searches for a plan too."""
 
 BRANCH_SHARE, FEW_BRANCH_SHARE = 0.4, 0.65
 """Share of its time after which branching ends, when it searches for a plan too: usually, and with few jobs."""
@@ -157,8 +157,7 @@ class Beside:
                     (self._dual if prices is None else prices).run(self._end, self._halt.is_set, every=SWEEPS)
                 return
             few = self._dual.case.J < FEW_JOBS
-            share = FEW_BOUND_SHARE if few else BOUND_SHARE
-            prices = self._bounds(begun, min(self._end, begun + share * self._seconds))
+            prices = self._bounds(begun, min(self._end, begun + BOUND_SHARE * self._seconds))
             until = begun + (FEW_BRANCH_SHARE if few else BRANCH_SHARE) * self._seconds
             end = begun + (1.0 - SPARE_SHARE) * self._seconds
             if not self._branch(prices, min(self._end, until), patient=few):

@@ -62,7 +62,7 @@ LEFT_OUT = 0.2
 """Share of the tracked phase that a plan carried over does not go through again."""
 
 NEARLY = 1.5
-"""Up to how many times the asked gap a plan carried over is cooled down first: that is soon done, and often enough there."""
+"""Up to how many times the asked gap a plan carried over only cools down first, for as long as carrying over took."""
 
 SOFTEN = 1.5
 """How many times as long as carrying over there must be left for soft limits: with less the plan only cools down."""
@@ -206,9 +206,10 @@ def begin_again(
     begun = time.perf_counter()
     carry_over(primal, placed, end - spare, enough, report, seed)
     now = time.perf_counter()
+    carried = now - begun
     if not enough() and done(NEARLY):
-        _hard_passes(primal, np.random.default_rng(seed), end - spare, enough)
-    carried, now = now - begun, time.perf_counter()
+        refine(primal, min(end, now + carried), enough, report, seed)
+        now = time.perf_counter()
     if enough() or end - now < SOFTEN * carried:
         return False
     primal.dual.run(now + PRICE_SHARE * (end - now), enough)

@@ -51,7 +51,7 @@ MANY_JOBS = 2_000
 USUAL = Tuning()
 """What is used when nothing else is asked for."""
 
-FIRM = Tuning(bump=0.2)
+STRICT = Tuning(bump=0.2)
 """Prices of overload that rise faster at the end: fewer dropped jobs where a thousand of them compete for a scarce resource."""
 
 FEW_CLEANS = Tuning(cleans=5.0)
@@ -71,4 +71,4 @@ def tunings_for(jobs: int) -> tuple[Tuning, Tuning]:
     """
     if jobs < FEW_JOBS:
         return USUAL, USUAL
-    return (FIRM, EXACT_FIRST) if jobs < MANY_JOBS else (FEW_CLEANS, FEW_CLEANS)
+    return (STRICT, EXACT_FIRST) if jobs < MANY_JOBS else (FEW_CLEANS, FEW_CLEANS)

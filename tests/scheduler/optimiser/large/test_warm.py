@@ -151,10 +151,10 @@ def test_soft_limits_never_make_a_plan_worse(seed: int) -> None:
 
 @pytest.mark.parametrize(("within", "cooled"), [(1.6, 0), (1.4, 1), (0.9, 0)])
 def test_a_plan_that_is_nearly_good_enough_cools_down_first(monkeypatch: pytest.MonkeyPatch, within: float, cooled: int) -> None:
-    """Within one and a half times the asked gap hard passes come first; farther away they do not, and within it nothing does."""
+    """Within one and a half times the asked gap it cools down first; farther away it does not, and within it nothing is done."""
     primal, placed = _after_news(4)
     passed: list[float] = []
-    monkeypatch.setattr(replan, "_hard_passes", lambda *given_: passed.append(given_[2]))
+    monkeypatch.setattr(replan, "refine", lambda *given_: passed.append(given_[1]))
     soften = begin_again(primal, placed, time.perf_counter() + 2.0, 0.0, lambda times: within <= times, silent)
     assert len(passed) == cooled
     assert soften is (within > 1.0)
