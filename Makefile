@@ -20,6 +20,8 @@ endif
 export PYTHONDONTWRITEBYTECODE :=
 
 .DEFAULT_GOAL := help
+# installing and testing are steps in this order, also with make -j
+.NOTPARALLEL:
 .PHONY: help run test kernels check bench servers docs faults soak clean
 
 help: ## what can be made
@@ -50,11 +52,12 @@ marked = $$(grep -rl --include='test_*.py' 'mark\.$(1)\b' tests)
 # kernels are compiled while the rest is installed and checked: several tests at once would each compile them for themselves
 kernels: .venv/.ozzo-run
 	@rm -f .venv/kernels.done; \
-	( .venv/bin/ozzo bench replan --size S --time 3 --warm-time 3 --json; touch .venv/kernels.done ) > .venv/kernels.log 2>&1 &
+	( .venv/bin/ozzo bench replan --size S --time 3 --warm-time 3 --json > .venv/kernels.log 2>&1; echo $$? > .venv/kernels.done ) > /dev/null 2>&1 &
 
 test: kernels .venv/.ozzo-dev servers ## everything that CI runs: checks, tests with coverage
 	@$(MAKE) --no-print-directory check
-	@until [ -e .venv/kernels.done ]; do sleep 0.2; done
+	@until [ -s .venv/kernels.done ]; do sleep 0.2; done
+	@[ "$$(cat .venv/kernels.done)" = 0 ] || { cat .venv/kernels.log; echo "the kernels could not be compiled and used: see above"; exit 1; }
 	.venv/bin/coverage erase
 	@failed=0; set -x; \
 	.venv/bin/coverage run -m pytest --numprocesses $(WORKERS) --dist loadfile -m 'not long and not alone and not slow' || failed=1; \
