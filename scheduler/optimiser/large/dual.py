@@ -178,14 +178,18 @@ class Dual:
         self.sweeps += 1
         return float(gap)
 
+    @property
+    def age(self) -> int:
+        """Sweeps that the prices have had, with those that a warm start counts for."""
+        return self.sweeps + self.head_start
+
     def kept(self) -> float:
         """Share of the mean prices that the next sweep leaves as it is."""
-        age = self.sweeps + self.head_start
-        return 0.0 if age < 3 else (0.8 if age < 40 else 0.9)
+        return 0.0 if self.age < 3 else (0.8 if self.age < 40 else 0.9)
 
     def stiffness(self) -> tuple[FloatArray, FloatArray]:
         """Stiffness of the next sweep: of load, ``[S]`` EUR per kW and slot, per kW, and of use, ``[R, S]``, per unit."""
-        late = min(1.0, max(0.0, (self.sweeps + self.head_start - FIRM_SWEEPS) / (SOFT_SWEEPS - FIRM_SWEEPS)))
+        late = min(1.0, max(0.0, (self.age - FIRM_SWEEPS) / (SOFT_SWEEPS - FIRM_SWEEPS)))
         factor = FIRM * (SOFT / FIRM) ** late
         scarce = float(self.dropx.sum()) > SCARCE * self.case.J
         return self.rho * factor, self.rho_use * (1.0 if scarce else factor)

@@ -25,7 +25,6 @@ from scheduler.optimiser.large.primal import Primal
 from scheduler.optimiser.large.resettle import resettle
 from scheduler.optimiser.large.row_prices import from_adders
 from scheduler.optimiser.large.state import recount
-from scheduler.optimiser.large.tuning import AGAIN
 from scheduler.optimiser.large.warm import Warm
 
 ENOUGH_KEPT = 0.5
@@ -60,6 +59,9 @@ PRICE_SHARE = 0.15
 
 LEFT_OUT = 0.2
 """Share of the tracked phase that a plan carried over does not go through again."""
+
+TRACKED, CLEANS = 0.75, 4.0
+"""``Tuning.tracked`` and ``Tuning.cleans`` of a plan carried over: there is a plan already."""
 
 NEARLY = 1.5
 """Up to how many times the asked gap a plan carried over only cools down first, for as long as carrying over took."""
@@ -221,12 +223,12 @@ def go_on(
 ) -> None:
     """Improve the plan carried over until ``end``, through soft limits when ``soften``."""
     if soften:
-        again(primal, end, done, report)
+        through_soft_limits(primal, end, done, report)
     else:
         refine(primal, end, done, report, seed)
 
 
-def again(primal: Primal, end: float, done: Callable[[], bool], report: Callable[[str], None]) -> None:
+def through_soft_limits(primal: Primal, end: float, done: Callable[[], bool], report: Callable[[str], None]) -> None:
     """Improve the plan carried over through soft limits at the prices of now until ``end`` (of ``time.perf_counter``).
 
     The last judgement and the finish are within the time: what they take is measured and kept free.
@@ -235,7 +237,7 @@ def again(primal: Primal, end: float, done: Callable[[], bool], report: Callable
     primal.judge("", None)
     keep = JUDGEMENTS_KEPT * (time.perf_counter() - before)
     primal.served, primal.peak = primal.dual.served.copy(), primal.dual.peak.copy()
-    primal.deadline, primal.tuning = end - keep, AGAIN
+    primal.deadline, primal.tuning = end - keep, replace(primal.tuning, tracked=TRACKED, cleans=CLEANS)
     primal.both_phases(end - keep, done, report, LEFT_OUT)
 
 
@@ -250,8 +252,10 @@ def refine(primal: Primal, end: float, done: Callable[[], bool], report: Callabl
     primal.judge("", None)
     keep = JUDGEMENTS_KEPT * (time.perf_counter() - before)
     _hard_passes(primal, np.random.default_rng(seed), end - keep, done)
-    primal.tuning = replace(primal.tuning, exact_hot=EXACT_HOT, exact_cold=EXACT_COLD)
+    usual = primal.tuning
+    primal.tuning = replace(usual, exact_hot=EXACT_HOT, exact_cold=EXACT_COLD)
     primal.exact(end - keep, done, report)
+    primal.tuning = usual
 
 
 def _soft_pass(primal: Primal, hard: float, rng: np.random.Generator) -> None:

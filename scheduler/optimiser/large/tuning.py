@@ -60,9 +60,6 @@ FEW_CLEANS = Tuning(cleans=5.0)
 EXACT_FIRST = Tuning(tracked=0.25, exact_hot=0.03, bump=0.2)
 """Little time with soft limits, much with exact costs, hotter there: better on some cases, worse on others (decision 0013)."""
 
-AGAIN = Tuning(tracked=0.75, cleans=4.0)
-"""Of a plan carried over, which there is already."""
-
 
 def tunings_for(jobs: int) -> tuple[Tuning, Tuning]:
     """Settings of the first and of the second search for so many jobs.

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Iterator
 from dataclasses import replace
+from unittest.mock import patch
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from ozzo.bench.perturb import perturbed
@@ -19,7 +21,7 @@ from scheduler.optimiser.large.dual import Dual
 from scheduler.optimiser.large.primal import Primal
 from scheduler.optimiser.large.replan import begin_again, go_on, lay, start_prices
 from scheduler.optimiser.large.solve import LargeLimits, never, silent, solve_case
-from scheduler.optimiser.large.tuning import AGAIN, USUAL, Tuning
+from scheduler.optimiser.large.tuning import STRICT, USUAL, Tuning
 from scheduler.optimiser.large.warm import Warm, job_numbers, warm_of
 from sim.case_check import check_case
 from tests.cases import decided, first_fit, tiny, with_jobs
@@ -130,34 +132,53 @@ def _never_near(_: float) -> bool:
     return False
 
 
+@pytest.fixture
+def patient() -> Iterator[None]:
+    """Soft limits whatever carrying over took: a busy machine is no reason to fail."""
+    with patch.object(replan, "SOFTEN", 0.0):
+        yield
+
+
+@pytest.mark.usefixtures("patient")
 @given(seed=st.integers(0, 1000))
-@settings(max_examples=6, deadline=None)
+@settings(max_examples=6, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_soft_limits_never_make_a_plan_worse(seed: int) -> None:
-    """Where time is left, prices are driven and the plan goes through soft limits again: valid, in time and never dearer."""
+    """Prices are driven and the plan goes through soft limits again: valid and never dearer, and all other settings stay."""
     primal, placed = _after_news(seed)
-    begun, bound = time.perf_counter(), primal.dual.bound
-    soften = begin_again(primal, placed, begun + 1.0, 0.0, _never_near, silent)
+    primal.tuning, end, bound = STRICT, time.perf_counter() + 1.5, primal.dual.bound
+    assert begin_again(primal, placed, end, 0.0, _never_near, silent)
     carried = primal.objective
-    assert soften
     assert primal.dual.sweeps > 0
     assert primal.dual.bound >= bound
-    go_on(primal, begun + 1.0, never, silent, soften=True)
-    assert primal.tuning is AGAIN
+    go_on(primal, end, never, silent, soften=True)
+    assert primal.tuning == replace(STRICT, tracked=replan.TRACKED, cleans=replan.CLEANS)
     assert primal.objective <= carried + 1e-9
     verdict = check_case(primal.dual.case, primal.solution())
     assert not verdict.findings
     assert verdict.objective_eur == pytest.approx(primal.objective, rel=1e-6)
 
 
+@pytest.mark.usefixtures("patient")
 @pytest.mark.parametrize(("within", "cooled"), [(1.6, 0), (1.4, 1), (0.9, 0)])
 def test_a_plan_that_is_nearly_good_enough_cools_down_first(monkeypatch: pytest.MonkeyPatch, within: float, cooled: int) -> None:
     """Within one and a half times the asked gap it cools down first; farther away it does not, and within it nothing is done."""
     primal, placed = _after_news(4)
     passed: list[float] = []
     monkeypatch.setattr(replan, "refine", lambda *given_: passed.append(given_[1]))
-    soften = begin_again(primal, placed, time.perf_counter() + 2.0, 0.0, lambda times: within <= times, silent)
+    soften = begin_again(primal, placed, time.perf_counter() + 3.0, 0.0, lambda times: within <= times, silent)
     assert len(passed) == cooled
     assert soften is (within > 1.0)
+
+
+def test_cooling_down_leaves_the_settings() -> None:
+    """Its temperatures are its own: what comes after has the usual ones."""
+    primal, placed = _after_news(6)
+    begin_again(primal, placed, time.perf_counter(), 0.0, _never_near, silent)
+    heats: list[float] = []
+    with patch.object(Primal, "exact", lambda self, *_: heats.append(self.tuning.exact_hot)):
+        replan.refine(primal, time.perf_counter() + 60.0, never, silent)
+    assert heats == [replan.EXACT_HOT]
+    assert primal.tuning is USUAL
 
 
 def test_soft_limits_without_time_leave_the_plan_as_it_is() -> None:
