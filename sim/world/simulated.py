@@ -180,7 +180,12 @@ class SimulatedWorld:
             meter.know(events)
 
     def reading(self, site: str) -> tuple[float, float]:
-        """Net import of a site from now on and the limit on it that holds now, kW (``SiteMeter.reading``)."""
+        """Net import of a site from now on and the limit on it that holds now, kW (``SiteMeter.reading``).
+
+        From the end of the horizon on nothing is known of what is to come: no import, and no limit.
+        """
+        if self.now() >= self.horizon.end:
+            return 0.0, math.inf
         meter = self.meters[site]
         meter.meter_to(self.env.now)
         return meter.reading()

@@ -70,6 +70,16 @@ def test_same_seed_gives_the_same_figures_and_every_file(tmp_path: Path) -> None
 
 
 @pytest.mark.slow
+@pytest.mark.live
+def test_a_site_that_sells_heat_is_run_to_the_end(tmp_path: Path) -> None:
+    """The demand for heat ends with the horizon; the run ends well all the same."""
+    summary, folder = run("configs/science_park_heat.yaml", "--day-seconds", "4", runs=tmp_path)
+    assert summary["verdict"] == "passed"
+    assert summary["heat"]
+    assert (folder / "report.html").is_file()
+
+
+@pytest.mark.slow
 def test_another_seed_gives_another_world(tmp_path: Path) -> None:
     """The seed decides the truth that the plan meets (here: run times, so energy)."""
     first, _ = run("configs/minimal.yaml", "--no-nodes", runs=tmp_path)

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 from datetime import datetime, timedelta
+from pathlib import Path
 
 import numpy as np
 import pytest
 
 from grid.series import Series
+from scheduler.document import load_scenario
 from scheduler.outcome import JobOutcome, Outcome, ViolationKind
 from scheduler.plan import Run, Transfer
 from scheduler.scenario import ErrorModel, Scenario
@@ -18,6 +21,8 @@ from sim.world import SimulatedWorld
 from sim.world.failures import Failure
 from tests.factory import START, job, small_scenario
 from tests.sim.hand import EXACT, exact, good_plan, good_transfers, hand_plan
+
+CONFIGS = Path(__file__).parents[3] / "configs"
 
 
 def at(hours: float) -> datetime:
@@ -224,3 +229,15 @@ def test_a_site_without_grid_leaves_load_unserved() -> None:
     assert outcome.energy.import_kwh[1].sum() == 0
     assert outcome.energy.unserved_kwh[1, 0] == pytest.approx(hall.idle_kw)  # at midnight
     assert ViolationKind.UNSERVED in {violation.kind for violation in outcome.violations}
+
+
+def test_a_meter_says_nothing_of_what_comes_after_the_horizon() -> None:
+    """At the last instant there is no demand for heat to ask for any more: no import, no limit, and no error."""
+    scenario = load_scenario(CONFIGS / "science_park_heat.yaml")
+    world = SimulatedWorld(scenario, seed=1, stressed=False)
+    world.advance(scenario.horizon.end - timedelta(minutes=1))
+    net_kw, limit_kw = world.reading("science-park")
+    assert net_kw > 0.0
+    assert limit_kw == pytest.approx(3500.0, rel=0.2)
+    world.advance(scenario.horizon.end)
+    assert world.reading("science-park") == (0.0, math.inf)
