@@ -23,8 +23,9 @@ from scheduler.answers.values import Values
 from scheduler.optimiser.highs import StopAsked
 from scheduler.optimiser.interrupt import Interruption
 from scheduler.optimiser.large.dual import Dual, densities
-from scheduler.optimiser.large.energy import EnergyBlock
+from scheduler.optimiser.large.full_dual import FullDual
 from scheduler.optimiser.large.prepare import compile_kernels
+from scheduler.optimiser.large.site_part import beyond_a_case
 from scheduler.optimiser.large.transfers import as_copies
 from scheduler.optimiser.large.translate import case_of
 from scheduler.policies import Progress, silent
@@ -66,7 +67,7 @@ def values_at_scale(problem: Problem, progress: Progress = silent) -> Values:
     compile_kernels()
     begun = time.perf_counter()
     with Interruption() as stop:
-        dual = Dual(case_of(as_copies(problem).problem))
+        dual = FullDual(problem) if beyond_a_case(problem) else Dual(case_of(as_copies(problem).problem))
         dual.run(begun + problem.settings.time_limit_s, Settling(dual, stop))
     progress(f"prices: bound {dual.bound:.4f} EUR after {dual.sweeps} sweeps")
     return _read(problem, dual)
@@ -74,11 +75,9 @@ def values_at_scale(problem: Problem, progress: Progress = silent) -> Values:
 
 def _read(problem: Problem, dual: Dual) -> Values:
     """Values from the best prices."""
-    shape, step_h = problem.fixed_kw.shape, problem.horizon.step_h
+    step_h = problem.horizon.step_h
     lam, mu = dual.best
-    found = {name: np.zeros(shape) for name in ("balance", "import", "export", "soc", "charge", "discharge", "load")}
-    for block in dual.blocks:
-        _take(found, block, lam)
+    found = dual.marginals(lam)
     room = mu + _of_load_limits(dual, found["load"])
     stored = np.array([unit is not None for unit in problem.batteries])
     return Values(
@@ -107,10 +106,3 @@ def _of_load_limits(dual: Dual, saved: FloatArray) -> FloatArray:
     worth = np.where(np.isfinite(density), density, 0.0) * np.where(binds, saved, 0.0)
     only: FloatArray = np.where(np.arange(len(density))[:, None, None] == scarcest, worth, 0.0)
     return only
-
-
-def _take(found: dict[str, FloatArray], block: EnergyBlock, lam: FloatArray) -> None:
-    """Put the duals of one part of the energy side at these prices into ``found``."""
-    block.price_load(lam)
-    for name, array in block.marginals().items():
-        found[name][block.sites] = array

@@ -44,6 +44,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from grid.horizon import FloatArray
 from scheduler.optimiser.classes import JobClass, job_classes
 from scheduler.problem import Problem
 
@@ -66,6 +67,7 @@ class ModelParts:
         proportional: resource index and kW per unit of it, by site, where the power of every job is proportional to its
             use of that resource, so that its capacity is a limit on ``job_kw``.
         assets: what each asset of the problem adds, in its order; whole: families of its variables that must be whole.
+        dearest_core_kw: largest IT power per core of any job at each site, ``[S]``.
         class_of: class of each job that is in one.
     """
 
@@ -73,6 +75,7 @@ class ModelParts:
     classes: tuple[JobClass, ...]
     model: Any
     impossible_eur: float
+    dearest_core_kw: FloatArray
     proportional: dict[int, tuple[int, float]] = field(default_factory=dict)
     assets: tuple[AssetRows, ...] = ()
     whole: set[str] = field(default_factory=set)
@@ -88,8 +91,14 @@ class ModelParts:
         return LinearExpression(constant=constant, linear_coefs=row[0], linear_vars=row[1])
 
 
-def build_model(problem: Problem) -> ModelParts:
-    """The whole MILP of ``problem``."""
+def build_model(problem: Problem, dearest_core_kw: FloatArray | None = None) -> ModelParts:
+    """The whole MILP of ``problem``.
+
+    Args:
+        problem: the problem.
+        dearest_core_kw: largest IT power per core of any job at each site, ``[S]``, where the jobs are not among those of the
+            problem; None: of these.
+    """
     import pyomo.environ as pyo
 
     from scheduler.optimiser import (
@@ -109,7 +118,8 @@ def build_model(problem: Problem) -> ModelParts:
     classes = job_classes(problem)
     possible = {j for group in classes for j in group.members}
     impossible = sum(task.drop_eur for j, task in enumerate(problem.jobs) if j not in possible)
-    parts = ModelParts(problem, classes, pyo.ConcreteModel(), float(impossible))
+    dearest = sleep_rows.dearest_core_kw(problem) if dearest_core_kw is None else dearest_core_kw
+    parts = ModelParts(problem, classes, pyo.ConcreteModel(), float(impossible), dearest)
     _job_variables(parts, pyo)
     _kind_variables(parts, pyo)
     _data_variables(parts, pyo)

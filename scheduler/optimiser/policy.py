@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from dataclasses import dataclass, replace
 
+from grid.horizon import FloatArray
 from scheduler.asset_runs import bill_of, rule_runs, with_draw
 from scheduler.in_force import fitting, schedule_in_force
 from scheduler.last_resort import serving, serving_extra_eur
@@ -128,12 +129,12 @@ def _status(problem: Problem, plan: Plan, stop: StopAsked) -> SolveStatus:
     return SolveStatus.OPTIMAL if proven else SolveStatus.TIME_LIMIT
 
 
-def compiled(problem: Problem) -> tuple[ModelParts, Compiled]:
-    """The model as arrays; its Pyomo objects, of no use any more, are let go."""
+def compiled(problem: Problem, dearest_core_kw: FloatArray | None = None) -> tuple[ModelParts, Compiled]:
+    """The model as arrays (arguments as of ``build_model``); its Pyomo objects, of no use any more, are let go."""
     from pyomo.common.gc_manager import PauseGC
 
     with PauseGC():
-        parts = build_model(problem)
+        parts = build_model(problem, dearest_core_kw)
         model = compile_model(parts)
         parts.model = None
     return parts, model

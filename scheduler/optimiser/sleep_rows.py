@@ -40,7 +40,7 @@ def awake_enough(parts: ModelParts) -> None:
     ``job_kw[s, t] <= dearest core[s] * (cores that never sleep + sum cores[i] * awake[i, t])``.
     """
     model, problem = parts.model, parts.problem
-    dearest = dearest_core_kw(problem)
+    dearest = parts.dearest_core_kw
     by_site: dict[int, list[int]] = defaultdict(list)
     for i, group in enumerate(problem.sleepers):
         by_site[group.site].append(i)

@@ -18,6 +18,9 @@ from scheduler.optimiser.large.prox import serve
 from scheduler.optimiser.large.row_prices import answer_kw, driven
 from scheduler.optimiser.large.terms import terms_of
 
+MARGINALS = ("balance", "import", "export", "soc", "charge", "discharge", "load")
+"""What ``EnergyBlock.marginals`` tells."""
+
 FEEDER_STEP = 0.3
 """Share of the newest price of feeder limits in the one that is used; alone it would jump between corners."""
 
@@ -228,6 +231,15 @@ class Dual:
         if total > self.bound:
             self.bound, self.best = total, (lam.copy(), mu.copy())
         return total
+
+    def marginals(self, lam: FloatArray) -> dict[str, FloatArray]:
+        """What ``EnergyBlock.marginals`` tells of all sites at these prices, ``[S, T]`` each."""
+        found = {name: np.zeros(lam.shape) for name in MARGINALS}
+        for block in self.blocks:
+            block.price_load(lam)
+            for name, array in block.marginals().items():
+                found[name][block.sites] = array
+        return found
 
     def _energy_bound(self, lam: FloatArray) -> float:
         """Least of energy cost minus ``lam`` times load; the price of feeder limits follows."""

@@ -116,6 +116,7 @@ class LargePolicy:
             SolverError: the energy side could not be solved.
         """
         from scheduler.optimiser.large.prepare import compile_kernels
+        from scheduler.optimiser.large.site_part import beyond_a_case
         from scheduler.optimiser.large.translate import obstacles_to_scale
 
         obstacles = obstacles_to_scale(problem)
@@ -126,6 +127,8 @@ class LargePolicy:
             compile_kernels()
         if problem.migrations:
             return self._staged(problem, progress, stop, warm, before)
+        if beyond_a_case(problem):
+            return self._in_turns(problem, progress, stop, warm, before)
         made = self._jobs(problem, progress, stop, warm, before)
         found, settings = made.outcome, problem.settings
         progress(f"reasons for {len(problem.jobs)} jobs")
@@ -205,13 +208,49 @@ class LargePolicy:
             solve_s=time.perf_counter() - begun,
             bound_eur=both.bound_eur,
         )
-        status = plan.status
-        if stop():
-            status = SolveStatus.INTERRUPTED
-        elif status is not SolveStatus.INFEASIBLE:
-            near = plan.gap is not None and plan.gap <= max(problem.settings.relative_gap, 1e-6)
-            status = SolveStatus.OPTIMAL if near else SolveStatus.TIME_LIMIT
-        return LargeFound(replace(plan, status=status), both.schedule, made[-1].warm)
+        return LargeFound(_with_status(problem, plan, stop), both.schedule, made[-1].warm)
+
+    def _in_turns(
+        self, problem: Problem, progress: Progress, stop: StopAsked, warm: Warm | None, before: Plan | None
+    ) -> LargeFound:
+        """``search`` where the energy side has more than a case can say: jobs by prices, energy by the reference's rows."""
+        from scheduler.optimiser.large.in_turns import in_turns
+
+        begun = time.perf_counter()
+
+        def recall(case: Case) -> Warm | None:
+            known = warm if before is None else self.memory.recall(problem, case, before)
+            return known if known is not None and known.fits(case) else None
+
+        def plan_jobs(part: Problem, known: Warm) -> PlacedJobs:
+            return self._jobs(part, progress, stop, known, None)
+
+        turns = in_turns(problem, plan_jobs, recall, progress, stop)
+        progress(f"reasons for {len(problem.jobs)} jobs")
+        plan = make_plan(
+            problem,
+            turns.schedule,
+            turns.energy,
+            policy=self.name,
+            control=BatteryControl.FOLLOW_PLAN,
+            status=SolveStatus.UNKNOWN,
+            solver=f"price decomposition for jobs, the reference's rows for energy, {turns.number} turns",
+            solve_s=time.perf_counter() - begun,
+            bound_eur=turns.bound_eur,
+            assets=turns.runs,
+        )
+        return LargeFound(_with_status(problem, plan, stop), turns.schedule, turns.warm)
+
+
+def _with_status(problem: Problem, plan: Plan, stop: StopAsked) -> Plan:
+    """``plan`` with how its search ended."""
+    status = plan.status
+    if stop():
+        status = SolveStatus.INTERRUPTED
+    elif status is not SolveStatus.INFEASIBLE:
+        near = plan.gap is not None and plan.gap <= max(problem.settings.relative_gap, 1e-6)
+        status = SolveStatus.OPTIMAL if near else SolveStatus.TIME_LIMIT
+    return replace(plan, status=status)
 
 
 def energy_of(problem: Problem, schedule: Schedule, case: Case) -> EnergySchedule:

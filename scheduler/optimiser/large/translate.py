@@ -15,6 +15,7 @@ from scheduler.optimiser.large.case import INTERRUPTIBLE, MALLEABLE, PIECED, RIG
 from scheduler.optimiser.large.curves import form_of, mode_shares
 from scheduler.optimiser.large.links import tightened
 from scheduler.optimiser.large.rows import SharedRows
+from scheduler.optimiser.large.site_part import beyond_a_case
 from scheduler.optimiser.large.translate_rows import chains_of
 from scheduler.policies.schedule import JobPlace, Schedule
 from scheduler.problem import FULL_SPEED, JobTask, Mode, Problem
@@ -30,21 +31,14 @@ COMMANDED_EUR = 1e6
 
 
 def obstacles_to_scale(problem: Problem) -> list[str]:
-    """What of ``problem`` only the reference model can say, in words; empty when a case can say it all."""
-    found = []
-    if problem.assets:
-        found.append("assets of sites beyond sun, wind and battery")
-    if problem.sleepers:
-        found.append("nodes that sleep")
-    if any(battery and battery.wear for battery in problem.batteries):
-        found.append("wear of batteries by depth or by charge held")
-    if problem.migrations and problem.copies:
-        found.append("transfers that are planned slot by slot beside copies that are bought")
-    if (problem.export_eur_per_kwh > problem.import_weight_eur_per_kwh).any():
-        found.append("hours in which exporting pays more than importing costs")
-    if problem.window_peaks:
-        found.append("peak charges that count in some slots only")
-    return found
+    """What of ``problem`` the large-scale solver does not know, in words.
+
+    It knows what a case can say, and (by ``in_turns``) all of the energy side.
+    """
+    beside_transfers = [f"transfers that are planned slot by slot beside {what}" for what in beyond_a_case(problem)]
+    if problem.copies:
+        beside_transfers.append("transfers that are planned slot by slot beside copies that are bought")
+    return beside_transfers if problem.migrations else []
 
 
 def _two_modes(task: JobTask) -> bool:
@@ -55,7 +49,7 @@ def _two_modes(task: JobTask) -> bool:
 def two_stage_obstacles(problem: Problem) -> list[str]:
     """As ``obstacles_to_scale``, for plans for several futures."""
     slot_by_slot = ["transfers that are planned slot by slot"] if problem.migrations else []
-    return [*slot_by_slot, *obstacles_to_scale(problem)]
+    return [*slot_by_slot, *beyond_a_case(problem)]
 
 
 def _least(task: JobTask) -> Mode:
@@ -82,7 +76,7 @@ def columns_estimate(problem: Problem) -> int:
 
 
 def case_of(problem: Problem) -> Case:
-    """The case of a problem that has no ``obstacles_to_scale``."""
+    """The case of a problem without migrations and without anything of ``beyond_a_case``."""
     sites, slots = len(problem.sites), problem.horizon.slots
     jobs, weight = problem.jobs, problem.import_weight_eur_per_kwh
     ends = np.array([len(task.options) for task in jobs], dtype=np.int64)

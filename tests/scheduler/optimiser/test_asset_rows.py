@@ -14,8 +14,8 @@ from grid.assets.biogas import BiogasChp
 from grid.assets.generator import Generator
 from grid.errors import SolverError
 from scheduler.asset_runs import PlacedAsset
+from scheduler.optimiser import seam
 from scheduler.optimiser.large.policy import LargePolicy
-from scheduler.optimiser.large.translate import obstacles_to_scale
 from scheduler.optimiser.policy import MilpPolicy
 from scheduler.optimiser.seam import at_scale
 from scheduler.optimiser.two_stage import TwoStagePolicy
@@ -117,13 +117,16 @@ def test_fossil_carbon_of_fuel_is_priced() -> None:
     assert tested.breakdown_eur["carbon"] == pytest.approx(2 * 4 * 0.86 * 2.0)
 
 
-def test_only_the_reference_plans_assets() -> None:
-    """The large-scale solver names assets as an obstacle and refuses them; planning for futures falls back to one future."""
+def test_both_solvers_plan_assets(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The large-scale solver finds the reference's optimum, test run included; planning for futures falls back to one future."""
     problem = selling([50.0] * 6, TEST)
-    assert any("assets" in item for item in obstacles_to_scale(problem))
     assert not at_scale(problem)
-    with pytest.raises(ValueError, match="assets"):
-        LargePolicy().plan(problem)
+    monkeypatch.setattr(seam, "REFERENCE_COLUMNS", -1)
+    assert at_scale(problem)
+    assert not at_scale(problem, two_stage=True)
+    plan = LargePolicy().plan(replace(problem, settings=replace(problem.settings, time_limit_s=2.0)))
+    assert plan.objective_eur == pytest.approx(MilpPolicy().plan(problem).objective_eur, abs=1e-6)
+    assert plan.assets[0].series["test"].sum() == 2
     both = TwoStagePolicy().plan(problem)
     assert both.policy == "milp-two-stage"
     assert both.objective_eur == pytest.approx(MilpPolicy().plan(problem).objective_eur, abs=1e-6)

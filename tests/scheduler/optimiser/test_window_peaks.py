@@ -17,7 +17,7 @@ from grid.contracts.windows import DailyWindow
 from scheduler.answers.energy import SiteEnergy
 from scheduler.build import build_problem
 from scheduler.marginal import Meter
-from scheduler.optimiser.large.translate import obstacles_to_scale
+from scheduler.optimiser.large.site_part import beyond_a_case
 from scheduler.optimiser.policy import MilpPolicy
 from scheduler.problem import JobOption, Problem, WindowPeak
 from scheduler.workload import JobKind
@@ -54,7 +54,7 @@ def test_two_peaks_in_one_day() -> None:
     plan = MilpPolicy().plan(problem)
     assert np.allclose(plan.energy.import_kw[0], 1.0)
     assert plan.breakdown_eur["peak"] == pytest.approx(3.0)
-    assert "peak charges that count in some slots only" in obstacles_to_scale(problem)
+    assert beyond_a_case(problem) == ["peak charges that count in some slots only"]
 
 
 def random_problem(seed: int) -> Problem:

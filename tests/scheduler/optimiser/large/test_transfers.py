@@ -209,12 +209,14 @@ def test_marginal_values_beside_transfers(monkeypatch: pytest.MonkeyPatch) -> No
 
 
 def test_obstacles_left() -> None:
-    """Transfers are none, but for plans for several futures, and beside copies without slots."""
+    """Transfers are none, but for plans for several futures, beside copies without slots, and beside what a case cannot say."""
     problem = two_sites(far("a", 0), moves=(move("x@s1", 1),))
     assert obstacles_to_scale(problem) == []
     assert two_stage_obstacles(problem) == ["transfers that are planned slot by slot"]
     (said,) = obstacles_to_scale(replace(problem, copies=(Copy("z@s1", 1, 0.1, 1.0),)))
     assert "beside copies" in said
+    (said,) = obstacles_to_scale(replace(problem, export_eur_per_kwh=problem.import_eur_per_kwh + 1.0))
+    assert "beside hours in which exporting pays more" in said
 
 
 def with_moves(seed: int) -> Problem:

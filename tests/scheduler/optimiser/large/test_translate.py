@@ -9,7 +9,14 @@ import pytest
 
 from scheduler.obstacles import impossible
 from scheduler.optimiser.large.case import INTERRUPTIBLE, MALLEABLE, PIECED
-from scheduler.optimiser.large.translate import case_of, columns_estimate, obstacles_to_scale, schedule_of
+from scheduler.optimiser.large.site_part import beyond_a_case, sites_beyond
+from scheduler.optimiser.large.translate import (
+    case_of,
+    columns_estimate,
+    obstacles_to_scale,
+    schedule_of,
+    two_stage_obstacles,
+)
 from scheduler.optimiser.plain import solve_plain
 from scheduler.policies.schedule import it_power_kw
 from scheduler.problem import FULL_SPEED, JobOption, Mode, Problem
@@ -51,17 +58,14 @@ def changed(problem: Problem, **changes: object) -> Problem:
     return replace(problem, jobs=(replace(problem.jobs[0], **changes), *problem.jobs[1:]))  # type: ignore[arg-type]
 
 
-@pytest.mark.parametrize(
-    ("problem", "words"),
-    [
-        (replace(two(), export_eur_per_kwh=np.full((2, 4), 0.2)), "exporting pays more"),
-    ],
-)
-def test_each_obstacle_is_named(problem: Problem, words: str) -> None:
-    """What only the reference can say is told, one obstacle each; without it there is none."""
-    assert obstacles_to_scale(two()) == []
-    (said,) = obstacles_to_scale(problem)
-    assert words in said
+def test_what_a_case_cannot_say_is_named() -> None:
+    """Dear exports are beyond a case but no obstacle; without them there is nothing to tell."""
+    dear = replace(two(), export_eur_per_kwh=np.full((2, 4), 0.2))
+    assert beyond_a_case(two()) == obstacles_to_scale(two()) == obstacles_to_scale(dear) == []
+    (said,) = beyond_a_case(dear)
+    assert "exporting pays more" in said
+    assert sites_beyond(dear).tolist() == [True, True]
+    assert two_stage_obstacles(dear) == [said]
 
 
 @pytest.mark.parametrize("terms", [{"min_run": 2}, {"min_gap": 2}, {"restart_eur": 0.1}])

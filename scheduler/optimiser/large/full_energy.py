@@ -1,0 +1,246 @@
+"""The energy side of some sites with everything that the reference knows, for IT power that is given or has a price.
+
+The rows are the reference's own (``scheduler.optimiser.model``) for a problem without jobs, whose ``job_kw`` is set from outside.
+So an asset, a battery that wears by depth or a node that sleeps means here what it means there.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+import scipy.sparse as sp
+
+from grid.errors import SolverError
+from grid.horizon import FloatArray
+from scheduler.asset_runs import AssetRun
+from scheduler.optimiser.asset_rows.forms import solved_runs
+from scheduler.optimiser.codec import cells
+from scheduler.optimiser.compiled import Compiled
+from scheduler.optimiser.evaluate import evaluate
+from scheduler.optimiser.highs import Answer, Limits, StopAsked, solve_linear
+from scheduler.optimiser.large.case import IntArray
+from scheduler.optimiser.large.site_part import energy_of_sites
+from scheduler.optimiser.policy import compiled
+from scheduler.problem import Problem
+
+OF_LOAD = ("balance", "it_power", "job_power")
+"""Rows through which a kW of a job costs what a kW of facility power costs; what it costs through others is its ``extra``."""
+
+LP_SECONDS = 60.0
+"""Most time for one linear programme of the energy side."""
+
+FLOWS = ("charge", "discharge", "renewable_used", "unserved")
+"""Flows that settle a plan, by the names of the reference's variables without ``_kw``."""
+
+
+LIMITED = {"import": "import_kw", "export": "export_kw", "soc": "soc_kwh", "charge": "charge_kw", "discharge": "discharge_kw"}
+"""What ``EnergyBlock.marginals`` tells of limits, and the variables that have these limits."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class SiteAnswer:
+    """What the energy side does for a load.
+
+    Attributes (``[n, T]``, sites of the block):
+        other_kw: all that stands at the meters but IT power: fixed load, assets, what sleeping nodes spare.
+        extra: cost of one kW more of IT power beyond what it costs as facility power, EUR per kW and slot (heat that it gives,
+            nodes that it wakes).
+        peak_kw: planned level of each window peak, above which more is paid, ``[number]``; shared: its price, shared by the slots
+            that bind it, EUR per kW, ``[number]``.
+    """
+
+    other_kw: FloatArray
+    extra: FloatArray
+    peak_kw: FloatArray
+    shared: FloatArray
+
+
+class FullEnergy:
+    """The energy side of some sites.
+
+    Args:
+        problem: the problem.
+        sites: indices of its sites, ascending, as for ``site_part.energy_of_sites``.
+        dearest_core_kw: largest IT power per core of any job at each site of the problem, ``[S]`` kW.
+    """
+
+    def __init__(self, problem: Problem, sites: IntArray, dearest_core_kw: FloatArray) -> None:
+        self.sites = sites
+        self.problem = energy_of_sites(problem, sites)
+        self.shape = self.problem.fixed_kw.shape
+        self._parts, model = compiled(self.problem, dearest_core_kw[sites])
+        self._model, self._more, self._less = _with_slack(model)
+        self._load_rows, self._load = self._cells("rows", "job_power"), self._cells("columns", "job_kw")
+        self._balance, self._it = self._cells("rows", "balance"), self._cells("columns", "it_kw")
+        self._model.upper[self._load] = np.inf
+        other = np.ones(len(self._model.row_lower), dtype=bool)
+        for family in OF_LOAD:
+            other[self._cells("rows", family)] = False
+        self._other = other
+        self._basis: dict[str, Any] = {}
+        modes = np.zeros(len(self._model.cost), dtype=bool)
+        modes[list(self._model.columns.get("charging", {}).values())] = True
+        self._modes = modes
+
+    def _cells(self, kind: str, family: str) -> IntArray:
+        """Rows or columns of a family by site and slot, ``[n, T]``."""
+        known = getattr(self._model, kind)[family]
+        found: IntArray = np.array([[known[s, t] for t in range(self.shape[1])] for s in range(self.shape[0])], dtype=np.int64)
+        return found
+
+    def price_load(self, lam: FloatArray, most: FloatArray) -> float:
+        """Least of energy cost minus ``lam`` times load with nothing whole: a bound for any load up to ``most``.
+
+        Args:
+            lam: EUR per kW of IT and slot, ``[S, T]`` of all sites.
+            most: largest load, ``[S, T]`` kW.
+
+        Raises:
+            SolverError: no optimum, with the status of HiGHS.
+        """
+        return self._solved("price", self._priced(lam, most))[1]
+
+    def marginals(self, lam: FloatArray, most: FloatArray) -> dict[str, FloatArray]:
+        """What a little more of each thing is worth at these prices, as ``EnergyBlock.marginals`` tells it, ``[n, T]`` each.
+
+        Args:
+            lam: EUR per kW of IT and slot, ``[S, T]`` of all sites.
+            most: largest load, ``[S, T]`` kW.
+
+        Raises:
+            SolverError: no optimum, with the status of HiGHS.
+        """
+        solved = self._solved("price", self._priced(lam, most))[0]
+        if solved.row_dual is None or solved.column_dual is None:
+            raise SolverError(f"the energy side of {', '.join(self.problem.sites)} has no prices: {solved.words}")
+        saved = np.maximum(0.0, -solved.column_dual)
+        families = {
+            "import": "import_kw",
+            "export": "export_kw",
+            "soc": "soc_kwh",
+            "charge": "charge_kw",
+            "discharge": "discharge_kw",
+        }
+        found = {name: cells(self._model, family, saved, self.shape) for name, family in families.items()}
+        return found | {"balance": solved.row_dual[self._balance], "load": saved[self._load]}
+
+    def _priced(self, lam: FloatArray, most: FloatArray) -> Compiled:
+        """The model with a price on the load instead of a load."""
+        model = self._model
+        cost, upper = model.cost.copy(), model.upper.copy()
+        row_lower, row_upper = model.row_lower.copy(), model.row_upper.copy()
+        cost[self._load], upper[self._load] = -lam[self.sites], most[self.sites]
+        row_lower[self._load_rows], row_upper[self._load_rows] = -np.inf, np.inf
+        return replace(model, cost=cost, upper=upper, row_lower=row_lower, row_upper=row_upper)
+
+    def answer(self, load: FloatArray, lam: FloatArray, reluctance: float) -> SiteAnswer:
+        """What the energy side does near ``load`` when nothing must be whole, and what load costs there.
+
+        It may serve more or less load where that pays at the prices ``lam``, each kW at a loss of ``reluctance`` times the mean
+        price of its site. So an asset makes room where jobs would pay for it, which it had no reason to for a load that is given.
+
+        Args:
+            load: ``[S, T]`` kW of all sites.
+            lam: EUR per kW of IT and slot, ``[S, T]`` of all sites.
+            reluctance: above 0.
+
+        Raises:
+            SolverError: no optimum, with the status of HiGHS.
+        """
+        given, mine = self._given(load), lam[self.sites]
+        loss = reluctance * np.abs(mine).mean(axis=1, keepdims=True)
+        cost, upper = given.cost.copy(), given.upper.copy()
+        cost[self._more], cost[self._less] = loss - mine, loss + mine
+        upper[self._more], upper[self._less] = np.inf, load[self.sites]
+        solved, _, values = self._solved("load", replace(given, cost=cost, upper=upper))
+        dual: FloatArray = np.zeros(0) if solved.row_dual is None else solved.row_dual
+        through = self._model.matrix.T @ np.where(self._other, dual, 0.0)
+        peaks = self.problem.window_peaks
+        level = [peak.reached_kw + _value(self._model, values, "window_peak_kw", n) for n, peak in enumerate(peaks)]
+        rows = self._model.rows.get("window_peak", {})
+        binding = np.zeros(len(peaks))
+        for key, row in rows.items():
+            binding[key[0]] += dual[row] < -1e-9
+        price = np.array([peak.eur_per_kw for peak in peaks])
+        return SiteAnswer(
+            self._beside(values),
+            -through[self._it] - through[self._load],
+            np.array(level, dtype=np.float64),
+            price / np.maximum(1.0, binding),
+        )
+
+    def relaxed_eur(self, load: FloatArray) -> float:
+        """Least energy cost for ``load`` (``[S, T]`` kW of all sites) when nothing must be whole, EUR.
+
+        Raises:
+            SolverError: no optimum, with the status of HiGHS.
+        """
+        return self._solved("load", self._given(load))[1]
+
+    @property
+    def whole(self) -> bool:
+        """Whether something must be whole."""
+        return bool(self._model.integer.any())
+
+    def settled(self, load: FloatArray, limits: Limits, stop: StopAsked) -> tuple[dict[str, FloatArray], tuple[AssetRun, ...]]:
+        """Flows (``FLOWS``, ``[n, T]`` kW) and runs of assets for ``load``, with everything whole that must be.
+
+        Raises:
+            SolverError: no answer keeps every rule.
+        """
+        found = evaluate(self._given(load), self._modes, limits, stop, must=True)
+        if found is None:
+            raise SolverError(f"no energy side for the load of {', '.join(self.problem.sites)}")
+        flows = {name: cells(self._model, f"{name}_kw", found[0], self.shape) for name in FLOWS}
+        return flows, solved_runs(self._parts, self._model, found[0], np.ascontiguousarray(load[self.sites]))
+
+    def _given(self, load: FloatArray) -> Compiled:
+        """The model with the rows of ``job_power`` for a load."""
+        row_lower, row_upper = self._model.row_lower.copy(), self._model.row_upper.copy()
+        row_lower[self._load_rows] = row_upper[self._load_rows] = -load[self.sites]
+        return replace(self._model, row_lower=row_lower, row_upper=row_upper)
+
+    def _solved(self, name: str, model: Compiled) -> tuple[Answer, float, FloatArray]:
+        """The programme solved from the basis that the last one of this name ended with: answer, objective, values."""
+        answer = solve_linear(model, Limits(LP_SECONDS), method="simplex", basis=self._basis.get(name))
+        if answer.objective is None or answer.values is None:
+            raise SolverError(f"the energy side of {', '.join(self.problem.sites)}: {answer.words}")
+        self._basis[name] = answer.basis
+        return answer, answer.objective, answer.values
+
+    def _beside(self, values: FloatArray) -> FloatArray:
+        """Net import and battery, sun, wind and unserved load, less facility power of IT: what else stands at the meters."""
+        signs = {"import": 1.0, "export": -1.0, "renewable_used": 1.0, "unserved": 1.0, "discharge": 1.0, "charge": -1.0}
+        total: FloatArray = -self.problem.pue * values[self._it]
+        for name, sign in signs.items():
+            total = total + sign * cells(self._model, f"{name}_kw", values, self.shape)
+        return total
+
+
+def _with_slack(model: Compiled) -> tuple[Compiled, IntArray, IntArray]:
+    """The model with two more columns in each row of ``job_power``, shut, and their numbers: more load, less load than given."""
+    known = model.rows["job_power"]
+    rows = np.array(list(known.values()))
+    n, size = len(rows), len(model.cost)
+    one = sp.csc_matrix((np.ones(n), (rows, np.arange(n))), shape=(len(model.row_lower), n))
+    grid = np.empty((1 + max(s for s, _ in known), 1 + max(t for _, t in known)), dtype=np.int64)
+    for k, cell in enumerate(known):
+        grid[cell] = k
+    nothing = np.zeros(2 * n)
+    wider = replace(
+        model,
+        cost=np.append(model.cost, nothing),
+        matrix=sp.hstack([model.matrix, one, -one], format="csc"),
+        lower=np.append(model.lower, nothing),
+        upper=np.append(model.upper, nothing),
+        integer=np.append(model.integer, np.zeros(2 * n, dtype=bool)),
+    )
+    return wider, size + grid, size + n + grid
+
+
+def _value(model: Compiled, values: FloatArray, family: str, key: Any) -> float:
+    """Value of a variable, 0 when the model left it out."""
+    column = model.columns.get(family, {}).get(key)
+    return 0.0 if column is None else float(values[column])
