@@ -14,48 +14,21 @@ unit lets no plan cost less than ``bound - v * units``, however large the change
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass, field
 
 import numpy as np
 
 from grid.horizon import FloatArray
 from scheduler.answers.values import Values
-from scheduler.optimiser.highs import StopAsked
 from scheduler.optimiser.interrupt import Interruption
 from scheduler.optimiser.large.dual import Dual, densities
 from scheduler.optimiser.large.full_dual import FullDual
 from scheduler.optimiser.large.prepare import compile_kernels
+from scheduler.optimiser.large.settling import Settling
 from scheduler.optimiser.large.site_part import beyond_a_case
 from scheduler.optimiser.large.transfers import as_copies
 from scheduler.optimiser.large.translate import case_of
 from scheduler.policies import Progress, silent
 from scheduler.problem import RESOURCES, Problem
-
-SETTLED = 1e-4
-"""Prices have settled when the bound rose by less than this share ..."""
-
-WATCHED = 40
-"""... in so many sweeps."""
-
-
-@dataclass(slots=True)
-class Settling:
-    """True when called after the bound has hardly risen for ``WATCHED`` sweeps, or when somebody asks to stop.
-
-    Attributes:
-        dual: whose bound is watched; stop: asked too.
-    """
-
-    dual: Dual
-    stop: StopAsked
-    _since: int = 0
-    _bound: float = field(default=-np.inf)
-
-    def __call__(self) -> bool:
-        """Asked after every sweep."""
-        if self.dual.bound > self._bound + SETTLED * max(1e-9, abs(self.dual.bound)):
-            self._since, self._bound = self.dual.sweeps, self.dual.bound
-        return self.stop() or (self._bound > -np.inf and self.dual.sweeps - self._since >= WATCHED)
 
 
 def values_at_scale(problem: Problem, progress: Progress = silent) -> Values:

@@ -62,12 +62,18 @@ class Standing:
 
 
 class Meters:
-    """The whole energy side of a problem: of the sites that need it by ``FullEnergy``, each part of what is tied on its own."""
+    """The whole energy side of a problem: of the sites that need it by ``FullEnergy``, each part of what is tied on its own.
 
-    def __init__(self, problem: Problem, case: Case) -> None:
+    Args:
+        problem: the problem.
+        case: a case of its sites, slots and ties.
+        most_kw: no load of jobs can be above this, ``[S, T]``.
+    """
+
+    def __init__(self, problem: Problem, case: Case, most_kw: FloatArray) -> None:
         self.problem, self.case = problem, case
         beyond, dearest = sites_beyond(problem), dearest_core_kw(problem)
-        self.parts = [FullEnergy(problem, sites, dearest) for sites in feeder_sites(case) if beyond[sites].any()]
+        self.parts = [FullEnergy(problem, sites, dearest, most_kw) for sites in feeder_sites(case) if beyond[sites].any()]
         self.plain = [sites for sites in feeder_sites(case) if not beyond[sites].any()]
         endless = np.full(problem.fixed_kw.shape, np.inf)
         self.blocks = [EnergyBlock(case, sites, endless, feeders=True) for sites in self.plain]
@@ -190,7 +196,7 @@ class FullDual(Dual):
         nothing = np.zeros(len(problem.window_peaks))
         alone = Standing(problem.fixed_kw, np.zeros(problem.fixed_kw.shape), nothing, nothing)
         super().__init__(case_of(simplified(problem, alone)), seed=seed)
-        self.meters = Meters(problem, self.case)
+        self.meters = Meters(problem, self.case, self.most)
         self.blocks = [EnergyBlock(self.case, sites, self.most, feeders=True) for sites in self.meters.plain]
         self.standing = self.meters.standing(np.minimum(even_load(problem), self.most), self.lam, RELUCTANT)
         self._stand()
@@ -199,7 +205,7 @@ class FullDual(Dual):
         """As of any price search, from all rows of the energy side."""
         found = super().marginals(lam)
         for part in self.meters.parts:
-            for name, array in part.marginals(lam, self.most).items():
+            for name, array in part.marginals(lam).items():
                 found[name][part.sites] = array
         return found
 
@@ -210,7 +216,7 @@ class FullDual(Dual):
 
     def _energy_bound(self, lam: FloatArray) -> float:
         total = sum(block.price_load(lam)[0] for block in self.blocks)
-        total += sum(part.price_load(lam, self.most) for part in self.meters.parts)
+        total += sum(part.price_load(lam) for part in self.meters.parts)
         late = min(1.0, self.age / READY_SWEEPS)
         newest = self.meters.standing(np.clip(self.load, 0.0, self.most), lam, RELUCTANT * (READY / RELUCTANT) ** late)
         self.standing = self.standing.towards(newest, ANSWER_STEP)

@@ -64,10 +64,11 @@ class FullEnergy:
         problem: the problem.
         sites: indices of its sites, ascending, as for ``site_part.energy_of_sites``.
         dearest_core_kw: largest IT power per core of any job at each site of the problem, ``[S]`` kW.
+        most_kw: no load of jobs can be above this, ``[S, T]``.
     """
 
-    def __init__(self, problem: Problem, sites: IntArray, dearest_core_kw: FloatArray) -> None:
-        self.sites = sites
+    def __init__(self, problem: Problem, sites: IntArray, dearest_core_kw: FloatArray, most_kw: FloatArray) -> None:
+        self.sites, self._most = sites, np.ascontiguousarray(most_kw[sites])
         self.problem = energy_of_sites(problem, sites)
         self.shape = self.problem.fixed_kw.shape
         self._parts, model = compiled(self.problem, dearest_core_kw[sites])
@@ -90,29 +91,27 @@ class FullEnergy:
         found: IntArray = np.array([[known[s, t] for t in range(self.shape[1])] for s in range(self.shape[0])], dtype=np.int64)
         return found
 
-    def price_load(self, lam: FloatArray, most: FloatArray) -> float:
-        """Least of energy cost minus ``lam`` times load with nothing whole: a bound for any load up to ``most``.
+    def price_load(self, lam: FloatArray) -> float:
+        """Least of energy cost minus ``lam`` times load with nothing whole: a bound for any load of jobs.
 
         Args:
             lam: EUR per kW of IT and slot, ``[S, T]`` of all sites.
-            most: largest load, ``[S, T]`` kW.
 
         Raises:
             SolverError: no optimum, with the status of HiGHS.
         """
-        return self._solved("price", self._priced(lam, most))[1]
+        return self._solved("price", self._priced(lam))[1]
 
-    def marginals(self, lam: FloatArray, most: FloatArray) -> dict[str, FloatArray]:
+    def marginals(self, lam: FloatArray) -> dict[str, FloatArray]:
         """What a little more of each thing is worth at these prices, as ``EnergyBlock.marginals`` tells it, ``[n, T]`` each.
 
         Args:
             lam: EUR per kW of IT and slot, ``[S, T]`` of all sites.
-            most: largest load, ``[S, T]`` kW.
 
         Raises:
             SolverError: no optimum, with the status of HiGHS.
         """
-        solved = self._solved("price", self._priced(lam, most))[0]
+        solved = self._solved("price", self._priced(lam))[0]
         if solved.row_dual is None or solved.column_dual is None:
             raise SolverError(f"the energy side of {', '.join(self.problem.sites)} has no prices: {solved.words}")
         saved = np.maximum(0.0, -solved.column_dual)
@@ -126,12 +125,12 @@ class FullEnergy:
         found = {name: cells(self._model, family, saved, self.shape) for name, family in families.items()}
         return found | {"balance": solved.row_dual[self._balance], "load": saved[self._load]}
 
-    def _priced(self, lam: FloatArray, most: FloatArray) -> Compiled:
+    def _priced(self, lam: FloatArray) -> Compiled:
         """The model with a price on the load instead of a load."""
         model = self._model
         cost, upper = model.cost.copy(), model.upper.copy()
         row_lower, row_upper = model.row_lower.copy(), model.row_upper.copy()
-        cost[self._load], upper[self._load] = -lam[self.sites], most[self.sites]
+        cost[self._load], upper[self._load] = -lam[self.sites], self._most
         row_lower[self._load_rows], row_upper[self._load_rows] = -np.inf, np.inf
         return replace(model, cost=cost, upper=upper, row_lower=row_lower, row_upper=row_upper)
 
@@ -153,7 +152,8 @@ class FullEnergy:
         loss = reluctance * np.abs(mine).mean(axis=1, keepdims=True)
         cost, upper = given.cost.copy(), given.upper.copy()
         cost[self._more], cost[self._less] = loss - mine, loss + mine
-        upper[self._more], upper[self._less] = np.inf, load[self.sites]
+        upper[self._less] = load[self.sites]
+        upper[self._more] = np.maximum(0.0, self._most - upper[self._less])
         solved, _, values = self._solved("load", replace(given, cost=cost, upper=upper))
         dual: FloatArray = np.zeros(0) if solved.row_dual is None else solved.row_dual
         through = self._model.matrix.T @ np.where(self._other, dual, 0.0)

@@ -20,6 +20,7 @@ from scheduler.optimiser.large.case import Case, Solution
 from scheduler.optimiser.large.full_dual import READY, FullDual, Meters, simplified, with_extra
 from scheduler.optimiser.large.full_energy import FLOWS
 from scheduler.optimiser.large.replan import start_prices
+from scheduler.optimiser.large.settling import Settling
 from scheduler.optimiser.large.warm import Warm, warm_of
 from scheduler.optimiser.settle import settle, settle_with_room
 from scheduler.plan import EnergySchedule
@@ -28,8 +29,8 @@ from scheduler.policies.schedule import Schedule, it_power_kw, task_eur
 from scheduler.problem import Problem
 from scheduler.resting import with_rest
 
-PRICES_SHARE = 0.25
-"""Share of the time for prices."""
+PRICES_SHARE = 0.4
+"""Most of the time for prices; they have settled before that unless there are many sites."""
 
 JOBS_SHARE = (0.5, 0.5, 0.8)
 """Share of the time that is left which the jobs have in each turn."""
@@ -102,7 +103,7 @@ def in_turns(
     if known is not None:
         places = known.placed(dual.case, names)
         start_prices(dual, known, places)
-    dual.run(time.perf_counter() + PRICES_SHARE * _left(end - kept), stop)
+    dual.run(time.perf_counter() + PRICES_SHARE * _left(end - kept), Settling(dual, stop))
     progress(f"prices beside all assets: bound {dual.bound:.4f} EUR after {dual.sweeps} sweeps")
     warm, standing, found = warm_of(dual.case, dual, places, names), dual.standing, list[tuple[float, Schedule]]()
     for share in JOBS_SHARE:

@@ -90,7 +90,7 @@ def test_a_price_on_the_load_proves_a_bound_of_every_load(seed: int, draw: int) 
     rng = np.random.default_rng(draw)
     lam, load = rng.uniform(-0.2, 0.6, most.shape), rng.uniform(0.0, 1.0, most.shape) * np.minimum(most, 3.0)
     for part in meters.parts:
-        proven = part.price_load(lam, most)
+        proven = part.price_load(lam)
         paid = float((lam * load)[part.sites].sum())
         assert part.relaxed_eur(load) - paid >= proven - 1e-6
         flows, _ = part.settled(load, Limits(0.5), never)
@@ -106,7 +106,7 @@ def test_parts_sum_up_to_the_reference_without_jobs(seed: int) -> None:
     case = case_of(simplified(problem, nothing_beside(problem)))
     nothing = np.zeros(problem.fixed_kw.shape)
     alone = MilpPolicy().plan(problem)
-    assert Meters(problem, case).relaxed_eur(nothing) <= alone.objective_eur + 1e-6
+    assert Meters(problem, case, nothing).relaxed_eur(nothing) <= alone.objective_eur + 1e-6
     apart = sum(MilpPolicy().plan(energy_of_sites(problem, sites)).objective_eur for sites in feeder_sites(case))
     assert apart == pytest.approx(alone.objective_eur, abs=1e-5)
 
@@ -213,7 +213,7 @@ def test_sleeping_needs_the_dearest_core_of_the_jobs() -> None:
     assert dearest[group.site] > 0.0
     case = case_of(simplified(problem, nothing_beside(problem)))
     sites = next(sites for sites in feeder_sites(case) if group.site in sites)
-    part = FullEnergy(problem, sites, dearest)
+    part = FullEnergy(problem, sites, dearest, np.full(problem.fixed_kw.shape, np.inf))
     full = np.zeros(problem.fixed_kw.shape)
     full[group.site] = dearest[group.site] * problem.capacity[0, group.site]
     idle = part.answer(np.zeros(full.shape), np.zeros(full.shape) + 0.1, 1e3).other_kw
