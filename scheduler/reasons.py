@@ -187,8 +187,14 @@ class _Teller:
 
     def _at_once(self, task: JobTask) -> JobPlace | None:
         """Place where the job would be finished first, everything else as planned."""
-        places = [(slots[-1], e, slots) for e in range(len(task.options)) if (slots := self.board.earliest(task, e)) is not None]
-        return at_full_speed(task, *min(places)[1:]) if places else None
+        soonest, best = task.release + slots_needed(task) - 1, None
+        for e in range(len(task.options)):
+            slots = self.board.earliest(task, e)
+            if slots is not None and (best is None or slots[-1] < best[1][-1]):
+                best = e, slots
+                if slots[-1] <= soonest:
+                    break  # no place is finished before that
+        return at_full_speed(task, *best) if best is not None else None
 
     def _choices(self, task: JobTask) -> int:
         """Number of places that the job's own limits leave (2 stands for several)."""
@@ -199,7 +205,9 @@ class _Teller:
                 found += math.comb(len(slots), task.work) if slots else 0
             else:
                 found += len(slots)
-        return min(found, 2)
+            if found > 1:
+                return 2
+        return found
 
     def dropped_job(self, task: JobTask) -> Reason:
         """Why a job is not run."""
