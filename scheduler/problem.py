@@ -294,7 +294,7 @@ class Problem:
         window_peaks: peak charges of capacity tariffs that do not simply count all slots.
         tenants: tenants with a share of their own.
         cuts: linear limits of the electrical network.
-        assets: other assets behind the meters (only the reference solver knows them).
+        assets: other assets behind the meters.
         sleepers: nodes that sleep when they have nothing to do; ``fixed_kw`` counts them as awake.
         futures: what else than ``renewable_kw`` and ``fixed_kw`` may come, for two-stage plans; empty: nothing is uncertain.
     """

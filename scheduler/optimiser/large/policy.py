@@ -59,7 +59,7 @@ class PlacedJobs:
 
 @dataclass(frozen=True, slots=True)
 class LargePolicy:
-    """The policy ``milp`` at scale: price decomposition for problems that a case can say (``translate.obstacles_to_scale``).
+    """The policy ``milp`` at scale: price decomposition, for what ``translate.obstacles_to_scale`` names nothing of.
 
     Attributes:
         stop: asked again and again; True returns the incumbent. None: Ctrl-C asks.
@@ -78,7 +78,7 @@ class LargePolicy:
         """The best plan found, with a proven bound.
 
         Raises:
-            ValueError: the problem has something that only the reference can say.
+            ValueError: the problem has something of ``obstacles_to_scale``.
             SolverError: the energy side could not be solved.
         """
         return self._remembered(problem, progress, None)
@@ -87,7 +87,7 @@ class LargePolicy:
         """As ``plan``, from the prices of the last plan (when there are any that fit) and the places of the plan in force.
 
         Raises:
-            ValueError: the problem has something that only the reference can say.
+            ValueError: the problem has something of ``obstacles_to_scale``.
             SolverError: the energy side could not be solved.
         """
         return self._remembered(problem, progress, before)
@@ -112,7 +112,7 @@ class LargePolicy:
             before: the plan in force, whose places are taken with the prices that are remembered; instead of ``warm``.
 
         Raises:
-            ValueError: the problem has something that only the reference can say.
+            ValueError: the problem has something of ``obstacles_to_scale``.
             SolverError: the energy side could not be solved.
         """
         from scheduler.optimiser.large.prepare import compile_kernels
