@@ -1,7 +1,7 @@
 """One problem, two solvers behind one seam: which of them plans.
 
 The reference (``policy.MilpPolicy``) knows everything and proves optima of small problems; the large-scale solver
-(``large.policy.LargePolicy``) knows what a case can say and is made for many jobs. ``OptimiserPolicy`` takes the large one where
+(``large.policy.LargePolicy``) knows nearly all of it and is made for many jobs. ``OptimiserPolicy`` takes the large one where
 the reference would be slow and the large one knows all that is asked.
 """
 

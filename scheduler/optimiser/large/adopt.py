@@ -7,6 +7,7 @@ from numba import njit
 
 from scheduler.optimiser.large.compiled import MAKES_ROOM
 from scheduler.optimiser.large.order import is_linked
+from scheduler.optimiser.large.respond import EPS
 
 
 @njit(**MAKES_ROOM)
@@ -17,9 +18,10 @@ def adopt(jobs, state, of, ep, entry, window, y, xk, xu, least):
     slots that it uses most, each less what jobs of the class before took of them; malleable: its shares, scaled to the work. Jobs
     in pieces or on a curve are left to ``insert``: the slots that one uses most need not be legal pieces, and the work on a curve
     would have to be decoded first. So are jobs of a workflow: the fractional plan does not know who comes after whom. What follows
-    from the decisions is for ``recount``. Returns how many.
+    from the decisions is for ``recount``. A copy for which its site has no volume left is not bought. Returns how many.
     """
     placed = 0
+    volume, bought = np.zeros(len(jobs.gbmax)), np.zeros(len(jobs.mgb), dtype=np.bool_)
     left, left_u = y.copy(), xu.copy()
     for j in range(len(state.choice)):
         k = of[j]
@@ -30,6 +32,9 @@ def adopt(jobs, state, of, ep, entry, window, y, xk, xu, least):
             if left[other] > left[e]:
                 e = other
         if e >= ep[k + 1] or left[e] < least:
+            continue
+        m, s = jobs.em[entry[e]], jobs.es[entry[e]]
+        if m >= 0 and not bought[m] and volume[s] + jobs.mgb[m] > jobs.gbmax[s] + EPS:
             continue
         n0, length, t0 = window[e], window[e + 1] - window[e], jobs.ea[entry[e]]
         at, work = jobs.room[j], jobs.p[j]
@@ -85,6 +90,9 @@ def adopt(jobs, state, of, ep, entry, window, y, xk, xu, least):
             if not fits:
                 continue
             state.length[j] = n
+        if m >= 0 and not bought[m]:
+            bought[m] = True
+            volume[s] += jobs.mgb[m]
         left[e] -= 1.0
         state.choice[j] = jobs.ep[j] + e - ep[k]
         state.own[j] = jobs.ec[entry[e]] + late * jobs.wt[j]

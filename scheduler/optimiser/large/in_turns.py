@@ -2,7 +2,7 @@
 
 Prices are driven first, with the whole energy side in the bound (``full_dual``). Then jobs are planned with what stands beside
 them as it was in the last answer, and the energy side is planned for their load with everything whole. What it does then is what
-the jobs are planned beside in the next turn. The best of these plans is taken.
+the jobs are planned beside in the next turn. The best of these plans is taken, as far as can be seen while nothing must be whole.
 """
 
 from __future__ import annotations
@@ -14,15 +14,20 @@ from typing import Protocol
 
 import numpy as np
 
+from grid.errors import SolverError
+from grid.horizon import FloatArray
 from scheduler.asset_runs import AssetRun, with_draw
 from scheduler.optimiser.highs import Limits, StopAsked
 from scheduler.optimiser.large.case import Case, Solution
-from scheduler.optimiser.large.full_dual import READY, FullDual, Meters, simplified, with_extra
+from scheduler.optimiser.large.full_dual import READY, FullDual
 from scheduler.optimiser.large.full_energy import FLOWS
+from scheduler.optimiser.large.meters import Meters
 from scheduler.optimiser.large.replan import start_prices
 from scheduler.optimiser.large.settling import Settling
+from scheduler.optimiser.large.simpler import simplified, with_extra
+from scheduler.optimiser.large.site_part import sites_beyond
 from scheduler.optimiser.large.warm import Warm, warm_of
-from scheduler.optimiser.settle import settle, settle_with_room
+from scheduler.optimiser.settle import DUST_KW, settle
 from scheduler.plan import EnergySchedule
 from scheduler.policies import Progress
 from scheduler.policies.schedule import Schedule, it_power_kw, task_eur
@@ -96,44 +101,108 @@ def in_turns(
         SolverError: the energy side could not be solved.
     """
     begun, seconds = time.perf_counter(), problem.settings.time_limit_s
-    dual, names = FullDual(problem), tuple(task.name for task in problem.jobs)
-    kept = (WHOLE_SHARE if any(part.whole for part in dual.meters.parts) else ENERGY_SHARE) * seconds
     end = begun + seconds
+    dual, names = FullDual(problem), tuple(task.name for task in problem.jobs)
+    end_of_turns = end - (WHOLE_SHARE if dual.meters.whole else ENERGY_SHARE) * seconds
+    dual.meters.limit(end_of_turns, stop)
+    final = _Final(problem, dual)
     known, places = recall(dual.case), _nobody(dual.case)
     if known is not None:
         places = known.placed(dual.case, names)
         start_prices(dual, known, places)
-    dual.run(time.perf_counter() + PRICES_SHARE * _left(end - kept), Settling(dual, stop))
+    dual.run(time.perf_counter() + PRICES_SHARE * _left(end_of_turns), Settling(dual, stop))
     progress(f"prices beside all assets: bound {dual.bound:.4f} EUR after {dual.sweeps} sweeps")
-    warm, standing, found = warm_of(dual.case, dual, places, names), dual.standing, list[tuple[float, Schedule]]()
+    warm, standing, lacking = warm_of(dual.case, dual, places, names), dual.standing, np.zeros(dual.lam.shape)
+    made: list[Turn] = []
     for share in JOBS_SHARE:
         part = with_extra(simplified(problem, standing), standing)
-        jobs = plan_jobs(_within(part, max(LEAST_SECONDS, share * _left(end - kept))), warm)
-        warm, load = jobs.warm, it_power_kw(problem, jobs.schedule)
+        given = replace(warm, lam=warm.lam - standing.extra)
+        jobs = plan_jobs(_within(part, max(LEAST_SECONDS, share * _left(end_of_turns))), given)
+        warm = replace(jobs.warm, lam=jobs.warm.lam + standing.extra)
+        made.append(final.look(jobs.schedule))
         dual.evaluate(warm.lam, warm.mu)
-        relaxed = dual.meters.relaxed_eur(load) + sum(task_eur(problem, jobs.schedule).values())
-        found.append((relaxed, jobs.schedule))
-        progress(f"turn {len(found)}: {relaxed:.4f} EUR with nothing whole, bound {dual.bound:.4f} EUR")
-        best, schedule = min(found, key=lambda made: made[0])
-        near = best - dual.bound <= GAP_SHARE * problem.settings.relative_gap * abs(best)
-        if near or stop() or _left(end - kept) < LEAST_SECONDS:
+        progress(f"turn {len(made)}: {made[-1].words}, bound {dual.bound:.4f} EUR")
+        best = min(made, key=lambda turn: turn.rank)
+        near = best.eur - dual.bound <= GAP_SHARE * problem.settings.relative_gap * abs(best.eur)
+        if (near and not best.rank[0]) or stop() or _left(end_of_turns) < LEAST_SECONDS:
             break
-        standing = dual.meters.standing(load, warm.lam, READY)
-    energy, runs = _settled(problem, dual.meters, schedule, _left(end), stop)
-    return Turns(schedule, energy, runs, dual.bound, len(found), warm)
+        try:
+            standing = dual.meters.standing(it_power_kw(problem, jobs.schedule), warm.lam, READY)
+        except SolverError as error:
+            progress(f"no further turn: {error}")
+            break
+        lacking += made[-1].lacking_kw
+        standing = replace(standing, other_kw=standing.other_kw + lacking)
+    energy, runs, schedule = final.settled(made, _left(end), progress, stop)
+    return Turns(schedule, energy, runs, dual.bound, len(made), warm)
 
 
-def _settled(
-    problem: Problem, meters: Meters, schedule: Schedule, seconds: float, stop: StopAsked
-) -> tuple[EnergySchedule, tuple[AssetRun, ...]]:
-    """The energy side for the jobs of ``schedule`` and the runs of assets, with everything whole that must be."""
-    load = it_power_kw(problem, schedule)
-    flows, runs = meters.settled(load, Limits(seconds, GAP_SHARE * problem.settings.relative_gap), stop)
-    rest = with_draw(with_rest(problem, schedule), runs)
-    charge, discharge, used, unserved = (flows[name] for name in FLOWS)
-    if problem.sleepers:
-        return settle_with_room(rest, load, (charge, discharge, used, unserved)), runs
-    return settle(rest, load, charge, discharge, used, unserved), runs
+@dataclass(frozen=True, slots=True, eq=False)
+class Turn:
+    """A plan of the jobs and what it costs when nothing of the energy side must be whole.
+
+    Attributes:
+        schedule: places of the jobs; eur: cost of all.
+        lacking_kw: load that goes unserved, or is missing because assets give more than the sites take, ``[S, T]``.
+    """
+
+    schedule: Schedule
+    eur: float
+    lacking_kw: FloatArray
+
+    @property
+    def rank(self) -> tuple[float, float]:
+        """Less is better: first what is lacking, then the cost."""
+        short_kw = float(self.lacking_kw.sum())
+        return (short_kw if short_kw > DUST_KW * self.lacking_kw.size else 0.0, self.eur)
+
+    @property
+    def words(self) -> str:
+        """Figures for people."""
+        short_kw = self.rank[0]
+        return f"{self.eur:.4f} EUR with nothing whole" + (f", {short_kw:.4f} kW unserved" if short_kw else "")
+
+
+class _Final:
+    """The energy side of finished plans: nodes rest there as the plan lets them, not as the rows of sleeping nodes say."""
+
+    def __init__(self, problem: Problem, dual: FullDual) -> None:
+        self._problem, self._meters = problem, dual.meters
+        if problem.sleepers:
+            awake = replace(problem, sleepers=())
+            self._meters = Meters(awake, dual.case, dual.most, sites_beyond(problem))
+
+    def look(self, schedule: Schedule) -> Turn:
+        """What the plan costs when nothing must be whole.
+
+        Raises:
+            SolverError: no optimum, with the status of HiGHS.
+        """
+        problem = self._problem
+        found = self._meters.look(it_power_kw(problem, schedule), with_rest(problem, schedule).fixed_kw)
+        return Turn(schedule, found.eur + sum(task_eur(problem, schedule).values()), found.lacking_kw)
+
+    def settled(
+        self, made: list[Turn], seconds: float, progress: Progress, stop: StopAsked
+    ) -> tuple[EnergySchedule, tuple[AssetRun, ...], Schedule]:
+        """Energy, runs of assets and places of the best plan that has an energy side with everything whole that must be.
+
+        Raises:
+            SolverError: none has.
+        """
+        problem, trouble = self._problem, SolverError("no plan of the jobs")
+        limits = Limits(seconds, GAP_SHARE * problem.settings.relative_gap)
+        for turn in sorted(made, key=lambda turn: turn.rank):
+            load, rest = it_power_kw(problem, turn.schedule), with_rest(problem, turn.schedule)
+            try:
+                flows, runs = self._meters.settled(load, limits, stop, rest.fixed_kw)
+            except SolverError as error:
+                progress(str(error))
+                trouble = error
+                continue
+            powers = tuple(flows[name] for name in FLOWS)
+            return settle(with_draw(rest, runs), load, *powers), runs, turn.schedule
+        raise trouble
 
 
 def _within(problem: Problem, seconds: float) -> Problem:

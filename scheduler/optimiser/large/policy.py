@@ -8,10 +8,13 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from grid.errors import SolverError
 from grid.horizon import FloatArray
+from scheduler.in_force import schedule_in_force
 from scheduler.optimiser.highs import StopAsked
 from scheduler.optimiser.interrupt import Interruption
 from scheduler.optimiser.memory import PriceMemory
+from scheduler.optimiser.policy import MilpPolicy
 from scheduler.optimiser.settle import settle
 from scheduler.plan import BatteryControl, EnergySchedule, Plan, SolveStatus
 from scheduler.policies import Progress, silent
@@ -32,12 +35,12 @@ class LargeFound:
 
     Attributes:
         plan: the plan; schedule: its decisions.
-        warm: prices and places, for the next search.
+        warm: prices and places, for the next search; None when the reference had to plan.
     """
 
     plan: Plan
     schedule: Schedule
-    warm: Warm
+    warm: Warm | None
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -96,7 +99,8 @@ class LargePolicy:
         """Plan with what is remembered of the plan ``before``, and remember what comes out."""
         with Interruption() as interruption:
             found = self.search(problem, progress, self.stop or interruption, before=before)
-        self.memory.keep(problem.horizon.start, found.warm)
+        if found.warm is not None:
+            self.memory.keep(problem.horizon.start, found.warm)
         return found.plan
 
     def search(
@@ -217,6 +221,8 @@ class LargePolicy:
         from scheduler.optimiser.large.in_turns import in_turns
 
         begun = time.perf_counter()
+        if problem.settings.coarse_factor is not None:
+            progress("coarse_factor is not used beside assets")
 
         def recall(case: Case) -> Warm | None:
             known = warm if before is None else self.memory.recall(problem, case, before)
@@ -225,7 +231,12 @@ class LargePolicy:
         def plan_jobs(part: Problem, known: Warm) -> PlacedJobs:
             return self._jobs(part, progress, stop, known, None)
 
-        turns = in_turns(problem, plan_jobs, recall, progress, stop)
+        try:
+            turns = in_turns(problem, plan_jobs, recall, progress, stop)
+        except SolverError as error:
+            progress(f"{error}; the reference plans, and may be slow")
+            alone = MilpPolicy().search(problem, progress, stop)
+            return LargeFound(alone, schedule_in_force(problem, alone), None)
         progress(f"reasons for {len(problem.jobs)} jobs")
         plan = make_plan(
             problem,

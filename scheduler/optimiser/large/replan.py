@@ -14,7 +14,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from scheduler.optimiser.large.case import MALLEABLE, Case, Solution
+from scheduler.optimiser.large.case import MALLEABLE, Case, IntArray, Solution
 from scheduler.optimiser.large.cells import Grid, flexible, grid_of
 from scheduler.optimiser.large.decisions import load_and_use, own_costs, owner_of
 from scheduler.optimiser.large.dual import HEAD_START, Dual
@@ -23,6 +23,7 @@ from scheduler.optimiser.large.improve import construct
 from scheduler.optimiser.large.links import by_level, kept_in_order
 from scheduler.optimiser.large.primal import Primal
 from scheduler.optimiser.large.resettle import resettle
+from scheduler.optimiser.large.respond import EPS
 from scheduler.optimiser.large.row_prices import from_adders
 from scheduler.optimiser.large.state import recount
 from scheduler.optimiser.large.warm import Warm
@@ -134,10 +135,12 @@ def breaks_rows(case: Case, placed: Solution) -> bool:
 def lay(primal: Primal, placed: Solution) -> None:
     """The places ``placed`` as the state of the search.
 
-    Jobs that have too little room for their slots are left out, and those that no longer come after what they wait for.
+    Jobs that have too little room for their slots are left out, those that no longer come after what they wait for, and those
+    for whose copies a site has no volume any more.
     """
     case, jobs = primal.case, primal.jobs
     count = np.diff(placed.run_ptr)
+    placed = replace(placed, choice=_with_room_for_copies(case, placed.choice))
     placed = replace(placed, choice=kept_in_order(case, placed, np.diff(jobs.room)))
     runs = placed.choice >= 0
     owner = np.repeat(np.arange(case.J), count)
@@ -150,6 +153,20 @@ def lay(primal: Primal, placed: Solution) -> None:
     part[index] = (placed.run_full + second)[kept]
     length = np.where(runs, count, 0).astype(np.int64)
     primal.lay_out((np.where(runs, placed.choice, -1).astype(np.int64), length, slot, kw, part))
+
+
+def _with_room_for_copies(case: Case, choice: IntArray) -> IntArray:
+    """``choice`` without the jobs of copies for which their sites have no volume; copies with most readers are kept first."""
+    copy = np.where(choice >= 0, case.em[np.maximum(choice, 0)], -1) if len(case.em) else np.full(case.J, -1)
+    readers = np.bincount(copy[copy >= 0], minlength=len(case.mc))
+    left, gone = case.gbmax.copy(), np.zeros(len(case.mc) + 1, dtype=bool)  # the last: no copy
+    for m in np.argsort(-readers, kind="stable"):
+        if readers[m] and case.mgb[m] > left[case.ms[m]] + EPS:
+            gone[m] = True
+        elif readers[m]:
+            left[case.ms[m]] -= case.mgb[m]
+    kept: IntArray = np.where(gone[copy], -1, choice)
+    return kept
 
 
 def carry_over(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import replace
 
 import numpy as np
@@ -49,9 +50,15 @@ def energy_of_sites(problem: Problem, sites: IntArray) -> Problem:
 
     Args:
         problem: the problem.
-        sites: indices of the sites, ascending; all of those that a feeder, a group or a cut ties to one of them.
+        sites: indices of the sites, ascending: one part of ``energy.feeder_sites``. A feeder, a group or a cut of which it has
+            some sites and not others is one that cannot bind, so it is left out.
     """
     index = {int(s): i for i, s in enumerate(sites)}
+
+    def mine(of: Iterable[int]) -> tuple[int, ...] | None:
+        """Indices here of sites that are all here, else None."""
+        found = [index.get(s) for s in of]
+        return None if None in found else tuple(i for i in found if i is not None)
 
     def rows(array: FloatArray) -> FloatArray:
         part: FloatArray = np.ascontiguousarray(array[sites])
@@ -81,13 +88,11 @@ def energy_of_sites(problem: Problem, sites: IntArray) -> Problem:
         tenants=(),
         futures=(),
         events=tuple(replace(event, site=index[event.site]) for event in problem.events if event.site in index),
-        feeders=tuple(
-            replace(feeder, sites=tuple(index[s] for s in feeder.sites)) for feeder in problem.feeders if feeder.sites[0] in index
+        feeders=tuple(replace(feeder, sites=here) for feeder in problem.feeders if (here := mine(feeder.sites)) is not None),
+        groups=tuple(replace(group, sites=here) for group in problem.groups if (here := mine(group.sites)) is not None),
+        cuts=tuple(
+            replace(cut, sites=here) for cut in (cut.scaled() for cut in problem.cuts) if (here := mine(cut.sites)) is not None
         ),
-        groups=tuple(
-            replace(group, sites=tuple(index[s] for s in group.sites)) for group in problem.groups if group.sites[0] in index
-        ),
-        cuts=tuple(replace(cut, sites=tuple(index[s] for s in cut.sites)) for cut in problem.cuts if cut.sites[0] in index),
         window_peaks=tuple(replace(peak, site=index[peak.site]) for peak in problem.window_peaks if peak.site in index),
         assets=tuple(replace(placed, site=index[placed.site]) for placed in problem.assets if placed.site in index),
         sleepers=tuple(replace(group, site=index[group.site]) for group in problem.sleepers if group.site in index),

@@ -1,7 +1,7 @@
 """From a ``Problem`` to a case, and from its solution to a schedule and its energy.
 
-Tenants' shares become resources that only their jobs use. What a case cannot say (``obstacles_to_scale``) is left to the
-reference.
+Tenants' shares become resources that only their jobs use. What a case cannot say of the energy side
+(``site_part.beyond_a_case``) is planned in turns; ``obstacles_to_scale`` are left to the reference.
 """
 
 from __future__ import annotations

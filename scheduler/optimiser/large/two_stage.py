@@ -28,7 +28,7 @@ FIRST_SHARE = 0.3
 
 @dataclass(frozen=True, slots=True)
 class LargeTwoStagePolicy:
-    """Places jobs for several futures; knows what the large-scale solver knows (``translate.two_stage_obstacles``).
+    """Places jobs for several futures; knows what a case can say (``translate.two_stage_obstacles``).
 
     Attributes:
         stop: asked again and again; True returns the incumbent. None: Ctrl-C asks.

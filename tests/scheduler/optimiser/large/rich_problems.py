@@ -1,4 +1,4 @@
-"""Random small problems whose energy side has more than a case can say; one seed always gives the same problem."""
+"""Random small problems whose energy side has more than a case can say, and what sites share; one seed gives one problem."""
 
 from __future__ import annotations
 
@@ -14,18 +14,33 @@ from grid.assets.heat_reuse import HeatReuse
 from grid.assets.wear import DepthWear
 from grid.series import Series
 from scheduler.asset_runs import PlacedAsset
-from scheduler.problem import Problem, WindowPeak
+from scheduler.network_limits import ElementKind, NetworkCut
+from scheduler.problem import GroupLimit, Problem, WindowPeak
 from scheduler.scenario import PlanningSettings
 from scheduler.sleep import Sleep, Sleepers
 from tests.scheduler.optimiser.large.random_problems import random_problem
 
-KINDS = ("heat", "charging", "biogas", "generator", "wear", "dear export", "window peak", "sleep")
+KINDS = (
+    "heat",
+    "charging",
+    "biogas",
+    "generator",
+    "wear",
+    "dear export",
+    "window peak",
+    "sleep",
+    "group",
+    "cut",
+    "negative price",
+)
 
 
 def rich_problem(seed: int, planning: PlanningSettings, kinds: tuple[str, ...] = KINDS) -> Problem:
     """A random problem with one to three of ``kinds``, each at a random site (draws of its own)."""
     rng = np.random.default_rng([seed, 4])
     problem = random_problem(seed, planning)
+    if not {"group", "cut"}.isdisjoint(kinds):
+        problem = replace(problem, feeders=())  # what sites share is of one kind here
     for kind in rng.choice(kinds, int(rng.integers(1, min(3, len(kinds)) + 1)), replace=False):
         problem = ADD[str(kind)](rng, problem, int(rng.integers(len(problem.sites))))
     return problem
@@ -104,6 +119,35 @@ def _window_peak(rng: np.random.Generator, problem: Problem, site: int) -> Probl
     return replace(problem, window_peaks=(*problem.window_peaks, peak))
 
 
+def _group(rng: np.random.Generator, problem: Problem, _site: int) -> Problem:
+    """A cap of all sites together, which binds or cannot bind at all; it leaves room for the fixed load."""
+    sites, fixed = tuple(range(len(problem.sites))), problem.fixed_kw.sum(axis=0)
+    cap = fixed + rng.uniform(1.0, 6.0, len(fixed)) if rng.random() < 0.7 else np.full(len(fixed), 1e3)
+    return replace(problem, groups=(*problem.groups, GroupLimit("cap", sites, cap, np.full(len(fixed), np.inf))))
+
+
+def _cut(rng: np.random.Generator, problem: Problem, _site: int) -> Problem:
+    """Limits of a network that name all sites, the last one with hardly any effect, in random order; some cannot bind."""
+    sites, cuts = np.arange(len(problem.sites)), []
+    for slot in rng.choice(problem.horizon.slots, 3, replace=False):
+        weight = rng.uniform(0.5, 1.0, len(sites))
+        weight[-1] = rng.choice([0.0, 1e-9, 1.0])
+        order = rng.permutation(sites)
+        limit = float(weight @ problem.fixed_kw[:, slot]) + float(rng.choice([0.5, 2.0, 1e3]))
+        effect = tuple(float(weight[s]) for s in order)
+        cuts.append(NetworkCut(ElementKind.TRANSFORMER, "T", int(slot), tuple(int(s) for s in order), effect, limit))
+    return replace(problem, cuts=(*problem.cuts, *cuts))
+
+
+def _negative_price(rng: np.random.Generator, problem: Problem, site: int) -> Problem:
+    """Three slots in which import at a site earns money, so that directions of batteries and of cars are whole."""
+    price, earns = problem.import_eur_per_kwh.copy(), problem.export_eur_per_kwh.copy()
+    slots = rng.choice(problem.horizon.slots, 3, replace=False)
+    price[site, slots] = -rng.uniform(0.08, 0.2, 3)
+    earns[site, slots] = price[site, slots] - 0.01
+    return replace(problem, import_eur_per_kwh=price, export_eur_per_kwh=earns)
+
+
 def _sleep(rng: np.random.Generator, problem: Problem, site: int) -> Problem:
     """All nodes of a site sleep when they have nothing to do."""
     nodes = int(problem.capacity[0, site].min() // 16)
@@ -116,5 +160,5 @@ def _sleep(rng: np.random.Generator, problem: Problem, site: int) -> Problem:
 
 ADD = {
     "heat": _heat, "charging": _charging, "biogas": _biogas, "generator": _generator, "wear": _wear, "dear export": _dear_export,
-    "window peak": _window_peak, "sleep": _sleep,
+    "window peak": _window_peak, "sleep": _sleep, "group": _group, "cut": _cut, "negative price": _negative_price,
 }  # fmt: skip

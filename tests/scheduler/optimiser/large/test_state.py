@@ -203,6 +203,16 @@ def test_adopted_malleable_jobs_keep_their_shares_scaled_to_the_work() -> None:
     assert books.state.kw[at : at + 2].tolist() == pytest.approx([0.5 / 0.78, 0.22 / 0.78])
 
 
+def test_a_copy_without_volume_is_not_adopted() -> None:
+    """Two datasets of 60 GB at a site that takes 100: the second job is left for later, readers of the first are not."""
+    copies = {"ms": [0, 0], "md": [0, 1], "mc": [0.1, 0.1], "mgb": [60.0, 60.0], "gbmax": [100.0]}
+    jobs = [{"entries": [(0, 0.0, 0, m)]} for m in (0, 1, 0)]
+    books, use = Books(with_jobs(tiny(1, 4, **copies), *jobs)), np.tile([1.0, 0.0, 0.0, 0.0], 3)
+    index = (np.arange(3), np.arange(4), np.arange(3), 4 * np.arange(4))
+    assert adopt(books.jobs, books.state, *index, np.ones(3), use, use, 0.95) == 2
+    assert books.state.choice.tolist() == [0, -1, 2]
+
+
 def test_adopted_jobs_of_a_class_share_what_it_has() -> None:
     """Three identical jobs, 2.2 of them at the first site in slots 0 and 2, 0.8 at the second: two are adopted, one a slot."""
     job = {"typ": 1, "p": 1, "dl": 3, "entries": [(0, 0.0, 0, -1), (1, 0.0, 0, -1)]}

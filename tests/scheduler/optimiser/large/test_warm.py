@@ -54,6 +54,22 @@ def test_places_of_the_same_case_are_all_kept(seed: int) -> None:
     assert primal.objective == pytest.approx(check_case(case, plan).objective_eur, rel=1e-6)
 
 
+def test_copies_that_a_site_has_no_volume_for_any_more_are_given_up() -> None:
+    """The site takes 100 GB instead of 1,000: of two copies of 60 GB the one with more readers stays, and the plan is legal."""
+    copies = {"ms": [1, 1], "md": [0, 1], "mc": [0.1, 0.1], "mgb": [60.0, 60.0]}
+    jobs = [{"entries": [(1, 0.0, 0, m), (0, 5.0, 0, -1)]} for m in (0, 1, 1)]
+    case = with_jobs(tiny(2, 4, **copies), *jobs)
+    plan = first_fit(case)
+    assert (case.es[plan.choice] == 1).all()
+    tight = replace(case, gbmax=np.array([1000.0, 100.0]))
+    primal = Primal(tight, _priced(tight, plan), Tuning())
+    lay(primal, plan)
+    assert primal.state.choice.tolist() == [-1, plan.choice[1], plan.choice[2]]
+    found = solve_case(tight, LargeLimits(0.5, 0.0), warm=known(case, plan)).solution
+    assert check_case(tight, found).findings == ()
+    assert (found.choice >= 0).all()
+
+
 def _priced(case: Case, plan: Solution) -> Dual:
     """Prices begun warm."""
     dual = Dual(case)
