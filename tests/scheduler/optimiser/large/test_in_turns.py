@@ -71,7 +71,7 @@ def meters_of(problem: Problem) -> tuple[Meters, FloatArray]:
 
 @pytest.mark.slow
 @pytest.mark.alone
-@pytest.mark.parametrize("seed", range(3000, 3012))
+@pytest.mark.parametrize("seed", range(3000, 3008))
 def test_plan_is_near_the_proven_optimum_and_its_bound_is_true(seed: int) -> None:
     """Any of heat, cars, biogas, generators, wear by depth, dear exports, peaks by windows, caps, cuts and negative prices.
 
@@ -161,6 +161,7 @@ def test_a_cut_that_names_sites_without_effect_is_kept(weight: float) -> None:
     assert plan.objective_eur <= best.objective_eur + 0.02 * abs(best.objective_eur)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seed", [3109, 3115])
 def test_sleeping_nodes_behind_a_tight_feeder(seed: int) -> None:
     """What nodes really spare counts against the feeder, and no load goes unserved for its price."""
@@ -170,7 +171,7 @@ def test_sleeping_nodes_behind_a_tight_feeder(seed: int) -> None:
     free = LargePolicy().plan(problem).energy
     limit = 0.8 * float((free.import_kw - free.export_kw)[list(pair)].sum(axis=0).max())
     tight = replace(problem, feeders=(Feeder("f", pair, limit, (0.0, 0.0), 1.0),))
-    plan = LargePolicy().plan(tight)
+    plan = LargePolicy().plan(replace(tight, settings=PlanningSettings(relative_gap=0.01, time_limit_s=10.0)))
     assert overload_kw(tight, plan.energy) <= 1e-6
     assert plan.energy.unserved_kw.max() <= 1e-6
     check(tight, plan)
