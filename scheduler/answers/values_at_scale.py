@@ -8,8 +8,8 @@ many ways.
 
 What they say is proven in one direction. A changed problem keeps the same prices, so its bound is the old one plus value times
 change: load that costs ``v`` EUR per kWh makes no plan cheaper than ``bound + v * kWh``, and a limit that saves ``v`` EUR per
-unit lets no plan cost less than ``bound - v * units``, however large the change. Two things have no such value: capacity that lets
-a job into a slot for which it was too large, and the layers of wear that grow with a battery.
+unit lets no plan cost less than ``bound - v * units``, however large the change. Two things have no such value: capacity that
+lets a job into a slot for which it was too large, and the layers of wear that grow with a battery.
 """
 
 from __future__ import annotations
