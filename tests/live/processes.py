@@ -36,13 +36,29 @@ START_S = 60.0
 
 @contextmanager
 def open_folder() -> Iterator[Path]:
-    """A folder that the broker's user may pass through (pytest's own are closed to it when root runs the tests)."""
+    """A folder that the broker's user may pass through (pytest's own are closed to it when root runs the tests).
+
+    Jobs outlive their agent, so what a test leaves running in the folder is ended with it.
+    """
     folder = Path(tempfile.mkdtemp(prefix="ozzo-test-"))
     folder.chmod(0o711)
     try:
         yield folder
     finally:
+        for pid in working_in(folder):
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
         shutil.rmtree(folder, ignore_errors=True)
+
+
+def working_in(folder: Path) -> list[int]:
+    """Processes whose working directory is in a folder."""
+    found = []
+    for entry in Path("/proc").iterdir():
+        with contextlib.suppress(OSError):
+            if entry.name.isdigit() and (entry / "cwd").readlink().is_relative_to(folder):
+                found.append(int(entry.name))
+    return found
 
 
 def listeners(pid: int | None = None) -> set[tuple[str, int]]:

@@ -21,7 +21,7 @@ from scheduler.optimiser.highs import Limits, StopAsked
 from scheduler.optimiser.large.case import Case, Solution
 from scheduler.optimiser.large.full_dual import READY, FullDual
 from scheduler.optimiser.large.full_energy import FLOWS
-from scheduler.optimiser.large.meters import Meters
+from scheduler.optimiser.large.meters import Looked, Meters
 from scheduler.optimiser.large.replan import start_prices
 from scheduler.optimiser.large.settling import Settling
 from scheduler.optimiser.large.simpler import simplified, with_extra
@@ -112,7 +112,7 @@ def in_turns(
         start_prices(dual, known, places)
     dual.run(time.perf_counter() + PRICES_SHARE * _left(end_of_turns), Settling(dual, stop))
     progress(f"prices beside all assets: bound {dual.bound:.4f} EUR after {dual.sweeps} sweeps")
-    warm, standing, lacking = warm_of(dual.case, dual, places, names), dual.standing, np.zeros(dual.lam.shape)
+    warm, standing, more = warm_of(dual.case, dual, places, names), dual.standing, np.zeros(dual.lam.shape)
     made: list[Turn] = []
     for share in JOBS_SHARE:
         part = with_extra(simplified(problem, standing), standing)
@@ -131,8 +131,8 @@ def in_turns(
         except SolverError as error:
             progress(f"no further turn: {error}")
             break
-        lacking += made[-1].lacking_kw
-        standing = replace(standing, other_kw=standing.other_kw + lacking)
+        more = more + made[-1].more_kw
+        standing = replace(standing, other_kw=standing.other_kw + more)
     energy, runs, schedule = final.settled(made, _left(end), progress, stop)
     return Turns(schedule, energy, runs, dual.bound, len(made), warm)
 
@@ -143,24 +143,29 @@ class Turn:
 
     Attributes:
         schedule: places of the jobs; eur: cost of all.
-        lacking_kw: load that goes unserved, or is missing because assets give more than the sites take, ``[S, T]``.
+        looked: at its energy side.
     """
 
     schedule: Schedule
     eur: float
-    lacking_kw: FloatArray
+    looked: Looked
 
     @property
     def rank(self) -> tuple[float, float]:
-        """Less is better: first what is lacking, then the cost."""
-        short_kw = float(self.lacking_kw.sum())
-        return (short_kw if short_kw > DUST_KW * self.lacking_kw.size else 0.0, self.eur)
+        """Less is better: first the load that goes unserved or is missing, then the cost."""
+        wrong = self.looked.unserved_kw + self.looked.missing_kw
+        return (float(wrong.sum()) if wrong.max(initial=0.0) > DUST_KW else 0.0, self.eur)
+
+    @property
+    def more_kw(self) -> FloatArray:
+        """What the next turn takes to stand beside its jobs besides: what went unserved, less what was missing, ``[S, T]``."""
+        return self.looked.unserved_kw - self.looked.missing_kw
 
     @property
     def words(self) -> str:
         """Figures for people."""
         short_kw = self.rank[0]
-        return f"{self.eur:.4f} EUR with nothing whole" + (f", {short_kw:.4f} kW unserved" if short_kw else "")
+        return f"{self.eur:.4f} EUR with nothing whole" + (f", {short_kw:.4f} kW unserved or missing" if short_kw else "")
 
 
 class _Final:
@@ -180,7 +185,7 @@ class _Final:
         """
         problem = self._problem
         found = self._meters.look(it_power_kw(problem, schedule), with_rest(problem, schedule).fixed_kw)
-        return Turn(schedule, found.eur + sum(task_eur(problem, schedule).values()), found.lacking_kw)
+        return Turn(schedule, found.eur + sum(task_eur(problem, schedule).values()), found)
 
     def settled(
         self, made: list[Turn], seconds: float, progress: Progress, stop: StopAsked

@@ -26,11 +26,14 @@ class Looked:
     """What a load costs when nothing must be whole.
 
     Attributes:
-        eur: cost; lacking_kw: load that goes unserved, or is missing because assets give more than the sites take, ``[S, T]``.
+        eur: cost.
+        unserved_kw: load that goes unserved; missing_kw: load that is missing because assets give more than the sites take; both
+            ``[S, T]``.
     """
 
     eur: float
-    lacking_kw: FloatArray
+    unserved_kw: FloatArray
+    missing_kw: FloatArray
 
 
 class Meters:
@@ -66,16 +69,16 @@ class Meters:
         Raises:
             SolverError: no optimum, with the status of HiGHS.
         """
-        eur, lacking = 0.0, np.zeros(load.shape)
+        eur, unserved, missing = 0.0, np.zeros(load.shape), np.zeros(load.shape)
         for part in self.parts:
             found = part.relaxed(load, fixed_kw)
             eur += found.eur
-            lacking[part.sites] = found.unserved_kw + found.missing_kw
+            unserved[part.sites], missing[part.sites] = found.unserved_kw, found.missing_kw
         for block in self._blocks:
             value, flows = block.fix_load(load)
             eur += value
-            lacking[block.sites] = flows["unserved"]
-        return Looked(eur, lacking)
+            unserved[block.sites] = flows["unserved"]
+        return Looked(eur, unserved, missing)
 
     def settled(
         self, load: FloatArray, limits: Limits, stop: StopAsked, fixed_kw: FloatArray | None = None
