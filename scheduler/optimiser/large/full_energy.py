@@ -40,7 +40,6 @@ LP_SECONDS = 60.0
 FLOWS = ("charge", "discharge", "renewable_used", "unserved")
 """Flows that settle a plan, by the names of the reference's variables without ``_kw``."""
 
-
 LIMITED = {"import": "import_kw", "export": "export_kw", "soc": "soc_kwh", "charge": "charge_kw", "discharge": "discharge_kw"}
 """What ``EnergyBlock.marginals`` tells of limits, and the variables that have these limits."""
 
@@ -262,21 +261,19 @@ class FullEnergy:
 
         Where that ends in trouble it is solved afresh, then by the interior point method. ``must``: whatever the time.
         """
-        stop = never if must else self.stop
-        ways: tuple[dict[str, Any], ...] = ({"method": "simplex", "basis": self._basis.get(name)}, {"method": "simplex"}, {})
-        for way in ways:
+        stop, sites, words = never if must else self.stop, ", ".join(self.problem.sites), ""
+        for way in ({"method": "simplex", "basis": self._basis.get(name)}, {"method": "simplex"}, {"method": "ipm"}):
             left = LP_SECONDS if must else min(LP_SECONDS, self.until - time.perf_counter())
             if left <= 0.0 or stop():
-                break
+                raise OutOfTimeError(f"no time for the energy side of {sites}")
             answer = solve_linear(model, Limits(left), stop, **way)
             if answer.objective is not None and answer.values is not None:
                 self._basis[name] = answer.basis
                 return answer, answer.objective, answer.values
+            words = answer.words
             if answer.status is SolveStatus.INFEASIBLE:
-                raise SolverError(f"the energy side of {', '.join(self.problem.sites)}: {answer.words}")
-        if not must and (stop() or time.perf_counter() >= self.until):
-            raise OutOfTimeError(f"no time for the energy side of {', '.join(self.problem.sites)}")
-        raise SolverError(f"the energy side of {', '.join(self.problem.sites)}: {answer.words}")
+                break
+        raise SolverError(f"the energy side of {sites}: {words}")
 
     def _beside(self, values: FloatArray) -> FloatArray:
         """Net import and battery, sun, wind and unserved load, less facility power of IT: what else stands at the meters."""

@@ -10,7 +10,6 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import Protocol
 
 import numpy as np
 
@@ -21,6 +20,7 @@ from scheduler.optimiser.highs import Limits, StopAsked
 from scheduler.optimiser.large.case import Case, Solution
 from scheduler.optimiser.large.full_dual import READY, FullDual
 from scheduler.optimiser.large.full_energy import FLOWS
+from scheduler.optimiser.large.jobs_found import JobsFound
 from scheduler.optimiser.large.meters import Looked, Meters
 from scheduler.optimiser.large.replan import start_prices
 from scheduler.optimiser.large.settling import Settling
@@ -48,18 +48,6 @@ GAP_SHARE = 0.2
 
 LEAST_SECONDS = 1.0
 """Least time for the jobs of a turn; with less no further turn is begun."""
-
-
-class JobsFound(Protocol):
-    """A plan of jobs: its decisions and its prices."""
-
-    @property
-    def schedule(self) -> Schedule:
-        """Its decisions."""
-
-    @property
-    def warm(self) -> Warm:
-        """Its prices."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -245,7 +245,7 @@ class LargePolicy:
             policy=self.name,
             control=BatteryControl.FOLLOW_PLAN,
             status=SolveStatus.UNKNOWN,
-            solver=f"price decomposition for jobs, the reference's rows for energy, {turns.number} turns",
+            solver=f"price decomposition for jobs, the reference's rows for energy, in turns: {turns.number}",
             solve_s=time.perf_counter() - begun,
             bound_eur=turns.bound_eur,
             assets=turns.runs,

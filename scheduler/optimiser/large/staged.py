@@ -6,11 +6,11 @@ import math
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import Protocol
 
 from scheduler.in_force import schedule_in_force
 from scheduler.optimiser.highs import StopAsked
 from scheduler.optimiser.large.dual import Dual
+from scheduler.optimiser.large.jobs_found import JobsFound
 from scheduler.optimiser.large.transfers import (
     JOBS_SHARE,
     Need,
@@ -36,18 +36,6 @@ from scheduler.problem import Problem
 
 LEAST_SECONDS = 1.0
 """Least time for the transfers, whatever the jobs took."""
-
-
-class JobsFound(Protocol):
-    """A plan of the jobs' part: its decisions and its prices."""
-
-    @property
-    def schedule(self) -> Schedule:
-        """Its decisions."""
-
-    @property
-    def warm(self) -> Warm:
-        """Its prices."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -206,7 +206,7 @@ def test_trouble_after_a_turn_keeps_its_plan(monkeypatch: pytest.MonkeyPatch) ->
     check(problem, plan)
     assert sum(line.startswith("turn") for line in said) == 1
     assert "no further turn: numerical trouble" in said
-    assert "1 turns" in plan.solver
+    assert "in turns: 1" in plan.solver
 
 
 def test_what_stands_beside_a_load_is_what_the_reference_would_draw() -> None:
