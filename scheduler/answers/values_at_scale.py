@@ -53,8 +53,7 @@ def _read(problem: Problem, dual: Dual) -> Values:
     lam, mu = dual.best
     found = dual.marginals(lam)
     room = mu + _of_load_limits(dual, found["load"])
-    if "core" in found:
-        room[0] += found["core"]
+    room[RESOURCES.index("cores")] += found["core"]
     stored = np.array([unit is not None for unit in problem.batteries])
     return Values(
         objective_eur=dual.bound,

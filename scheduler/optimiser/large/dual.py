@@ -233,8 +233,11 @@ class Dual:
         return total
 
     def marginals(self, lam: FloatArray) -> dict[str, FloatArray]:
-        """What ``EnergyBlock.marginals`` tells of all sites at these prices, ``[S, T]`` each."""
-        found = {name: np.zeros(lam.shape) for name in MARGINALS}
+        """What ``EnergyBlock.marginals`` tells of all sites at these prices, and ``core``: the worth of a core where nodes sleep.
+
+        ``[S, T]`` each.
+        """
+        found = {name: np.zeros(lam.shape) for name in (*MARGINALS, "core")}
         for block in self.blocks:
             block.price_load(lam)
             for name, array in block.marginals().items():

@@ -53,8 +53,8 @@ class FullDual(Dual):
         self._stand()
 
     def marginals(self, lam: FloatArray) -> dict[str, FloatArray]:
-        """As of any price search, from all rows of the energy side, and ``core``: the worth of a core where nodes sleep."""
-        found = super().marginals(lam) | {"core": np.zeros(lam.shape)}
+        """As of any price search, from all rows of the energy side."""
+        found = super().marginals(lam)
         for part in self.meters.parts:
             for name, array in part.marginals(lam).items():
                 found[name][part.sites] = array

@@ -73,7 +73,7 @@ class Relaxed:
     Attributes:
         eur: cost, without that of missing load.
         unserved_kw: load that goes unserved; missing_kw: load that is missing, because an asset gives more than the sites and
-            their connections take; both ``[n, T]``.
+            their connections take; both a row for each site that was asked.
     """
 
     eur: float

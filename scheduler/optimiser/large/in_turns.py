@@ -19,9 +19,9 @@ from scheduler.asset_runs import AssetRun, with_draw
 from scheduler.optimiser.highs import Limits, StopAsked
 from scheduler.optimiser.large.case import Case, Solution
 from scheduler.optimiser.large.full_dual import READY, FullDual
-from scheduler.optimiser.large.full_energy import FLOWS
+from scheduler.optimiser.large.full_energy import FLOWS, Relaxed
 from scheduler.optimiser.large.jobs_found import JobsFound
-from scheduler.optimiser.large.meters import Looked, Meters
+from scheduler.optimiser.large.meters import Meters
 from scheduler.optimiser.large.replan import start_prices
 from scheduler.optimiser.large.settling import Settling
 from scheduler.optimiser.large.simpler import simplified, with_extra
@@ -131,23 +131,23 @@ class Turn:
 
     Attributes:
         schedule: places of the jobs; eur: cost of all.
-        looked: at its energy side.
+        energy: its energy side.
     """
 
     schedule: Schedule
     eur: float
-    looked: Looked
+    energy: Relaxed
 
     @property
     def rank(self) -> tuple[float, float]:
         """Less is better: first the load that goes unserved or is missing, then the cost."""
-        wrong = self.looked.unserved_kw + self.looked.missing_kw
+        wrong = self.energy.unserved_kw + self.energy.missing_kw
         return (float(wrong.sum()) if wrong.max(initial=0.0) > DUST_KW else 0.0, self.eur)
 
     @property
     def more_kw(self) -> FloatArray:
         """What the next turn takes to stand beside its jobs besides: what went unserved, less what was missing, ``[S, T]``."""
-        return self.looked.unserved_kw - self.looked.missing_kw
+        return self.energy.unserved_kw - self.energy.missing_kw
 
     @property
     def words(self) -> str:
@@ -172,7 +172,7 @@ class _Final:
             SolverError: no optimum, with the status of HiGHS.
         """
         problem = self._problem
-        found = self._meters.look(it_power_kw(problem, schedule), with_rest(problem, schedule).fixed_kw)
+        found = self._meters.relaxed(it_power_kw(problem, schedule), with_rest(problem, schedule).fixed_kw)
         return Turn(schedule, found.eur + sum(task_eur(problem, schedule).values()), found)
 
     def settled(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import numpy as np
 
@@ -11,7 +11,7 @@ from scheduler.asset_runs import AssetRun
 from scheduler.optimiser.highs import Limits, StopAsked
 from scheduler.optimiser.large.case import Case
 from scheduler.optimiser.large.energy import EnergyBlock, feeder_sites
-from scheduler.optimiser.large.full_energy import FLOWS, FullEnergy
+from scheduler.optimiser.large.full_energy import FLOWS, FullEnergy, Relaxed
 from scheduler.optimiser.large.simpler import Standing
 from scheduler.optimiser.restrict import BoolArray
 from scheduler.optimiser.sleep_rows import dearest_core_kw
@@ -19,21 +19,6 @@ from scheduler.problem import Problem
 
 PLAIN_FLOWS = {"renewable_used": "renewable"}
 """Names of ``FLOWS`` that are others in an ``EnergyBlock``."""
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Looked:
-    """What a load costs when nothing must be whole.
-
-    Attributes:
-        eur: cost.
-        unserved_kw: load that goes unserved; missing_kw: load that is missing because assets give more than the sites take; both
-            ``[S, T]``.
-    """
-
-    eur: float
-    unserved_kw: FloatArray
-    missing_kw: FloatArray
 
 
 class Meters:
@@ -63,8 +48,8 @@ class Meters:
         """Number of parts in which something must be whole."""
         return sum(part.whole for part in self.parts)
 
-    def look(self, load: FloatArray, fixed_kw: FloatArray | None = None) -> Looked:
-        """What a load costs (arguments as of ``FullEnergy.relaxed``).
+    def relaxed(self, load: FloatArray, fixed_kw: FloatArray | None = None) -> Relaxed:
+        """What a load costs when nothing must be whole (arguments as of ``FullEnergy.relaxed``), of all sites.
 
         Raises:
             SolverError: no optimum, with the status of HiGHS.
@@ -78,7 +63,7 @@ class Meters:
             value, flows = block.fix_load(load)
             eur += value
             unserved[block.sites] = flows["unserved"]
-        return Looked(eur, unserved, missing)
+        return Relaxed(eur, unserved, missing)
 
     def settled(
         self, load: FloatArray, limits: Limits, stop: StopAsked, fixed_kw: FloatArray | None = None

@@ -132,7 +132,7 @@ def test_parts_sum_up_to_the_reference_without_jobs(seed: int) -> None:
     case = case_of(simplified(problem, alone(problem)))
     nothing = np.zeros(problem.fixed_kw.shape)
     whole = MilpPolicy().plan(problem).objective_eur
-    found = Meters(problem, case, nothing, sites_beyond(problem)).look(nothing)
+    found = Meters(problem, case, nothing, sites_beyond(problem)).relaxed(nothing)
     apart = sum(MilpPolicy().plan(energy_of_sites(problem, sites)).objective_eur for sites in feeder_sites(case))
     assert not found.unserved_kw.any()
     assert not found.missing_kw.any()
@@ -335,7 +335,7 @@ def test_jobs_are_planned_at_the_prices_of_the_whole() -> None:
     found = in_turns(problem, plan_jobs, lambda _: None, said.append, never)
     assert found.number == len(seen) == sum(line.startswith("turn") for line in said)
     costs = [float(line.split(": ")[1].split(" EUR")[0]) for line in said if line.startswith("turn")]
-    looked = FullDual(problem).meters.look(it_power_kw(problem, found.schedule)).eur
+    looked = FullDual(problem).meters.relaxed(it_power_kw(problem, found.schedule)).eur
     assert looked + sum(task_eur(problem, found.schedule).values()) == pytest.approx(min(costs), abs=1e-3)
     bound = FullDual(problem).evaluate(found.warm.lam, found.warm.mu)
     assert bound == pytest.approx(found.bound_eur, rel=0.1)
